@@ -1,0 +1,43 @@
+# Each folder of lib/ is a library of its own, so that a dependency that the architecture forbids
+# does not link.
+include(GoogleTest)
+
+add_library(onnxquant_options INTERFACE)
+target_compile_features(onnxquant_options INTERFACE cxx_std_20)
+target_compile_options(onnxquant_options INTERFACE -Wall -Wextra -Wconversion -Werror)
+target_include_directories(onnxquant_options INTERFACE "${PROJECT_SOURCE_DIR}")
+if(ONNXQUANT_SANITIZE)
+  target_compile_options(onnxquant_options INTERFACE -fsanitize=${ONNXQUANT_SANITIZE}
+                                                     -fno-omit-frame-pointer)
+  target_link_options(onnxquant_options INTERFACE -fsanitize=${ONNXQUANT_SANITIZE})
+endif()
+
+# The generated protobuf code and its headers are not ours to warn about.
+add_library(onnxquant_onnx INTERFACE)
+get_target_property(_onnx_includes ONNX::onnx INTERFACE_INCLUDE_DIRECTORIES)
+target_include_directories(onnxquant_onnx SYSTEM INTERFACE ${_onnx_includes})
+target_link_libraries(onnxquant_onnx INTERFACE ONNX::onnx protobuf::libprotobuf)
+
+function(onnxquant_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_library(onnxquant_${name} STATIC ${ARG_SOURCES})
+  set_target_properties(onnxquant_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(onnxquant_${name} PUBLIC ${ARG_DEPS}
+                        PRIVATE onnxquant_options ${ARG_PRIVATE_DEPS})
+  target_include_directories(onnxquant_${name} PUBLIC "${PROJECT_SOURCE_DIR}"
+                             "${PROJECT_SOURCE_DIR}/include")
+endfunction()
+
+function(onnxquant_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE onnxquant_options ${ARG_LIBS} GTest::gmock
+                        GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+endfunction()
+
+function(onnxquant_benchmark name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE onnxquant_options ${ARG_LIBS} benchmark::benchmark_main)
+endfunction()
