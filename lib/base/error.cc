@@ -34,7 +34,8 @@ absl::StatusCode CodeOf(ErrorKind kind) {
 
 absl::Status MakeError(ErrorKind kind, const std::string& message) {
   absl::Status status(CodeOf(kind), message);
-  status.SetPayload(kKindUrl, absl::Cord(std::string(1, static_cast<char>('0' + static_cast<int>(kind)))));
+  status.SetPayload(kKindUrl,
+                    absl::Cord(std::string(1, static_cast<char>('0' + static_cast<int>(kind)))));
   return status;
 }
 

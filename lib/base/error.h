@@ -1,5 +1,6 @@
 // Errors that cross a boundary: an absl::Status whose message says place, object, found, expected
-// and remedy, and a kind that says whose fault it is (the command line turns it into an exit status).
+// and remedy, and a kind that says whose fault it is (the command line turns it into an exit
+// status).
 #ifndef ONNXQUANT_LIB_BASE_ERROR_H_
 #define ONNXQUANT_LIB_BASE_ERROR_H_
 
@@ -39,10 +40,10 @@ absl::Status InternalError(const Parts&... parts) {
 
 }  // namespace onnxquant
 
-#define ONNXQUANT_RETURN_IF_ERROR(expression)               \
-  do {                                                      \
-    ::absl::Status onnxquant_status_ = (expression);        \
-    if (!onnxquant_status_.ok()) return onnxquant_status_;  \
+#define ONNXQUANT_RETURN_IF_ERROR(expression)              \
+  do {                                                     \
+    ::absl::Status onnxquant_status_ = (expression);       \
+    if (!onnxquant_status_.ok()) return onnxquant_status_; \
   } while (false)
 
 #define ONNXQUANT_CONCAT_INNER_(a, b) a##b

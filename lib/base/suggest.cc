@@ -35,7 +35,8 @@ std::string Nearest(const std::string& word, absl::Span<const std::string> candi
   std::size_t best_distance = 0;
   for (const std::string& candidate : candidates) {
     const std::size_t distance = Distance(word, candidate);
-    const std::size_t allowed = std::max<std::size_t>(1, std::max(word.size(), candidate.size()) / 3);
+    const std::size_t allowed =
+        std::max<std::size_t>(1, std::max(word.size(), candidate.size()) / 3);
     if (distance <= allowed && (best.empty() || distance < best_distance)) {
       best = candidate;
       best_distance = distance;

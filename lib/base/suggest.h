@@ -8,7 +8,8 @@
 
 namespace onnxquant {
 
-// The candidate nearest to `word` in edit distance (insert, delete, replace, swap of neighbours), or
+// The candidate nearest to `word` in edit distance (insert, delete, replace, swap of neighbours),
+// or
 // "" when none is near enough to be what the user meant (at most a third of the longer word).
 std::string Nearest(const std::string& word, absl::Span<const std::string> candidates);
 

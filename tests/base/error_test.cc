@@ -6,9 +6,9 @@ namespace onnxquant {
 namespace {
 
 TEST(Error, KeepsItsKindAndMessage) {
-  for (const ErrorKind kind : {ErrorKind::kUsage, ErrorKind::kModel, ErrorKind::kPolicy,
-                               ErrorKind::kWrite, ErrorKind::kVerify, ErrorKind::kCancelled,
-                               ErrorKind::kInternal}) {
+  for (const ErrorKind kind :
+       {ErrorKind::kUsage, ErrorKind::kModel, ErrorKind::kPolicy, ErrorKind::kWrite,
+        ErrorKind::kVerify, ErrorKind::kCancelled, ErrorKind::kInternal}) {
     const absl::Status status = MakeError(kind, "what happened");
     EXPECT_FALSE(status.ok());
     EXPECT_EQ(KindOf(status), kind);

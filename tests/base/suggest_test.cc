@@ -20,7 +20,9 @@ TEST(Suggest, SaysNothingWhenNoWordIsNear) {
   EXPECT_EQ(DidYouMean("banana", kWords), "");
 }
 
-TEST(Suggest, PhrasesTheHint) { EXPECT_EQ(DidYouMean("wieghts", kWords), "; did you mean 'weights'?"); }
+TEST(Suggest, PhrasesTheHint) {
+  EXPECT_EQ(DidYouMean("wieghts", kWords), "; did you mean 'weights'?");
+}
 
 }  // namespace
 }  // namespace onnxquant

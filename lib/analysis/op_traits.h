@@ -1,0 +1,51 @@
+// How the float slots of an operator behave when its arithmetic changes type. Standard operators
+// answer from ONNX's schemas; ONNX Runtime's own have a row each in op_traits.cc.
+#ifndef ONNXQUANT_LIB_ANALYSIS_OP_TRAITS_H_
+#define ONNXQUANT_LIB_ANALYSIS_OP_TRAITS_H_
+
+#include <string>
+#include <vector>
+
+#include "lib/analysis/types.h"
+#include "lib/graph/graph.h"
+
+namespace onnxquant {
+
+enum class SlotRule {
+  kOther,    // holds no float32 tensor: nothing to decide
+  kFollows,  // takes the node's compute type
+  kFixed,    // must stay float32
+  kAny,      // accepts any float type as it comes (Shape, the input of Cast)
+};
+
+struct NodeTraits {
+  std::vector<SlotRule> inputs;
+  std::vector<SlotRule> outputs;
+  // Moves or renames elements without arithmetic: exact in whatever type its input has.
+  bool moves_data = false;
+  // A Cast from one float type to another.
+  bool float_cast = false;
+  // The attribute that names the output's type and must follow it ("to", "dtype"), or null.
+  const char* type_attribute = nullptr;
+  // Why every float slot is fixed ("unknown operator", …); null where at least one may change.
+  const char* fixed_because = nullptr;
+
+  bool CanChange() const { return fixed_because == nullptr; }
+};
+
+NodeTraits TraitsOf(const Graph& graph, NodeId node, const ValueTypes& types);
+
+// One operator that ONNX's schemas do not know. A letter per slot, the last one repeats:
+// T a float type that all T slots share, F float32 only, - not a float slot.
+struct ContribOp {
+  const char* domain;
+  const char* op;
+  const char* inputs;
+  const char* outputs;
+};
+// The row for the operator, or null.
+const ContribOp* FindContribOp(const std::string& domain, const std::string& op);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_ANALYSIS_OP_TRAITS_H_

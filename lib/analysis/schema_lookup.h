@@ -1,0 +1,25 @@
+// ONNX's operator schemas, as the analysis asks for them.
+#ifndef ONNXQUANT_LIB_ANALYSIS_SCHEMA_LOOKUP_H_
+#define ONNXQUANT_LIB_ANALYSIS_SCHEMA_LOOKUP_H_
+
+#include <string>
+
+#include "lib/graph/graph.h"
+#include "onnx/defs/schema.h"
+
+namespace onnxquant {
+
+// The schema of the node's operator at the model's opset, or null when ONNX does not define it.
+const onnx::OpSchema* FindSchema(const onnx::ModelProto& model, const onnx::NodeProto& node);
+
+// The formal parameter for slot `index`; the last one stands for all further ones when it is
+// variadic. Null beyond the end.
+const onnx::OpSchema::FormalParameter* FormalInput(const onnx::OpSchema& schema, int index);
+const onnx::OpSchema::FormalParameter* FormalOutput(const onnx::OpSchema& schema, int index);
+
+// Whether the parameter's type constraint admits the type ("tensor(float16)").
+bool Admits(const onnx::OpSchema::FormalParameter& parameter, const std::string& type);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_ANALYSIS_SCHEMA_LOOKUP_H_

@@ -1,0 +1,105 @@
+// A policy as data: which files to write, and rules that say what is kept in which type.
+// The YAML schema is documented in docs/policy.md; reading it is in policy_yaml.h.
+#ifndef ONNXQUANT_LIB_POLICY_POLICY_H_
+#define ONNXQUANT_LIB_POLICY_POLICY_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/model/element_type.h"
+
+namespace onnxquant {
+
+// Where something stands in a policy file; line and column count from 1 (0: not from a file).
+struct SourceMark {
+  std::string file;
+  int line = 0;
+  int column = 0;
+  std::string ToString() const;  // "gemma-safe.yaml:9:5"
+};
+
+// How constant operands are stored.
+struct WeightFormat {
+  enum class Kind {
+    kFloat,  // a float type: `type`
+    kInt4,   // com.microsoft MatMulNBits with 4 bits; where that does not apply, the compute type
+  };
+  Kind kind = Kind::kFloat;
+  ElementType type = ElementType::kFloat;
+  std::int64_t block = 32;  // 16, 32, 64, 128 or 256
+  bool symmetric = true;
+  bool operator==(const WeightFormat&) const = default;
+};
+std::string ToString(const WeightFormat& format);  // "float16", "int4 block 32 symmetric"
+
+enum class Overflow { kError, kClamp, kInfinity };
+
+// The fields that an output sets as defaults and a rule may override, each on its own.
+struct Settings {
+  std::optional<ElementType> compute;  // float32 or float16
+  std::optional<WeightFormat> weights;
+  std::optional<ElementType> io;      // type of float graph inputs and outputs
+  std::optional<int> accuracy_level;  // 0…4, MatMulNBits only
+  std::optional<Overflow> overflow;   // constants beyond the type's range
+  std::optional<bool> keep;           // leave the node and its weights as they are
+};
+
+// Layers from first to last, both included; negatives count from the end (-1: the last layer).
+struct LayerRange {
+  int first = 0;
+  int last = 0;
+};
+
+// All that is given must hold; a list means any of.
+struct Match {
+  std::vector<std::string> roles;
+  std::vector<std::string> ops;      // "MatMul", "com.microsoft::MatMulNBits"
+  std::vector<std::string> names;    // globs on node names
+  std::vector<std::string> regexes;  // ECMAScript, on node names, anywhere in the name
+  std::vector<std::string> weights;  // globs on initializer names
+  std::vector<LayerRange> layers;
+};
+
+struct Rule {
+  Match match;
+  std::vector<std::string> when;  // dtype names; empty: always
+  Settings set;
+  bool optional = false;  // may match nothing
+  SourceMark mark;
+};
+
+struct OutputSpec {
+  std::string dtype;  // as Transformers.js spells it: fp16, q4, q4f16 …
+  Settings defaults;  // compute, weights and io are always set
+  SourceMark mark;
+};
+
+struct Policy {
+  std::string name;
+  std::string description;
+  std::vector<OutputSpec> outputs;
+  std::vector<Rule> rules;
+};
+
+// What a rule can see of a node and one of its weights.
+struct Subject {
+  std::string role;    // "" for none
+  std::string op;      // as Match::ops spells it
+  std::string name;    // of the node
+  std::string weight;  // of the initializer in question; "" when the node itself is meant
+  int layer = -1;      // -1: outside layers
+  int layers = 0;      // how many layers the model has
+};
+
+// Whether every selector of `match` holds. A `weight` selector never holds for a subject without a
+// weight. Globs know *, ? and [a-z]; * also crosses slashes.
+bool Matches(const Match& match, const Subject& subject);
+
+// Whether the rule speaks of this output.
+bool AppliesTo(const Rule& rule, const std::string& dtype);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_POLICY_POLICY_H_

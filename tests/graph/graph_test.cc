@@ -1,0 +1,134 @@
+#include "lib/graph/graph.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/error.h"
+#include "onnx/defs/parser.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+onnx::ModelProto Parse(const char* text) {
+  onnx::ModelProto model;
+  const auto status = onnx::OnnxParser::Parse(model, text);
+  EXPECT_TRUE(status.IsOK()) << status.ErrorMessage();
+  return model;
+}
+
+std::string ErrorOf(const onnx::ModelProto& model) {
+  const auto graph = Graph::Build(model, "m.onnx");
+  if (graph.ok()) return "accepted";
+  EXPECT_EQ(KindOf(graph.status()), ErrorKind::kModel);
+  return std::string(graph.status().message());
+}
+
+constexpr char kChain[] = R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[4] x) => (float[4] z) <float[4] w = {1, 2, 3, 4}> {
+  y = Add(x, w)
+  z = Mul(y, x)
+})";
+
+TEST(Graph, KnowsProducersAndUses) {
+  const onnx::ModelProto model = Parse(kChain);
+  const auto graph = Graph::Build(model, "m.onnx");
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  const ValueId x = graph->Find(kMainScope, "x");
+  const ValueId y = graph->Find(kMainScope, "y");
+  EXPECT_TRUE(graph->value(x).graph_input);
+  EXPECT_THAT(graph->value(x).uses, ElementsAre(Use{0, 0}, Use{1, 1}));
+  EXPECT_EQ(graph->value(y).producer, 0);
+  EXPECT_EQ(graph->ProducerOf(1, 0), 0);
+  EXPECT_EQ(graph->ProducerOf(1, 1), kNone);
+  EXPECT_NE(graph->value(graph->Find(kMainScope, "w")).initializer, nullptr);
+  EXPECT_TRUE(graph->value(graph->Find(kMainScope, "z")).graph_output);
+  EXPECT_EQ(graph->Find(kMainScope, "nothing"), kNone);
+}
+
+TEST(Graph, SortsNodesThatStandOutOfOrder) {
+  onnx::ModelProto model = Parse(kChain);
+  model.mutable_graph()->mutable_node()->SwapElements(0, 1);
+  const auto graph = Graph::Build(model, "m.onnx");
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  EXPECT_THAT(graph->order(), ElementsAre(1, 0));
+}
+
+constexpr char kIf[] = R"(<ir_version: 10, opset_import: ["" : 21]>
+g (bool c, float[4] x) => (float[4] z) {
+  late = Neg(x)
+  z = If(c) <
+    then_branch = t () => (float[4] a) { a = Abs(late) },
+    else_branch = e () => (float[4] b) { b = Add(x, late) }
+  >
+})";
+
+TEST(Graph, SeesWhatSubgraphsCapture) {
+  const onnx::ModelProto model = Parse(kIf);
+  const auto graph = Graph::Build(model, "m.onnx");
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  ASSERT_EQ(graph->scopes().size(), 3U);
+  EXPECT_EQ(graph->scopes()[1].parent, kMainScope);
+  EXPECT_EQ(graph->scopes()[1].owner, 1);
+  EXPECT_EQ(graph->value(graph->Find(kMainScope, "late")).uses.size(), 2U);
+  EXPECT_EQ(graph->Find(1, "late"), graph->Find(kMainScope, "late"));
+}
+
+TEST(Graph, SortsANodeAfterWhatItsBodiesCapture) {
+  onnx::ModelProto model = Parse(kIf);
+  model.mutable_graph()->mutable_node()->SwapElements(0, 1);
+  const auto graph = Graph::Build(model, "m.onnx");
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  EXPECT_EQ(graph->OpName(graph->order().front()), "Neg");
+}
+
+TEST(Graph, RefusesACycle) {
+  onnx::ModelProto model = Parse(kChain);
+  model.mutable_graph()->mutable_node(0)->set_input(0, "z");
+  model.mutable_graph()->mutable_node(0)->set_name("first");
+  EXPECT_THAT(ErrorOf(model),
+              HasSubstr("m.onnx: the graph has a cycle through node 'first' (Add)"));
+}
+
+TEST(Graph, RefusesAValueThatIsDefinedTwice) {
+  onnx::ModelProto model = Parse(kChain);
+  model.mutable_graph()->mutable_node(1)->set_output(0, "y");
+  EXPECT_THAT(ErrorOf(model), HasSubstr("value 'y' is defined twice"));
+}
+
+TEST(Graph, RefusesTwoInitializersOfOneName) {
+  onnx::ModelProto model = Parse(kChain);
+  *model.mutable_graph()->add_initializer() = model.graph().initializer(0);
+  EXPECT_THAT(ErrorOf(model),
+              HasSubstr("value 'w' is defined twice, the second time as initializer"));
+}
+
+TEST(Graph, AcceptsAnInitializerThatIsAGraphInputsDefault) {
+  onnx::ModelProto model = Parse(kChain);
+  onnx::ValueInfoProto* input = model.mutable_graph()->add_input();
+  *input = model.graph().input(0);
+  input->set_name("w");
+  EXPECT_EQ(ErrorOf(model), "accepted");
+}
+
+TEST(Graph, RefusesAReadOfNothing) {
+  onnx::ModelProto model = Parse(kChain);
+  model.mutable_graph()->mutable_node(1)->set_input(1, "ghost");
+  EXPECT_THAT(ErrorOf(model), HasSubstr("the unnamed Mul node that makes 'z' reads 'ghost'"));
+}
+
+TEST(Graph, RefusesAnOutputThatNothingComputes) {
+  onnx::ModelProto model = Parse(kChain);
+  model.mutable_graph()->mutable_output(0)->set_name("ghost");
+  EXPECT_THAT(ErrorOf(model), HasSubstr("graph output 'ghost' is never computed"));
+}
+
+TEST(Graph, RefusesTwoNodesOfOneName) {
+  onnx::ModelProto model = Parse(kChain);
+  for (auto& node : *model.mutable_graph()->mutable_node()) node.set_name("same");
+  EXPECT_THAT(ErrorOf(model), HasSubstr("two nodes are named 'same'"));
+}
+
+}  // namespace
+}  // namespace onnxquant
