@@ -9,6 +9,7 @@ NaN or Inf.
 
 import argparse
 import json
+import os
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from onnxquant_tools.cache import cache_folder
 from onnxquant_tools.gguf_checkpoint import (
     DEFAULT_PACKAGE,
     CheckpointError,
@@ -42,9 +44,21 @@ class Run:
 
 
 def load_tokenizer(source: str = DEFAULT_PACKAGE) -> Tokenizer:
-    """Return the tokenizer of a GGUF file or of an installed package of weights."""
-    checkpoint = GgufCheckpoint(locate_checkpoint(source))
-    return Tokenizer(*checkpoint.vocabulary(), bos=checkpoint.config.bos)
+    """Return the tokenizer of a GGUF file or of an installed package of weights.
+
+    Parsing 262144 entries out of a GGUF takes many seconds, so they are kept in a JSON file in the
+    cache folder, named after the file they come from and its size.
+    """
+    path = locate_checkpoint(source)
+    kept = cache_folder() / "models" / f"{path.stem}.{path.stat().st_size}.vocabulary.json"
+    if not kept.is_file():
+        checkpoint = GgufCheckpoint(path)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_name(f"{kept.name}.{os.getpid()}")
+        draft.write_text(json.dumps([*checkpoint.vocabulary(), checkpoint.config.bos]))
+        draft.rename(kept)
+    tokens, scores, types, bos = json.loads(kept.read_text())
+    return Tokenizer(tokens, scores, types, bos=bos)
 
 
 def greedy(path: Path, provider: Provider, prompt: list[int], count: int) -> Run:
