@@ -35,6 +35,16 @@ struct NodeTraits {
 
 NodeTraits TraitsOf(const Graph& graph, NodeId node, const ValueTypes& types);
 
+// An operator of ONNX's domain whose output type an attribute names; `fallback` is the type when
+// the attribute is absent (kUndefined: the type of the first input).
+struct TypeAttribute {
+  const char* op;
+  const char* attribute;
+  ElementType fallback;
+};
+// The row for the node's operator, or null.
+const TypeAttribute* FindTypeAttribute(const onnx::NodeProto& node);
+
 // One operator that ONNX's schemas do not know. A letter per slot, the last one repeats:
 // T a float type that all T slots share, F float32 only, - not a float slot.
 struct ContribOp {
@@ -45,6 +55,9 @@ struct ContribOp {
 };
 // The row for the operator, or null.
 const ContribOp* FindContribOp(const std::string& domain, const std::string& op);
+
+// The letter for slot `slot` of a row's `inputs` or `outputs`.
+char SlotLetter(const char* letters, int slot);
 
 }  // namespace onnxquant
 

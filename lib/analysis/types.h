@@ -11,14 +11,13 @@
 
 namespace onnxquant {
 
-// By ValueId. kUndefined: not a tensor (sequence, map, optional), or made by an operator that neither
-// ONNX's schemas nor the table in op_traits.cc knows and that the model does not declare.
+// By ValueId. kUndefined: not a tensor (sequence, map, optional), or made by an operator that
+// neither ONNX's schemas nor the table in op_traits.cc knows and that the model does not declare.
 using ValueTypes = std::vector<ElementType>;
 
 // Follows the type constraints of ONNX's operator schemas at the model's opsets, the rows of
 // op_traits.cc for com.microsoft, and the attributes that name a type; what then remains is taken
-// from the model's own declarations. Refuses (kModel) element types that ONNX does not define and
-// operators of ONNX's domain that do not exist at the model's opset.
+// from the model's own declarations. Refuses (kModel) element types that ONNX does not define.
 absl::StatusOr<ValueTypes> InferTypes(const Graph& graph, const std::string& origin);
 
 // The opset that the model imports for `domain`; 0 if it imports none.

@@ -1,0 +1,71 @@
+// onnxquant's API: decide first (MakePlan), change second (ApplyPlan); Quantize does both.
+//
+//   auto report = onnxquant::Quantize("onnx/model.onnx", {.policy = "gemma-safe"}, {});
+//   if (!report.ok()) std::cerr << report.status().message() << "\n";
+#ifndef ONNXQUANT_QUANTIZE_H_
+#define ONNXQUANT_QUANTIZE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "onnxquant/error.h"
+#include "onnxquant/report.h"
+
+namespace onnxquant {
+
+struct PlanOptions {
+  std::string policy;               // a built-in policy's name, or a YAML file's path
+  std::vector<std::string> rules;   // rules appended to it: "match: {role: norm}, compute: float32"
+  std::vector<std::string> dtypes;  // which of the policy's outputs; empty: all
+  std::string directory;            // where the outputs go; "": beside the input
+  std::uint64_t max_shard = 1'900'000'000;  // bytes of one external data file, below 2 GB
+  bool update_config = true;                // keep config.json's transformers.js_config up to date
+};
+
+struct ApplyOptions {
+  bool force = false;                            // replace existing outputs
+  int threads = 0;                               // 0: one per core
+  std::uint64_t memory = 128 << 20;              // bytes of working buffers, all threads together
+  const std::atomic<bool>* cancelled = nullptr;  // polled; set it to stop: nothing is left behind
+  // Called from worker threads, one at a time, with bytes of input weights done and in all.
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress;
+};
+
+// A read model and every decision about it.
+class Plan {
+ public:
+  Plan(Plan&&) noexcept;
+  Plan& operator=(Plan&&) noexcept;
+  ~Plan();
+
+  // The decisions; file sizes are exact.
+  const Report& report() const;
+
+ private:
+  friend class PlanAccess;
+  struct State;
+  explicit Plan(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Reads the model's structure (not its weights) and the policy. Writes nothing. Errors: kModel,
+// kPolicy, kUsage (an unknown dtype, a directory that cannot be one).
+absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& options);
+
+// Writes the planned files: all or none. The weights are read once, whatever the number of outputs;
+// the same plan gives the same bytes for any number of threads. Errors: kWrite, kModel (damaged
+// weights; a value that does not fit the type, where the policy does not say what then),
+// kCancelled.
+absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options);
+
+absl::StatusOr<Report> Quantize(const std::string& model_path, const PlanOptions& plan_options,
+                                const ApplyOptions& apply_options);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_QUANTIZE_H_

@@ -1,0 +1,88 @@
+// What a conversion will do or has done, as plain data: the tables of the command line, the JSON
+// report and the notebooks all show this.
+#ifndef ONNXQUANT_REPORT_H_
+#define ONNXQUANT_REPORT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace onnxquant {
+
+// One stored form of one constant of the input.
+struct TensorRow {
+  std::string name;  // of the constant in the input
+  std::vector<std::int64_t> shape;
+  std::string role;    // of the node that reads it; "" for none
+  int layer = -1;      // of that node; -1 outside layers
+  std::string format;  // "float16", "int4 block 32 symmetric"
+  std::uint64_t input_bytes = 0;
+  std::uint64_t bytes = 0;             // as stored, scales and zero points included
+  std::vector<std::string> stored_as;  // names in the output
+  std::vector<std::string> why;        // in order; the last that sets a field wins
+};
+
+// One node whose arithmetic the plan decides.
+struct NodeRow {
+  std::string name;
+  std::string op;
+  std::string role;
+  int layer = -1;
+  std::string compute;   // "float32" or "float16"
+  std::string evidence;  // for the role
+  std::vector<std::string> why;
+};
+
+// One float graph input or output.
+struct ValueRow {
+  std::string name;
+  std::string role;
+  bool input = false;
+  std::string type;
+  std::vector<std::string> why;
+};
+
+struct FileRow {
+  std::string name;  // without folder
+  std::uint64_t bytes = 0;
+};
+
+struct FormatRow {
+  std::string format;
+  int tensors = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct OutputReport {
+  std::string dtype;
+  std::string policy;
+  std::vector<FileRow> files;  // the .onnx file first, then its data files
+  std::vector<FormatRow> formats;
+  std::vector<TensorRow> tensors;
+  std::vector<NodeRow> nodes;
+  std::vector<ValueRow> values;
+  int casts = 0;           // Cast nodes put in
+  int float32_values = 0;  // float values (edges) that stay float32
+  int half_values = 0;     // float values that become float16
+  std::vector<std::string> warnings;
+
+  std::uint64_t TotalBytes() const {
+    std::uint64_t total = 0;
+    for (const FileRow& file : files) total += file.bytes;
+    return total;
+  }
+};
+
+struct Report {
+  std::string input;              // path of the model
+  std::uint64_t input_bytes = 0;  // with its external data
+  std::string directory;          // where the outputs go
+  std::string config;             // path of the config.json that is updated; "" for none
+  std::vector<OutputReport> outputs;
+  std::uint64_t bytes_read = 0;  // of the input's weights
+  double seconds = 0;            // of ApplyPlan; 0 in a plan
+};
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_REPORT_H_

@@ -1,0 +1,245 @@
+#include "lib/analysis/types.h"
+
+#include <cctype>
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+#include "lib/analysis/op_traits.h"
+#include "lib/analysis/schema_lookup.h"
+#include "lib/base/error.h"
+
+namespace onnxquant {
+namespace {
+
+class TypeInference {
+ public:
+  TypeInference(const Graph& graph, const std::string& origin) : graph_(graph), origin_(origin) {}
+
+  absl::StatusOr<ValueTypes> Run() {
+    types_.assign(graph_.values().size(), ElementType::kUndefined);
+    for (std::size_t id = 0; id < graph_.values().size(); ++id) {
+      const Value& value = graph_.values()[id];
+      if (value.producer != kNone) continue;
+      ONNXQUANT_ASSIGN_OR_RETURN(types_[id], TypeOfSource(value));
+    }
+    for (const NodeId node : graph_.order()) {
+      ONNXQUANT_RETURN_IF_ERROR(InferNode(node));
+      for (const ScopeId body : graph_.node(node).bodies) BindBodyInputs(node, body);
+    }
+    // A control-flow node stands before its bodies, whose outputs type it: a second look.
+    for (const NodeId node : graph_.order()) {
+      if (!graph_.node(node).bodies.empty()) TakeTypesFromBody(node);
+    }
+    return std::move(types_);
+  }
+
+ private:
+  ElementType& TypeAt(ValueId id) { return types_[static_cast<std::size_t>(id)]; }
+
+  absl::StatusOr<ElementType> Checked(int number, const std::string& what) const {
+    absl::StatusOr<ElementType> type = ElementTypeFromOnnx(number);
+    if (type.ok()) return type;
+    return ModelError(origin_, ": ", what, ": ", std::string(type.status().message()));
+  }
+
+  absl::StatusOr<ElementType> Declared(const Value& value) const {
+    if (value.declared == nullptr || !value.declared->type().has_tensor_type()) {
+      return ElementType::kUndefined;
+    }
+    const int number = value.declared->type().tensor_type().elem_type();
+    if (number == 0) return ElementType::kUndefined;
+    return Checked(number, absl::StrCat("the declaration of value '", value.name, "'"));
+  }
+
+  absl::StatusOr<ElementType> TypeOfSource(const Value& value) const {
+    if (value.initializer != nullptr) {
+      return Checked(value.initializer->data_type(),
+                     absl::StrCat("initializer '", value.name, "'"));
+    }
+    if (value.sparse_initializer != nullptr) {
+      return Checked(value.sparse_initializer->values().data_type(),
+                     absl::StrCat("sparse initializer '", value.name, "'"));
+    }
+    return Declared(value);
+  }
+
+  absl::Status InferNode(NodeId id) {
+    const Node& node = graph_.node(id);
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+      if (node.outputs[i] == kNone) continue;
+      ONNXQUANT_ASSIGN_OR_RETURN(ElementType type, OutputType(id, static_cast<int>(i)));
+      if (type == ElementType::kUndefined) {
+        ONNXQUANT_ASSIGN_OR_RETURN(type, Declared(graph_.value(node.outputs[i])));
+      }
+      TypeAt(node.outputs[i]) = type;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<ElementType> OutputType(NodeId id, int output) {
+    const onnx::NodeProto& proto = *graph_.node(id).proto;
+    if (const ContribOp* row = FindContribOp(proto.domain(), proto.op_type())) {
+      return ContribOutputType(id, *row, output);
+    }
+    if (IsOnnxDomain(proto.domain())) {
+      if (proto.op_type() == "Constant") return ConstantType(id);
+      if (proto.op_type() == "ConstantOfShape") {
+        const onnx::AttributeProto* value = FindAttribute(proto, "value");
+        if (value == nullptr) return ElementType::kFloat;
+        return Checked(value->t().data_type(), graph_.Describe(id));
+      }
+      if (const TypeAttribute* row = FindTypeAttribute(proto)) {
+        return AttributeType(id, row->attribute, row->fallback);
+      }
+      if (proto.op_type() == "LayerNormalization" && output > 0) {
+        return AttributeType(id, "stash_type", ElementType::kFloat);
+      }
+      if (proto.op_type() == "DequantizeLinear" || proto.op_type() == "QuantizeLinear") {
+        return QuantizerType(id);
+      }
+    }
+    return SchemaOutputType(id, output);
+  }
+
+  absl::StatusOr<ElementType> AttributeType(NodeId id, const char* name, ElementType fallback) {
+    const onnx::AttributeProto* attribute = FindAttribute(*graph_.node(id).proto, name);
+    if (attribute != nullptr && attribute->i() != 0) {
+      return Checked(static_cast<int>(attribute->i()),
+                     absl::StrCat(graph_.Describe(id), ": attribute '", name, "'"));
+    }
+    return fallback == ElementType::kUndefined ? InputType(id, 0) : fallback;
+  }
+
+  absl::StatusOr<ElementType> ConstantType(NodeId id) {
+    const onnx::NodeProto& proto = *graph_.node(id).proto;
+    if (proto.attribute_size() != 1) {
+      return ModelError(origin_, ": ", graph_.Describe(id), " has ", proto.attribute_size(),
+                        " attributes; a Constant has exactly one");
+    }
+    const onnx::AttributeProto& attribute = proto.attribute(0);
+    if (attribute.name() == "value") {
+      return Checked(attribute.t().data_type(), graph_.Describe(id));
+    }
+    if (attribute.name() == "sparse_value") {
+      return Checked(attribute.sparse_tensor().values().data_type(), graph_.Describe(id));
+    }
+    if (attribute.name() == "value_float" || attribute.name() == "value_floats") {
+      return ElementType::kFloat;
+    }
+    if (attribute.name() == "value_int" || attribute.name() == "value_ints") {
+      return ElementType::kInt64;
+    }
+    return ElementType::kString;
+  }
+
+  // QuantizeLinear: output_dtype, else the zero point's type, else uint8. DequantizeLinear:
+  // output_dtype, else the scale's type.
+  absl::StatusOr<ElementType> QuantizerType(NodeId id) {
+    const onnx::NodeProto& proto = *graph_.node(id).proto;
+    const bool quantize = proto.op_type() == "QuantizeLinear";
+    const ElementType by_input = InputType(id, quantize ? 2 : 1);
+    const bool known = by_input != ElementType::kUndefined;
+    return AttributeType(id, "output_dtype", known ? by_input : ElementType::kUint8);
+  }
+
+  ElementType InputType(NodeId id, int input) {
+    const Node& node = graph_.node(id);
+    const auto slot = static_cast<std::size_t>(input);
+    if (slot >= node.inputs.size() || node.inputs[slot] == kNone) return ElementType::kUndefined;
+    return TypeAt(node.inputs[slot]);
+  }
+
+  ElementType ContribOutputType(NodeId id, const ContribOp& row, int output) {
+    const char letter = SlotLetter(row.outputs, output);
+    if (letter == 'F') return ElementType::kFloat;
+    if (letter != 'T') return ElementType::kUndefined;
+    for (int i = 0; i < static_cast<int>(graph_.node(id).inputs.size()); ++i) {
+      if (SlotLetter(row.inputs, i) != 'T') continue;
+      const ElementType type = InputType(id, i);
+      if (type != ElementType::kUndefined) return type;
+    }
+    return ElementType::kUndefined;
+  }
+
+  ElementType SchemaOutputType(NodeId id, int output) {
+    const Node& node = graph_.node(id);
+    const onnx::OpSchema* schema = FindSchema(graph_.model(), *node.proto);
+    if (schema == nullptr) return ElementType::kUndefined;
+    const auto* formal = FormalOutput(*schema, output);
+    if (formal == nullptr) return ElementType::kUndefined;
+    for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
+      const auto* in = FormalInput(*schema, i);
+      if (in != nullptr && in->GetTypeStr() == formal->GetTypeStr()) {
+        const ElementType type = InputType(id, i);
+        if (type != ElementType::kUndefined) return type;
+      }
+    }
+    if (formal->GetTypes().size() != 1) return ElementType::kUndefined;
+    return FromTypeString(**formal->GetTypes().begin());
+  }
+
+  // "tensor(int64)" and the like; ONNX's schemas say float and double for our float32 and float64.
+  static ElementType FromTypeString(const std::string& text) {
+    constexpr char kPrefix[] = "tensor(";
+    if (text.rfind(kPrefix, 0) != 0 || text.back() != ')') return ElementType::kUndefined;
+    const std::string name = text.substr(sizeof(kPrefix) - 1, text.size() - sizeof(kPrefix));
+    onnx::TensorProto::DataType type = onnx::TensorProto::UNDEFINED;
+    std::string upper;
+    for (const char c : name)
+      upper += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    if (!onnx::TensorProto::DataType_Parse(upper, &type)) return ElementType::kUndefined;
+    return static_cast<ElementType>(type);
+  }
+
+  // Bodies declare their inputs' types only sometimes; Loop and Scan hand theirs on in order.
+  void BindBodyInputs(NodeId id, ScopeId body) {
+    const Node& node = graph_.node(id);
+    const onnx::GraphProto& graph = *graph_.scopes()[static_cast<std::size_t>(body)].graph;
+    const bool loop = node.proto->op_type() == "Loop";
+    for (int i = 0; i < graph.input_size(); ++i) {
+      const ValueId inner = graph_.Find(body, graph.input(i).name());
+      if (inner == kNone || TypeAt(inner) != ElementType::kUndefined) continue;
+      if (loop && i == 0) {
+        TypeAt(inner) = ElementType::kInt64;
+      } else if (loop && i == 1) {
+        TypeAt(inner) = ElementType::kBool;
+      } else {
+        TypeAt(inner) = InputType(id, i);
+      }
+    }
+  }
+
+  void TakeTypesFromBody(NodeId id) {
+    const Node& node = graph_.node(id);
+    const ScopeId body = node.bodies.front();
+    const onnx::GraphProto& graph = *graph_.scopes()[static_cast<std::size_t>(body)].graph;
+    const std::size_t skip = node.proto->op_type() == "Loop" ? 1 : 0;  // the condition
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+      if (node.outputs[i] == kNone || TypeAt(node.outputs[i]) != ElementType::kUndefined) continue;
+      if (static_cast<int>(i + skip) >= graph.output_size()) continue;
+      const ValueId inner = graph_.Find(body, graph.output(static_cast<int>(i + skip)).name());
+      if (inner != kNone) TypeAt(node.outputs[i]) = TypeAt(inner);
+    }
+  }
+
+  const Graph& graph_;
+  const std::string& origin_;
+  ValueTypes types_;
+};
+
+}  // namespace
+
+int OpsetOf(const onnx::ModelProto& model, const std::string& domain) {
+  for (const onnx::OperatorSetIdProto& import : model.opset_import()) {
+    const bool same =
+        IsOnnxDomain(domain) ? IsOnnxDomain(import.domain()) : import.domain() == domain;
+    if (same) return static_cast<int>(import.version());
+  }
+  return 0;
+}
+
+absl::StatusOr<ValueTypes> InferTypes(const Graph& graph, const std::string& origin) {
+  return TypeInference(graph, origin).Run();
+}
+
+}  // namespace onnxquant

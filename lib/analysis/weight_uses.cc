@@ -1,0 +1,104 @@
+#include "lib/analysis/weight_uses.h"
+
+#include <cstddef>
+
+namespace onnxquant {
+namespace {
+
+constexpr int kLongestChain = 8;
+
+bool IsOp(const onnx::NodeProto& node, const char* op) {
+  return IsOnnxDomain(node.domain()) && node.op_type() == op;
+}
+
+// Without `perm`, Transpose reverses the axes.
+bool SwapsTwoAxes(const onnx::NodeProto& node) {
+  const onnx::AttributeProto* perm = FindAttribute(node, "perm");
+  return perm == nullptr || (perm->ints_size() == 2 && perm->ints(0) == 1 && perm->ints(1) == 0);
+}
+
+class UseFinder {
+ public:
+  UseFinder(const Graph& graph, const ValueTypes& types) : graph_(graph), types_(types) {}
+
+  std::vector<WeightUse> Run() {
+    for (ValueId id = 0; id < static_cast<ValueId>(graph_.values().size()); ++id) {
+      if (types_[static_cast<std::size_t>(id)] != ElementType::kFloat) continue;
+      if (!IsConvertibleConstant(graph_, id)) continue;
+      for (const Use& use : graph_.value(id).uses) {
+        WeightUse found;
+        found.weight = id;
+        found.direct = use;
+        Follow(use, found);
+      }
+    }
+    return std::move(uses_);
+  }
+
+ private:
+  void Follow(const Use& use, const WeightUse& so_far) {
+    WeightUse found = so_far;
+    found.reader = use;
+    const Node& node = graph_.node(use.node);
+    const bool transpose = IsOp(*node.proto, "Transpose");
+    const bool passes = transpose || IsOp(*node.proto, "Identity");
+    if (!passes || node.scope != kMainScope || node.outputs.empty() || node.outputs[0] == kNone ||
+        graph_.value(node.outputs[0]).graph_output || found.chain.size() >= kLongestChain) {
+      uses_.push_back(std::move(found));
+      return;
+    }
+    if (transpose && !SwapsTwoAxes(*node.proto)) {
+      uses_.push_back(std::move(found));
+      return;
+    }
+    found.chain.push_back(use.node);
+    if (transpose) found.transposed = !found.transposed;
+    for (const Use& next : graph_.value(node.outputs[0]).uses) Follow(next, found);
+  }
+
+  const Graph& graph_;
+  const ValueTypes& types_;
+  std::vector<WeightUse> uses_;
+};
+
+}  // namespace
+
+const onnx::TensorProto* ConstantTensor(const Graph& graph, ValueId id) {
+  const Value& value = graph.value(id);
+  if (value.initializer != nullptr) return value.initializer;
+  if (value.producer == kNone) return nullptr;
+  const onnx::NodeProto& node = *graph.node(value.producer).proto;
+  if (!IsOp(node, "Constant")) return nullptr;
+  const onnx::AttributeProto* attribute = FindAttribute(node, "value");
+  return attribute == nullptr ? nullptr : &attribute->t();
+}
+
+std::optional<std::vector<std::int64_t>> ConstantShape(const Graph& graph, ValueId id) {
+  if (const onnx::TensorProto* tensor = ConstantTensor(graph, id)) {
+    return std::vector<std::int64_t>(tensor->dims().begin(), tensor->dims().end());
+  }
+  const NodeId producer = graph.value(id).producer;
+  if (producer == kNone || !IsOp(*graph.node(producer).proto, "Constant")) return std::nullopt;
+  const onnx::NodeProto& node = *graph.node(producer).proto;
+  if (FindAttribute(node, "value_float") != nullptr) return std::vector<std::int64_t>{};
+  if (FindAttribute(node, "value_int") != nullptr) return std::vector<std::int64_t>{};
+  if (const onnx::AttributeProto* floats = FindAttribute(node, "value_floats")) {
+    return std::vector<std::int64_t>{floats->floats_size()};
+  }
+  if (const onnx::AttributeProto* ints = FindAttribute(node, "value_ints")) {
+    return std::vector<std::int64_t>{ints->ints_size()};
+  }
+  return std::nullopt;
+}
+
+bool IsConvertibleConstant(const Graph& graph, ValueId id) {
+  const Value& value = graph.value(id);
+  if (value.scope != kMainScope || value.graph_input || value.graph_output) return false;
+  return ConstantShape(graph, id).has_value();
+}
+
+std::vector<WeightUse> FindWeightUses(const Graph& graph, const ValueTypes& types) {
+  return UseFinder(graph, types).Run();
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,159 @@
+#include "lib/convert/output_writer.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/error.h"
+#include "lib/model/output_files.h"
+#include "lib/rewrite/materialize.h"
+
+namespace onnxquant {
+namespace {
+
+absl::Span<const std::byte> AsBytes(const std::string& text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
+
+// One output's place in the files: external tensors go to the data files as they come, inline ones
+// into the model, which is written last.
+class OutputSink : public TensorSink {
+ public:
+  static absl::StatusOr<std::unique_ptr<OutputSink>> Open(const PlannedOutput& output,
+                                                          OutputFiles& files) {
+    auto sink = std::unique_ptr<OutputSink>(new OutputSink(output, files));
+    const Layout& layout = output.layout;
+    for (std::size_t shard = 0; shard < layout.shard_bytes.size(); ++shard) {
+      const std::string name = ShardFileName(output.file_name, static_cast<int>(shard));
+      ONNXQUANT_ASSIGN_OR_RETURN(const int file, files.Add(name, layout.shard_bytes[shard]));
+      sink->shards_.push_back(file);
+    }
+    ONNXQUANT_ASSIGN_OR_RETURN(sink->file_, files.Add(output.file_name, output.model_bytes));
+    return sink;
+  }
+
+  absl::Status Write(int initializer, std::uint64_t offset,
+                     absl::Span<const std::byte> bytes) override {
+    if (bytes.empty()) return absl::OkStatus();
+    const Placement& place = output_.layout.items[static_cast<std::size_t>(initializer)];
+    if (place.external()) {
+      return files_.WriteAt(shards_[static_cast<std::size_t>(place.shard)], place.offset + offset,
+                            bytes);
+    }
+    std::memcpy(inline_payloads_[static_cast<std::size_t>(initializer)] + offset, bytes.data(),
+                bytes.size());
+    return absl::OkStatus();
+  }
+
+  absl::Status WriteModel() {
+    std::string serialized;
+    ONNXQUANT_RETURN_IF_ERROR(SerializeModel(model_, &serialized));
+    if (serialized.size() != output_.model_bytes) {
+      return InternalError(output_.file_name, ": ", serialized.size(),
+                           " bytes where the plan says ", output_.model_bytes);
+    }
+    return files_.WriteAt(file_, 0, AsBytes(serialized));
+  }
+
+ private:
+  OutputSink(const PlannedOutput& output, OutputFiles& files)
+      : output_(output), files_(files), model_(output.rewritten.model) {
+    for (onnx::TensorProto& tensor : *model_.mutable_graph()->mutable_initializer()) {
+      inline_payloads_.push_back(tensor.has_raw_data() ? tensor.mutable_raw_data()->data()
+                                                       : nullptr);
+    }
+  }
+
+  const PlannedOutput& output_;
+  OutputFiles& files_;
+  onnx::ModelProto model_;  // a copy: the plan stays as it is and can be applied again
+  std::vector<char*> inline_payloads_;
+  std::vector<int> shards_;
+  int file_ = -1;
+};
+
+// Data files of an earlier, larger output of the same name, which would be left without a reader.
+std::vector<std::string> StaleShards(const std::string& directory, const PlannedOutput& output) {
+  std::vector<std::string> stale;
+  for (int shard = static_cast<int>(output.layout.shard_bytes.size());; ++shard) {
+    const std::string name = ShardFileName(output.file_name, shard);
+    std::error_code error;
+    if (!std::filesystem::exists(std::filesystem::path(directory) / name, error)) return stale;
+    stale.push_back(name);
+  }
+}
+
+std::vector<std::string> FileNames(const std::string& directory,
+                                   const std::vector<PlannedOutput>& outputs) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    names.push_back(entry.path().filename().string());
+  }
+  for (const PlannedOutput& output : outputs) names.push_back(output.file_name);
+  return names;
+}
+
+absl::Status WriteConfig(const WriteJob& job, OutputFiles& files) {
+  std::ifstream stream(job.config);
+  std::stringstream text;
+  text << stream.rdbuf();
+  if (!stream) return WriteError(job.config, ": cannot be read");
+  absl::StatusOr<std::string> updated =
+      UpdateWebConfig(text.str(), job.config_entries, FileNames(job.directory, *job.outputs));
+  if (!updated.ok()) {
+    return MakeError(KindOf(updated.status()),
+                     absl::StrCat(job.config, ": ", std::string(updated.status().message()),
+                                  "; --no-config leaves the file alone"));
+  }
+  const std::string name = std::filesystem::path(job.config).filename().string();
+  ONNXQUANT_ASSIGN_OR_RETURN(const int file, files.Add(name, updated->size(), true));
+  return files.WriteAt(file, 0, AsBytes(*updated));
+}
+
+std::string FolderOf(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+}  // namespace
+
+absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
+                          std::vector<std::vector<std::string>>& warnings) {
+  ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles files,
+                             OutputFiles::Create(job.directory, {.force = options.force}));
+  files.Protect(job.model->path());
+  for (const auto& external : job.model->external_files()) files.Protect(external.path);
+  std::vector<std::unique_ptr<OutputSink>> sinks;
+  std::vector<OutputToFill> fills;
+  warnings.resize(job.outputs->size());
+  for (std::size_t i = 0; i < job.outputs->size(); ++i) {
+    const PlannedOutput& output = (*job.outputs)[i];
+    ONNXQUANT_ASSIGN_OR_RETURN(std::unique_ptr<OutputSink> sink, OutputSink::Open(output, files));
+    fills.push_back({&output.rewritten, sink.get(), &warnings[i]});
+    sinks.push_back(std::move(sink));
+    if (options.force) files.RemoveStale(StaleShards(job.directory, output));
+  }
+  FillOptions fill;
+  fill.threads = options.threads;
+  fill.memory = options.memory;
+  fill.cancelled = options.cancelled;
+  fill.progress = options.progress;
+  ONNXQUANT_RETURN_IF_ERROR(FillTensors(*job.model, fills, fill));
+  for (const auto& sink : sinks) ONNXQUANT_RETURN_IF_ERROR(sink->WriteModel());
+  if (job.config.empty()) return files.Commit();
+  ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles config,
+                             OutputFiles::Create(FolderOf(job.config), {.force = true}));
+  ONNXQUANT_RETURN_IF_ERROR(WriteConfig(job, config));
+  ONNXQUANT_RETURN_IF_ERROR(files.Commit());
+  return config.Commit();
+}
+
+}  // namespace onnxquant

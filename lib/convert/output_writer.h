@@ -1,0 +1,30 @@
+// Writes planned outputs into a folder: all or none.
+#ifndef ONNXQUANT_LIB_CONVERT_OUTPUT_WRITER_H_
+#define ONNXQUANT_LIB_CONVERT_OUTPUT_WRITER_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lib/convert/planned_output.h"
+#include "lib/model/model.h"
+#include "lib/model/web_config.h"
+#include "onnxquant/quantize.h"
+
+namespace onnxquant {
+
+struct WriteJob {
+  const Model* model = nullptr;
+  const std::vector<PlannedOutput>* outputs = nullptr;
+  std::string directory;
+  std::string config;  // path of config.json; "" to leave it
+  std::vector<WebConfigEntry> config_entries;
+};
+
+// `warnings`, by output, receives what the conversion of the values had to report.
+absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
+                          std::vector<std::vector<std::string>>& warnings);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_CONVERT_OUTPUT_WRITER_H_

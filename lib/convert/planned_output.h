@@ -1,0 +1,29 @@
+// One output of a conversion: its rewritten model, where each tensor lies, and its files' sizes.
+#ifndef ONNXQUANT_LIB_CONVERT_PLANNED_OUTPUT_H_
+#define ONNXQUANT_LIB_CONVERT_PLANNED_OUTPUT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lib/model/layout.h"
+#include "lib/rewrite/rewrite.h"
+
+namespace onnxquant {
+
+struct PlannedOutput {
+  std::string file_name;          // of the .onnx file
+  Rewritten rewritten;            // external tensors point into the data files; inline ones hold
+                                  // zeros of the right length, so that the file's size is known
+  Layout layout;                  // by initializer
+  std::uint64_t model_bytes = 0;  // size of the .onnx file
+};
+
+// Lays the tensors out and points the model at them.
+absl::StatusOr<PlannedOutput> LayOut(Rewritten rewritten, const std::string& file_name,
+                                     const LayoutOptions& options);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_CONVERT_PLANNED_OUTPUT_H_

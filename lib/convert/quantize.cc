@@ -1,0 +1,150 @@
+#include "onnxquant/quantize.h"
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/error.h"
+#include "lib/convert/output_writer.h"
+#include "lib/convert/planned_output.h"
+#include "lib/convert/report_rows.h"
+#include "lib/model/model.h"
+#include "lib/model/web_config.h"
+#include "lib/policy/dtypes.h"
+#include "lib/policy/plan.h"
+#include "lib/policy/policy_yaml.h"
+
+namespace onnxquant {
+
+struct Plan::State {
+  explicit State(Model loaded) : model(std::move(loaded)) {}
+
+  Model model;
+  std::vector<PlannedOutput> outputs;
+  std::vector<WebConfigEntry> config_entries;
+  Report report;
+};
+
+Plan::Plan(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Plan::Plan(Plan&&) noexcept = default;
+Plan& Plan::operator=(Plan&&) noexcept = default;
+Plan::~Plan() = default;
+const Report& Plan::report() const {
+  return state_->report;
+}
+
+class PlanAccess {
+ public:
+  using State = Plan::State;
+  static Plan Make(std::unique_ptr<State> state) { return Plan(std::move(state)); }
+  static const State& StateOf(const Plan& plan) { return *plan.state_; }
+};
+
+namespace {
+
+absl::StatusOr<Policy> PolicyOf(const PlanOptions& options) {
+  ONNXQUANT_ASSIGN_OR_RETURN(Policy policy, LoadPolicy(options.policy));
+  for (std::size_t i = 0; i < options.rules.size(); ++i) {
+    const std::string origin =
+        options.rules.size() == 1 ? "--set" : absl::StrCat("--set (number ", i + 1, ")");
+    ONNXQUANT_ASSIGN_OR_RETURN(Rule rule, ParseRule(options.rules[i], origin));
+    policy.rules.push_back(std::move(rule));
+  }
+  return policy;
+}
+
+std::uint64_t InputBytes(const Model& model) {
+  std::uint64_t bytes = model.file_bytes();
+  for (const auto& file : model.external_files()) bytes += file.size;
+  return bytes;
+}
+
+// What config.json must know of one output.
+WebConfigEntry ConfigEntry(const Analysis& analysis, const OutputPlan& plan,
+                           const PlannedOutput& output, const std::string& base) {
+  WebConfigEntry entry;
+  entry.model_base = base;
+  entry.file = output.file_name;
+  entry.chunks = static_cast<int>(output.layout.shard_bytes.size());
+  entry.dtype = plan.dtype;
+  entry.kv_cache = false;
+  for (const IoPlan& io : plan.io) {
+    if (analysis.roles.values[static_cast<std::size_t>(io.value)].role != Role::kKvCache) continue;
+    entry.kv_cache = true;
+    entry.kv_type = NameOf(io.type);
+  }
+  return entry;
+}
+
+std::string DirectoryOf(const std::string& model_path, const std::string& asked) {
+  if (!asked.empty()) return asked;
+  const std::string folder = std::filesystem::path(model_path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+}  // namespace
+
+absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& options) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(options));
+  ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::Load(model_path));
+  auto state = std::make_unique<PlanAccess::State>(std::move(model));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(state->model.proto(), model_path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<OutputPlan> plans,
+                             MakePlans(analysis, policy, options.dtypes, model_path));
+  const std::string base = std::filesystem::path(model_path).stem().string();
+  LayoutOptions layout;
+  layout.max_shard = options.max_shard;
+  Report& report = state->report;
+  for (const OutputPlan& plan : plans) {
+    ONNXQUANT_ASSIGN_OR_RETURN(Rewritten rewritten, Rewrite(state->model, analysis, plan));
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::string suffix, FileSuffixOf(plan.dtype));
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        PlannedOutput output,
+        LayOut(std::move(rewritten), absl::StrCat(base, suffix, ".onnx"), layout));
+    report.outputs.push_back(MakeOutputReport(analysis, plan, output));
+    state->config_entries.push_back(ConfigEntry(analysis, plan, output, base));
+    state->outputs.push_back(std::move(output));
+  }
+  report.input = model_path;
+  report.input_bytes = InputBytes(state->model);
+  report.directory = DirectoryOf(model_path, options.directory);
+  if (options.update_config) {
+    const std::filesystem::path beside = std::filesystem::path(report.directory) / "model.onnx";
+    report.config = FindConfigJson(beside.string()).value_or("");
+  }
+  return PlanAccess::Make(std::move(state));
+}
+
+absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options) {
+  const PlanAccess::State& state = PlanAccess::StateOf(plan);
+  const auto start = std::chrono::steady_clock::now();
+  WriteJob job;
+  job.model = &state.model;
+  job.outputs = &state.outputs;
+  job.directory = state.report.directory;
+  job.config = state.report.config;
+  job.config_entries = state.config_entries;
+  std::vector<std::vector<std::string>> warnings;
+  const std::uint64_t read_before = state.model.bytes_read();
+  ONNXQUANT_RETURN_IF_ERROR(WriteOutputs(job, options, warnings));
+  Report report = state.report;
+  for (std::size_t i = 0; i < warnings.size(); ++i) {
+    auto& all = report.outputs[i].warnings;
+    all.insert(all.end(), warnings[i].begin(), warnings[i].end());
+  }
+  report.bytes_read = state.model.bytes_read() - read_before;
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+absl::StatusOr<Report> Quantize(const std::string& model_path, const PlanOptions& plan_options,
+                                const ApplyOptions& apply_options) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(model_path, plan_options));
+  return ApplyPlan(plan, apply_options);
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,124 @@
+#include "lib/policy/plan.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "lib/base/error.h"
+#include "lib/base/suggest.h"
+#include "lib/policy/plan_maker.h"
+
+namespace onnxquant {
+
+PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const OutputSpec& output)
+    : analysis_(analysis),
+      policy_(policy),
+      output_(output),
+      resolver_(policy, output),
+      uses_of_reader_(analysis.graph.nodes().size()),
+      floating_(analysis.graph.nodes().size(), false),
+      io_types_(analysis.graph.values().size(), ElementType::kFloat) {
+  plan_.dtype = output.dtype;
+  plan_.policy = policy.name;
+  plan_.nodes.resize(analysis.graph.nodes().size());
+  for (std::size_t i = 0; i < analysis.weight_uses.size(); ++i) {
+    const NodeId reader = analysis.weight_uses[i].reader.node;
+    uses_of_reader_[static_cast<std::size_t>(reader)].push_back(i);
+  }
+  for (const Value& value : analysis.graph.values()) taken_names_.insert(value.name);
+}
+
+OutputPlan PlanMaker::Make() {
+  ResolveNodes();
+  PlanIo();
+  DecideStoredMovers();
+  DecideDataMovers();
+  PlanWeights();
+  SettleValueTypes();
+  return std::move(plan_);
+}
+
+// Logits are read by samplers that expect float32; they change only when a rule says so.
+void PlanMaker::PlanIo() {
+  const auto plan_value = [this](ValueId id, bool fixed) {
+    const Value& value = analysis_.graph.value(id);
+    const NodeRole& role = analysis_.roles.values[static_cast<std::size_t>(id)];
+    Subject subject;
+    subject.role = NameOf(role.role);
+    subject.name = value.name;
+    subject.layer = role.layer;
+    subject.layers = analysis_.roles.layers;
+    Resolved resolved = resolver_.Resolve({&subject, 1});
+    if (role.role == Role::kLogits && !resolved.io_by_rule) {
+      resolved.io = ElementType::kFloat;
+      resolved.why.push_back({"the role logits", "io: float32"});
+    }
+    if (fixed) resolved.io = ElementType::kFloat;
+    io_types_[static_cast<std::size_t>(id)] = resolved.io;
+    plan_.io.push_back({id, resolved.io, std::move(resolved.why)});
+  };
+  for (const bool inputs : {true, false}) {
+    for (ValueId id = 0; id < static_cast<ValueId>(analysis_.graph.values().size()); ++id) {
+      const Value& value = analysis_.graph.value(id);
+      const bool float32 = analysis_.types[static_cast<std::size_t>(id)] == ElementType::kFloat;
+      if (value.scope != kMainScope || !float32) continue;
+      if (inputs ? !value.graph_input : (value.graph_input || !value.graph_output)) continue;
+      // A default value, or a constant handed out as it is, keeps its type.
+      plan_value(id,
+                 value.initializer != nullptr || ConstantTensor(analysis_.graph, id) != nullptr);
+    }
+  }
+}
+
+absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::string& origin) {
+  ONNXQUANT_ASSIGN_OR_RETURN(Graph graph, Graph::Build(model, origin));
+  ONNXQUANT_ASSIGN_OR_RETURN(ValueTypes types, InferTypes(graph, origin));
+  std::vector<NodeTraits> traits;
+  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) {
+    traits.push_back(TraitsOf(graph, id, types));
+  }
+  Roles roles = FindRoles(graph);
+  std::vector<WeightUse> uses = FindWeightUses(graph, types);
+  return Analysis{std::move(graph), std::move(types), std::move(traits), std::move(roles),
+                  std::move(uses)};
+}
+
+absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, const Policy& policy,
+                                                  const std::vector<std::string>& dtypes,
+                                                  const std::string& origin) {
+  std::vector<std::string> known;
+  for (const OutputSpec& output : policy.outputs) known.push_back(output.dtype);
+  for (const std::string& dtype : dtypes) {
+    if (std::find(known.begin(), known.end(), dtype) == known.end()) {
+      return UsageError("policy ", policy.name, " has no output '", dtype, "'; it has ",
+                        absl::StrJoin(known, ", "), DidYouMean(dtype, known));
+    }
+  }
+  std::vector<OutputPlan> plans;
+  std::vector<bool> relevant(policy.rules.size(), false);
+  std::vector<bool> matched(policy.rules.size(), false);
+  for (const OutputSpec& output : policy.outputs) {
+    if (!dtypes.empty() && std::find(dtypes.begin(), dtypes.end(), output.dtype) == dtypes.end()) {
+      continue;
+    }
+    PlanMaker maker(analysis, policy, output);
+    plans.push_back(maker.Make());
+    for (std::size_t i = 0; i < policy.rules.size(); ++i) {
+      relevant[i] = relevant[i] || AppliesTo(policy.rules[i], output.dtype);
+      matched[i] = matched[i] || maker.matched_rules()[i];
+    }
+  }
+  for (std::size_t i = 0; i < policy.rules.size(); ++i) {
+    const Rule& rule = policy.rules[i];
+    if (relevant[i] && !matched[i] && !rule.optional) {
+      return PolicyError(rule.mark.ToString(), ": this rule matches nothing in ", origin,
+                         "; see 'onnxquant inspect' for the model's roles and names, or say "
+                         "'optional: true' if it may match nothing");
+    }
+  }
+  return plans;
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,81 @@
+// The plan: one decision per node, weight, and graph input and output, each with its reasons.
+// Plain data: rewriting needs nothing but the plan and the model.
+#ifndef ONNXQUANT_LIB_POLICY_PLAN_H_
+#define ONNXQUANT_LIB_POLICY_PLAN_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lib/analysis/op_traits.h"
+#include "lib/analysis/roles.h"
+#include "lib/analysis/types.h"
+#include "lib/analysis/weight_uses.h"
+#include "lib/graph/graph.h"
+#include "lib/policy/policy.h"
+#include "lib/policy/settings.h"
+
+namespace onnxquant {
+
+// All that planning and rewriting know of a model; made once, whatever the number of outputs.
+struct Analysis {
+  Graph graph;
+  ValueTypes types;                // by ValueId
+  std::vector<NodeTraits> traits;  // by NodeId
+  Roles roles;
+  std::vector<WeightUse> weight_uses;
+};
+absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::string& origin);
+
+struct NodePlan {
+  // The type of the node's arithmetic: what its kFollows slots take and give.
+  ElementType compute = ElementType::kFloat;
+  int accuracy_level = 0;
+  bool changes = false;  // some slot of the node follows the compute type
+  std::vector<Reason> why;
+};
+
+// One stored form of a constant.
+struct WeightCopy {
+  WeightFormat format;                           // kFloat: the type it is stored in
+  ElementType scale_type = ElementType::kFloat;  // kInt4: type of its scales
+  bool transposed = false;                       // kInt4: the constant is [N,K], not [K,N]
+  Overflow overflow = Overflow::kError;
+  // Names of the initializers: one for kFloat; data, scales and (asymmetric) zero points for kInt4.
+  std::vector<std::string> names;
+  std::uint64_t bytes = 0;
+  std::vector<std::size_t> uses;  // indices into Analysis::weight_uses
+  bool operator==(const WeightCopy&) const = default;
+};
+
+struct WeightPlan {
+  ValueId weight = kNone;
+  std::vector<WeightCopy> copies;
+  std::vector<Reason> why;  // of its first use
+};
+
+struct IoPlan {
+  ValueId value = kNone;
+  ElementType type = ElementType::kFloat;
+  std::vector<Reason> why;
+};
+
+struct OutputPlan {
+  std::string dtype;
+  std::string policy;
+  std::vector<NodePlan> nodes;      // by NodeId
+  std::vector<WeightPlan> weights;  // float32 constants of the main graph, in the graph's order
+  std::vector<IoPlan> io;           // float32 graph inputs, then outputs
+  std::vector<ElementType> types;   // by ValueId: the type in which each value leaves its producer
+};
+
+// One plan per output that the policy has and `dtypes` names (empty: all). Errors are kPolicy: an
+// unknown dtype, a rule that matches nothing in any output and is not optional.
+absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, const Policy& policy,
+                                                  const std::vector<std::string>& dtypes,
+                                                  const std::string& origin);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_POLICY_PLAN_H_

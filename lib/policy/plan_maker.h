@@ -1,0 +1,66 @@
+// Makes the plan of one output. The steps, in order: nodes that a rule or an operator's arithmetic
+// decides; nodes that only move data, which take the type that costs the fewest casts; weights;
+// graph inputs and outputs.
+#ifndef ONNXQUANT_LIB_POLICY_PLAN_MAKER_H_
+#define ONNXQUANT_LIB_POLICY_PLAN_MAKER_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "lib/policy/plan.h"
+#include "lib/policy/settings.h"
+
+namespace onnxquant {
+
+class PlanMaker {
+ public:
+  PlanMaker(const Analysis& analysis, const Policy& policy, const OutputSpec& output);
+
+  OutputPlan Make();
+  const std::vector<bool>& matched_rules() const { return resolver_.matched(); }
+
+ private:
+  // plan_nodes.cc
+  void ResolveNodes();
+  void DecideDataMovers();
+  void SettleValueTypes();
+  Resolved ResolveNode(NodeId id);
+  ElementType Produced(ValueId value) const;
+  ElementType Needed(const Use& use) const;
+  int CastsFor(const std::vector<NodeId>& group, ElementType type) const;
+  std::vector<std::vector<NodeId>> GroupsOfDataMovers() const;
+
+  // plan_weights.cc
+  Subject SubjectOf(NodeId node, ValueId weight) const;
+  void DecideStoredMovers();
+  void PlanWeights();
+  WeightCopy CopyFor(std::size_t use_index);
+  void NameCopies(WeightPlan& weight);
+  std::string UniqueName(const std::string& wanted);
+  bool MovesAConstant(std::size_t use_index) const;
+
+  // plan.cc
+  void PlanIo();
+
+  const NodeTraits& Traits(NodeId id) const {
+    return analysis_.traits[static_cast<std::size_t>(id)];
+  }
+  NodePlan& PlanOf(NodeId id) { return plan_.nodes[static_cast<std::size_t>(id)]; }
+  const NodePlan& PlanOf(NodeId id) const { return plan_.nodes[static_cast<std::size_t>(id)]; }
+
+  const Analysis& analysis_;
+  const Policy& policy_;
+  const OutputSpec& output_;
+  SettingsResolver resolver_;
+  OutputPlan plan_;
+  std::vector<Resolved> resolved_;                        // by NodeId
+  std::vector<std::vector<std::size_t>> uses_of_reader_;  // by NodeId: indices into weight_uses
+  std::vector<bool> floating_;         // by NodeId: a data mover whose type is still open
+  std::vector<ElementType> io_types_;  // by ValueId
+  absl::flat_hash_set<std::string> taken_names_;
+};
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_POLICY_PLAN_MAKER_H_

@@ -1,0 +1,165 @@
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "lib/policy/plan_maker.h"
+
+namespace onnxquant {
+namespace {
+
+std::uint64_t ElementsOf(const std::vector<std::int64_t>& dims) {
+  std::uint64_t elements = 1;
+  for (const std::int64_t dim : dims) elements *= static_cast<std::uint64_t>(dim);
+  return elements;
+}
+
+std::uint64_t CeilDiv(std::uint64_t a, std::uint64_t b) {
+  return (a + b - 1) / b;
+}
+
+// Data [N, blocks, block/2], scales [N * blocks], zero points [N * ceil(blocks/2)], as
+// com.microsoft MatMulNBits lays them out.
+std::uint64_t Int4Bytes(const WeightFormat& format, std::uint64_t k, std::uint64_t n,
+                        ElementType scale) {
+  const auto block = static_cast<std::uint64_t>(format.block);
+  const std::uint64_t blocks = CeilDiv(k, block);
+  const std::uint64_t zero_points = format.symmetric ? 0 : n * CeilDiv(blocks, 2);
+  return n * blocks * (block / 2) + n * blocks * (scale == ElementType::kFloat ? 4 : 2) +
+         zero_points;
+}
+
+}  // namespace
+
+Subject PlanMaker::SubjectOf(NodeId node, ValueId weight) const {
+  const NodeRole& role = analysis_.roles.nodes[static_cast<std::size_t>(node)];
+  Subject subject;
+  subject.role = NameOf(role.role);
+  subject.op = analysis_.graph.OpName(node);
+  subject.name = analysis_.graph.node(node).proto->name();
+  subject.layer = role.layer;
+  subject.layers = analysis_.roles.layers;
+  if (weight != kNone) subject.weight = analysis_.graph.value(weight).name;
+  return subject;
+}
+
+// A Gather, Transpose … whose only float input is a constant: it runs in the type that the constant
+// is stored in, and its (smaller) output is cast, never the table.
+bool PlanMaker::MovesAConstant(std::size_t use_index) const {
+  const WeightUse& use = analysis_.weight_uses[use_index];
+  const NodeTraits& traits = Traits(use.reader.node);
+  return traits.moves_data && traits.CanChange() &&
+         std::count(traits.inputs.begin(), traits.inputs.end(), SlotRule::kFollows) == 1 &&
+         traits.inputs[static_cast<std::size_t>(use.reader.input)] == SlotRule::kFollows;
+}
+
+void PlanMaker::DecideStoredMovers() {
+  for (std::size_t i = 0; i < analysis_.weight_uses.size(); ++i) {
+    for (const NodeId link : analysis_.weight_uses[i].chain) {
+      floating_[static_cast<std::size_t>(link)] = false;
+    }
+    if (!MovesAConstant(i)) continue;
+    const NodeId reader = analysis_.weight_uses[i].reader.node;
+    floating_[static_cast<std::size_t>(reader)] = false;
+    const WeightCopy copy = CopyFor(i);
+    PlanOf(reader).compute = copy.format.type;
+  }
+}
+
+WeightCopy PlanMaker::CopyFor(std::size_t use_index) {
+  const WeightUse& use = analysis_.weight_uses[use_index];
+  const std::vector<std::int64_t> dims = *ConstantShape(analysis_.graph, use.weight);
+  const NodePlan& reader = PlanOf(use.reader.node);
+  const std::vector<Subject> subject = {SubjectOf(use.reader.node, use.weight)};
+  const Resolved resolved = resolver_.Resolve(subject);
+  WeightCopy copy;
+  copy.uses = {use_index};
+  copy.overflow = resolved.overflow;
+  const SlotRule slot = Traits(use.reader.node).inputs[static_cast<std::size_t>(use.reader.input)];
+  const std::uint64_t elements = ElementsOf(dims);
+  if (slot != SlotRule::kFollows) {
+    copy.format.type = ElementType::kFloat;
+  } else if (resolved.weights.kind == WeightFormat::Kind::kFloat) {
+    // A scalar is no weight: storing it in fewer bits saves nothing.
+    const bool own = resolved.weights_by_rule && elements > 1;
+    copy.format.type = own ? resolved.weights.type : reader.compute;
+  } else if (analysis_.graph.OpName(use.reader.node) == "MatMul" && use.reader.input == 1 &&
+             dims.size() == 2 && elements > 0) {
+    copy.format = resolved.weights;
+    copy.scale_type = reader.compute;
+    copy.transposed = use.transposed;
+    const auto rows = static_cast<std::uint64_t>(dims[0]);
+    const auto columns = static_cast<std::uint64_t>(dims[1]);
+    copy.bytes = use.transposed ? Int4Bytes(copy.format, columns, rows, copy.scale_type)
+                                : Int4Bytes(copy.format, rows, columns, copy.scale_type);
+    return copy;
+  } else {
+    copy.format.type = reader.compute;
+  }
+  copy.bytes = elements * static_cast<std::uint64_t>(BitsOf(copy.format.type)) / 8;
+  return copy;
+}
+
+std::string PlanMaker::UniqueName(const std::string& wanted) {
+  std::string name = wanted;
+  for (int i = 2; !taken_names_.insert(name).second; ++i) name = absl::StrCat(wanted, "_", i);
+  return name;
+}
+
+// The float copy keeps the constant's name, the float32 one if there are two; 4-bit names are those
+// of ONNX Runtime's MatMulNBitsQuantizer.
+void PlanMaker::NameCopies(WeightPlan& weight) {
+  const std::string& name = analysis_.graph.value(weight.weight).name;
+  const WeightCopy* owner = nullptr;
+  for (const WeightCopy& copy : weight.copies) {
+    if (copy.format.kind != WeightFormat::Kind::kFloat) continue;
+    if (owner == nullptr || copy.format.type == ElementType::kFloat) owner = &copy;
+  }
+  for (WeightCopy& copy : weight.copies) {
+    if (&copy == owner) {
+      copy.names = {name};
+    } else if (copy.format.kind == WeightFormat::Kind::kFloat) {
+      copy.names = {UniqueName(absl::StrCat(name, "_", NameOf(copy.format.type)))};
+    } else {
+      copy.names = {UniqueName(name + "_Q4"), UniqueName(name + "_scales")};
+      if (!copy.format.symmetric) copy.names.push_back(UniqueName(name + "_zero_points"));
+    }
+  }
+}
+
+void PlanMaker::PlanWeights() {
+  for (std::size_t i = 0; i < analysis_.weight_uses.size(); ++i) {
+    const ValueId id = analysis_.weight_uses[i].weight;
+    if (plan_.weights.empty() || plan_.weights.back().weight != id) {
+      plan_.weights.push_back({id, {}, {}});
+      const std::vector<Subject> subject = {SubjectOf(analysis_.weight_uses[i].reader.node, id)};
+      plan_.weights.back().why = resolver_.Resolve(subject).why;
+    }
+    WeightCopy copy = CopyFor(i);
+    std::vector<WeightCopy>& copies = plan_.weights.back().copies;
+    const auto same = std::find_if(copies.begin(), copies.end(), [&copy](const WeightCopy& other) {
+      return other.format == copy.format && other.scale_type == copy.scale_type &&
+             other.transposed == copy.transposed;
+    });
+    if (same == copies.end()) {
+      copies.push_back(std::move(copy));
+    } else {
+      same->uses.push_back(i);
+    }
+  }
+  // A Transpose between a constant and its readers runs in the stored type.
+  for (WeightPlan& weight : plan_.weights) {
+    NameCopies(weight);
+    for (auto copy = weight.copies.rbegin(); copy != weight.copies.rend(); ++copy) {
+      if (copy->format.kind != WeightFormat::Kind::kFloat) continue;
+      for (const std::size_t use : copy->uses) {
+        for (const NodeId link : analysis_.weight_uses[use].chain) {
+          PlanOf(link).compute = copy->format.type;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace onnxquant

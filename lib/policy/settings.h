@@ -1,0 +1,55 @@
+// What a policy says about one node, weight or value of a model, and why.
+#ifndef ONNXQUANT_LIB_POLICY_SETTINGS_H_
+#define ONNXQUANT_LIB_POLICY_SETTINGS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "lib/policy/policy.h"
+
+namespace onnxquant {
+
+// One thing that decided: "output 'q4' of gemma-web sets weights: int4 block 32 symmetric",
+// "rule at gemma-web.yaml:12:5 sets compute: float32".
+struct Reason {
+  std::string source;
+  std::string effect;
+  std::string ToString() const;
+};
+
+// The fields after all rules, with every default filled in.
+struct Resolved {
+  ElementType compute = ElementType::kFloat;
+  WeightFormat weights;
+  ElementType io = ElementType::kFloat;
+  int accuracy_level = 0;
+  Overflow overflow = Overflow::kError;
+  bool keep = false;
+  bool compute_by_rule = false;  // a rule, not the output's default, chose the compute type
+  bool weights_by_rule = false;
+  bool io_by_rule = false;
+  std::vector<Reason> why;  // in the order of application: the last that sets a field wins
+};
+
+// Applies one policy to the subjects of one output.
+class SettingsResolver {
+ public:
+  SettingsResolver(const Policy& policy, const OutputSpec& output);
+
+  // What holds for a thing that can be seen as any of `subjects`: a rule applies when it matches
+  // one of them (a node with several weights is one subject per weight).
+  Resolved Resolve(absl::Span<const Subject> subjects);
+
+  // Whether rules()[i] has matched any subject so far.
+  const std::vector<bool>& matched() const { return matched_; }
+
+ private:
+  const Policy& policy_;
+  const OutputSpec& output_;
+  std::vector<bool> matched_;
+};
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_POLICY_SETTINGS_H_

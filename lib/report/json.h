@@ -1,0 +1,17 @@
+// The report as JSON, for programs.
+#ifndef ONNXQUANT_LIB_REPORT_JSON_H_
+#define ONNXQUANT_LIB_REPORT_JSON_H_
+
+#include <string>
+
+#include "onnxquant/report.h"
+
+namespace onnxquant {
+
+// UTF-8, indented by two spaces, keys in a fixed order, newline at the end. docs/report.md
+// describes the keys.
+std::string ToJson(const Report& report);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_REPORT_JSON_H_

@@ -1,0 +1,87 @@
+#include "absl/strings/str_cat.h"
+#include "lib/rewrite/graph_rewriter.h"
+
+namespace onnxquant {
+
+// The type that an input slot asks for; kUndefined when it takes what comes.
+ElementType GraphRewriter::Needed(const Use& use) const {
+  switch (Traits(use.node).inputs[static_cast<std::size_t>(use.input)]) {
+    case SlotRule::kFollows:
+      return PlanOf(use.node).compute;
+    case SlotRule::kFixed:
+      return ElementType::kFloat;
+    case SlotRule::kAny:
+    case SlotRule::kOther:
+      break;
+  }
+  return ElementType::kUndefined;
+}
+
+// A float Cast of the input model whose two sides have come to the same type. One that makes a
+// graph output stays, to make that name.
+bool GraphRewriter::IsFoldedCast(NodeId id) const {
+  const Node& node = graph_.node(id);
+  if (!Traits(id).float_cast || !PlanOf(id).changes) return false;
+  if (graph_.value(node.outputs[0]).graph_output || weights_.contains(node.inputs[0])) return false;
+  return TypeOf(node.inputs[0]) == PlanOf(id).compute;
+}
+
+// The name under which a slot reads its value in the type it needs.
+std::string GraphRewriter::InputName(const Use& use) {
+  const ValueId value = graph_.node(use.node).inputs[static_cast<std::size_t>(use.input)];
+  const ElementType needed = Needed(use);
+  if (weights_.contains(value)) {
+    const WeightCopy* copy = CopyReadBy(use);
+    // Without a float copy the reader is a Transpose whose own readers all read 4-bit copies: dead.
+    if (copy == nullptr || copy->format.kind != WeightFormat::Kind::kFloat) {
+      return graph_.value(value).name;
+    }
+    if (needed == ElementType::kUndefined || copy->format.type == needed) return copy->names[0];
+    std::string& cast = constant_casts_[{copy->names[0], needed}];
+    if (cast.empty()) {
+      cast = EmitCast(copy->names[0], needed,
+                      UniqueValue(absl::StrCat(copy->names[0], "_", NameOf(needed))));
+    }
+    return cast;
+  }
+  if (needed == ElementType::kUndefined || OriginalType(value) != ElementType::kFloat ||
+      TypeOf(value) == needed) {
+    return names_[static_cast<std::size_t>(value)];
+  }
+  return CastOf(value, needed);
+}
+
+// One Cast per value and type, placed before its first reader. A value that was widened from the
+// wanted type is read from before the widening, which loses nothing.
+std::string GraphRewriter::CastOf(ValueId value, ElementType to) {
+  if (const auto it = casts_.find({value, to}); it != casts_.end()) return it->second;
+  const NodeId producer = graph_.value(value).producer;
+  if (producer != kNone && Traits(producer).float_cast && TypeOf(value) == ElementType::kFloat) {
+    const ValueId source = graph_.node(producer).inputs[0];
+    if (!weights_.contains(source) && TypeOf(source) == to) {
+      return names_[static_cast<std::size_t>(source)];
+    }
+  }
+  const std::string& from = names_[static_cast<std::size_t>(value)];
+  const std::string name =
+      EmitCast(from, to, UniqueValue(absl::StrCat(graph_.value(value).name, "_", NameOf(to))));
+  casts_[{value, to}] = name;
+  return name;
+}
+
+std::string GraphRewriter::EmitCast(const std::string& input, ElementType to,
+                                    const std::string& output) {
+  onnx::NodeProto* node = out_->add_node();
+  node->set_op_type("Cast");
+  node->set_name(UniqueNode(absl::StrCat(output, "/Cast")));
+  node->add_input(input);
+  node->add_output(output);
+  onnx::AttributeProto* attribute = node->add_attribute();
+  attribute->set_name("to");
+  attribute->set_type(onnx::AttributeProto::INT);
+  attribute->set_i(static_cast<int>(to));
+  ++result_.casts;
+  return output;
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,49 @@
+// Fills the tensors of rewritten models from the input's constants, tile by tile.
+#ifndef ONNXQUANT_LIB_REWRITE_MATERIALIZE_H_
+#define ONNXQUANT_LIB_REWRITE_MATERIALIZE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "lib/model/model.h"
+#include "lib/rewrite/rewrite.h"
+
+namespace onnxquant {
+
+// Takes the bytes of an output's initializers. Called from several threads, never twice for the
+// same byte.
+class TensorSink {
+ public:
+  virtual ~TensorSink() = default;
+  virtual absl::Status Write(int initializer, std::uint64_t offset,
+                             absl::Span<const std::byte> bytes) = 0;
+};
+
+struct OutputToFill {
+  const Rewritten* rewritten = nullptr;
+  TensorSink* sink = nullptr;
+  std::vector<std::string>* warnings = nullptr;  // clamped values and the like are added
+};
+
+struct FillOptions {
+  int threads = 0;
+  std::uint64_t memory = 128 << 20;
+  const std::atomic<bool>* cancelled = nullptr;
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress;
+};
+
+// Reads each constant once and hands each tile of it to every output that stores it. Tiles are
+// whole rows of about memory / (8 * threads) bytes, so that the buffers of the tiles in flight stay
+// within `memory`; a constant's scales and zero points are held until its last tile is done.
+absl::Status FillTensors(const Model& model, absl::Span<const OutputToFill> outputs,
+                         const FillOptions& options);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_REWRITE_MATERIALIZE_H_

@@ -1,0 +1,15 @@
+// Removes what nothing reads any more.
+#ifndef ONNXQUANT_LIB_REWRITE_REMOVE_DEAD_H_
+#define ONNXQUANT_LIB_REWRITE_REMOVE_DEAD_H_
+
+#include "lib/rewrite/rewrite.h"
+
+namespace onnxquant {
+
+// Drops main-graph nodes none of whose outputs is read by a node, a body or a graph output.
+// Initializers stay: the plan stores none without a reader.
+void RemoveDead(Rewritten& rewritten);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_REWRITE_REMOVE_DEAD_H_

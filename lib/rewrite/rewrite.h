@@ -1,0 +1,53 @@
+// Applies a plan to a model's structure. The weights' bytes are not touched here: the result says,
+// for each stored tensor, from which constant and how it is to be filled (see materialize.h).
+#ifndef ONNXQUANT_LIB_REWRITE_REWRITE_H_
+#define ONNXQUANT_LIB_REWRITE_REWRITE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lib/model/element_type.h"
+#include "lib/model/model.h"
+#include "lib/policy/plan.h"
+#include "onnx/onnx_pb.h"
+
+namespace onnxquant {
+
+// How the bytes of one or more new initializers come from one constant of the input.
+struct FillJob {
+  enum class Kind {
+    kCopy,     // byte for byte
+    kConvert,  // float32 to `type`
+    kInt4,     // MatMulNBits blocks: data, scales and, if asymmetric, zero points
+  };
+  Kind kind = Kind::kCopy;
+  const onnx::TensorProto* source = nullptr;  // a tensor of the input model
+  ElementType type = ElementType::kFloat;     // kConvert: target; kInt4: type of the scales
+  WeightFormat format;                        // kInt4
+  bool transposed = false;                    // kInt4: the source is [N,K], not [K,N]
+  Overflow overflow = Overflow::kError;
+  std::vector<int> targets;  // indices into the new main graph's initializers
+};
+
+struct Rewritten {
+  onnx::ModelProto
+      model;  // the new main graph's initializers have dims and type, and no payload yet
+  std::vector<std::uint64_t>
+      bytes;                      // by initializer: payload size; 0 for those that hold their own
+  std::vector<bool> keep_inline;  // by initializer: its values decide shapes
+  std::vector<FillJob> jobs;
+  int casts = 0;           // Cast nodes that the plan's borders needed
+  int float32_values = 0;  // values that stay float32, and
+  int half_values = 0;     // values that become float16
+  std::vector<std::string> warnings;
+};
+
+// Errors: kModel when a constant does not fit the target type and the policy says error.
+absl::StatusOr<Rewritten> Rewrite(const Model& model, const Analysis& analysis,
+                                  const OutputPlan& plan);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_REWRITE_REWRITE_H_

@@ -1,0 +1,150 @@
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/error.h"
+#include "lib/rewrite/constants.h"
+#include "lib/rewrite/graph_rewriter.h"
+
+namespace onnxquant {
+namespace {
+
+// From this size a Constant node's value becomes an initializer, so that it can go to external
+// data.
+constexpr std::uint64_t kLargeConstant = 1024;
+
+std::uint64_t CeilDiv(std::uint64_t a, std::uint64_t b) {
+  return (a + b - 1) / b;
+}
+
+bool IsInteger(ElementType type) {
+  return type == ElementType::kInt64 || type == ElementType::kInt32;
+}
+
+onnx::TensorProto TensorOf(const onnx::NodeProto& constant) {
+  if (const onnx::AttributeProto* value = FindAttribute(constant, "value")) return value->t();
+  onnx::TensorProto tensor;
+  tensor.set_data_type(onnx::TensorProto::FLOAT);
+  if (const onnx::AttributeProto* value = FindAttribute(constant, "value_float")) {
+    tensor.add_float_data(value->f());
+  } else if (const onnx::AttributeProto* values = FindAttribute(constant, "value_floats")) {
+    tensor.add_dims(values->floats_size());
+    *tensor.mutable_float_data() = values->floats();
+  }
+  return tensor;
+}
+
+}  // namespace
+
+const WeightCopy* GraphRewriter::CopyReadBy(const Use& use) const {
+  const auto it = copy_read_by_.find({use.node, use.input});
+  return it == copy_read_by_.end() ? nullptr : it->second;
+}
+
+int GraphRewriter::AddInitializer(const std::string& name, ElementType type,
+                                  const std::vector<std::int64_t>& dims) {
+  onnx::TensorProto* tensor = out_->add_initializer();
+  tensor->set_name(name);
+  tensor->set_data_type(static_cast<int>(type));
+  std::uint64_t elements = 1;
+  for (const std::int64_t dim : dims) {
+    tensor->add_dims(dim);
+    elements *= static_cast<std::uint64_t>(dim);
+  }
+  result_.bytes.push_back(CeilDiv(elements * static_cast<std::uint64_t>(BitsOf(type)), 8));
+  result_.keep_inline.push_back(false);
+  return out_->initializer_size() - 1;
+}
+
+// The initializers of one stored copy, and the job that fills them.
+void GraphRewriter::AddCopy(const onnx::TensorProto& source, const WeightCopy& copy) {
+  FillJob job;
+  job.source = &source;
+  job.overflow = copy.overflow;
+  const std::vector<std::int64_t> dims(source.dims().begin(), source.dims().end());
+  if (copy.format.kind == WeightFormat::Kind::kFloat) {
+    job.kind =
+        copy.format.type == ElementType::kFloat ? FillJob::Kind::kCopy : FillJob::Kind::kConvert;
+    job.type = copy.format.type;
+    job.targets = {AddInitializer(copy.names[0], copy.format.type, dims)};
+  } else {
+    job.kind = FillJob::Kind::kInt4;
+    job.type = copy.scale_type;
+    job.format = copy.format;
+    job.transposed = copy.transposed;
+    const std::int64_t k = copy.transposed ? dims[1] : dims[0];
+    const std::int64_t n = copy.transposed ? dims[0] : dims[1];
+    const std::int64_t blocks = (k + copy.format.block - 1) / copy.format.block;
+    job.targets = {
+        AddInitializer(copy.names[0], ElementType::kUint8, {n, blocks, copy.format.block / 2}),
+        AddInitializer(copy.names[1], copy.scale_type, {n * blocks})};
+    if (!copy.format.symmetric) {
+      job.targets.push_back(
+          AddInitializer(copy.names[2], ElementType::kUint8, {n * ((blocks + 1) / 2)}));
+    }
+  }
+  result_.jobs.push_back(std::move(job));
+}
+
+void GraphRewriter::StoreInitializers() {
+  for (const onnx::TensorProto& tensor : model_.proto().graph().initializer()) {
+    const ValueId id = graph_.Find(kMainScope, tensor.name());
+    const Value& value = graph_.value(id);
+    if (value.uses.empty() && !value.graph_input && !value.graph_output) {
+      result_.warnings.push_back(
+          absl::StrCat("initializer '", tensor.name(), "' is read by nothing and was left out"));
+      continue;
+    }
+    if (const auto weight = weights_.find(id); weight != weights_.end()) {
+      for (const WeightCopy& copy : weight->second->copies) AddCopy(tensor, copy);
+      continue;
+    }
+    const auto type = static_cast<ElementType>(tensor.data_type());
+    if (type == ElementType::kString) {
+      *out_->add_initializer() = tensor;
+      result_.bytes.push_back(0);
+      result_.keep_inline.push_back(true);
+      continue;
+    }
+    FillJob job;
+    job.source = &tensor;
+    job.type = type;
+    job.targets = {
+        AddInitializer(tensor.name(), type, {tensor.dims().begin(), tensor.dims().end()})};
+    // Shapes, axes, indices: onnxruntime-web cannot read them from external data.
+    if (IsInteger(type) && tensor.dims_size() <= 1) result_.keep_inline.back() = true;
+    result_.jobs.push_back(std::move(job));
+  }
+}
+
+// A Constant node's value in each type that its readers need; a large one as initializer.
+absl::Status GraphRewriter::EmitConstants(NodeId id) {
+  const Node& source = graph_.node(id);
+  const WeightPlan& weight = *weights_.at(source.outputs[0]);
+  const onnx::TensorProto* stored = ConstantTensor(graph_, weight.weight);
+  for (const WeightCopy& copy : weight.copies) {
+    const bool int4 = copy.format.kind == WeightFormat::Kind::kInt4;
+    if (stored != nullptr && (int4 || copy.bytes >= kLargeConstant)) {
+      AddCopy(*stored, copy);
+      continue;
+    }
+    onnx::NodeProto node = *source.proto;
+    node.set_output(0, copy.names[0]);
+    if (copy.names[0] != source.proto->output(0)) node.set_name(UniqueNode(copy.names[0]));
+    if (copy.format.type != ElementType::kFloat) {
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          onnx::TensorProto tensor,
+          ConvertSmallTensor(model_, TensorOf(*source.proto), copy.format.type, copy.overflow,
+                             graph_.Describe(id), &result_.warnings));
+      node.clear_attribute();
+      onnx::AttributeProto* attribute = node.add_attribute();
+      attribute->set_name("value");
+      attribute->set_type(onnx::AttributeProto::TENSOR);
+      *attribute->mutable_t() = std::move(tensor);
+    }
+    *out_->add_node() = std::move(node);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,123 @@
+#include "tools/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+namespace onnxquant::cli {
+namespace {
+
+constexpr char kVersion[] = ONNXQUANT_VERSION;
+
+constexpr char kFooter[] = R"(Examples:
+  onnxquant --policy gemma-safe onnx/model.onnx
+  onnxquant --policy gemma-web --dtype q4f16 -o web/onnx onnx/model.onnx
+  onnxquant plan --policy gemma-web --why model.embed_tokens.weight onnx/model.onnx
+
+Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is bad,
+4 writing failed, 5 verification failed, 130 interrupted.)";
+
+const char kSizeHelp[] = "bytes, or with a suffix: 512M, 1900M, 2G (decimal) or 512Mi (binary)";
+
+void AddModel(CLI::App& app, Arguments& arguments, bool required) {
+  CLI::Option* option =
+      app.add_option("MODEL", arguments.model, "the ONNX model (external data beside it)");
+  if (required) option->required();
+}
+
+void AddPlanOptions(CLI::App& app, Arguments& arguments) {
+  PlanOptions& plan = arguments.plan;
+  app.add_option("-p,--policy", plan.policy,
+                 "a built-in policy's name (see 'onnxquant policies') or a YAML file");
+  app.add_option("-d,--dtype", plan.dtypes, "only these of the policy's outputs: fp16,q4,q4f16")
+      ->delimiter(',');
+  app.add_option("--set", plan.rules,
+                 "append a rule: 'match: {role: norm}, compute: float32'; repeatable")
+      ->allow_extra_args(false)
+      ->take_all();
+  app.add_option("-o,--output", plan.directory, "folder for the outputs (default: beside MODEL)")
+      ->type_name("DIR");
+  app.add_option("--max-shard", plan.max_shard, kSizeHelp)
+      ->transform(CLI::AsSizeValue(true))
+      ->default_str("1900M");
+  app.add_flag("!--no-config", plan.update_config, "leave config.json as it is");
+}
+
+void AddVerbosity(CLI::App& app, Arguments& arguments) {
+  app.add_flag_callback(
+      "-q,--quiet", [&] { arguments.verbosity = Verbosity::kQuiet; }, "print errors only");
+  app.add_flag_callback(
+      "-v,--verbose", [&] { arguments.verbosity = Verbosity::kVerbose; }, "print more");
+}
+
+void AddConvertOptions(CLI::App& app, Arguments& arguments) {
+  app.add_flag("-f,--force", arguments.apply.force, "replace existing outputs");
+  app.add_option("-j,--threads", arguments.apply.threads, "worker threads (default: one per core)")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--memory", arguments.apply.memory, kSizeHelp)
+      ->transform(CLI::AsSizeValue(true))
+      ->default_str("128M");
+  app.add_option("--report", arguments.report, "write what was done as JSON")->type_name("FILE");
+}
+
+}  // namespace
+
+Parsed ParseCommandLine(int argc, const char* const* argv) {
+  Parsed parsed;
+  Arguments& arguments = parsed.arguments;
+  CLI::App app("Converts ONNX models to fewer bits, as a policy says, and keeps them right.",
+               "onnxquant");
+  app.footer(kFooter);
+  app.set_version_flag("--version", std::string("onnxquant ") + kVersion);
+  app.require_subcommand(0, 1);
+  app.get_formatter()->column_width(34);
+  bool dry_run = false;
+  AddModel(app, arguments, false);
+  AddPlanOptions(app, arguments);
+  AddConvertOptions(app, arguments);
+  AddVerbosity(app, arguments);
+  app.add_flag("-n,--dry-run", dry_run, "print the plan and write nothing, as 'onnxquant plan'");
+
+  CLI::App* plan =
+      app.add_subcommand("plan", "Print every decision and exact sizes; write nothing");
+  AddModel(*plan, arguments, true);
+  AddPlanOptions(*plan, arguments);
+  AddVerbosity(*plan, arguments);
+  plan->add_option("--why", arguments.why, "explain this tensor, node, input or output")
+      ->type_name("NAME");
+  plan->add_flag("--json", arguments.json, "print JSON");
+
+  CLI::App* inspect = app.add_subcommand("inspect", "Show what is in a model");
+  AddModel(*inspect, arguments, true);
+  inspect->add_flag("--json", arguments.json, "print JSON");
+  AddVerbosity(*inspect, arguments);
+
+  CLI::App* diff = app.add_subcommand("diff", "Compare two models");
+  diff->add_option("A", arguments.model, "the first ONNX model")->required();
+  diff->add_option("B", arguments.other, "the second ONNX model")->required();
+  diff->add_flag("--json", arguments.json, "print JSON");
+  AddVerbosity(*diff, arguments);
+
+  CLI::App* policies = app.add_subcommand("policies", "List the built-in policies, or print one");
+  policies->add_option("NAME", arguments.policy_name, "print this policy's YAML");
+
+  try {
+    app.parse(argc, argv);
+    if (app.get_subcommands().empty() && arguments.model.empty()) {
+      throw CLI::RequiredError("MODEL");
+    }
+    if ((app.get_subcommands().empty() || plan->parsed()) && arguments.plan.policy.empty()) {
+      throw CLI::RequiredError("--policy (see 'onnxquant policies' for the built-in ones)");
+    }
+  } catch (const CLI::ParseError& error) {
+    const bool failed = app.exit(error, std::cout, std::cerr) != 0;
+    parsed.leave_with = static_cast<int>(failed ? ExitStatus::kUsage : ExitStatus::kDone);
+    return parsed;
+  }
+  if (plan->parsed() || dry_run) arguments.command = Command::kPlan;
+  if (inspect->parsed()) arguments.command = Command::kInspect;
+  if (diff->parsed()) arguments.command = Command::kDiff;
+  if (policies->parsed()) arguments.command = Command::kPolicies;
+  return parsed;
+}
+
+}  // namespace onnxquant::cli

@@ -1,0 +1,23 @@
+// The tables that convert and plan share.
+#ifndef ONNXQUANT_TOOLS_RESULT_TABLE_H_
+#define ONNXQUANT_TOOLS_RESULT_TABLE_H_
+
+#include <string>
+
+#include "onnxquant/report.h"
+#include "tools/command_line.h"
+
+namespace onnxquant::cli {
+
+// A row per file: bytes, ratio to the input, weights by format, values kept in float32, casts.
+std::string ResultTable(const Report& report);
+
+// "fp16, q4, q4f16"
+std::string DtypeList(const Report& report);
+
+// On stderr; without --verbose, repeated kinds are cut short.
+void PrintWarnings(const Report& report, Verbosity verbosity);
+
+}  // namespace onnxquant::cli
+
+#endif  // ONNXQUANT_TOOLS_RESULT_TABLE_H_
