@@ -1,0 +1,116 @@
+"""Sizes and bytes of the converted real model against the community exporter's recipes."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from conftest import DTYPES, Convert
+from onnxquant_tools.build_gemma_reference import (
+    Recipe,
+    expected_operators,
+    operators,
+    reference_initializers,
+)
+from onnxquant_tools.initializers import Initializer, read_initializers
+
+# Bytes of the community exporter's data files for this model.
+RECIPE_BYTES = {"fp32": 1_139_501_568, "fp16": 569_862_656, "q4": 801_090_048, "q4f16": 425_724_416}
+# Larger tensors start at a multiple of 64 KiB, smaller ones of 4 KiB.
+LARGE, LARGE_ALIGNMENT, SMALL_ALIGNMENT = 1 << 20, 1 << 16, 1 << 12
+
+
+def _data_bytes(model: Path) -> int:
+    """Return the bytes of all external data files beside a model."""
+    return sum(p.stat().st_size for p in model.parent.glob(f"{model.name}_data*"))
+
+
+def test_the_float32_model_has_the_community_exporters_size(gemma: Path) -> None:
+    assert _data_bytes(gemma) == RECIPE_BYTES["fp32"]
+
+
+@pytest.mark.parametrize("dtype", ["fp16", "q4f16"])
+def test_gemma_web_is_at_most_one_percent_larger_than_the_community_exporters_files(
+    dtype: str, convert: Convert
+) -> None:
+    assert (
+        0
+        < _data_bytes(convert("gemma-web") / f"model_{dtype}.onnx")
+        <= (RECIPE_BYTES[dtype] * 1.01)
+    )
+
+
+@pytest.mark.parametrize("recipe", DTYPES)
+def test_build_gemma_gives_the_recipes_initializers_bit_for_bit(
+    recipe: Recipe, convert: Convert, gemma: Path
+) -> None:
+    ours = dict(read_initializers(convert("build-gemma") / f"model_{recipe}.onnx"))
+    found_total = sum(weight.data.size for weight in ours.values())
+    names = set()
+    for name, expected in reference_initializers(gemma, recipe):
+        names.add(name)
+        assert name in ours, f"{name} is missing"
+        found = ours[name]
+        assert (name, found.dtype, found.shape) == (name, expected.dtype, expected.shape)
+        assert np.array_equal(found.data, expected.data), f"{name}: bytes differ"
+    assert set(ours) == names
+    assert found_total == RECIPE_BYTES[recipe]
+
+
+@pytest.mark.parametrize("recipe", DTYPES)
+def test_build_gemmas_data_size_is_the_recipes_up_to_alignment_and_what_stays_inline(
+    recipe: Recipe, convert: Convert
+) -> None:
+    model = convert("build-gemma") / f"model_{recipe}.onnx"
+    weights = [weight for _, weight in read_initializers(model)]
+    inline = sum(w.data.size for w in weights if w.location is None)
+    gaps = sum(_alignment(w) for w in weights if w.location is not None)
+    assert all(w.data.size < SMALL_ALIGNMENT for w in weights if w.location is None)
+    stored = _data_bytes(model)
+    assert RECIPE_BYTES[recipe] - inline <= stored <= RECIPE_BYTES[recipe] - inline + gaps
+
+
+def _alignment(weight: Initializer) -> int:
+    return LARGE_ALIGNMENT if weight.data.size >= LARGE else SMALL_ALIGNMENT
+
+
+@pytest.mark.parametrize("recipe", DTYPES)
+def test_build_gemma_gives_the_recipes_operators(
+    recipe: Recipe, convert: Convert, gemma: Path
+) -> None:
+    found = operators(convert("build-gemma") / f"model_{recipe}.onnx")
+    assert _without_identity(found) == _without_identity(expected_operators(gemma, recipe))
+
+
+def _without_identity(count: Counter[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    return {key: n for key, n in count.items() if n and key != ("", "Identity")}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("policy", ["build-gemma", "gemma-safe", "gemma-web"])
+def test_every_external_location_names_the_files_own_data(
+    policy: str, dtype: str, convert: Convert
+) -> None:
+    model = convert(policy) / f"model_{dtype}.onnx"
+    used = {w.location for _, w in read_initializers(model) if w.location is not None}
+    assert used == {f"{model.name}_data"}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("policy", ["build-gemma", "gemma-safe", "gemma-web"])
+def test_the_inputs_and_outputs_keep_their_names_and_have_the_dtypes_of_the_contract(
+    policy: str, dtype: str, convert: Convert, gemma: Path
+) -> None:
+    """Key-value caches follow the file's dtype; logits stay float32."""
+    before = onnx.load(gemma, load_external_data=False).graph
+    after = onnx.load(convert(policy) / f"model_{dtype}.onnx", load_external_data=False).graph
+    half, full = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    io = full if dtype == "q4" else half
+    for old, new in ((before.input, after.input), (before.output, after.output)):
+        assert [v.name for v in old] == [v.name for v in new]
+        for source, value in zip(old, new, strict=True):
+            kept = source.type.tensor_type.elem_type
+            wanted = io if kept == full and value.name != "logits" else kept
+            assert (value.name, value.type.tensor_type.elem_type) == (value.name, wanted)
+            assert source.type.tensor_type.shape == value.type.tensor_type.shape
