@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
 #include "lib/model/output_files.h"
+#include "lib/model/serialize.h"
 #include "lib/rewrite/materialize.h"
 
 namespace onnxquant {
@@ -139,7 +140,7 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
     ONNXQUANT_ASSIGN_OR_RETURN(std::unique_ptr<OutputSink> sink, OutputSink::Open(output, files));
     fills.push_back({&output.rewritten, sink.get(), &warnings[i]});
     sinks.push_back(std::move(sink));
-    if (options.force) files.RemoveStale(StaleShards(job.directory, output));
+    if (options.force) files.RemoveOnCommit(StaleShards(job.directory, output));
   }
   FillOptions fill;
   fill.threads = options.threads;

@@ -1,0 +1,94 @@
+// The detectors behind FindRoles(), in the order in which Run() calls them: each builds on the roles
+// that the earlier ones found.
+#ifndef ONNXQUANT_LIB_ANALYSIS_ROLE_FINDER_H_
+#define ONNXQUANT_LIB_ANALYSIS_ROLE_FINDER_H_
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "lib/analysis/roles.h"
+#include "lib/graph/graph.h"
+
+namespace onnxquant {
+
+class RoleFinder {
+ public:
+  explicit RoleFinder(const Graph& graph);
+  Roles Run();
+
+ private:
+  // A MatMul with a constant operand, in whatever form.
+  struct WeightMatMul {
+    ValueId weight = kNone;  // the constant itself, behind Transpose or DequantizeLinear
+    std::int64_t columns = 0;  // N: outputs per row
+  };
+  // One attention: the op itself, or the Softmax of a decomposed one with its two MatMuls.
+  struct Attention {
+    NodeId node = kNone;
+    ValueId query = kNone, key = kNone, value = kNone;
+    ValueId output = kNone;
+  };
+
+  // role_finder.cc
+  void FindByOperator();
+  bool Is(NodeId node, std::initializer_list<const char*> ops) const;
+  void Assign(NodeId node, Role role, const std::string& evidence);
+  Role RoleAt(NodeId node) const { return roles_.nodes[static_cast<std::size_t>(node)].role; }
+  ValueId ConstantBehind(ValueId value) const;
+  bool IsConstant(ValueId value) const { return ConstantBehind(value) != kNone; }
+  std::optional<WeightMatMul> WeightMatMulAt(NodeId node) const;
+  bool HoldsWeights(NodeId node) const;
+  ValueId Input(NodeId node, int input) const;
+  ValueId Output(NodeId node, int output = 0) const;
+  // Depth-first from the producer of `value` against the data flow. `visit` returns whether to go on
+  // through that node. Visits each node once, at most kMostVisited of them.
+  void WalkBack(ValueId value, const std::function<bool(NodeId)>& visit) const;
+  // The same along the data flow, from the readers of `value`.
+  void WalkForward(ValueId value, const std::function<bool(NodeId)>& visit) const;
+
+  // roles_embedding.cc
+  void FindEmbeddings();
+  void FindLmHead();
+  bool ComesFromTokenIds(ValueId value) const;
+  bool LeadsToOutput(NodeId node, ValueId* output) const;
+
+  // roles_residual.cc
+  void FindResiduals();
+  bool DependsThroughWeights(ValueId later, ValueId earlier) const;
+
+  // roles_attention.cc
+  void FindAttentions();
+  void FindDecomposedAttention(NodeId softmax);
+  void FindProjections();
+  void FindKvCache();
+  void MarkCache(ValueId past, ValueId present, const std::string& evidence);
+  std::vector<NodeId> ProjectionsBehind(ValueId value) const;
+
+  // roles_mlp.cc
+  void FindMlps();
+  bool EndsInResidual(NodeId matmul) const;
+  void SplitGated(NodeId mul, const std::string& down);
+  bool HasActivation(ValueId value) const;
+
+  // roles_layers.cc
+  void NumberLayers();
+  std::vector<bool> DescendsFromStream() const;
+
+  static constexpr int kMostVisited = 4000;
+
+  const Graph& graph_;
+  Roles roles_;
+  std::vector<int> position_;  // by NodeId: place in graph_.order()
+  std::vector<Attention> attentions_;
+  absl::flat_hash_set<std::int64_t> vocabularies_;  // rows of the embeddings' tables
+  absl::flat_hash_set<ValueId> tables_;
+};
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_ANALYSIS_ROLE_FINDER_H_

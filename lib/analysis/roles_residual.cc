@@ -1,0 +1,51 @@
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "lib/analysis/role_finder.h"
+
+namespace onnxquant {
+
+// Whether `later` is computed from `earlier` along a path that passes weights. The search goes back
+// from `later` and never before `earlier`, so that it stays within one branch of a sane model.
+bool RoleFinder::DependsThroughWeights(ValueId later, ValueId earlier) const {
+  const NodeId source = graph_.value(earlier).producer;
+  const int first = source == kNone ? -1 : position_[static_cast<std::size_t>(source)];
+  std::vector<std::pair<ValueId, bool>> open = {{later, false}};
+  absl::flat_hash_set<std::pair<NodeId, bool>> seen;
+  while (!open.empty() && seen.size() < kMostVisited) {
+    const auto [value, weighed] = open.back();
+    open.pop_back();
+    if (value == earlier && weighed) return true;
+    const NodeId producer = graph_.value(value).producer;
+    if (producer == kNone || position_[static_cast<std::size_t>(producer)] < first) continue;
+    const bool now = weighed || HoldsWeights(producer);
+    if (!seen.emplace(producer, now).second) continue;
+    for (const ValueId input : graph_.node(producer).inputs) {
+      if (input != kNone) open.emplace_back(input, now);
+    }
+  }
+  return false;
+}
+
+void RoleFinder::FindResiduals() {
+  for (const NodeId id : graph_.order()) {
+    const Node& node = graph_.node(id);
+    if (!Is(id, {"Add", "Sum"}) || node.inputs.size() != 2) continue;
+    const ValueId a = node.inputs[0];
+    const ValueId b = node.inputs[1];
+    if (a == kNone || b == kNone || a == b || IsConstant(a) || IsConstant(b)) continue;
+    const auto place = [this](ValueId value) {
+      const NodeId producer = graph_.value(value).producer;
+      return producer == kNone ? -1 : position_[static_cast<std::size_t>(producer)];
+    };
+    const ValueId earlier = place(a) < place(b) ? a : b;
+    const ValueId later = earlier == a ? b : a;
+    if (!DependsThroughWeights(later, earlier)) continue;
+    Assign(id, Role::kResidual,
+           absl::StrCat("adds to '", graph_.value(earlier).name,
+                        "' what a branch with weights made of it"));
+  }
+}
+
+}  // namespace onnxquant

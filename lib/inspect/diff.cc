@@ -1,0 +1,197 @@
+#include "lib/inspect/diff.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "lib/base/error.h"
+#include "lib/graph/graph.h"
+#include "lib/analysis/types.h"
+#include "lib/kernels/compare.h"
+#include "lib/kernels/half.h"
+#include "lib/model/model.h"
+
+namespace onnxquant {
+namespace {
+
+constexpr std::uint64_t kSlice = 1 << 20;  // elements
+
+struct Side {
+  Model model;
+  Graph graph;
+  ValueTypes types;
+};
+
+absl::StatusOr<Side> Load(const std::string& path) {
+  ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::Load(path));
+  ONNXQUANT_ASSIGN_OR_RETURN(Graph graph, Graph::Build(model.proto(), path));
+  ONNXQUANT_ASSIGN_OR_RETURN(ValueTypes types, InferTypes(graph, path));
+  return Side{std::move(model), std::move(graph), std::move(types)};
+}
+
+template <typename Map>
+std::vector<std::string> KeysOnlyIn(const Map& a, const Map& b) {
+  std::vector<std::string> keys;
+  for (const auto& [key, unused] : a) {
+    if (b.count(key) == 0) keys.push_back(key);
+  }
+  return keys;
+}
+
+std::map<std::string, int> CountOps(const Graph& graph) {
+  std::map<std::string, int> counts;
+  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) ++counts[graph.OpName(id)];
+  return counts;
+}
+
+std::map<std::string, NodeId> NamedNodes(const Graph& graph) {
+  std::map<std::string, NodeId> nodes;
+  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) {
+    if (!graph.node(id).proto->name().empty()) nodes.emplace(graph.node(id).proto->name(), id);
+  }
+  return nodes;
+}
+
+std::map<std::string, ValueId> NamedValues(const Graph& graph, bool weights) {
+  std::map<std::string, ValueId> values;
+  for (ValueId id = 0; id < static_cast<ValueId>(graph.values().size()); ++id) {
+    const Value& value = graph.value(id);
+    if ((value.initializer != nullptr) == weights) values.emplace(value.name, id);
+  }
+  return values;
+}
+
+std::string Describe(const onnx::TensorProto& tensor) {
+  return absl::StrCat(NameOf(static_cast<ElementType>(tensor.data_type())), " [",
+                      absl::StrJoin(tensor.dims(), ", "), "]");
+}
+
+bool IsComparableFloat(const onnx::TensorProto& tensor) {
+  return tensor.data_type() == onnx::TensorProto::FLOAT ||
+         tensor.data_type() == onnx::TensorProto::FLOAT16;
+}
+
+std::vector<float> Widen(const onnx::TensorProto& tensor, absl::Span<const std::byte> bytes) {
+  const bool half = tensor.data_type() == onnx::TensorProto::FLOAT16;
+  std::vector<float> floats(bytes.size() / (half ? sizeof(std::uint16_t) : sizeof(float)));
+  if (!half) {
+    std::memcpy(floats.data(), bytes.data(), bytes.size());
+    return floats;
+  }
+  std::vector<std::uint16_t> halves(floats.size());
+  std::memcpy(halves.data(), bytes.data(), bytes.size());
+  kernels::HalfToFloat(halves, absl::MakeSpan(floats));
+  return floats;
+}
+
+std::uint64_t BytesPerElement(const onnx::TensorProto& tensor) {
+  return static_cast<std::uint64_t>(BitsOf(static_cast<ElementType>(tensor.data_type()))) / 8;
+}
+
+absl::StatusOr<kernels::Distortion> Measure(const Side& a, const onnx::TensorProto& first,
+                                            const Side& b, const onnx::TensorProto& second) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const std::byte> a_bytes, a.model.Bytes(first));
+  ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const std::byte> b_bytes, b.model.Bytes(second));
+  kernels::Distortion distortion;
+  const std::uint64_t elements = a_bytes.size() / BytesPerElement(first);
+  for (std::uint64_t at = 0; at < elements; at += kSlice) {
+    const std::uint64_t count = std::min(kSlice, elements - at);
+    const auto slice = [at, count](const onnx::TensorProto& tensor,
+                                   absl::Span<const std::byte> bytes) {
+      const std::uint64_t size = BytesPerElement(tensor);
+      return Widen(tensor, bytes.subspan(at * size, count * size));
+    };
+    distortion.Add(slice(first, a_bytes), slice(second, b_bytes));
+  }
+  return distortion;
+}
+
+absl::Status DiffWeights(const Side& a, const Side& b, ModelDiff& diff) {
+  const auto first = NamedValues(a.graph, true);
+  const auto second = NamedValues(b.graph, true);
+  diff.only_first_weights = KeysOnlyIn(first, second);
+  diff.only_second_weights = KeysOnlyIn(second, first);
+  for (const auto& [name, id] : first) {
+    const auto other = second.find(name);
+    if (other == second.end()) continue;
+    const onnx::TensorProto& one = *a.graph.value(id).initializer;
+    const onnx::TensorProto& two = *b.graph.value(other->second).initializer;
+    WeightDifference row{name, Describe(one), Describe(two)};
+    const bool same_shape = std::equal(one.dims().begin(), one.dims().end(), two.dims().begin(),
+                                       two.dims().end());
+    if (same_shape && IsComparableFloat(one) && IsComparableFloat(two)) {
+      ONNXQUANT_ASSIGN_OR_RETURN(const kernels::Distortion measured, Measure(a, one, b, two));
+      row.measured = true;
+      row.differing = measured.differing();
+      row.max_abs = measured.max_abs();
+      row.sqnr_db = measured.sqnr_db();
+      row.cosine = measured.cosine();
+      if (row.first == row.second && row.differing == 0) {
+        ++diff.equal_weights;
+        continue;
+      }
+    } else if (row.first == row.second && one.data_type() != onnx::TensorProto::STRING) {
+      ONNXQUANT_ASSIGN_OR_RETURN(const auto a_bytes, a.model.Bytes(one));
+      ONNXQUANT_ASSIGN_OR_RETURN(const auto b_bytes, b.model.Bytes(two));
+      if (a_bytes.size() == b_bytes.size() &&
+          std::equal(a_bytes.begin(), a_bytes.end(), b_bytes.begin())) {
+        ++diff.equal_weights;
+        continue;
+      }
+    }
+    diff.weights.push_back(std::move(row));
+  }
+  return absl::OkStatus();
+}
+
+void DiffStructure(const Side& a, const Side& b, ModelDiff& diff) {
+  const auto first_ops = CountOps(a.graph);
+  const auto second_ops = CountOps(b.graph);
+  std::set<std::string> ops;
+  for (const auto& [op, unused] : first_ops) ops.insert(op);
+  for (const auto& [op, unused] : second_ops) ops.insert(op);
+  for (const std::string& op : ops) {
+    const auto count = [&op](const std::map<std::string, int>& counts) {
+      const auto it = counts.find(op);
+      return it == counts.end() ? 0 : it->second;
+    };
+    if (count(first_ops) != count(second_ops)) {
+      diff.ops.push_back({op, count(first_ops), count(second_ops)});
+    }
+  }
+  diff.only_first_nodes = KeysOnlyIn(NamedNodes(a.graph), NamedNodes(b.graph));
+  diff.only_second_nodes = KeysOnlyIn(NamedNodes(b.graph), NamedNodes(a.graph));
+  const auto second_values = NamedValues(b.graph, false);
+  for (const auto& [name, id] : NamedValues(a.graph, false)) {
+    const auto other = second_values.find(name);
+    if (other == second_values.end()) continue;
+    const ElementType one = a.types[static_cast<std::size_t>(id)];
+    const ElementType two = b.types[static_cast<std::size_t>(other->second)];
+    if (one != two) diff.types.push_back({name, NameOf(one), NameOf(two)});
+  }
+  for (const auto& import : a.model.proto().opset_import()) {
+    const int version = OpsetOf(b.model.proto(), import.domain());
+    if (version != 0 && version != import.version()) {
+      const std::string domain = IsOnnxDomain(import.domain()) ? "ai.onnx" : import.domain();
+      diff.opsets.push_back(absl::StrCat(domain, ": ", import.version(), " and ", version));
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<ModelDiff> DiffModels(const std::string& first, const std::string& second) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Side a, Load(first));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Side b, Load(second));
+  ModelDiff diff;
+  DiffStructure(a, b, diff);
+  ONNXQUANT_RETURN_IF_ERROR(DiffWeights(a, b, diff));
+  return diff;
+}
+
+}  // namespace onnxquant

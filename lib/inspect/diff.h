@@ -1,0 +1,62 @@
+// How two models differ, as plain data.
+#ifndef ONNXQUANT_LIB_INSPECT_DIFF_H_
+#define ONNXQUANT_LIB_INSPECT_DIFF_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace onnxquant {
+
+struct OpDifference {
+  std::string op;
+  int first = 0;  // nodes of that operator in the first model
+  int second = 0;
+};
+
+struct TypeDifference {
+  std::string value;
+  std::string first;
+  std::string second;
+};
+
+// A constant of one name in both models. Measures compare the values as float32; they are given only
+// where both are float tensors of one shape.
+struct WeightDifference {
+  std::string name;
+  std::string first;   // "float32 [4, 5]"
+  std::string second;
+  bool measured = false;
+  std::uint64_t differing = 0;  // elements
+  double max_abs = 0;
+  double sqnr_db = 0;  // signal to quantization noise; infinite for equal values
+  double cosine = 1;
+};
+
+struct ModelDiff {
+  std::vector<OpDifference> ops;              // operators whose counts differ
+  std::vector<std::string> only_first_nodes;  // names of nodes
+  std::vector<std::string> only_second_nodes;
+  std::vector<TypeDifference> types;          // values of one name and different element types
+  std::vector<std::string> only_first_weights;
+  std::vector<std::string> only_second_weights;
+  std::vector<WeightDifference> weights;      // those that differ
+  int equal_weights = 0;
+  std::vector<std::string> opsets;            // "ai.onnx: 21 and 17"
+
+  bool Empty() const {
+    return ops.empty() && only_first_nodes.empty() && only_second_nodes.empty() && types.empty() &&
+           only_first_weights.empty() && only_second_weights.empty() && weights.empty() &&
+           opsets.empty();
+  }
+};
+
+// Memory stays bounded: weights are compared in slices.
+absl::StatusOr<ModelDiff> DiffModels(const std::string& first, const std::string& second);
+std::string ToJson(const ModelDiff& diff);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_INSPECT_DIFF_H_

@@ -1,0 +1,44 @@
+#include <nlohmann/json.hpp>
+
+#include "lib/inspect/diff.h"
+
+namespace onnxquant {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json ToJsonRow(const WeightDifference& row) {
+  Json json = {{"name", row.name}, {"first", row.first}, {"second", row.second}};
+  if (row.measured) {
+    json["differing"] = row.differing;
+    json["max_abs"] = row.max_abs;
+    json["sqnr_db"] = row.sqnr_db;
+    json["cosine"] = row.cosine;
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string ToJson(const ModelDiff& diff) {
+  Json json = {{"equal", diff.Empty()},
+               {"opsets", diff.opsets},
+               {"ops", Json::array()},
+               {"only_first_nodes", diff.only_first_nodes},
+               {"only_second_nodes", diff.only_second_nodes},
+               {"types", Json::array()},
+               {"only_first_weights", diff.only_first_weights},
+               {"only_second_weights", diff.only_second_weights},
+               {"equal_weights", diff.equal_weights},
+               {"weights", Json::array()}};
+  for (const OpDifference& row : diff.ops) {
+    json["ops"].push_back({{"op", row.op}, {"first", row.first}, {"second", row.second}});
+  }
+  for (const TypeDifference& row : diff.types) {
+    json["types"].push_back({{"value", row.value}, {"first", row.first}, {"second", row.second}});
+  }
+  for (const WeightDifference& row : diff.weights) json["weights"].push_back(ToJsonRow(row));
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace onnxquant

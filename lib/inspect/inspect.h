@@ -1,0 +1,70 @@
+// What is in a model, as plain data.
+#ifndef ONNXQUANT_LIB_INSPECT_INSPECT_H_
+#define ONNXQUANT_LIB_INSPECT_INSPECT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace onnxquant {
+
+struct InspectedValue {
+  std::string name;
+  std::string type;   // "float32"; "" where it is no tensor
+  std::string shape;  // "[batch_size, sequence_length]"
+  std::string role;
+};
+
+struct InspectedCount {
+  std::string name;
+  int count = 0;
+};
+
+struct InspectedRole {
+  std::string role;
+  int nodes = 0;
+  std::string example;   // a node's name
+  std::string evidence;  // of that node
+};
+
+struct InspectedWeight {
+  std::string name;
+  std::string type;
+  std::vector<std::int64_t> shape;
+  std::uint64_t bytes = 0;
+  std::string role;  // of the first node that reads it
+  int layer = -1;
+};
+
+struct InspectedFile {
+  std::string location;
+  std::uint64_t bytes = 0;
+  int tensors = 0;
+};
+
+struct Inspection {
+  std::string path;
+  std::uint64_t file_bytes = 0;
+  int ir_version = 0;
+  std::string producer;
+  std::vector<std::string> opsets;       // "ai.onnx 21"
+  int nodes = 0;
+  int layers = 0;
+  std::vector<InspectedValue> inputs;
+  std::vector<InspectedValue> outputs;
+  std::vector<InspectedCount> ops;       // by count, then name
+  std::vector<InspectedCount> value_types;  // element types of all values
+  std::vector<InspectedRole> roles;
+  std::vector<InspectedWeight> weights;  // by size
+  std::vector<InspectedFile> files;
+  std::vector<std::string> unknown_ops;  // neither ONNX's nor in the table of ONNX Runtime's
+};
+
+absl::StatusOr<Inspection> InspectModel(const std::string& path);
+std::string ToJson(const Inspection& inspection);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_INSPECT_INSPECT_H_

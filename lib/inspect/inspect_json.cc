@@ -1,0 +1,66 @@
+#include <nlohmann/json.hpp>
+
+#include "lib/inspect/inspect.h"
+
+namespace onnxquant {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json ToJsonValues(const std::vector<InspectedValue>& values) {
+  Json rows = Json::array();
+  for (const InspectedValue& value : values) {
+    rows.push_back({{"name", value.name},
+                    {"type", value.type},
+                    {"shape", value.shape},
+                    {"role", value.role}});
+  }
+  return rows;
+}
+
+Json ToJsonCounts(const std::vector<InspectedCount>& counts) {
+  Json rows = Json::object();
+  for (const InspectedCount& count : counts) rows[count.name] = count.count;
+  return rows;
+}
+
+}  // namespace
+
+std::string ToJson(const Inspection& inspection) {
+  Json json = {{"path", inspection.path},
+               {"file_bytes", inspection.file_bytes},
+               {"ir_version", inspection.ir_version},
+               {"producer", inspection.producer},
+               {"opsets", inspection.opsets},
+               {"nodes", inspection.nodes},
+               {"layers", inspection.layers},
+               {"inputs", ToJsonValues(inspection.inputs)},
+               {"outputs", ToJsonValues(inspection.outputs)},
+               {"ops", ToJsonCounts(inspection.ops)},
+               {"value_types", ToJsonCounts(inspection.value_types)},
+               {"unknown_ops", inspection.unknown_ops}};
+  json["roles"] = Json::array();
+  for (const InspectedRole& role : inspection.roles) {
+    json["roles"].push_back({{"role", role.role},
+                             {"nodes", role.nodes},
+                             {"example", role.example},
+                             {"evidence", role.evidence}});
+  }
+  json["weights"] = Json::array();
+  for (const InspectedWeight& weight : inspection.weights) {
+    json["weights"].push_back({{"name", weight.name},
+                               {"type", weight.type},
+                               {"shape", weight.shape},
+                               {"bytes", weight.bytes},
+                               {"role", weight.role},
+                               {"layer", weight.layer < 0 ? Json(nullptr) : Json(weight.layer)}});
+  }
+  json["external_files"] = Json::array();
+  for (const InspectedFile& file : inspection.files) {
+    json["external_files"].push_back(
+        {{"location", file.location}, {"bytes", file.bytes}, {"tensors", file.tensors}});
+  }
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace onnxquant

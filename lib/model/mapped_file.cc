@@ -1,0 +1,63 @@
+#include "lib/model/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "lib/base/error.h"
+
+namespace onnxquant {
+
+absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
+  // O_NONBLOCK: opening a pipe that nobody writes to must not hang.
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) return ModelError(path, ": cannot be opened: ", std::strerror(errno));
+  struct stat status = {};
+  if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
+    close(file);
+    return ModelError(path, ": is not a regular file");
+  }
+  const auto size = static_cast<std::size_t>(status.st_size);
+  const void* data = nullptr;
+  if (size > 0) {
+    data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
+    if (data == MAP_FAILED) {
+      const int error = errno;
+      close(file);
+      return ModelError(path, ": cannot be mapped: ", std::strerror(error));
+    }
+    madvise(const_cast<void*>(data), size, MADV_SEQUENTIAL);
+  }
+  close(file);
+  return MappedFile(static_cast<const std::byte*>(data), size);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void MappedFile::Release(std::uint64_t offset, std::uint64_t length) const {
+  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  // Only pages that lie wholly inside: the others may hold a neighbour's bytes.
+  const std::uint64_t first = (offset + page - 1) / page * page;
+  const std::uint64_t last = (offset + length) / page * page;
+  if (first < last) {
+    madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
+  }
+}
+
+}  // namespace onnxquant

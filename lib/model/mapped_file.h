@@ -1,0 +1,38 @@
+// A file mapped for reading.
+#ifndef ONNXQUANT_LIB_MODEL_MAPPED_FILE_H_
+#define ONNXQUANT_LIB_MODEL_MAPPED_FILE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+
+namespace onnxquant {
+
+class MappedFile {
+ public:
+  // A regular file only: directories, pipes and devices are refused. A file that another process
+  // shortens while it is mapped ends this process (SIGBUS), as with every mapping.
+  static absl::StatusOr<MappedFile> Open(const std::string& path);
+
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  absl::Span<const std::byte> bytes() const { return {data_, size_}; }
+
+  // Tells the kernel that [offset, offset + length) will not be needed again soon.
+  void Release(std::uint64_t offset, std::uint64_t length) const;
+
+ private:
+  MappedFile(const std::byte* data, std::size_t size) : data_(data), size_(size) {}
+
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_MODEL_MAPPED_FILE_H_

@@ -1,0 +1,242 @@
+#include "lib/model/model.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "lib/base/error.h"
+#include "lib/model/external_data.h"
+#include "lib/model/mapped_file.h"
+#include "lib/model/strip_payloads.h"
+#include "lib/model/tensor_check.h"
+
+namespace onnxquant {
+
+struct Model::State {
+  // A piece of a mapped file.
+  struct Piece {
+    const MappedFile* file = nullptr;
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+  };
+
+  std::string path;
+  onnx::ModelProto proto;
+  std::optional<MappedFile> file;  // the .onnx file; none for a model from memory
+  std::uint64_t file_bytes = 0;
+  std::vector<ExternalFile> external_files;
+  std::map<std::string, MappedFile> mapped;  // by location
+  absl::flat_hash_map<const onnx::TensorProto*, Piece> pieces;
+  std::mutex mutex;
+  std::map<const onnx::TensorProto*, std::vector<std::byte>> converted;  // from typed fields
+  std::atomic<std::uint64_t> bytes_read{0};
+};
+
+class ModelLoader {
+ public:
+  explicit ModelLoader(const std::string& path) : state_(std::make_unique<Model::State>()) {
+    state_->path = path;
+  }
+
+  absl::Status ReadFile() {
+    ONNXQUANT_ASSIGN_OR_RETURN(state_->file, MappedFile::Open(state_->path));
+    const absl::Span<const std::byte> bytes = state_->file->bytes();
+    state_->file_bytes = bytes.size();
+    ONNXQUANT_RETURN_IF_ERROR(RefuseOtherFormats(bytes));
+    absl::StatusOr<std::string> slim = StripPayloads(bytes);
+    if (!slim.ok()) return InPath(slim.status());
+    google::protobuf::io::ArrayInputStream stream(slim->data(), static_cast<int>(slim->size()));
+    google::protobuf::io::CodedInputStream coded(&stream);
+    if (slim->size() > 2'147'483'647 || !state_->proto.ParseFromCodedStream(&coded) ||
+        !coded.ConsumedEntireMessage()) {
+      return ModelError(state_->path, ": is not a valid ONNX file, or a damaged one; protobuf cannot "
+                        "read it: download or export it again");
+    }
+    return absl::OkStatus();
+  }
+
+  void Take(onnx::ModelProto proto) {
+    state_->file_bytes = proto.ByteSizeLong();
+    state_->proto = std::move(proto);
+  }
+
+  absl::StatusOr<Model> Check() {
+    if (!state_->proto.has_graph() || state_->proto.opset_import_size() == 0) {
+      return ModelError(state_->path, ": holds no ONNX graph",
+                        state_->proto.has_graph() ? " with an opset import" : "",
+                        "; is it an ONNX model at all?");
+    }
+    ONNXQUANT_RETURN_IF_ERROR(VisitTensors(
+        state_->proto, [this](const onnx::TensorProto& tensor, const std::string& place) {
+          const absl::Status status = CheckOne(tensor, place);
+          if (status.ok()) return status;
+          return MakeError(KindOf(status), absl::StrCat(state_->path, ": ", place, ": ",
+                                                        std::string(status.message())));
+        }));
+    ONNXQUANT_RETURN_IF_ERROR(CheckOverlaps());
+    for (const ExternalFile& file : files_) state_->external_files.push_back(file);
+    return Model(std::move(state_));
+  }
+
+ private:
+  struct Range {
+    std::uint64_t offset;
+    std::uint64_t length;
+    std::string place;
+  };
+
+  absl::Status InPath(const absl::Status& status) const {
+    return MakeError(KindOf(status),
+                     absl::StrCat(state_->path, ": ", std::string(status.message())));
+  }
+
+  absl::Status RefuseOtherFormats(absl::Span<const std::byte> bytes) const {
+    if (bytes.empty()) return ModelError(state_->path, ": is empty");
+    const std::string head(reinterpret_cast<const char*>(bytes.data()),
+                           std::min<std::size_t>(bytes.size(), 16));
+    const auto refuse = [this](const char* what) {
+      return ModelError(state_->path, ": is ", what, ", not an ONNX model");
+    };
+    if (absl::StartsWith(head, "GGUF")) return refuse("a GGUF file");
+    if (absl::StartsWith(head, "PK\x03\x04")) return refuse("a zip archive (a PyTorch checkpoint?)");
+    if (absl::StartsWith(head, "version https:")) {
+      return refuse("a Git LFS pointer: fetch the file itself (git lfs pull)");
+    }
+    if (head.size() > 9 && head[8] == '{' && head[9] == '"') return refuse("a safetensors file");
+    if (head[0] == '<' || head[0] == '{') return refuse("a text file");
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckOne(const onnx::TensorProto& tensor, const std::string& place) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::uint64_t expected, CheckTensor(tensor));
+    if (tensor.data_location() != onnx::TensorProto::EXTERNAL) return absl::OkStatus();
+    if (tensor.data_type() == onnx::TensorProto::STRING) {
+      return ModelError("strings cannot be external data");
+    }
+    ONNXQUANT_ASSIGN_OR_RETURN(const ExternalReference reference, ParseExternalReference(tensor));
+    ONNXQUANT_ASSIGN_OR_RETURN(const MappedFile* file, FileAt(reference.location));
+    const std::uint64_t size = file->bytes().size();
+    if (reference.length.has_value() && *reference.length != expected) {
+      return ModelError("its shape and type ask for ", expected, " bytes, but its external data has ",
+                        *reference.length);
+    }
+    if (reference.offset > size || expected > size - reference.offset) {
+      return ModelError("external data of ", expected, " bytes at offset ", reference.offset,
+                        " ends beyond '", reference.location, "' (", size,
+                        " bytes); the file is probably truncated: download it again");
+    }
+    state_->pieces[&tensor] = {file, reference.offset, expected};
+    ranges_[reference.location].push_back({reference.offset, expected, place});
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<const MappedFile*> FileAt(const std::string& location) {
+    if (location == kInlineLocation && state_->file.has_value()) return &*state_->file;
+    if (const auto it = state_->mapped.find(location); it != state_->mapped.end()) {
+      for (ExternalFile& file : files_) file.tensors += file.location == location ? 1 : 0;
+      return &it->second;
+    }
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::string path, ResolveExternalFile(state_->path, location));
+    ONNXQUANT_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
+    files_.push_back({location, path, file.bytes().size(), 1});
+    return &state_->mapped.emplace(location, std::move(file)).first->second;
+  }
+
+  // Two tensors at the same place share their data; a partial overlap can only be a mistake.
+  absl::Status CheckOverlaps() {
+    for (auto& [location, ranges] : ranges_) {
+      std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
+        return std::pair(a.offset, a.length) < std::pair(b.offset, b.length);
+      });
+      const Range* widest = nullptr;
+      for (const Range& range : ranges) {
+        if (range.length == 0) continue;
+        const bool same = widest != nullptr && widest->offset == range.offset &&
+                          widest->length == range.length;
+        if (widest != nullptr && !same && range.offset < widest->offset + widest->length) {
+          return ModelError(state_->path, ": ", widest->place, " and ", range.place,
+                            " overlap in '", location, "' (bytes ", widest->offset, " to ",
+                            widest->offset + widest->length, " and from ", range.offset,
+                            "); the model is damaged: export it again");
+        }
+        widest = &range;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  std::unique_ptr<Model::State> state_;
+  std::vector<ExternalFile> files_;
+  std::map<std::string, std::vector<Range>> ranges_;
+};
+
+Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::~Model() = default;
+
+absl::StatusOr<Model> Model::Load(const std::string& path) {
+  ModelLoader loader(path);
+  ONNXQUANT_RETURN_IF_ERROR(loader.ReadFile());
+  return loader.Check();
+}
+
+absl::StatusOr<Model> Model::FromProto(onnx::ModelProto proto, const std::string& origin) {
+  ModelLoader loader(origin);
+  loader.Take(std::move(proto));
+  return loader.Check();
+}
+
+const onnx::ModelProto& Model::proto() const { return state_->proto; }
+const std::string& Model::path() const { return state_->path; }
+std::uint64_t Model::file_bytes() const { return state_->file_bytes; }
+const std::vector<ExternalFile>& Model::external_files() const { return state_->external_files; }
+std::uint64_t Model::bytes_read() const { return state_->bytes_read; }
+
+absl::StatusOr<absl::Span<const std::byte>> Model::Bytes(const onnx::TensorProto& tensor) const {
+  if (const auto it = state_->pieces.find(&tensor); it != state_->pieces.end()) {
+    const State::Piece& piece = it->second;
+    return piece.file->bytes().subspan(piece.offset, piece.length);
+  }
+  if (tensor.data_type() == onnx::TensorProto::STRING) {
+    return ModelError(state_->path, ": tensor '", tensor.name(), "' holds strings, which have no raw "
+                      "form");
+  }
+  if (tensor.has_raw_data()) {
+    return absl::Span<const std::byte>(
+        reinterpret_cast<const std::byte*>(tensor.raw_data().data()), tensor.raw_data().size());
+  }
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  const auto [it, added] = state_->converted.try_emplace(&tensor);
+  if (added) it->second = RawFromTypedFields(tensor);
+  return absl::Span<const std::byte>(it->second);
+}
+
+absl::StatusOr<absl::Span<const std::byte>> Model::Read(const onnx::TensorProto& tensor,
+                                                        std::uint64_t offset,
+                                                        std::uint64_t length) const {
+  ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const std::byte> bytes, Bytes(tensor));
+  if (offset > bytes.size() || length > bytes.size() - offset) {
+    return InternalError(state_->path, ": tensor '", tensor.name(), "' has ", bytes.size(),
+                         " bytes, asked for ", length, " at ", offset);
+  }
+  state_->bytes_read.fetch_add(length, std::memory_order_relaxed);
+  return bytes.subspan(offset, length);
+}
+
+void Model::Release(const onnx::TensorProto& tensor, std::uint64_t offset,
+                    std::uint64_t length) const {
+  if (const auto it = state_->pieces.find(&tensor); it != state_->pieces.end()) {
+    it->second.file->Release(it->second.offset + offset, length);
+  }
+}
+
+}  // namespace onnxquant

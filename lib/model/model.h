@@ -1,0 +1,69 @@
+// A model as read: its structure in memory, its weights mapped. Never written to.
+#ifndef ONNXQUANT_LIB_MODEL_MODEL_H_
+#define ONNXQUANT_LIB_MODEL_MODEL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "lib/model/element_type.h"
+#include "onnx/onnx_pb.h"
+
+namespace onnxquant {
+
+struct ExternalFile {
+  std::string location;  // as the model names it
+  std::string path;
+  std::uint64_t size = 0;
+  int tensors = 0;
+};
+
+class Model {
+ public:
+  // Reads the file's structure and checks every tensor: element type, shape, payload size, external
+  // references (see external_data.h), and that no two tensors overlap in part in one data file.
+  // Errors are kModel and begin with the path.
+  static absl::StatusOr<Model> Load(const std::string& path);
+
+  // A model that is already in memory; external data is looked for beside `origin`.
+  static absl::StatusOr<Model> FromProto(onnx::ModelProto proto, const std::string& origin);
+
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  // Large inline payloads of the main graph's initializers have been taken out: use Bytes().
+  const onnx::ModelProto& proto() const;
+  const std::string& path() const;
+  std::uint64_t file_bytes() const;  // of the .onnx file
+  const std::vector<ExternalFile>& external_files() const;
+
+  // The payload of one of proto()'s tensors in ONNX's raw little-endian form; valid as long as the
+  // model. It may lie at any address: unaligned offsets are legal. Error: a tensor of strings.
+  absl::StatusOr<absl::Span<const std::byte>> Bytes(const onnx::TensorProto& tensor) const;
+
+  // The same for [offset, offset + length); adds `length` to bytes_read(). Thread-safe.
+  absl::StatusOr<absl::Span<const std::byte>> Read(const onnx::TensorProto& tensor,
+                                                   std::uint64_t offset,
+                                                   std::uint64_t length) const;
+
+  // Tells the system that this part will not be needed again soon.
+  void Release(const onnx::TensorProto& tensor, std::uint64_t offset, std::uint64_t length) const;
+
+  // Bytes that Read() has handed out.
+  std::uint64_t bytes_read() const;
+
+ private:
+  friend class ModelLoader;
+  struct State;
+  explicit Model(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_MODEL_MODEL_H_

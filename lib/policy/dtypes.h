@@ -1,0 +1,19 @@
+// The dtypes that Transformers.js knows, and how it names their files.
+#ifndef ONNXQUANT_LIB_POLICY_DTYPES_H_
+#define ONNXQUANT_LIB_POLICY_DTYPES_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace onnxquant {
+
+std::vector<std::string> KnownDtypes();
+
+// "q4f16" -> "_q4f16", "fp32" -> "", "q8" -> "_quantized". An unknown dtype is a kPolicy error.
+absl::StatusOr<std::string> FileSuffixOf(const std::string& dtype);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_POLICY_DTYPES_H_

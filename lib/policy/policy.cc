@@ -1,0 +1,62 @@
+#include "lib/policy/policy.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <regex>
+
+#include "absl/strings/str_cat.h"
+
+namespace onnxquant {
+namespace {
+
+bool Contains(const std::vector<std::string>& list, const std::string& word) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+bool AnyGlob(const std::vector<std::string>& globs, const std::string& text) {
+  return std::any_of(globs.begin(), globs.end(), [&text](const std::string& glob) {
+    return fnmatch(glob.c_str(), text.c_str(), 0) == 0;
+  });
+}
+
+bool AnyRegex(const std::vector<std::string>& regexes, const std::string& text) {
+  return std::any_of(regexes.begin(), regexes.end(), [&text](const std::string& pattern) {
+    return std::regex_search(text, std::regex(pattern));
+  });
+}
+
+bool AnyLayer(const std::vector<LayerRange>& ranges, int layer, int layers) {
+  if (layer < 0) return false;
+  const auto from_start = [layers](int number) { return number < 0 ? layers + number : number; };
+  return std::any_of(ranges.begin(), ranges.end(), [&](const LayerRange& range) {
+    return from_start(range.first) <= layer && layer <= from_start(range.last);
+  });
+}
+
+}  // namespace
+
+std::string SourceMark::ToString() const {
+  return line == 0 ? file : absl::StrCat(file, ":", line, ":", column);
+}
+
+std::string ToString(const WeightFormat& format) {
+  if (format.kind == WeightFormat::Kind::kFloat) return NameOf(format.type);
+  return absl::StrCat("int4 block ", format.block, format.symmetric ? " symmetric" : " asymmetric");
+}
+
+bool Matches(const Match& match, const Subject& subject) {
+  return (match.roles.empty() || Contains(match.roles, subject.role)) &&
+         (match.ops.empty() || Contains(match.ops, subject.op)) &&
+         (match.names.empty() || AnyGlob(match.names, subject.name)) &&
+         (match.regexes.empty() || AnyRegex(match.regexes, subject.name)) &&
+         (match.weights.empty() ||
+          (!subject.weight.empty() && AnyGlob(match.weights, subject.weight))) &&
+         (match.layers.empty() || AnyLayer(match.layers, subject.layer, subject.layers));
+}
+
+bool AppliesTo(const Rule& rule, const std::string& dtype) {
+  return rule.when.empty() || Contains(rule.when, dtype);
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,50 @@
+// Checked access to YAML nodes: every complaint begins with file:line:column.
+#ifndef ONNXQUANT_LIB_POLICY_YAML_READER_H_
+#define ONNXQUANT_LIB_POLICY_YAML_READER_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "lib/policy/policy.h"
+#include "yaml-cpp/yaml.h"
+
+namespace onnxquant {
+
+class YamlReader {
+ public:
+  explicit YamlReader(std::string file) : file_(std::move(file)) {}
+
+  // The only document of `text`; refuses several, and nesting deeper than any policy needs.
+  absl::StatusOr<YAML::Node> Parse(const std::string& text) const;
+
+  SourceMark MarkOf(const YAML::Node& node) const;
+  absl::Status ErrorAt(const YAML::Node& node, const std::string& message) const;
+
+  // `what` names the mapping in messages ("a rule"). Keys outside `allowed` are refused, with a
+  // better word for those of `later`, which the schema reserves; so are repeated keys.
+  absl::Status CheckKeys(const YAML::Node& map, const std::string& what,
+                         absl::Span<const std::string> allowed,
+                         absl::Span<const std::string> later = {}) const;
+
+  absl::StatusOr<std::string> Text(const YAML::Node& node, const std::string& what) const;
+  absl::StatusOr<bool> Bool(const YAML::Node& node, const std::string& what) const;
+  absl::StatusOr<int> Int(const YAML::Node& node, const std::string& what) const;
+  // A scalar counts as a list of one; an empty list is refused.
+  absl::StatusOr<std::vector<YAML::Node>> List(const YAML::Node& node,
+                                               const std::string& what) const;
+  absl::StatusOr<std::vector<std::string>> Texts(const YAML::Node& node,
+                                                 const std::string& what) const;
+  // A text that must be one of `allowed`.
+  absl::StatusOr<std::string> OneOf(const YAML::Node& node, const std::string& what,
+                                    absl::Span<const std::string> allowed) const;
+
+ private:
+  std::string file_;
+};
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_POLICY_YAML_READER_H_

@@ -1,0 +1,255 @@
+#include "lib/rewrite/fill_source.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/error.h"
+#include "lib/kernels/block_quantize.h"
+#include "lib/rewrite/constants.h"
+
+namespace onnxquant {
+namespace {
+
+std::uint64_t CeilDiv(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
+
+template <typename T>
+absl::Span<const std::byte> AsBytes(const std::vector<T>& values) {
+  return {reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(T)};
+}
+
+kernels::BlockFormat KernelFormat(const FillJob& job) {
+  kernels::BlockFormat format;
+  format.bits = 4;
+  format.block = static_cast<std::size_t>(job.format.block);
+  format.symmetric = job.format.symmetric;
+  format.scale = job.type == ElementType::kFloat ? kernels::ScaleType::kFloat32
+                                                 : kernels::ScaleType::kFloat16;
+  return format;
+}
+
+kernels::OverflowMode ModeOf(Overflow overflow) {
+  return overflow == Overflow::kClamp ? kernels::OverflowMode::kClamp
+                                      : kernels::OverflowMode::kInfinity;
+}
+
+}  // namespace
+
+FillSource::FillSource(const Model& model, const onnx::TensorProto& tensor)
+    : model_(model), tensor_(tensor) {}
+
+void FillSource::AddTarget(const FillJob& job, const OutputToFill& output) {
+  FillTarget target;
+  target.job = &job;
+  target.output = &output;
+  targets_.push_back(std::move(target));
+}
+
+std::uint64_t FillSource::K(const FillTarget& target) const {
+  return static_cast<std::uint64_t>(tensor_.dims(target.job->transposed ? 1 : 0));
+}
+
+std::uint64_t FillSource::N(const FillTarget& target) const {
+  return static_cast<std::uint64_t>(tensor_.dims(target.job->transposed ? 0 : 1));
+}
+
+std::uint64_t FillSource::Blocks(const FillTarget& target) const {
+  return CeilDiv(K(target), static_cast<std::uint64_t>(target.job->format.block));
+}
+
+absl::Status FillSource::Cut(std::uint64_t tile_bytes) {
+  const auto type = static_cast<ElementType>(tensor_.data_type());
+  ONNXQUANT_ASSIGN_OR_RETURN(bytes_, PackedBytes(type, {tensor_.dims().data(),
+                                                        static_cast<std::size_t>(tensor_.dims_size())}));
+  std::uint64_t align = 1;
+  bool rows_matter = false;
+  for (const FillTarget& target : targets_) {
+    if (target.job->kind != FillJob::Kind::kInt4) continue;
+    rows_matter = true;
+    if (!target.job->transposed) {
+      align = std::max(align, static_cast<std::uint64_t>(target.job->format.block));
+    }
+  }
+  if (rows_matter) {
+    rows_ = static_cast<std::uint64_t>(tensor_.dims(0));
+    row_bytes_ = rows_ == 0 ? 0 : bytes_ / rows_;
+  } else {  // whole elements, for types of a byte or more; packed ones are copied byte by byte
+    row_bytes_ = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(BitsOf(type)) / 8);
+    rows_ = bytes_ / row_bytes_;
+  }
+  const std::uint64_t wanted = tile_bytes / std::max<std::uint64_t>(1, row_bytes_);
+  tile_rows_ = std::max(align, wanted / align * align);
+  tiles_ = static_cast<std::size_t>(CeilDiv(rows_, tile_rows_));
+  unfinished_ = tiles_;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::uint64_t> FillSource::Fill(std::size_t index) {
+  Tile tile;
+  tile.first_row = index * tile_rows_;
+  tile.rows = std::min(tile_rows_, rows_ - tile.first_row);
+  const std::uint64_t offset = tile.first_row * row_bytes_;
+  const std::uint64_t length = tile.rows * row_bytes_;
+  ONNXQUANT_ASSIGN_OR_RETURN(tile.bytes, model_.Read(tensor_, offset, length));
+  std::vector<float> aligned;
+  if (tensor_.data_type() == onnx::TensorProto::FLOAT) {
+    if (reinterpret_cast<std::uintptr_t>(tile.bytes.data()) % alignof(float) != 0) {
+      aligned.resize(tile.bytes.size() / sizeof(float));
+      std::memcpy(aligned.data(), tile.bytes.data(), tile.bytes.size());
+      tile.floats = aligned;
+    } else {
+      tile.floats = {reinterpret_cast<const float*>(tile.bytes.data()),
+                     tile.bytes.size() / sizeof(float)};
+    }
+  }
+  for (FillTarget& target : targets_) {
+    switch (target.job->kind) {
+      case FillJob::Kind::kCopy:
+        ONNXQUANT_RETURN_IF_ERROR(Copy(target, tile));
+        break;
+      case FillJob::Kind::kConvert:
+        ONNXQUANT_RETURN_IF_ERROR(ConvertToHalf(target, tile));
+        break;
+      case FillJob::Kind::kInt4:
+        ONNXQUANT_RETURN_IF_ERROR(Quantize(target, tile));
+        break;
+    }
+  }
+  model_.Release(tensor_, offset, length);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (--unfinished_ > 0) return length;
+  }
+  ONNXQUANT_RETURN_IF_ERROR(FinishTargets());
+  return length;
+}
+
+absl::Status FillSource::Copy(FillTarget& target, const Tile& tile) {
+  return target.output->sink->Write(target.job->targets[0], tile.first_row * row_bytes_,
+                                    tile.bytes);
+}
+
+absl::Status FillSource::Account(FillTarget& target, const kernels::NarrowStats& stats) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  target.stats.Merge(stats);
+  if (target.job->overflow != Overflow::kError || target.stats.overflowed == 0) {
+    return absl::OkStatus();
+  }
+  return ModelError(DescribeOverflow(target.stats, Overflow::kError,
+                                     absl::StrCat("initializer '", tensor_.name(), "'")));
+}
+
+absl::Status FillSource::ConvertToHalf(FillTarget& target, const Tile& tile) {
+  std::vector<std::uint16_t> halves(tile.floats.size());
+  const kernels::NarrowStats stats = kernels::FloatToHalf(tile.floats, absl::MakeSpan(halves),
+                                                          ModeOf(target.job->overflow));
+  ONNXQUANT_RETURN_IF_ERROR(Account(target, stats));
+  return target.output->sink->Write(target.job->targets[0],
+                                    tile.first_row * row_bytes_ / sizeof(float) *
+                                        sizeof(std::uint16_t),
+                                    AsBytes(halves));
+}
+
+// With float16 scales the source is rounded to float16 first, as ONNX Runtime's quantizer sees it
+// when it is given a float16 model.
+absl::Status FillSource::Quantize(FillTarget& target, const Tile& tile) {
+  const FillJob& job = *target.job;
+  const kernels::BlockFormat format = KernelFormat(job);
+  const bool half = format.scale == kernels::ScaleType::kFloat16;
+  std::vector<float> rounded;
+  absl::Span<const float> source = tile.floats;
+  if (half) {
+    rounded.resize(source.size());
+    ONNXQUANT_RETURN_IF_ERROR(Account(
+        target, kernels::RoundToHalf(source, absl::MakeSpan(rounded), ModeOf(job.overflow))));
+    source = rounded;
+  }
+  const std::size_t k = job.transposed ? K(target) : tile.rows;
+  const std::size_t n = job.transposed ? tile.rows : N(target);
+  const std::size_t blocks = CeilDiv(k, format.block);
+  std::vector<std::uint8_t> data(n * blocks * format.block / 2);
+  std::vector<float> scales_f32(half ? 0 : n * blocks);
+  std::vector<std::uint16_t> scales_f16(half ? n * blocks : 0);
+  std::vector<std::uint8_t> zero_points(format.symmetric ? 0 : n * blocks);
+  kernels::TileOutput output;
+  output.data = absl::MakeSpan(data);
+  output.scales_f32 = absl::MakeSpan(scales_f32);
+  output.scales_f16 = absl::MakeSpan(scales_f16);
+  output.zero_points = absl::MakeSpan(zero_points);
+  kernels::QuantizeTile(format,
+                        job.transposed ? kernels::WeightLayout::kNK : kernels::WeightLayout::kKN,
+                        source, k, n, output);
+  const absl::Span<const std::byte> scales = half ? AsBytes(scales_f16) : AsBytes(scales_f32);
+  const std::size_t scale_bytes = half ? sizeof(std::uint16_t) : sizeof(float);
+  const std::size_t all_blocks = Blocks(target);
+  const std::size_t first_n = job.transposed ? tile.first_row : 0;
+  const std::size_t first_block = job.transposed ? 0 : tile.first_row / format.block;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    target.scales.resize(N(target) * all_blocks * scale_bytes);
+    if (!format.symmetric) target.zero_points.resize(N(target) * all_blocks);
+  }
+  for (std::size_t row = 0; row < n; ++row) {
+    const std::size_t to = (first_n + row) * all_blocks + first_block;
+    std::memcpy(target.scales.data() + to * scale_bytes,
+                scales.data() + row * blocks * scale_bytes, blocks * scale_bytes);
+    if (!format.symmetric) {
+      std::memcpy(target.zero_points.data() + to, zero_points.data() + row * blocks, blocks);
+    }
+  }
+  return WriteBlocks(target, tile, data);
+}
+
+// A tile's blocks are contiguous in the output when the tile holds all of K; else each column's are.
+absl::Status FillSource::WriteBlocks(FillTarget& target, const Tile& tile,
+                                     absl::Span<const std::uint8_t> data) {
+  const FillJob& job = *target.job;
+  const auto block_bytes = static_cast<std::uint64_t>(job.format.block) / 2;
+  const std::uint64_t row_bytes = Blocks(target) * block_bytes;
+  const absl::Span<const std::byte> bytes(reinterpret_cast<const std::byte*>(data.data()),
+                                          data.size());
+  TensorSink& sink = *target.output->sink;
+  if (job.transposed) return sink.Write(job.targets[0], tile.first_row * row_bytes, bytes);
+  if (tile.rows == rows_) return sink.Write(job.targets[0], 0, bytes);
+  const std::uint64_t start =
+      tile.first_row / static_cast<std::uint64_t>(job.format.block) * block_bytes;
+  const std::uint64_t part = data.size() / N(target);
+  for (std::uint64_t n = 0; n < N(target); ++n) {
+    ONNXQUANT_RETURN_IF_ERROR(
+        sink.Write(job.targets[0], n * row_bytes + start, bytes.subspan(n * part, part)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FillSource::FinishTargets() {
+  for (FillTarget& target : targets_) {
+    const FillJob& job = *target.job;
+    if (job.kind == FillJob::Kind::kInt4) {
+      ONNXQUANT_RETURN_IF_ERROR(target.output->sink->Write(job.targets[1], 0, AsBytes(target.scales)));
+      if (!job.format.symmetric) {
+        const kernels::BlockFormat format = KernelFormat(job);
+        std::vector<std::uint8_t> packed(
+            kernels::SizesOf(format, K(target), N(target)).zero_point_bytes);
+        kernels::PackZeroPoints(format, target.zero_points, N(target), Blocks(target),
+                                absl::MakeSpan(packed));
+        ONNXQUANT_RETURN_IF_ERROR(target.output->sink->Write(job.targets[2], 0, AsBytes(packed)));
+      }
+    }
+    std::vector<std::byte>().swap(target.scales);
+    std::vector<std::uint8_t>().swap(target.zero_points);
+  }
+  return absl::OkStatus();
+}
+
+void FillSource::AddWarnings() const {
+  for (const FillTarget& target : targets_) {
+    std::string message = DescribeOverflow(target.stats, target.job->overflow,
+                                           absl::StrCat("initializer '", tensor_.name(), "'"));
+    if (!message.empty() && target.output->warnings != nullptr) {
+      target.output->warnings->push_back(std::move(message));
+    }
+  }
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,71 @@
+#include "lib/rewrite/materialize.h"
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "lib/base/error.h"
+#include "lib/base/tile_executor.h"
+#include "lib/rewrite/fill_source.h"
+
+namespace onnxquant {
+namespace {
+
+constexpr std::uint64_t kSmallestTile = 64 << 10;
+// A tile's buffers, for three outputs, take about as many bytes again as the tile itself; the rest
+// is for scales and for what the allocator keeps.
+constexpr std::uint64_t kTileShare = 8;
+
+struct TileOf {
+  FillSource* source;
+  std::size_t tile;
+};
+
+}  // namespace
+
+absl::Status FillTensors(const Model& model, absl::Span<const OutputToFill> outputs,
+                         const FillOptions& options) {
+  const int threads = options.threads > 0
+                          ? options.threads
+                          : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  std::vector<std::unique_ptr<FillSource>> sources;
+  absl::flat_hash_map<const onnx::TensorProto*, FillSource*> by_tensor;
+  for (const OutputToFill& output : outputs) {
+    for (const FillJob& job : output.rewritten->jobs) {
+      FillSource*& source = by_tensor[job.source];
+      if (source == nullptr) {
+        sources.push_back(std::make_unique<FillSource>(model, *job.source));
+        source = sources.back().get();
+      }
+      source->AddTarget(job, output);
+    }
+  }
+  const std::uint64_t tile_bytes = std::max(
+      kSmallestTile, options.memory / (kTileShare * static_cast<std::uint64_t>(threads)));
+  std::vector<TileOf> tiles;
+  std::uint64_t total = 0;
+  for (const auto& source : sources) {
+    ONNXQUANT_RETURN_IF_ERROR(source->Cut(tile_bytes));
+    total += source->bytes();
+    for (std::size_t tile = 0; tile < source->tiles(); ++tile) {
+      tiles.push_back({source.get(), tile});
+    }
+  }
+  std::mutex mutex;
+  std::uint64_t done = 0;
+  ONNXQUANT_RETURN_IF_ERROR(
+      RunTiles(tiles.size(), threads, options.cancelled, [&](std::size_t i) -> absl::Status {
+        ONNXQUANT_ASSIGN_OR_RETURN(const std::uint64_t bytes, tiles[i].source->Fill(tiles[i].tile));
+        const std::lock_guard<std::mutex> lock(mutex);
+        done += bytes;
+        if (options.progress) options.progress(done, total);
+        return absl::OkStatus();
+      }));
+  for (const auto& source : sources) source->AddWarnings();
+  return absl::OkStatus();
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,83 @@
+#include "lib/inspect/diff.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "lib/base/error.h"
+#include "lib/report/table.h"
+#include "tools/commands.h"
+
+namespace onnxquant::cli {
+namespace {
+
+constexpr std::size_t kNamesShown = 20;
+
+void PrintNames(const std::string& title, const std::vector<std::string>& names, bool all) {
+  if (names.empty()) return;
+  std::printf("%s (%zu):\n", title.c_str(), names.size());
+  const std::size_t shown = all ? names.size() : std::min(kNamesShown, names.size());
+  for (std::size_t i = 0; i < shown; ++i) std::printf("  %s\n", names[i].c_str());
+  if (shown < names.size()) std::printf("  … and %zu more (--verbose)\n", names.size() - shown);
+  std::printf("\n");
+}
+
+void PrintWeights(const ModelDiff& diff) {
+  if (diff.weights.empty()) return;
+  using Align = Table::Align;
+  Table table({{"weight"},
+               {"first"},
+               {"second"},
+               {"differing", Align::kRight},
+               {"largest", Align::kRight},
+               {"SQNR dB", Align::kRight},
+               {"cosine", Align::kRight}});
+  for (const WeightDifference& row : diff.weights) {
+    if (!row.measured) {
+      table.AddRow({row.name, row.first, row.second});
+      continue;
+    }
+    table.AddRow({row.name, row.first, row.second, WithSeparators(row.differing),
+                  absl::StrFormat("%.3g", row.max_abs), absl::StrFormat("%.1f", row.sqnr_db),
+                  absl::StrFormat("%.7f", row.cosine)});
+  }
+  std::printf("%s\n", table.ToString().c_str());
+}
+
+}  // namespace
+
+absl::Status Diff(const Arguments& arguments) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const ModelDiff diff, DiffModels(arguments.model, arguments.other));
+  if (arguments.json) {
+    std::fputs(ToJson(diff).c_str(), stdout);
+    return absl::OkStatus();
+  }
+  const bool all = arguments.verbosity == Verbosity::kVerbose;
+  for (const std::string& opset : diff.opsets) std::printf("opset %s\n", opset.c_str());
+  if (!diff.ops.empty()) {
+    Table table({{"operator"},
+                 {arguments.model, Table::Align::kRight},
+                 {arguments.other, Table::Align::kRight}});
+    for (const OpDifference& row : diff.ops) {
+      table.AddRow({row.op, absl::StrCat(row.first), absl::StrCat(row.second)});
+    }
+    std::printf("%s\n", table.ToString().c_str());
+  }
+  std::vector<std::string> types;
+  for (const TypeDifference& row : diff.types) {
+    types.push_back(absl::StrCat(row.value, ": ", row.first, " and ", row.second));
+  }
+  PrintNames("values of different types", types, all);
+  PrintNames(absl::StrCat("nodes only in ", arguments.model), diff.only_first_nodes, all);
+  PrintNames(absl::StrCat("nodes only in ", arguments.other), diff.only_second_nodes, all);
+  PrintNames(absl::StrCat("weights only in ", arguments.model), diff.only_first_weights, all);
+  PrintNames(absl::StrCat("weights only in ", arguments.other), diff.only_second_weights, all);
+  PrintWeights(diff);
+  std::printf("%d weights are equal, %zu differ\n", diff.equal_weights, diff.weights.size());
+  return absl::OkStatus();
+}
+
+}  // namespace onnxquant::cli

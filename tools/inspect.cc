@@ -1,0 +1,94 @@
+#include "lib/inspect/inspect.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "lib/base/error.h"
+#include "lib/report/table.h"
+#include "tools/commands.h"
+
+namespace onnxquant::cli {
+namespace {
+
+constexpr std::size_t kWeightsShown = 20;
+
+void PrintValues(const char* title, const std::vector<InspectedValue>& values) {
+  Table table({{title}, {"type"}, {"shape"}, {"role"}});
+  for (const InspectedValue& value : values) {
+    table.AddRow({value.name, value.type, value.shape, value.role});
+  }
+  std::printf("%s\n", table.ToString().c_str());
+}
+
+std::string Counts(const std::vector<InspectedCount>& counts) {
+  std::vector<std::string> parts;
+  for (const InspectedCount& row : counts) parts.push_back(absl::StrCat(row.count, " ", row.name));
+  return absl::StrJoin(parts, ", ");
+}
+
+void PrintRoles(const Inspection& inspection) {
+  Table table({{"role"}, {"nodes", Table::Align::kRight}, {"for example"}, {"evidence"}});
+  for (const InspectedRole& row : inspection.roles) {
+    table.AddRow({row.role, absl::StrCat(row.nodes), row.example, row.evidence});
+  }
+  std::printf("%s\n", table.ToString().c_str());
+}
+
+void PrintWeights(const Inspection& inspection, bool all) {
+  Table table({{"weight"},
+               {"type"},
+               {"shape"},
+               {"bytes", Table::Align::kRight},
+               {"role"},
+               {"layer", Table::Align::kRight}});
+  const std::size_t shown =
+      all ? inspection.weights.size() : std::min(kWeightsShown, inspection.weights.size());
+  for (std::size_t i = 0; i < shown; ++i) {
+    const InspectedWeight& row = inspection.weights[i];
+    table.AddRow({row.name, row.type, absl::StrCat("[", absl::StrJoin(row.shape, ","), "]"),
+                  WithSeparators(row.bytes), row.role,
+                  row.layer < 0 ? "" : absl::StrCat(row.layer)});
+  }
+  std::fputs(table.ToString().c_str(), stdout);
+  if (shown < inspection.weights.size()) {
+    std::printf("… and %zu smaller ones; --verbose shows them all\n",
+                inspection.weights.size() - shown);
+  }
+}
+
+}  // namespace
+
+absl::Status Inspect(const Arguments& arguments) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Inspection inspection, InspectModel(arguments.model));
+  if (arguments.json) {
+    std::fputs(ToJson(inspection).c_str(), stdout);
+    return absl::OkStatus();
+  }
+  std::printf("%s: %s, IR version %d, opsets %s%s%s\n", inspection.path.c_str(),
+              HumanBytes(inspection.file_bytes).c_str(), inspection.ir_version,
+              absl::StrJoin(inspection.opsets, ", ").c_str(),
+              inspection.producer.empty() ? "" : ", made by ", inspection.producer.c_str());
+  for (const InspectedFile& file : inspection.files) {
+    std::printf("external data: %s, %s, %d tensors\n", file.location.c_str(),
+                HumanBytes(file.bytes).c_str(), file.tensors);
+  }
+  std::printf("%d layers; %d nodes: %s\n", inspection.layers, inspection.nodes,
+              Counts(inspection.ops).c_str());
+  std::printf("values: %s\n", Counts(inspection.value_types).c_str());
+  if (!inspection.unknown_ops.empty()) {
+    std::printf("operators that onnxquant does not know (they stay as they are): %s\n",
+                absl::StrJoin(inspection.unknown_ops, ", ").c_str());
+  }
+  std::printf("\n");
+  PrintValues("input", inspection.inputs);
+  PrintValues("output", inspection.outputs);
+  PrintRoles(inspection);
+  PrintWeights(inspection, arguments.verbosity == Verbosity::kVerbose);
+  return absl::OkStatus();
+}
+
+}  // namespace onnxquant::cli
