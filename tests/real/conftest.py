@@ -13,22 +13,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from onnxquant_tools.cache import cache_folder
+from real_model import PROMPT, Convert, Generate, Provider
 
 ROOT = Path(__file__).resolve().parents[2]
-PROMPT = [2, 818, 5279, 529, 7001, 563]  # <bos>The capital of France is
-CONTINUATION = " the capital of the"
-DTYPES = ("fp16", "q4", "q4f16")
-
-Provider = Literal["cpu", "webgpu"]
-Convert = Callable[[str], Path]
-Generate = Callable[[Path, Provider], dict[str, Any]]
-
 _without_webgpu: list[str] = []
 
 

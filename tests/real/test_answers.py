@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import CONTINUATION, DTYPES, Convert, Generate, Provider
+from real_model import CONTINUATION, DTYPES, Convert, Generate, Provider
 
 RIGHT_POLICIES = ("gemma-safe", "gemma-web")
 

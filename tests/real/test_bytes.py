@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from conftest import DTYPES, Convert
 from onnxquant_tools.build_gemma_reference import (
     Recipe,
     expected_operators,
@@ -14,6 +13,7 @@ from onnxquant_tools.build_gemma_reference import (
     reference_initializers,
 )
 from onnxquant_tools.initializers import Initializer, read_initializers
+from real_model import DTYPES, Convert
 
 # Bytes of the community exporter's data files for this model.
 RECIPE_BYTES = {"fp32": 1_139_501_568, "fp16": 569_862_656, "q4": 801_090_048, "q4f16": 425_724_416}

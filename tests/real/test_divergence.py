@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from conftest import Convert
 from onnxquant_tools.compare_logits import compare, default_text
 from onnxquant_tools.run_model import load_tokenizer
+from real_model import Convert
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Lints and type-checks the Python code: ruff's rules and format, mypy's strict mode.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+cd "$root"
+bin="$cache/venv/bin"
+[ -x "$bin/ruff" ] || die "$cache/venv is missing; run scripts/setup.sh"
+"$bin/ruff" check --config python/pyproject.toml python tests/python tests/real
+"$bin/ruff" format --check --config python/pyproject.toml python tests/python tests/real
+# Apart: each test folder has a conftest.py of its own, which mypy takes for one module.
+MYPYPATH=python "$bin/mypy" --config-file python/pyproject.toml python/onnxquant_tools
+for folder in tests/python tests/real; do
+  MYPYPATH="python:$folder" "$bin/mypy" --config-file python/pyproject.toml "$folder"
+done
