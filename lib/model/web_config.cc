@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "lib/base/error.h"
+#include "lib/model/layout.h"
 
 namespace onnxquant {
 namespace {
@@ -43,7 +44,7 @@ int ChunksOf(const std::string& model, absl::Span<const std::string> files) {
     return std::find(files.begin(), files.end(), name) != files.end();
   };
   int chunks = 0;
-  while (exists(model + "_data" + (chunks == 0 ? "" : "_" + std::to_string(chunks)))) ++chunks;
+  while (exists(ShardFileName(model, chunks))) ++chunks;
   return chunks;
 }
 

@@ -42,7 +42,8 @@ std::string SourceMark::ToString() const {
 
 std::string ToString(const WeightFormat& format) {
   if (format.kind == WeightFormat::Kind::kFloat) return NameOf(format.type);
-  return absl::StrCat("int4 block ", format.block, format.symmetric ? " symmetric" : " asymmetric");
+  return absl::StrCat("int4 block ", format.block, format.symmetric ? " symmetric" : " asymmetric",
+                      format.source == ElementType::kFloat ? "" : " from float16");
 }
 
 bool Matches(const Match& match, const Subject& subject) {

@@ -30,6 +30,9 @@ struct WeightFormat {
   ElementType type = ElementType::kFloat;
   std::int64_t block = 32;  // 16, 32, 64, 128 or 256
   bool symmetric = true;
+  // kInt4: what the quantizer is given: the weight as it is, or rounded to float16 first, as ONNX
+  // Runtime's quantizer sees a model that was made float16 before.
+  ElementType source = ElementType::kFloat;
   bool operator==(const WeightFormat&) const = default;
 };
 std::string ToString(const WeightFormat& format);  // "float16", "int4 block 32 symmetric"

@@ -220,7 +220,7 @@ class PolicyParser {
     const bool map = node.IsMap();
     if (map) {
       ONNXQUANT_RETURN_IF_ERROR(
-          reader_.CheckKeys(node, "weights", Words{"format", "block", "symmetric"}));
+          reader_.CheckKeys(node, "weights", Words{"format", "block", "symmetric", "source"}));
       if (!node["format"]) return reader_.ErrorAt(node, "'weights' does not say 'format'");
     }
     const YAML::Node format = map ? node["format"] : node;
@@ -234,7 +234,7 @@ class PolicyParser {
     WeightFormat result;
     if (name != "int4") {
       if (map && node.size() > 1) {
-        return reader_.ErrorAt(node, absl::StrCat(name, " has no 'block' or 'symmetric'"));
+        return reader_.ErrorAt(node, absl::StrCat(name, " takes no further fields; int4 does"));
       }
       result.type = *ElementTypeFromName(name);
       return result;
@@ -248,6 +248,9 @@ class PolicyParser {
     }
     if (map && node["symmetric"]) {
       ONNXQUANT_ASSIGN_OR_RETURN(result.symmetric, reader_.Bool(node["symmetric"], "symmetric"));
+    }
+    if (map && node["source"]) {
+      ONNXQUANT_ASSIGN_OR_RETURN(result.source, ParseFloatType(node["source"], "source"));
     }
     return result;
   }

@@ -68,7 +68,8 @@ absl::Status FillSource::Cut(std::uint64_t tile_bytes) {
     if (target.job->kind != FillJob::Kind::kInt4) continue;
     rows_matter = true;
     if (!target.job->transposed) {
-      align = std::max(align, static_cast<std::uint64_t>(target.job->format.block));
+      // Two blocks, because a row left over after a tile takes unused bits from the block before.
+      align = std::max(align, 2 * static_cast<std::uint64_t>(target.job->format.block));
     }
   }
   if (rows_matter) {
@@ -140,6 +141,18 @@ absl::Status FillSource::Account(FillTarget& target, const kernels::NarrowStats&
                                      absl::StrCat("initializer '", tensor_.name(), "'")));
 }
 
+// A block of a float32 weight can ask for a scale beyond float16, which would make it infinite.
+absl::Status FillSource::CheckScales(absl::Span<const std::uint16_t> scales) const {
+  constexpr std::uint16_t kExponent = 0x7c00;
+  const auto infinite = std::count_if(scales.begin(), scales.end(), [](std::uint16_t scale) {
+    return (scale & kExponent) == kExponent;
+  });
+  if (infinite == 0) return absl::OkStatus();
+  return ModelError("initializer '", tensor_.name(), "': ", infinite,
+                    " of its blocks hold values beyond what a float16 scale can carry (8 * 65504); "
+                    "keep it in float32 with a rule (compute: float32, weights: float32)");
+}
+
 absl::Status FillSource::ConvertToHalf(FillTarget& target, const Tile& tile) {
   std::vector<std::uint16_t> halves(tile.floats.size());
   const kernels::NarrowStats stats = kernels::FloatToHalf(tile.floats, absl::MakeSpan(halves),
@@ -151,15 +164,13 @@ absl::Status FillSource::ConvertToHalf(FillTarget& target, const Tile& tile) {
                                     AsBytes(halves));
 }
 
-// With float16 scales the source is rounded to float16 first, as ONNX Runtime's quantizer sees it
-// when it is given a float16 model.
 absl::Status FillSource::Quantize(FillTarget& target, const Tile& tile) {
   const FillJob& job = *target.job;
   const kernels::BlockFormat format = KernelFormat(job);
   const bool half = format.scale == kernels::ScaleType::kFloat16;
   std::vector<float> rounded;
   absl::Span<const float> source = tile.floats;
-  if (half) {
+  if (job.format.source == ElementType::kFloat16) {
     rounded.resize(source.size());
     ONNXQUANT_RETURN_IF_ERROR(Account(
         target, kernels::RoundToHalf(source, absl::MakeSpan(rounded), ModeOf(job.overflow))));
@@ -180,6 +191,7 @@ absl::Status FillSource::Quantize(FillTarget& target, const Tile& tile) {
   kernels::QuantizeTile(format,
                         job.transposed ? kernels::WeightLayout::kNK : kernels::WeightLayout::kKN,
                         source, k, n, output);
+  ONNXQUANT_RETURN_IF_ERROR(CheckScales(scales_f16));
   const absl::Span<const std::byte> scales = half ? AsBytes(scales_f16) : AsBytes(scales_f32);
   const std::size_t scale_bytes = half ? sizeof(std::uint16_t) : sizeof(float);
   const std::size_t all_blocks = Blocks(target);

@@ -60,6 +60,7 @@ class FillSource {
   absl::Status Quantize(FillTarget& target, const Tile& tile);
   absl::Status WriteBlocks(FillTarget& target, const Tile& tile,
                            absl::Span<const std::uint8_t> data);
+  absl::Status CheckScales(absl::Span<const std::uint16_t> scales) const;
   absl::Status FinishTargets();
   absl::Status Account(FillTarget& target, const kernels::NarrowStats& stats);
   std::uint64_t K(const FillTarget& target) const;

@@ -3,20 +3,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/error.h"
-#include "onnx/defs/parser.h"
+#include "tests/support/text_model.h"
 
 namespace onnxquant {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-onnx::ModelProto Parse(const char* text) {
-  onnx::ModelProto model;
-  const auto status = onnx::OnnxParser::Parse(model, text);
-  EXPECT_TRUE(status.IsOK()) << status.ErrorMessage();
-  return model;
-}
 
 std::string ErrorOf(const onnx::ModelProto& model) {
   const auto graph = Graph::Build(model, "m.onnx");
@@ -32,7 +25,7 @@ g (float[4] x) => (float[4] z) <float[4] w = {1, 2, 3, 4}> {
 })";
 
 TEST(Graph, KnowsProducersAndUses) {
-  const onnx::ModelProto model = Parse(kChain);
+  const onnx::ModelProto model = ParseModel(kChain);
   const auto graph = Graph::Build(model, "m.onnx");
   ASSERT_TRUE(graph.ok()) << graph.status();
   const ValueId x = graph->Find(kMainScope, "x");
@@ -48,7 +41,7 @@ TEST(Graph, KnowsProducersAndUses) {
 }
 
 TEST(Graph, SortsNodesThatStandOutOfOrder) {
-  onnx::ModelProto model = Parse(kChain);
+  onnx::ModelProto model = ParseModel(kChain);
   model.mutable_graph()->mutable_node()->SwapElements(0, 1);
   const auto graph = Graph::Build(model, "m.onnx");
   ASSERT_TRUE(graph.ok()) << graph.status();
@@ -65,7 +58,7 @@ g (bool c, float[4] x) => (float[4] z) {
 })";
 
 TEST(Graph, SeesWhatSubgraphsCapture) {
-  const onnx::ModelProto model = Parse(kIf);
+  const onnx::ModelProto model = ParseModel(kIf);
   const auto graph = Graph::Build(model, "m.onnx");
   ASSERT_TRUE(graph.ok()) << graph.status();
   ASSERT_EQ(graph->scopes().size(), 3U);
@@ -76,7 +69,7 @@ TEST(Graph, SeesWhatSubgraphsCapture) {
 }
 
 TEST(Graph, SortsANodeAfterWhatItsBodiesCapture) {
-  onnx::ModelProto model = Parse(kIf);
+  onnx::ModelProto model = ParseModel(kIf);
   model.mutable_graph()->mutable_node()->SwapElements(0, 1);
   const auto graph = Graph::Build(model, "m.onnx");
   ASSERT_TRUE(graph.ok()) << graph.status();
@@ -84,7 +77,7 @@ TEST(Graph, SortsANodeAfterWhatItsBodiesCapture) {
 }
 
 TEST(Graph, RefusesACycle) {
-  onnx::ModelProto model = Parse(kChain);
+  onnx::ModelProto model = ParseModel(kChain);
   model.mutable_graph()->mutable_node(0)->set_input(0, "z");
   model.mutable_graph()->mutable_node(0)->set_name("first");
   EXPECT_THAT(ErrorOf(model),
@@ -92,20 +85,20 @@ TEST(Graph, RefusesACycle) {
 }
 
 TEST(Graph, RefusesAValueThatIsDefinedTwice) {
-  onnx::ModelProto model = Parse(kChain);
+  onnx::ModelProto model = ParseModel(kChain);
   model.mutable_graph()->mutable_node(1)->set_output(0, "y");
   EXPECT_THAT(ErrorOf(model), HasSubstr("value 'y' is defined twice"));
 }
 
 TEST(Graph, RefusesTwoInitializersOfOneName) {
-  onnx::ModelProto model = Parse(kChain);
+  onnx::ModelProto model = ParseModel(kChain);
   *model.mutable_graph()->add_initializer() = model.graph().initializer(0);
   EXPECT_THAT(ErrorOf(model),
               HasSubstr("value 'w' is defined twice, the second time as initializer"));
 }
 
 TEST(Graph, AcceptsAnInitializerThatIsAGraphInputsDefault) {
-  onnx::ModelProto model = Parse(kChain);
+  onnx::ModelProto model = ParseModel(kChain);
   onnx::ValueInfoProto* input = model.mutable_graph()->add_input();
   *input = model.graph().input(0);
   input->set_name("w");
@@ -113,19 +106,19 @@ TEST(Graph, AcceptsAnInitializerThatIsAGraphInputsDefault) {
 }
 
 TEST(Graph, RefusesAReadOfNothing) {
-  onnx::ModelProto model = Parse(kChain);
+  onnx::ModelProto model = ParseModel(kChain);
   model.mutable_graph()->mutable_node(1)->set_input(1, "ghost");
   EXPECT_THAT(ErrorOf(model), HasSubstr("the unnamed Mul node that makes 'z' reads 'ghost'"));
 }
 
 TEST(Graph, RefusesAnOutputThatNothingComputes) {
-  onnx::ModelProto model = Parse(kChain);
+  onnx::ModelProto model = ParseModel(kChain);
   model.mutable_graph()->mutable_output(0)->set_name("ghost");
   EXPECT_THAT(ErrorOf(model), HasSubstr("graph output 'ghost' is never computed"));
 }
 
 TEST(Graph, RefusesTwoNodesOfOneName) {
-  onnx::ModelProto model = Parse(kChain);
+  onnx::ModelProto model = ParseModel(kChain);
   for (auto& node : *model.mutable_graph()->mutable_node()) node.set_name("same");
   EXPECT_THAT(ErrorOf(model), HasSubstr("two nodes are named 'same'"));
 }

@@ -12,21 +12,14 @@
 #include "lib/policy/plan.h"
 #include "lib/policy/policy_yaml.h"
 #include "lib/rewrite/rewrite.h"
-#include "onnx/defs/parser.h"
+#include "tests/support/text_model.h"
 
 namespace onnxquant {
 
 class RewriteFixture : public ::testing::Test {
  protected:
   void Load(const std::string& text) {
-    onnx::ModelProto proto;
-    const auto status = onnx::OnnxParser::Parse(proto, text.c_str());
-    ASSERT_TRUE(status.IsOK()) << status.ErrorMessage();
-    LoadProto(std::move(proto));
-  }
-
-  void LoadProto(onnx::ModelProto proto) {
-    auto model = Model::FromProto(std::move(proto), "m.onnx");
+    auto model = Model::FromProto(ParseModel(text), "m.onnx");
     ASSERT_TRUE(model.ok()) << model.status();
     model_ = std::make_unique<Model>(*std::move(model));
     auto analysis = Analyze(model_->proto(), "m.onnx");
