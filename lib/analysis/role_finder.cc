@@ -9,7 +9,8 @@ namespace onnxquant {
 namespace {
 
 constexpr RoleName kRoleNames[] = {
-    {Role::kEmbedding, "embedding", "the Gather of a table by token ids, and the Mul that scales it"},
+    {Role::kEmbedding, "embedding",
+     "the Gather of a table by token ids, and the Mul that scales it"},
     {Role::kLmHead, "lm_head", "the MatMul that makes logits over the embedding's vocabulary"},
     {Role::kNorm, "norm", "LayerNormalization and its kin, Skip* forms included"},
     {Role::kResidual, "residual", "an Add that joins a branch to the stream it was computed from"},
@@ -23,14 +24,17 @@ constexpr RoleName kRoleNames[] = {
     {Role::kAttention, "attention", "an attention operator, or the MatMuls of a decomposed one"},
     {Role::kSoftmax, "softmax", "Softmax"},
     {Role::kRope, "rope", "RotaryEmbedding"},
-    {Role::kKvCache, "kv_cache", "graph inputs and outputs that carry past and present keys, values"},
+    {Role::kKvCache, "kv_cache",
+     "graph inputs and outputs that carry past and present keys, values"},
     {Role::kLogits, "logits", "the graph output that the lm_head feeds"},
     {Role::kConv, "conv", "Conv and ConvTranspose"},
 };
 
 }  // namespace
 
-absl::Span<const RoleName> RoleNames() { return kRoleNames; }
+absl::Span<const RoleName> RoleNames() {
+  return kRoleNames;
+}
 
 const char* NameOf(Role role) {
   for (const RoleName& row : kRoleNames) {
@@ -39,7 +43,9 @@ const char* NameOf(Role role) {
   return "";
 }
 
-Roles FindRoles(const Graph& graph) { return RoleFinder(graph).Run(); }
+Roles FindRoles(const Graph& graph) {
+  return RoleFinder(graph).Run();
+}
 
 RoleFinder::RoleFinder(const Graph& graph) : graph_(graph) {
   roles_.nodes.resize(graph.nodes().size());
@@ -147,9 +153,9 @@ std::optional<RoleFinder::WeightMatMul> RoleFinder::WeightMatMulAt(NodeId node) 
 // Whether the node does arithmetic with learnt weights: what makes a branch a branch.
 bool RoleFinder::HoldsWeights(NodeId node) const {
   return WeightMatMulAt(node).has_value() ||
-         Is(node, {"Conv", "ConvTranspose", "GroupQueryAttention", "MultiHeadAttention", "Attention",
-                   "MatMulInteger", "DynamicQuantizeMatMul", "QLinearMatMul", "QMoE", "MoE", "LSTM",
-                   "GRU"});
+         Is(node, {"Conv", "ConvTranspose", "GroupQueryAttention", "MultiHeadAttention",
+                   "Attention", "MatMulInteger", "DynamicQuantizeMatMul", "QLinearMatMul", "QMoE",
+                   "MoE", "LSTM", "GRU"});
 }
 
 void RoleFinder::WalkBack(ValueId value, const std::function<bool(NodeId)>& visit) const {

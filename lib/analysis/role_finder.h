@@ -1,5 +1,5 @@
-// The detectors behind FindRoles(), in the order in which Run() calls them: each builds on the roles
-// that the earlier ones found.
+// The detectors behind FindRoles(), in the order in which Run() calls them: each builds on the
+// roles that the earlier ones found.
 #ifndef ONNXQUANT_LIB_ANALYSIS_ROLE_FINDER_H_
 #define ONNXQUANT_LIB_ANALYSIS_ROLE_FINDER_H_
 
@@ -24,7 +24,7 @@ class RoleFinder {
  private:
   // A MatMul with a constant operand, in whatever form.
   struct WeightMatMul {
-    ValueId weight = kNone;  // the constant itself, behind Transpose or DequantizeLinear
+    ValueId weight = kNone;    // the constant itself, behind Transpose or DequantizeLinear
     std::int64_t columns = 0;  // N: outputs per row
   };
   // One attention: the op itself, or the Softmax of a decomposed one with its two MatMuls.
@@ -45,8 +45,8 @@ class RoleFinder {
   bool HoldsWeights(NodeId node) const;
   ValueId Input(NodeId node, int input) const;
   ValueId Output(NodeId node, int output = 0) const;
-  // Depth-first from the producer of `value` against the data flow. `visit` returns whether to go on
-  // through that node. Visits each node once, at most kMostVisited of them.
+  // Depth-first from the producer of `value` against the data flow. `visit` returns whether to go
+  // on through that node. Visits each node once, at most kMostVisited of them.
   void WalkBack(ValueId value, const std::function<bool(NodeId)>& visit) const;
   // The same along the data flow, from the readers of `value`.
   void WalkForward(ValueId value, const std::function<bool(NodeId)>& visit) const;

@@ -20,8 +20,8 @@ void RoleFinder::FindAttentions() {
   }
 }
 
-// Softmax between two MatMuls of activations: scores from queries and keys before it, past masks and
-// scales; values after it.
+// Softmax between two MatMuls of activations: scores from queries and keys before it, past masks
+// and scales; values after it.
 void RoleFinder::FindDecomposedAttention(NodeId softmax) {
   const auto of_activations = [this](NodeId node) {
     return Is(node, {"MatMul", "FusedMatMul"}) && !IsConstant(Input(node, 0)) &&
@@ -48,8 +48,8 @@ void RoleFinder::FindDecomposedAttention(NodeId softmax) {
   if (scores == kNone || context == kNone || scores == context) return;
   Assign(scores, Role::kAttention, "its product of two activations goes into a Softmax");
   Assign(context, Role::kAttention, "multiplies a Softmax's output with an activation");
-  attentions_.push_back({softmax, Input(scores, 0), Input(scores, 1), Input(context, 1),
-                         Output(context)});
+  attentions_.push_back(
+      {softmax, Input(scores, 0), Input(scores, 1), Input(context, 1), Output(context)});
 }
 
 // The nearest projections from which the value is computed.
@@ -83,16 +83,14 @@ void RoleFinder::FindProjections() {
       if (makers[i].size() != 1) continue;
       // A fused projection makes more than one of the three (or the operator has but one input).
       const bool fused = attention.key == kNone ||
-                         std::count_if(std::begin(makers), std::end(makers), [&](const auto& other) {
-                           return other == makers[i];
-                         }) > 1;
+                         std::count_if(std::begin(makers), std::end(makers),
+                                       [&](const auto& other) { return other == makers[i]; }) > 1;
       if (fused) {
         roles_.nodes[static_cast<std::size_t>(makers[i][0])].evidence =
             absl::StrCat("makes more than one of queries, keys and values of ", name);
         continue;
       }
-      Assign(makers[i][0], sides[i].role,
-             absl::StrCat("makes the ", sides[i].what, " of ", name));
+      Assign(makers[i][0], sides[i].role, absl::StrCat("makes the ", sides[i].what, " of ", name));
     }
     if (attention.output == kNone) continue;
     NodeId projection = kNone;

@@ -18,10 +18,12 @@ bool RoleFinder::ComesFromTokenIds(ValueId value) const {
   bool found = graph_.value(value).producer == kNone && IsIntegerInput(graph_.value(value));
   bool pure = true;
   WalkBack(value, [&](NodeId node) {
-    if (!Is(node, {"Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Add", "Sub", "Slice",
-                   "Concat", "Gather", "Shape", "Constant", "ConstantOfShape", "Range", "Expand",
-                   "Flatten", "Where", "Equal", "Less", "Max", "Min", "Clip", "Transpose", "CumSum",
-                   "Mul", "Not"})) {
+    if (!Is(node, {"Cast",    "Reshape",  "Squeeze",         "Unsqueeze", "Identity",
+                   "Add",     "Sub",      "Slice",           "Concat",    "Gather",
+                   "Shape",   "Constant", "ConstantOfShape", "Range",     "Expand",
+                   "Flatten", "Where",    "Equal",           "Less",      "Max",
+                   "Min",     "Clip",     "Transpose",       "CumSum",    "Mul",
+                   "Not"})) {
       pure = false;
       return false;
     }
@@ -91,8 +93,9 @@ void RoleFinder::FindLmHead() {
     if (!LeadsToOutput(id, &output)) continue;
     Assign(id, Role::kLmHead,
            tied ? "multiplies by an embedding's own table and leads to a graph output"
-                : absl::StrCat("makes ", matmul->columns,
-                               " columns, an embedding's number of rows, and leads to a graph output"));
+                : absl::StrCat(
+                      "makes ", matmul->columns,
+                      " columns, an embedding's number of rows, and leads to a graph output"));
     for (NodeId link = graph_.ProducerOf(id, 1); link != kNone; link = graph_.ProducerOf(link, 0)) {
       if (Is(link, {"Transpose"})) Assign(link, Role::kLmHead, "transposes the lm_head's weight");
     }

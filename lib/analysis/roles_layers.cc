@@ -37,8 +37,8 @@ void RoleFinder::NumberLayers() {
   std::vector<bool> begins(graph_.nodes().size(), false);
   for (const Attention& attention : attentions_) {
     const NodeId source = attention.key == kNone ? kNone : graph_.value(attention.key).producer;
-    const bool to_itself = attention.key == kNone ||
-                           (source != kNone && stream[static_cast<std::size_t>(source)]);
+    const bool to_itself =
+        attention.key == kNone || (source != kNone && stream[static_cast<std::size_t>(source)]);
     if (to_itself && stream[static_cast<std::size_t>(attention.node)]) {
       begins[static_cast<std::size_t>(attention.node)] = true;
     }
@@ -47,9 +47,11 @@ void RoleFinder::NumberLayers() {
     int count = 0;
     for (const ValueId input : graph_.node(id).inputs) {
       const NodeId producer = input == kNone ? kNone : graph_.value(input).producer;
-      if (producer != kNone) count = std::max(count, attentions[static_cast<std::size_t>(producer)]);
+      if (producer != kNone)
+        count = std::max(count, attentions[static_cast<std::size_t>(producer)]);
     }
-    attentions[static_cast<std::size_t>(id)] = count + (begins[static_cast<std::size_t>(id)] ? 1 : 0);
+    attentions[static_cast<std::size_t>(id)] =
+        count + (begins[static_cast<std::size_t>(id)] ? 1 : 0);
     roles_.layers = std::max(roles_.layers, attentions[static_cast<std::size_t>(id)]);
   }
   for (auto it = graph_.order().rbegin(); it != graph_.order().rend(); ++it) {

@@ -23,9 +23,9 @@ bool RoleFinder::HasActivation(ValueId value) const {
   bool found = false;
   WalkBack(value, [&](NodeId node) {
     if (HoldsWeights(node) || RoleAt(node) == Role::kNorm) return false;
-    found = found || Is(node, {"Gelu", "FastGelu", "QuickGelu", "BiasGelu", "Sigmoid", "Tanh", "Erf",
-                               "Relu", "Elu", "HardSwish", "HardSigmoid", "Swish", "Softplus",
-                               "LeakyRelu", "Mish"});
+    found = found ||
+            Is(node, {"Gelu", "FastGelu", "QuickGelu", "BiasGelu", "Sigmoid", "Tanh", "Erf", "Relu",
+                      "Elu", "HardSwish", "HardSigmoid", "Swish", "Softplus", "LeakyRelu", "Mish"});
     return true;
   });
   return found;

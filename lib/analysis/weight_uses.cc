@@ -23,8 +23,11 @@ class UseFinder {
 
   std::vector<WeightUse> Run() {
     for (ValueId id = 0; id < static_cast<ValueId>(graph_.values().size()); ++id) {
-      if (types_[static_cast<std::size_t>(id)] != ElementType::kFloat) continue;
       if (!IsConvertibleConstant(graph_, id)) continue;
+      const ElementType type = types_[static_cast<std::size_t>(id)];
+      const bool half_weight =
+          type == ElementType::kFloat16 && graph_.value(id).initializer != nullptr;
+      if (type != ElementType::kFloat && !half_weight) continue;
       for (const Use& use : graph_.value(id).uses) {
         WeightUse found;
         found.weight = id;

@@ -32,7 +32,8 @@ std::optional<std::vector<std::int64_t>> ConstantShape(const Graph& graph, Value
 // type: an initializer that is not also a graph input or output, or a Constant node's output.
 bool IsConvertibleConstant(const Graph& graph, ValueId value);
 
-// All readings of the convertible float32 constants, in the order of the graph's values.
+// All readings of the convertible float32 constants and float16 initializers (which may be stored
+// in fewer bits still), in the order of the graph's values.
 std::vector<WeightUse> FindWeightUses(const Graph& graph, const ValueTypes& types);
 
 }  // namespace onnxquant

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "lib/base/error.h"
+#include "tbb/global_control.h"
 #include "tbb/parallel_pipeline.h"
 #include "tbb/task_arena.h"
 
@@ -41,6 +42,9 @@ absl::Status RunTiles(std::size_t count, int threads, const std::atomic<bool>* c
       }
     }
   };
+  // Without this, oneTBB grants no more workers than cores, and warns.
+  const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                  static_cast<std::size_t>(threads));
   tbb::task_arena arena(threads);
   arena.execute([&] {
     tbb::parallel_pipeline(

@@ -28,8 +28,8 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
       row.role = NameOf(role.role);
       row.layer = role.layer;
       row.format = ToString(copy.format);
-      row.input_bytes = sizeof(float);
-      for (const std::int64_t dim : row.shape) row.input_bytes *= static_cast<std::uint64_t>(dim);
+      const ElementType type = analysis.types[static_cast<std::size_t>(weight.weight)];
+      row.input_bytes = PackedBytes(type, row.shape).value_or(0);
       row.bytes = copy.bytes;
       row.stored_as = copy.names;
       row.why = Texts(weight.why);

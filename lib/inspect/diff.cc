@@ -9,9 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "lib/analysis/types.h"
 #include "lib/base/error.h"
 #include "lib/graph/graph.h"
-#include "lib/analysis/types.h"
 #include "lib/kernels/compare.h"
 #include "lib/kernels/half.h"
 #include "lib/model/model.h"
@@ -45,7 +45,8 @@ std::vector<std::string> KeysOnlyIn(const Map& a, const Map& b) {
 
 std::map<std::string, int> CountOps(const Graph& graph) {
   std::map<std::string, int> counts;
-  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) ++counts[graph.OpName(id)];
+  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id)
+    ++counts[graph.OpName(id)];
   return counts;
 }
 
@@ -122,8 +123,8 @@ absl::Status DiffWeights(const Side& a, const Side& b, ModelDiff& diff) {
     const onnx::TensorProto& one = *a.graph.value(id).initializer;
     const onnx::TensorProto& two = *b.graph.value(other->second).initializer;
     WeightDifference row{name, Describe(one), Describe(two)};
-    const bool same_shape = std::equal(one.dims().begin(), one.dims().end(), two.dims().begin(),
-                                       two.dims().end());
+    const bool same_shape =
+        std::equal(one.dims().begin(), one.dims().end(), two.dims().begin(), two.dims().end());
     if (same_shape && IsComparableFloat(one) && IsComparableFloat(two)) {
       ONNXQUANT_ASSIGN_OR_RETURN(const kernels::Distortion measured, Measure(a, one, b, two));
       row.measured = true;

@@ -22,11 +22,11 @@ struct TypeDifference {
   std::string second;
 };
 
-// A constant of one name in both models. Measures compare the values as float32; they are given only
-// where both are float tensors of one shape.
+// A constant of one name in both models. Measures compare the values as float32; they are given
+// only where both are float tensors of one shape.
 struct WeightDifference {
   std::string name;
-  std::string first;   // "float32 [4, 5]"
+  std::string first;  // "float32 [4, 5]"
   std::string second;
   bool measured = false;
   std::uint64_t differing = 0;  // elements
@@ -39,12 +39,12 @@ struct ModelDiff {
   std::vector<OpDifference> ops;              // operators whose counts differ
   std::vector<std::string> only_first_nodes;  // names of nodes
   std::vector<std::string> only_second_nodes;
-  std::vector<TypeDifference> types;          // values of one name and different element types
+  std::vector<TypeDifference> types;  // values of one name and different element types
   std::vector<std::string> only_first_weights;
   std::vector<std::string> only_second_weights;
-  std::vector<WeightDifference> weights;      // those that differ
+  std::vector<WeightDifference> weights;  // those that differ
   int equal_weights = 0;
-  std::vector<std::string> opsets;            // "ai.onnx: 21 and 17"
+  std::vector<std::string> opsets;  // "ai.onnx: 21 and 17"
 
   bool Empty() const {
     return ops.empty() && only_first_nodes.empty() && only_second_nodes.empty() && types.empty() &&

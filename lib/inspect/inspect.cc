@@ -20,7 +20,7 @@ std::string ShapeText(const onnx::ValueInfoProto& info) {
   if (!info.type().has_tensor_type() || !info.type().tensor_type().has_shape()) return "";
   std::vector<std::string> dims;
   for (const auto& dim : info.type().tensor_type().shape().dim()) {
-    dims.push_back(dim.has_dim_value() ? absl::StrCat(dim.dim_value())
+    dims.push_back(dim.has_dim_value()       ? absl::StrCat(dim.dim_value())
                    : dim.dim_param().empty() ? "?"
                                              : dim.dim_param());
   }
@@ -55,8 +55,9 @@ class Inspector {
     result_.path = model_.path();
     result_.file_bytes = model_.file_bytes();
     result_.ir_version = static_cast<int>(proto.ir_version());
-    result_.producer = absl::StrCat(proto.producer_name(), proto.producer_version().empty() ? "" : " ",
-                                    proto.producer_version());
+    result_.producer =
+        absl::StrCat(proto.producer_name(), proto.producer_version().empty() ? "" : " ",
+                     proto.producer_version());
     for (const auto& import : proto.opset_import()) {
       const std::string domain = IsOnnxDomain(import.domain()) ? "ai.onnx" : import.domain();
       result_.opsets.push_back(absl::StrCat(domain, " ", import.version()));

@@ -49,12 +49,12 @@ struct Inspection {
   std::uint64_t file_bytes = 0;
   int ir_version = 0;
   std::string producer;
-  std::vector<std::string> opsets;       // "ai.onnx 21"
+  std::vector<std::string> opsets;  // "ai.onnx 21"
   int nodes = 0;
   int layers = 0;
   std::vector<InspectedValue> inputs;
   std::vector<InspectedValue> outputs;
-  std::vector<InspectedCount> ops;       // by count, then name
+  std::vector<InspectedCount> ops;          // by count, then name
   std::vector<InspectedCount> value_types;  // element types of all values
   std::vector<InspectedRole> roles;
   std::vector<InspectedWeight> weights;  // by size

@@ -10,10 +10,8 @@ using Json = nlohmann::ordered_json;
 Json ToJsonValues(const std::vector<InspectedValue>& values) {
   Json rows = Json::array();
   for (const InspectedValue& value : values) {
-    rows.push_back({{"name", value.name},
-                    {"type", value.type},
-                    {"shape", value.shape},
-                    {"role", value.role}});
+    rows.push_back(
+        {{"name", value.name}, {"type", value.type}, {"shape", value.shape}, {"role", value.role}});
   }
   return rows;
 }

@@ -40,6 +40,8 @@ constexpr Row kRows[] = {
     {ElementType::kFloat8E8M0, "float8e8m0", 8},
     {ElementType::kUint2, "uint2", 2},
     {ElementType::kInt2, "int2", 2},
+    {ElementType::kFloat6E2M3, "float6e2m3", 6},
+    {ElementType::kFloat6E3M2, "float6e3m2", 6},
 };
 
 const Row* Find(ElementType type) {
@@ -54,7 +56,7 @@ const Row* Find(ElementType type) {
 absl::StatusOr<ElementType> ElementTypeFromOnnx(int number) {
   const auto type = static_cast<ElementType>(number);
   if (Find(type) != nullptr) return type;
-  return ModelError("element type ", number, " is not one that ONNX defines (1 to 26)");
+  return ModelError("element type ", number, " is not one that ONNX defines (1 to 28)");
 }
 
 const char* NameOf(ElementType type) {

@@ -40,6 +40,8 @@ enum class ElementType : int {
   kFloat8E8M0 = 24,
   kUint2 = 25,
   kInt2 = 26,
+  kFloat6E2M3 = 27,
+  kFloat6E3M2 = 28,
 };
 
 // An error for a number that ONNX does not define (0 included).

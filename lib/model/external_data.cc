@@ -15,9 +15,8 @@ namespace fs = std::filesystem;
 
 absl::StatusOr<std::uint64_t> ParseCount(const std::string& key, const std::string& value) {
   std::uint64_t number = 0;
-  const bool digits = !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
-    return c >= '0' && c <= '9';
-  });
+  const bool digits = !value.empty() && std::all_of(value.begin(), value.end(),
+                                                    [](char c) { return c >= '0' && c <= '9'; });
   if (!digits || !absl::SimpleAtoi(value, &number)) {
     return ModelError("external data has ", key, " '", value, "'; a number of bytes is expected");
   }
@@ -25,8 +24,7 @@ absl::StatusOr<std::uint64_t> ParseCount(const std::string& key, const std::stri
 }
 
 bool IsInside(const fs::path& path, const fs::path& folder) {
-  const auto [end, unused] =
-      std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
+  const auto [end, unused] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
   return end == folder.end();
 }
 

@@ -19,8 +19,10 @@ std::uint64_t AlignUp(std::uint64_t offset, std::uint64_t alignment) {
 absl::StatusOr<Layout> PlanLayout(absl::Span<const LayoutItem> items,
                                   const LayoutOptions& options) {
   if (options.max_shard > kLargestShard) {
-    return UsageError("--max-shard ", options.max_shard, ": browsers cannot load a data file of more "
-                      "than ", kLargestShard, " bytes; choose less");
+    return UsageError("--max-shard ", options.max_shard,
+                      ": browsers cannot load a data file of more "
+                      "than ",
+                      kLargestShard, " bytes; choose less");
   }
   Layout layout;
   for (const LayoutItem& item : items) {

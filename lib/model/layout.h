@@ -36,10 +36,10 @@ struct Layout {
   std::vector<std::uint64_t> shard_bytes;
 };
 
-// Places the items in their order. Offsets are multiples of 4 KiB, and of 64 KiB for tensors of 1 MiB
-// and more, so that each can be mapped on its own (ONNX's external data guidance; 64 KiB is Windows'
-// granularity). A shard is closed when the next tensor would pass max_shard. Refuses a max_shard
-// beyond kLargestShard and an item beyond max_shard (kUsage).
+// Places the items in their order. Offsets are multiples of 4 KiB, and of 64 KiB for tensors of 1
+// MiB and more, so that each can be mapped on its own (ONNX's external data guidance; 64 KiB is
+// Windows' granularity). A shard is closed when the next tensor would pass max_shard. Refuses a
+// max_shard beyond kLargestShard and an item beyond max_shard (kUsage).
 absl::StatusOr<Layout> PlanLayout(absl::Span<const LayoutItem> items, const LayoutOptions& options);
 
 // "model_q4.onnx" -> "model_q4.onnx_data", then "model_q4.onnx_data_1" …, as Transformers.js asks.

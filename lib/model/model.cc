@@ -57,7 +57,8 @@ class ModelLoader {
     google::protobuf::io::CodedInputStream coded(&stream);
     if (slim->size() > 2'147'483'647 || !state_->proto.ParseFromCodedStream(&coded) ||
         !coded.ConsumedEntireMessage()) {
-      return ModelError(state_->path, ": is not a valid ONNX file, or a damaged one; protobuf cannot "
+      return ModelError(state_->path,
+                        ": is not a valid ONNX file, or a damaged one; protobuf cannot "
                         "read it: download or export it again");
     }
     return absl::OkStatus();
@@ -106,7 +107,8 @@ class ModelLoader {
       return ModelError(state_->path, ": is ", what, ", not an ONNX model");
     };
     if (absl::StartsWith(head, "GGUF")) return refuse("a GGUF file");
-    if (absl::StartsWith(head, "PK\x03\x04")) return refuse("a zip archive (a PyTorch checkpoint?)");
+    if (absl::StartsWith(head, "PK\x03\x04"))
+      return refuse("a zip archive (a PyTorch checkpoint?)");
     if (absl::StartsWith(head, "version https:")) {
       return refuse("a Git LFS pointer: fetch the file itself (git lfs pull)");
     }
@@ -125,8 +127,8 @@ class ModelLoader {
     ONNXQUANT_ASSIGN_OR_RETURN(const MappedFile* file, FileAt(reference.location));
     const std::uint64_t size = file->bytes().size();
     if (reference.length.has_value() && *reference.length != expected) {
-      return ModelError("its shape and type ask for ", expected, " bytes, but its external data has ",
-                        *reference.length);
+      return ModelError("its shape and type ask for ", expected,
+                        " bytes, but its external data has ", *reference.length);
     }
     if (reference.offset > size || expected > size - reference.offset) {
       return ModelError("external data of ", expected, " bytes at offset ", reference.offset,
@@ -159,8 +161,8 @@ class ModelLoader {
       const Range* widest = nullptr;
       for (const Range& range : ranges) {
         if (range.length == 0) continue;
-        const bool same = widest != nullptr && widest->offset == range.offset &&
-                          widest->length == range.length;
+        const bool same =
+            widest != nullptr && widest->offset == range.offset && widest->length == range.length;
         if (widest != nullptr && !same && range.offset < widest->offset + widest->length) {
           return ModelError(state_->path, ": ", widest->place, " and ", range.place,
                             " overlap in '", location, "' (bytes ", widest->offset, " to ",
@@ -195,11 +197,21 @@ absl::StatusOr<Model> Model::FromProto(onnx::ModelProto proto, const std::string
   return loader.Check();
 }
 
-const onnx::ModelProto& Model::proto() const { return state_->proto; }
-const std::string& Model::path() const { return state_->path; }
-std::uint64_t Model::file_bytes() const { return state_->file_bytes; }
-const std::vector<ExternalFile>& Model::external_files() const { return state_->external_files; }
-std::uint64_t Model::bytes_read() const { return state_->bytes_read; }
+const onnx::ModelProto& Model::proto() const {
+  return state_->proto;
+}
+const std::string& Model::path() const {
+  return state_->path;
+}
+std::uint64_t Model::file_bytes() const {
+  return state_->file_bytes;
+}
+const std::vector<ExternalFile>& Model::external_files() const {
+  return state_->external_files;
+}
+std::uint64_t Model::bytes_read() const {
+  return state_->bytes_read;
+}
 
 absl::StatusOr<absl::Span<const std::byte>> Model::Bytes(const onnx::TensorProto& tensor) const {
   if (const auto it = state_->pieces.find(&tensor); it != state_->pieces.end()) {
@@ -207,12 +219,13 @@ absl::StatusOr<absl::Span<const std::byte>> Model::Bytes(const onnx::TensorProto
     return piece.file->bytes().subspan(piece.offset, piece.length);
   }
   if (tensor.data_type() == onnx::TensorProto::STRING) {
-    return ModelError(state_->path, ": tensor '", tensor.name(), "' holds strings, which have no raw "
+    return ModelError(state_->path, ": tensor '", tensor.name(),
+                      "' holds strings, which have no raw "
                       "form");
   }
   if (tensor.has_raw_data()) {
-    return absl::Span<const std::byte>(
-        reinterpret_cast<const std::byte*>(tensor.raw_data().data()), tensor.raw_data().size());
+    return absl::Span<const std::byte>(reinterpret_cast<const std::byte*>(tensor.raw_data().data()),
+                                       tensor.raw_data().size());
   }
   const std::lock_guard<std::mutex> lock(state_->mutex);
   const auto [it, added] = state_->converted.try_emplace(&tensor);

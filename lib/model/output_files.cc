@@ -24,7 +24,8 @@ std::atomic<int> next_number{0};
 
 absl::Status SystemError(const std::string& path, const char* what, int error) {
   const char* remedy = "";
-  if (error == ENOSPC || error == EDQUOT) remedy = ": free some space or choose another folder (-o)";
+  if (error == ENOSPC || error == EDQUOT)
+    remedy = ": free some space or choose another folder (-o)";
   if (error == EACCES || error == EROFS || error == EPERM) remedy = ": choose another folder (-o)";
   return WriteError(path, ": ", what, " failed: ", std::strerror(error), remedy);
 }
@@ -95,7 +96,9 @@ absl::StatusOr<OutputFiles> OutputFiles::Create(const std::string& directory,
   return files;
 }
 
-void OutputFiles::Protect(const std::string& path) { protected_.push_back(path); }
+void OutputFiles::Protect(const std::string& path) {
+  protected_.push_back(path);
+}
 
 void OutputFiles::RemoveOnCommit(const std::vector<std::string>& names) {
   stale_.insert(stale_.end(), names.begin(), names.end());
@@ -151,6 +154,9 @@ absl::Status OutputFiles::WriteAt(int index, std::uint64_t offset,
 absl::Status OutputFiles::Rename(File& file) {
   const std::string target = PathOf(file.name);
   std::error_code error;
+  if (fs::is_directory(fs::symlink_status(target, error))) {
+    return WriteError(target, ": is a folder; it appeared while the output was written");
+  }
   if (fs::exists(fs::symlink_status(target, error))) {
     // Not `target` itself: until the new file is in place, the old one must be restorable.
     const std::string backup = absl::StrCat(file.temporary, ".old");

@@ -117,7 +117,8 @@ absl::StatusOr<std::uint64_t> CheckTensor(const onnx::TensorProto& tensor) {
   const TypedPayload found = InlinePayload(tensor);
   if (found.fields > 1) return ModelError("its data stands in more than one field");
   if (found.bytes != expected) {
-    return ModelError("its shape and type ask for ", expected, " bytes, but it holds ", found.bytes);
+    return ModelError("its shape and type ask for ", expected, " bytes, but it holds ",
+                      found.bytes);
   }
   return expected;
 }

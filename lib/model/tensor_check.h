@@ -20,8 +20,8 @@ absl::Status VisitTensors(
     const onnx::ModelProto& model,
     const std::function<absl::Status(const onnx::TensorProto&, const std::string& place)>& visit);
 
-// Known element type, sensible dimensions, and for inline payloads exactly as much data as they say,
-// in one field. Returns the bytes of the payload in raw form; 0 for strings.
+// Known element type, sensible dimensions, and for inline payloads exactly as much data as they
+// say, in one field. Returns the bytes of the payload in raw form; 0 for strings.
 absl::StatusOr<std::uint64_t> CheckTensor(const onnx::TensorProto& tensor);
 
 // The payload of a tensor whose data is in a typed field (float_data, int32_data …) in ONNX's raw

@@ -19,12 +19,12 @@ struct WebConfigEntry {
   std::string kv_type;     // "float16" or "float32"
 };
 
-// The new text of config.json. In transformers.js_config: use_external_data_format becomes an object
-// from file name to number of chunks (Transformers.js looks a file up by its full name, then by its
-// base name), keeping other entries; a `true` or a number there spoke for every dtype and is spread
-// over `existing_files`, so that other dtypes keep loading; kv_cache_dtype gains the float16 outputs.
-// `dtype` and every other key stay as they are, in their order; indentation by two spaces. Error
-// (kModel): not a JSON object.
+// The new text of config.json. In transformers.js_config: use_external_data_format becomes an
+// object from file name to number of chunks (Transformers.js looks a file up by its full name, then
+// by its base name), keeping other entries; a `true` or a number there spoke for every dtype and is
+// spread over `existing_files`, so that other dtypes keep loading; kv_cache_dtype gains the float16
+// outputs. `dtype` and every other key stay as they are, in their order; indentation by two spaces.
+// Error (kModel): not a JSON object.
 absl::StatusOr<std::string> UpdateWebConfig(const std::string& text,
                                             absl::Span<const WebConfigEntry> entries,
                                             absl::Span<const std::string> existing_files);

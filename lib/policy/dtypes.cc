@@ -14,9 +14,9 @@ struct Row {
 
 // DEFAULT_DTYPE_SUFFIX_MAPPING of Transformers.js.
 constexpr Row kRows[] = {
-    {"fp32", ""},      {"fp16", "_fp16"}, {"int8", "_int8"},   {"uint8", "_uint8"},
-    {"q8", "_quantized"}, {"q4", "_q4"},  {"q4f16", "_q4f16"}, {"bnb4", "_bnb4"},
-    {"q2", "_q2"},     {"q2f16", "_q2f16"}, {"q1", "_q1"},     {"q1f16", "_q1f16"},
+    {"fp32", ""},         {"fp16", "_fp16"},   {"int8", "_int8"},   {"uint8", "_uint8"},
+    {"q8", "_quantized"}, {"q4", "_q4"},       {"q4f16", "_q4f16"}, {"bnb4", "_bnb4"},
+    {"q2", "_q2"},        {"q2f16", "_q2f16"}, {"q1", "_q1"},       {"q1f16", "_q1f16"},
 };
 
 }  // namespace
@@ -32,8 +32,8 @@ absl::StatusOr<std::string> FileSuffixOf(const std::string& dtype) {
     if (dtype == row.dtype) return std::string(row.suffix);
   }
   const std::vector<std::string> known = KnownDtypes();
-  return PolicyError("found dtype '", dtype, "'; Transformers.js knows ", absl::StrJoin(known, ", "),
-                     DidYouMean(dtype, known));
+  return PolicyError("found dtype '", dtype, "'; Transformers.js knows ",
+                     absl::StrJoin(known, ", "), DidYouMean(dtype, known));
 }
 
 }  // namespace onnxquant

@@ -65,7 +65,7 @@ struct OutputPlan {
   std::string dtype;
   std::string policy;
   std::vector<NodePlan> nodes;      // by NodeId
-  std::vector<WeightPlan> weights;  // float32 constants of the main graph, in the graph's order
+  std::vector<WeightPlan> weights;  // the constants of Analysis::weight_uses, in order
   std::vector<IoPlan> io;           // float32 graph inputs, then outputs
   std::vector<ElementType> types;   // by ValueId: the type in which each value leaves its producer
 };

@@ -78,16 +78,21 @@ WeightCopy PlanMaker::CopyFor(std::size_t use_index) {
   copy.overflow = resolved.overflow;
   const SlotRule slot = Traits(use.reader.node).inputs[static_cast<std::size_t>(use.reader.input)];
   const std::uint64_t elements = ElementsOf(dims);
-  if (slot != SlotRule::kFollows) {
-    copy.format.type = ElementType::kFloat;
-  } else if (resolved.weights.kind == WeightFormat::Kind::kFloat) {
+  const ElementType original = analysis_.types[static_cast<std::size_t>(use.weight)];
+  const bool wants_int4 = resolved.weights.kind == WeightFormat::Kind::kInt4;
+  const bool may_change =
+      original == ElementType::kFloat ? slot == SlotRule::kFollows : wants_int4;  // float16 already
+  const ElementType compute = original == ElementType::kFloat ? reader.compute : original;
+  if (!may_change) {
+    copy.format.type = original;
+  } else if (!wants_int4) {
     // A scalar is no weight: storing it in fewer bits saves nothing.
     const bool own = resolved.weights_by_rule && elements > 1;
-    copy.format.type = own ? resolved.weights.type : reader.compute;
+    copy.format.type = own ? resolved.weights.type : compute;
   } else if (analysis_.graph.OpName(use.reader.node) == "MatMul" && use.reader.input == 1 &&
              dims.size() == 2 && elements > 0) {
     copy.format = resolved.weights;
-    copy.scale_type = reader.compute;
+    copy.scale_type = compute;
     copy.transposed = use.transposed;
     const auto rows = static_cast<std::uint64_t>(dims[0]);
     const auto columns = static_cast<std::uint64_t>(dims[1]);
@@ -95,7 +100,7 @@ WeightCopy PlanMaker::CopyFor(std::size_t use_index) {
                                 : Int4Bytes(copy.format, rows, columns, copy.scale_type);
     return copy;
   } else {
-    copy.format.type = reader.compute;
+    copy.format.type = compute;
   }
   copy.bytes = elements * static_cast<std::uint64_t>(BitsOf(copy.format.type)) / 8;
   return copy;

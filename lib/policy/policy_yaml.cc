@@ -98,9 +98,9 @@ class PolicyParser {
         Words outputs;
         for (const OutputSpec& output : policy.outputs) outputs.push_back(output.dtype);
         if (std::find(outputs.begin(), outputs.end(), dtype) == outputs.end()) {
-          return reader_.ErrorAt(node["when"],
-                                 absl::StrCat("found '", dtype, "', which is no output here; there are ",
-                                              absl::StrJoin(outputs, ", "), DidYouMean(dtype, outputs)));
+          return reader_.ErrorAt(
+              node["when"], absl::StrCat("found '", dtype, "', which is no output here; there are ",
+                                         absl::StrJoin(outputs, ", "), DidYouMean(dtype, outputs)));
         }
       }
       policy.rules.push_back(std::move(rule));
@@ -129,7 +129,8 @@ class PolicyParser {
                                                 absl::StrJoin(SettingKeys(), ", ")));
     }
     if (rule.set.keep.value_or(false) && set > 1) {
-      return reader_.ErrorAt(node["keep"], "'keep: true' contradicts the other fields of this rule");
+      return reader_.ErrorAt(node["keep"],
+                             "'keep: true' contradicts the other fields of this rule");
     }
     return rule;
   }
@@ -178,8 +179,8 @@ class PolicyParser {
       try {
         const std::regex compiled(pattern);
       } catch (const std::regex_error& error) {
-        return reader_.ErrorAt(node, absl::StrCat("'", pattern, "' is no valid regular expression: ",
-                                                  error.what()));
+        return reader_.ErrorAt(
+            node, absl::StrCat("'", pattern, "' is no valid regular expression: ", error.what()));
       }
     }
     return absl::OkStatus();
@@ -241,9 +242,9 @@ class PolicyParser {
     }
     result.kind = WeightFormat::Kind::kInt4;
     if (map && node["block"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(const std::string block,
-                                 reader_.OneOf(node["block"], "block",
-                                               Words{"16", "32", "64", "128", "256"}));
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          const std::string block,
+          reader_.OneOf(node["block"], "block", Words{"16", "32", "64", "128", "256"}));
       static_cast<void>(absl::SimpleAtoi(block, &result.block));
     }
     if (map && node["symmetric"]) {
@@ -267,18 +268,18 @@ class PolicyParser {
       ONNXQUANT_ASSIGN_OR_RETURN(set.io, ParseFloatType(node["io"], "io"));
     }
     if (node["accuracy_level"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(const std::string level,
-                                 reader_.OneOf(node["accuracy_level"], "accuracy_level",
-                                               Words{"0", "1", "2", "3", "4"}));
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          const std::string level,
+          reader_.OneOf(node["accuracy_level"], "accuracy_level", Words{"0", "1", "2", "3", "4"}));
       set.accuracy_level = level[0] - '0';
     }
     if (node["constants"]) {
       const YAML::Node constants = node["constants"];
       ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(constants, "constants", Words{"overflow"}));
       if (!constants["overflow"]) return reader_.ErrorAt(constants, "'constants' sets nothing");
-      ONNXQUANT_ASSIGN_OR_RETURN(const std::string overflow,
-                                 reader_.OneOf(constants["overflow"], "overflow",
-                                               Words{"error", "clamp", "infinity"}));
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          const std::string overflow,
+          reader_.OneOf(constants["overflow"], "overflow", Words{"error", "clamp", "infinity"}));
       set.overflow = overflow == "clamp"      ? Overflow::kClamp
                      : overflow == "infinity" ? Overflow::kInfinity
                                               : Overflow::kError;
@@ -321,8 +322,8 @@ absl::StatusOr<Policy> LoadPolicy(const std::string& name_or_path) {
     }
     names.emplace_back(builtin.name);
   }
-  const bool path = absl::StrContains(name_or_path, "/") ||
-                    absl::EndsWith(name_or_path, ".yaml") || absl::EndsWith(name_or_path, ".yml");
+  const bool path = absl::StrContains(name_or_path, "/") || absl::EndsWith(name_or_path, ".yaml") ||
+                    absl::EndsWith(name_or_path, ".yml");
   std::ifstream stream(name_or_path);
   std::stringstream text;
   text << stream.rdbuf();

@@ -75,8 +75,8 @@ absl::Status YamlReader::CheckKeys(const YAML::Node& map, const std::string& wha
                                    absl::Span<const std::string> allowed,
                                    absl::Span<const std::string> later) const {
   if (!map.IsMap()) {
-    return ErrorAt(map, absl::StrCat("found ", KindOfNode(map), "; ", what,
-                                     " is a mapping of ", absl::StrJoin(allowed, ", ")));
+    return ErrorAt(map, absl::StrCat("found ", KindOfNode(map), "; ", what, " is a mapping of ",
+                                     absl::StrJoin(allowed, ", ")));
   }
   std::set<std::string> seen;
   for (const auto& entry : map) {
@@ -108,25 +108,26 @@ absl::StatusOr<std::string> YamlReader::Text(const YAML::Node& node,
 absl::StatusOr<bool> YamlReader::Bool(const YAML::Node& node, const std::string& what) const {
   if (node.IsScalar() && node.Scalar() == "true") return true;
   if (node.IsScalar() && node.Scalar() == "false") return false;
-  return ErrorAt(node, absl::StrCat("found ", node.IsScalar() ? "'" + node.Scalar() + "'"
-                                                               : KindOfNode(node),
-                                    "; ", what, " is true or false"));
+  return ErrorAt(
+      node, absl::StrCat("found ", node.IsScalar() ? "'" + node.Scalar() + "'" : KindOfNode(node),
+                         "; ", what, " is true or false"));
 }
 
 absl::StatusOr<int> YamlReader::Int(const YAML::Node& node, const std::string& what) const {
   int value = 0;
   if (node.IsScalar() && absl::SimpleAtoi(node.Scalar(), &value)) return value;
-  return ErrorAt(node, absl::StrCat("found ", node.IsScalar() ? "'" + node.Scalar() + "'"
-                                                               : KindOfNode(node),
-                                    "; ", what, " is a number"));
+  return ErrorAt(
+      node, absl::StrCat("found ", node.IsScalar() ? "'" + node.Scalar() + "'" : KindOfNode(node),
+                         "; ", what, " is a number"));
 }
 
 absl::StatusOr<std::vector<YAML::Node>> YamlReader::List(const YAML::Node& node,
                                                          const std::string& what) const {
   if (node.IsScalar()) return std::vector<YAML::Node>{node};
   if (!node.IsSequence() || node.size() == 0) {
-    return ErrorAt(node, absl::StrCat("found ", node.IsSequence() ? "an empty list" : KindOfNode(node),
-                                      "; ", what, " is one or a list of several"));
+    return ErrorAt(
+        node, absl::StrCat("found ", node.IsSequence() ? "an empty list" : KindOfNode(node), "; ",
+                           what, " is one or a list of several"));
   }
   return std::vector<YAML::Node>(node.begin(), node.end());
 }

@@ -12,7 +12,9 @@
 namespace onnxquant {
 namespace {
 
-std::uint64_t CeilDiv(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
+std::uint64_t CeilDiv(std::uint64_t a, std::uint64_t b) {
+  return (a + b - 1) / b;
+}
 
 template <typename T>
 absl::Span<const std::byte> AsBytes(const std::vector<T>& values) {
@@ -24,8 +26,8 @@ kernels::BlockFormat KernelFormat(const FillJob& job) {
   format.bits = 4;
   format.block = static_cast<std::size_t>(job.format.block);
   format.symmetric = job.format.symmetric;
-  format.scale = job.type == ElementType::kFloat ? kernels::ScaleType::kFloat32
-                                                 : kernels::ScaleType::kFloat16;
+  format.scale =
+      job.type == ElementType::kFloat ? kernels::ScaleType::kFloat32 : kernels::ScaleType::kFloat16;
   return format;
 }
 
@@ -60,8 +62,9 @@ std::uint64_t FillSource::Blocks(const FillTarget& target) const {
 
 absl::Status FillSource::Cut(std::uint64_t tile_bytes) {
   const auto type = static_cast<ElementType>(tensor_.data_type());
-  ONNXQUANT_ASSIGN_OR_RETURN(bytes_, PackedBytes(type, {tensor_.dims().data(),
-                                                        static_cast<std::size_t>(tensor_.dims_size())}));
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      bytes_,
+      PackedBytes(type, {tensor_.dims().data(), static_cast<std::size_t>(tensor_.dims_size())}));
   std::uint64_t align = 1;
   bool rows_matter = false;
   for (const FillTarget& target : targets_) {
@@ -94,7 +97,13 @@ absl::StatusOr<std::uint64_t> FillSource::Fill(std::size_t index) {
   const std::uint64_t length = tile.rows * row_bytes_;
   ONNXQUANT_ASSIGN_OR_RETURN(tile.bytes, model_.Read(tensor_, offset, length));
   std::vector<float> aligned;
-  if (tensor_.data_type() == onnx::TensorProto::FLOAT) {
+  if (tensor_.data_type() == onnx::TensorProto::FLOAT16) {
+    std::vector<std::uint16_t> halves(tile.bytes.size() / sizeof(std::uint16_t));
+    std::memcpy(halves.data(), tile.bytes.data(), tile.bytes.size());
+    aligned.resize(halves.size());
+    kernels::HalfToFloat(halves, absl::MakeSpan(aligned));
+    tile.floats = aligned;
+  } else if (tensor_.data_type() == onnx::TensorProto::FLOAT) {
     if (reinterpret_cast<std::uintptr_t>(tile.bytes.data()) % alignof(float) != 0) {
       aligned.resize(tile.bytes.size() / sizeof(float));
       std::memcpy(aligned.data(), tile.bytes.data(), tile.bytes.size());
@@ -155,13 +164,12 @@ absl::Status FillSource::CheckScales(absl::Span<const std::uint16_t> scales) con
 
 absl::Status FillSource::ConvertToHalf(FillTarget& target, const Tile& tile) {
   std::vector<std::uint16_t> halves(tile.floats.size());
-  const kernels::NarrowStats stats = kernels::FloatToHalf(tile.floats, absl::MakeSpan(halves),
-                                                          ModeOf(target.job->overflow));
+  const kernels::NarrowStats stats =
+      kernels::FloatToHalf(tile.floats, absl::MakeSpan(halves), ModeOf(target.job->overflow));
   ONNXQUANT_RETURN_IF_ERROR(Account(target, stats));
-  return target.output->sink->Write(target.job->targets[0],
-                                    tile.first_row * row_bytes_ / sizeof(float) *
-                                        sizeof(std::uint16_t),
-                                    AsBytes(halves));
+  return target.output->sink->Write(
+      target.job->targets[0], tile.first_row * row_bytes_ / sizeof(float) * sizeof(std::uint16_t),
+      AsBytes(halves));
 }
 
 absl::Status FillSource::Quantize(FillTarget& target, const Tile& tile) {
@@ -204,8 +212,8 @@ absl::Status FillSource::Quantize(FillTarget& target, const Tile& tile) {
   }
   for (std::size_t row = 0; row < n; ++row) {
     const std::size_t to = (first_n + row) * all_blocks + first_block;
-    std::memcpy(target.scales.data() + to * scale_bytes,
-                scales.data() + row * blocks * scale_bytes, blocks * scale_bytes);
+    std::memcpy(target.scales.data() + to * scale_bytes, scales.data() + row * blocks * scale_bytes,
+                blocks * scale_bytes);
     if (!format.symmetric) {
       std::memcpy(target.zero_points.data() + to, zero_points.data() + row * blocks, blocks);
     }
@@ -213,7 +221,8 @@ absl::Status FillSource::Quantize(FillTarget& target, const Tile& tile) {
   return WriteBlocks(target, tile, data);
 }
 
-// A tile's blocks are contiguous in the output when the tile holds all of K; else each column's are.
+// A tile's blocks are contiguous in the output when the tile holds all of K; else each column's
+// are.
 absl::Status FillSource::WriteBlocks(FillTarget& target, const Tile& tile,
                                      absl::Span<const std::uint8_t> data) {
   const FillJob& job = *target.job;
@@ -238,7 +247,8 @@ absl::Status FillSource::FinishTargets() {
   for (FillTarget& target : targets_) {
     const FillJob& job = *target.job;
     if (job.kind == FillJob::Kind::kInt4) {
-      ONNXQUANT_RETURN_IF_ERROR(target.output->sink->Write(job.targets[1], 0, AsBytes(target.scales)));
+      ONNXQUANT_RETURN_IF_ERROR(
+          target.output->sink->Write(job.targets[1], 0, AsBytes(target.scales)));
       if (!job.format.symmetric) {
         const kernels::BlockFormat format = KernelFormat(job);
         std::vector<std::uint8_t> packed(

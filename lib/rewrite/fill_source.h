@@ -34,14 +34,14 @@ class FillSource {
 
   void AddTarget(const FillJob& job, const OutputToFill& output);
 
-  // Cuts the constant into tiles of whole rows of about `tile_bytes`; rows that share a quantization
-  // block stay together. Call after the last AddTarget.
+  // Cuts the constant into tiles of whole rows of about `tile_bytes`; rows that share a
+  // quantization block stay together. Call after the last AddTarget.
   absl::Status Cut(std::uint64_t tile_bytes);
   std::size_t tiles() const { return tiles_; }
   std::uint64_t bytes() const { return bytes_; }
 
-  // Converts one tile for every target; the last one to finish writes what spans tiles. Thread-safe.
-  // Returns the number of input bytes done.
+  // Converts one tile for every target; the last one to finish writes what spans tiles.
+  // Thread-safe. Returns the number of input bytes done.
   absl::StatusOr<std::uint64_t> Fill(std::size_t tile);
 
   // After the last tile: tells each output which values did not fit its type.
@@ -52,7 +52,7 @@ class FillSource {
     std::uint64_t first_row;
     std::uint64_t rows;
     absl::Span<const std::byte> bytes;
-    absl::Span<const float> floats;  // the same, where the constant is float32
+    absl::Span<const float> floats;  // the same widened, for float32 and float16
   };
 
   absl::Status Copy(FillTarget& target, const Tile& tile);

@@ -14,7 +14,6 @@
 namespace onnxquant {
 namespace {
 
-constexpr std::uint64_t kSmallestTile = 64 << 10;
 // A tile's buffers, for three outputs, take about as many bytes again as the tile itself; the rest
 // is for scales and for what the allocator keeps.
 constexpr std::uint64_t kTileShare = 8;
@@ -44,7 +43,7 @@ absl::Status FillTensors(const Model& model, absl::Span<const OutputToFill> outp
     }
   }
   const std::uint64_t tile_bytes = std::max(
-      kSmallestTile, options.memory / (kTileShare * static_cast<std::uint64_t>(threads)));
+      options.smallest_tile, options.memory / (kTileShare * static_cast<std::uint64_t>(threads)));
   std::vector<TileOf> tiles;
   std::uint64_t total = 0;
   for (const auto& source : sources) {

@@ -34,6 +34,7 @@ struct OutputToFill {
 struct FillOptions {
   int threads = 0;
   std::uint64_t memory = 128 << 20;
+  std::uint64_t smallest_tile = 64 << 10;  // bytes of input; smaller tiles are not worth a task
   const std::atomic<bool>* cancelled = nullptr;
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
 };

@@ -63,8 +63,8 @@ void GraphRewriter::AddCopy(const onnx::TensorProto& source, const WeightCopy& c
   job.overflow = copy.overflow;
   const std::vector<std::int64_t> dims(source.dims().begin(), source.dims().end());
   if (copy.format.kind == WeightFormat::Kind::kFloat) {
-    job.kind =
-        copy.format.type == ElementType::kFloat ? FillJob::Kind::kCopy : FillJob::Kind::kConvert;
+    const bool as_it_is = static_cast<int>(copy.format.type) == source.data_type();
+    job.kind = as_it_is ? FillJob::Kind::kCopy : FillJob::Kind::kConvert;
     job.type = copy.format.type;
     job.targets = {AddInitializer(copy.names[0], copy.format.type, dims)};
   } else {

@@ -60,11 +60,12 @@ g (float[4, 8] x) => (float[4, 8] z) <float[8] gain = {1, 1, 1, 1, 1, 1, 1, 1}> 
 })");
   const Rewritten out =
       Run(std::string(kFp16) + "rules:\n  - {match: {role: norm}, weights: float32}\n");
-  EXPECT_THAT(Lines(out), ElementsAre("Cast(gain) -> gain_float16",
-                                      "SimplifiedLayerNormalization(x, gain_float16) -> y",
-                                      "Sqrt(y) -> z"));
-  const Rewritten island = Run(std::string(kFp16) +
-                               "rules:\n  - {match: {role: norm}, compute: float32, weights: float32}\n");
+  EXPECT_THAT(Lines(out),
+              ElementsAre("Cast(gain) -> gain_float16",
+                          "SimplifiedLayerNormalization(x, gain_float16) -> y", "Sqrt(y) -> z"));
+  const Rewritten island =
+      Run(std::string(kFp16) +
+          "rules:\n  - {match: {role: norm}, compute: float32, weights: float32}\n");
   EXPECT_THAT(Lines(island), ElementsAre("Cast(x) -> x_float32",
                                          "SimplifiedLayerNormalization(x_float32, gain) -> y",
                                          "Cast(y) -> y_float16", "Sqrt(y_float16) -> z"));
@@ -99,8 +100,7 @@ g (float[4] x) => (float[4] z) {
   y = Sqrt(x)
   z = Cast<to = 1>(y)
 })");
-  const Rewritten out =
-      Run(std::string(kFp16) + "rules:\n  - {match: {name: z}, io: float32}\n");
+  const Rewritten out = Run(std::string(kFp16) + "rules:\n  - {match: {name: z}, io: float32}\n");
   EXPECT_THAT(Lines(out), ElementsAre("Sqrt(x) -> y", "Cast(y) -> z"));
 }
 
@@ -116,9 +116,9 @@ g (int64[4] i, float[4] x) => (float[4] z) {
 
 TEST_F(RewriteTest, TurnsAMatMulIntoMatMulNBits) {
   Load(kTwoNodes);
-  const Rewritten out = Run(
-      "outputs:\n  q4: {compute: float32, weights: {format: int4, block: 16}, io: float32, "
-      "accuracy_level: 4}\n");
+  const Rewritten out =
+      Run("outputs:\n  q4: {compute: float32, weights: {format: int4, block: 16}, io: float32, "
+          "accuracy_level: 4}\n");
   const onnx::NodeProto& node = out.model.graph().node(0);
   EXPECT_EQ(node.op_type(), "MatMulNBits");
   EXPECT_EQ(node.domain(), "com.microsoft");
@@ -139,8 +139,8 @@ g (float[2, 16] x) => (float[2, 3] z) <float[3, 16] w> {
   t = Transpose<perm = [1, 0]>(w)
   z = MatMul(x, t)
 })");
-  const Rewritten out = Run(
-      "outputs:\n  q4: {compute: float32, weights: {format: int4, block: 16}, io: float32}\n");
+  const Rewritten out =
+      Run("outputs:\n  q4: {compute: float32, weights: {format: int4, block: 16}, io: float32}\n");
   EXPECT_THAT(Lines(out), ElementsAre("MatMulNBits(x, w_Q4, w_scales) -> z"));
   EXPECT_EQ(out.model.graph().initializer_size(), 2);
   EXPECT_EQ(IntAttribute(out.model.graph().node(0), "N", 0), 3);
@@ -214,8 +214,7 @@ g (bool c, float[4] x) => (float[4] z) <float[4] w = {1, 2, 3, 4}> {
   ASSERT_NE(branch, nullptr);
   EXPECT_THAT(FindAttribute(*branch, "then_branch")->g().node(0).input(),
               ElementsAre("y_float32", "w"));
-  EXPECT_THAT(FindAttribute(*branch, "else_branch")->g().node(0).input(),
-              ElementsAre("v_float32"));
+  EXPECT_THAT(FindAttribute(*branch, "else_branch")->g().node(0).input(), ElementsAre("v_float32"));
   EXPECT_THAT(InitializerTypes(out),
               UnorderedElementsAre(Pair("w", onnx::TensorProto::FLOAT),
                                    Pair("w_float16", onnx::TensorProto::FLOAT16)));

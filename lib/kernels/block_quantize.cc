@@ -1,0 +1,94 @@
+#include "lib/kernels/block_quantize.h"
+
+#include "hwy/base.h"
+#include "lib/kernels/block_tile.h"
+
+namespace onnxquant::kernels {
+namespace {
+
+void CheckFormat(const BlockFormat& format) {
+  HWY_ASSERT(format.bits == 4);
+  HWY_ASSERT(format.block >= 16 && format.block <= kLargestBlock);
+  HWY_ASSERT(std::has_single_bit(format.block));
+}
+
+std::size_t PackedZeroPointBytes(const BlockFormat& format, std::size_t blocks) {
+  return (blocks * static_cast<std::size_t>(format.bits) + 7) / 8;
+}
+
+// If k ends within a byte, the unused slots keep what the byte before has there.
+void FillUnusedSlots(const BlockFormat& format, const Tile& tile) {
+  const auto bits = static_cast<std::size_t>(format.bits);
+  const std::size_t pack = 8 / bits;
+  const std::size_t block_bytes = tile.block / pack;
+  const std::size_t row_bytes = tile.blocks() * block_bytes;
+  const std::size_t used = tile.k % pack;
+  if (used == 0) return;
+  const std::size_t byte = tile.k / pack;
+  if (byte % (pack * block_bytes) == 0) return;  // the first of a group: nothing before it
+  const auto unused = static_cast<std::uint8_t>(0xFF << (used * bits));
+  for (std::size_t n = 0; n < tile.n; ++n) {
+    std::uint8_t* at = tile.data + n * row_bytes + byte;
+    *at = static_cast<std::uint8_t>(*at | (at[-1] & unused));
+  }
+}
+
+}  // namespace
+
+BlockSizes SizesOf(const BlockFormat& format, std::size_t k, std::size_t n) {
+  CheckFormat(format);
+  const std::size_t blocks = BlocksOf(k, format.block);
+  return {n * blocks * (format.block * static_cast<std::size_t>(format.bits) / 8), n * blocks,
+          format.symmetric ? 0 : n * PackedZeroPointBytes(format, blocks)};
+}
+
+void QuantizeTile(const BlockFormat& format, WeightLayout layout, absl::Span<const float> tile,
+                  std::size_t k, std::size_t n, const TileOutput& output) {
+  const BlockSizes sizes = SizesOf(format, k, n);
+  const bool half = format.scale == ScaleType::kFloat16;
+  HWY_ASSERT(tile.size() == k * n);
+  HWY_ASSERT(output.data.size() == sizes.data_bytes);
+  HWY_ASSERT((half ? output.scales_f16.size() : output.scales_f32.size()) == sizes.scale_count);
+  HWY_ASSERT(output.zero_points.size() == (format.symmetric ? 0 : sizes.scale_count));
+  if (k == 0 || n == 0) return;
+  const Tile checked = {tile.data(),
+                        k,
+                        n,
+                        format.block,
+                        format.symmetric,
+                        half,
+                        output.data.data(),
+                        output.scales_f32.data(),
+                        output.scales_f16.data(),
+                        output.zero_points.data()};
+  if (layout == WeightLayout::kKN) {
+    QuantizeTileKN4(checked);
+  } else {
+    QuantizeTileNK4(checked);
+  }
+  FillUnusedSlots(format, checked);
+}
+
+void PackZeroPoints(const BlockFormat& format, absl::Span<const std::uint8_t> zero_points,
+                    std::size_t n, std::size_t blocks, absl::Span<std::uint8_t> packed) {
+  CheckFormat(format);
+  const std::size_t row_bytes = PackedZeroPointBytes(format, blocks);
+  const auto bits = static_cast<std::size_t>(format.bits);
+  const std::size_t pack = 8 / bits;
+  HWY_ASSERT(zero_points.size() == n * blocks);
+  HWY_ASSERT(packed.size() == n * row_bytes);
+  for (std::size_t row = 0; row < n; ++row) {
+    for (std::size_t byte = 0; byte < row_bytes; ++byte) {
+      unsigned value = 0;
+      for (std::size_t slot = 0; slot < pack; ++slot) {
+        const std::size_t block = byte * pack + slot;
+        const unsigned zero_point =
+            block < blocks ? zero_points[row * blocks + block] : 1U << (bits - 1);
+        value |= zero_point << (slot * bits);
+      }
+      packed[row * row_bytes + byte] = static_cast<std::uint8_t>(value);
+    }
+  }
+}
+
+}  // namespace onnxquant::kernels

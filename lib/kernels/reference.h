@@ -1,0 +1,33 @@
+// The kernels again, one value at a time and as plainly as they can be said. Tests hold the
+// vectorised kernels against these, bit for bit; nothing else uses them.
+#ifndef ONNXQUANT_LIB_KERNELS_REFERENCE_H_
+#define ONNXQUANT_LIB_KERNELS_REFERENCE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "lib/kernels/block_quantize.h"
+#include "lib/kernels/half.h"
+
+namespace onnxquant::kernels::reference {
+
+std::uint16_t FloatToHalf(float value);
+float HalfToFloat(std::uint16_t bits);
+std::uint16_t FloatToBFloat16(float value);
+float BFloat16ToFloat(std::uint16_t bits);
+
+NarrowStats FloatToHalf(absl::Span<const float> in, absl::Span<std::uint16_t> out,
+                        OverflowMode mode);
+NarrowStats FloatToBFloat16(absl::Span<const float> in, absl::Span<std::uint16_t> out,
+                            OverflowMode mode);
+
+void QuantizeTile(const BlockFormat& format, WeightLayout layout, absl::Span<const float> tile,
+                  std::size_t k, std::size_t n, const TileOutput& output);
+void DequantizeBlocks(const BlockFormat& format, absl::Span<const std::uint8_t> data,
+                      absl::Span<const float> scales, absl::Span<const std::uint8_t> zero_points,
+                      std::size_t k, std::size_t n, absl::Span<float> output);
+
+}  // namespace onnxquant::kernels::reference
+
+#endif  // ONNXQUANT_LIB_KERNELS_REFERENCE_H_

@@ -1,0 +1,135 @@
+#include "lib/model/output_files.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/error.h"
+#include "tests/support/temp_folder.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+absl::Span<const std::byte> Bytes(const std::string& text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
+
+absl::Status AddAndWrite(OutputFiles& files, const std::string& name, const std::string& content) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const int file, files.Add(name, content.size()));
+  return files.WriteAt(file, 0, Bytes(content));
+}
+
+TEST(OutputFiles, AppearTogetherOnCommit) {
+  const TempFolder folder;
+  auto files = OutputFiles::Create(folder.path(), {});
+  ASSERT_TRUE(files.ok());
+  ASSERT_TRUE(AddAndWrite(*files, "a", "one").ok());
+  ASSERT_TRUE(AddAndWrite(*files, "b", "two").ok());
+  for (const std::string& name : folder.Names()) EXPECT_THAT(name, HasSubstr(".tmp"));
+  ASSERT_TRUE(files->Commit().ok());
+  EXPECT_THAT(folder.Names(), ElementsAre("a", "b"));
+  EXPECT_EQ(folder.Read("b"), "two");
+}
+
+TEST(OutputFiles, LeaveNothingWithoutACommit) {
+  const TempFolder folder;
+  {
+    auto files = OutputFiles::Create(folder / "new/inner", {});
+    ASSERT_TRUE(files.ok());
+    ASSERT_TRUE(AddAndWrite(*files, "a", "one").ok());
+  }
+  EXPECT_THAT(folder.Names(), IsEmpty());
+}
+
+TEST(OutputFiles, RefuseToReplaceUnlessForced) {
+  const TempFolder folder;
+  folder.Write("a", "old");
+  auto files = OutputFiles::Create(folder.path(), {});
+  const auto refused = files->Add("a", 3);
+  EXPECT_EQ(KindOf(refused.status()), ErrorKind::kWrite);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("exists already; --force"));
+  auto forced = OutputFiles::Create(folder.path(), {.force = true});
+  ASSERT_TRUE(AddAndWrite(*forced, "a", "new").ok());
+  EXPECT_EQ(folder.Read("a"), "old");
+  ASSERT_TRUE(forced->Commit().ok());
+  EXPECT_THAT(folder.Names(), ElementsAre("a"));
+  EXPECT_EQ(folder.Read("a"), "new");
+}
+
+TEST(OutputFiles, NeverReplaceAnInputUnderAnyName) {
+  const TempFolder folder;
+  folder.Write("input", "precious");
+  ASSERT_EQ(symlink("input", (folder / "soft").c_str()), 0);
+  ASSERT_EQ(link((folder / "input").c_str(), (folder / "hard").c_str()), 0);
+  auto files = OutputFiles::Create(folder.path(), {.force = true});
+  files->Protect(folder / "input");
+  for (const char* name : {"input", "soft", "hard"}) {
+    EXPECT_THAT(std::string(files->Add(name, 3).status().message()),
+                HasSubstr("is part of the input"))
+        << name;
+  }
+}
+
+TEST(OutputFiles, RefuseNamesThatLeaveTheFolder) {
+  const TempFolder folder;
+  auto files = OutputFiles::Create(folder.path(), {});
+  for (const char* name : {"../x", "a/b", "", ".."}) EXPECT_FALSE(files->Add(name, 1).ok()) << name;
+}
+
+TEST(OutputFiles, UndoEarlierRenamesWhenALaterOneFails) {
+  const TempFolder folder;
+  folder.Write("a", "old");
+  auto files = OutputFiles::Create(folder.path(), {.force = true});
+  ASSERT_TRUE(AddAndWrite(*files, "a", "new").ok());
+  ASSERT_TRUE(AddAndWrite(*files, "b", "new").ok());
+  folder.Write("b/in the way", "x");  // a folder where the second file should go
+  EXPECT_FALSE(files->Commit().ok());
+  EXPECT_EQ(folder.Read("a"), "old");
+}
+
+TEST(OutputFiles, RemoveStaleFilesWithTheCommit) {
+  const TempFolder folder;
+  folder.Write("a_data_1", "stale");
+  auto files = OutputFiles::Create(folder.path(), {});
+  ASSERT_TRUE(AddAndWrite(*files, "a_data", "new").ok());
+  files->RemoveOnCommit({"a_data_1"});
+  EXPECT_EQ(folder.Names().size(), 2U);
+  ASSERT_TRUE(files->Commit().ok());
+  EXPECT_THAT(folder.Names(), ElementsAre("a_data"));
+}
+
+TEST(OutputFiles, FindAFullDiskWhenSpaceIsReserved) {
+  const TempFolder folder;
+  rlimit limit = {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit small = {4096, limit.rlim_max};
+  std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  {
+    auto files = OutputFiles::Create(folder.path(), {});
+    const auto added = files->Add("a", 1 << 20);
+    EXPECT_EQ(KindOf(added.status()), ErrorKind::kWrite);
+    EXPECT_THAT(std::string(added.status().message()), HasSubstr("reserving space failed"));
+  }
+  setrlimit(RLIMIT_FSIZE, &limit);
+  EXPECT_THAT(folder.Names(), IsEmpty());
+}
+
+TEST(OutputFiles, RefuseAFolderThatIsAFileOrCannotBeMade) {
+  const TempFolder folder;
+  folder.Write("file", "x");
+  EXPECT_THAT(std::string(OutputFiles::Create(folder / "file", {}).status().message()),
+              HasSubstr("is not a folder"));
+  EXPECT_EQ(KindOf(OutputFiles::Create("/proc/nowhere", {}).status()), ErrorKind::kWrite);
+}
+
+}  // namespace
+}  // namespace onnxquant
