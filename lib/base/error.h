@@ -50,9 +50,11 @@ absl::Status InternalError(const Parts&... parts) {
 #define ONNXQUANT_CONCAT_(a, b) ONNXQUANT_CONCAT_INNER_(a, b)
 #define ONNXQUANT_ASSIGN_OR_RETURN(lhs, expression) \
   ONNXQUANT_ASSIGN_OR_RETURN_IMPL_(ONNXQUANT_CONCAT_(onnxquant_or_, __LINE__), lhs, expression)
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses.
 #define ONNXQUANT_ASSIGN_OR_RETURN_IMPL_(or_name, lhs, expression) \
   auto or_name = (expression);                                     \
   if (!or_name.ok()) return std::move(or_name).status();           \
   lhs = std::move(or_name).value()
+// NOLINTEND(bugprone-macro-parentheses)
 
 #endif  // ONNXQUANT_LIB_BASE_ERROR_H_

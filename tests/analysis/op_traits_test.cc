@@ -1,0 +1,92 @@
+#include "lib/analysis/op_traits.h"
+
+#include <set>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/text_model.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::ElementsAre;
+
+// Traits of the last node of a model with a few typed inputs.
+NodeTraits TraitsOfLast(const std::string& nodes) {
+  const onnx::ModelProto model =
+      ParseModel(R"(<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1, "mine" : 1]>
+g (float[1, 1, 4, 4] x, int64[4] i, float[4] s, bool b) => (float[4] unused) {
+  unused = Identity(s)
+)" + nodes + "\n}");
+  const auto graph = Graph::Build(model, "m.onnx");
+  EXPECT_TRUE(graph.ok()) << graph.status();
+  const auto types = InferTypes(*graph, "m.onnx");
+  EXPECT_TRUE(types.ok()) << types.status();
+  return TraitsOf(*graph, static_cast<NodeId>(model.graph().node_size()) - 1, *types);
+}
+
+TEST(OpTraits, ArithmeticFollowsTheComputeType) {
+  const NodeTraits traits = TraitsOfLast("y = Add(x, x)");
+  EXPECT_TRUE(traits.CanChange());
+  EXPECT_FALSE(traits.moves_data);
+  EXPECT_THAT(traits.inputs, ElementsAre(SlotRule::kFollows, SlotRule::kFollows));
+  EXPECT_THAT(traits.outputs, ElementsAre(SlotRule::kFollows));
+}
+
+TEST(OpTraits, ResizeKeepsItsScalesInFloat32) {
+  const NodeTraits traits = TraitsOfLast("y = Resize(x, s, s)");
+  EXPECT_THAT(traits.inputs, ElementsAre(SlotRule::kFollows, SlotRule::kFixed, SlotRule::kFixed));
+}
+
+TEST(OpTraits, AnOperatorWithoutAHalfFormStays) {
+  EXPECT_STREQ(TraitsOfLast("y = NonMaxSuppression(x, x)").fixed_because,
+               "no float slot that may change");
+}
+
+TEST(OpTraits, NormsTakeGainAndInputInOneType) {
+  EXPECT_THAT(TraitsOfLast("y = LayerNormalization(x, s, s)").inputs,
+              ElementsAre(SlotRule::kFollows, SlotRule::kFollows, SlotRule::kFollows));
+  EXPECT_THAT(TraitsOfLast("y = SimplifiedLayerNormalization(x, s)").inputs,
+              ElementsAre(SlotRule::kFollows, SlotRule::kFollows));
+}
+
+TEST(OpTraits, CastFromFloatReadsAnyType) {
+  const NodeTraits traits = TraitsOfLast("y = Cast<to = 1>(x)");
+  EXPECT_TRUE(traits.float_cast);
+  EXPECT_THAT(traits.inputs, ElementsAre(SlotRule::kAny));
+  EXPECT_THAT(traits.outputs, ElementsAre(SlotRule::kFollows));
+  const NodeTraits from_integers = TraitsOfLast("y = Cast<to = 1>(i)");
+  EXPECT_FALSE(from_integers.float_cast);
+  EXPECT_STREQ(from_integers.type_attribute, "to");
+}
+
+TEST(OpTraits, UnknownOperatorsAndSubgraphsStayFloat32) {
+  EXPECT_STREQ(TraitsOfLast("y = mine.Mystery(x)").fixed_because, "unknown operator");
+  EXPECT_STREQ(TraitsOfLast(R"(y = If(b) <
+    then_branch = t () => (float[4] p) { p = Identity(s) },
+    else_branch = e () => (float[4] q) { q = Identity(s) }
+  >)")
+                   .fixed_because,
+               "holds a subgraph");
+}
+
+TEST(OpTraits, SequencesStayFloat32) {
+  EXPECT_STREQ(TraitsOfLast("y = SequenceConstruct(x, x)").fixed_because,
+               "touches a value that is no tensor");
+}
+
+TEST(OpTraits, EachContribOperatorHasOneRowOfKnownLetters) {
+  for (const char* op : {"GroupQueryAttention", "MatMulNBits", "RotaryEmbedding"}) {
+    const ContribOp* row = FindContribOp("com.microsoft", op);
+    ASSERT_NE(row, nullptr) << op;
+    for (const std::string letters : {row->inputs, row->outputs}) {
+      EXPECT_EQ(letters.find_first_not_of("TF-"), std::string::npos) << op;
+    }
+  }
+  EXPECT_EQ(FindContribOp("mine", "MatMulNBits"), nullptr);
+  EXPECT_EQ(SlotLetter("T-", 0), 'T');
+  EXPECT_EQ(SlotLetter("T-", 5), '-');
+}
+
+}  // namespace
+}  // namespace onnxquant
