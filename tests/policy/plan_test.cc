@@ -99,9 +99,9 @@ TEST_F(PlanTest, ARuleOnARoleKeepsItsNodesAndWeightsInFloat32) {
 
 TEST_F(PlanTest, ATableStoredInFloat16IsGatheredInFloat16AndThenCast) {
   Load(kBlock);
-  const OutputPlan plan = OnlyPlan(
-      std::string(kFp16) +
-      "rules:\n  - {match: {role: embedding}, compute: float32, weights: float16}\n");
+  const OutputPlan plan =
+      OnlyPlan(std::string(kFp16) +
+               "rules:\n  - {match: {role: embedding}, compute: float32, weights: float16}\n");
   EXPECT_EQ(TypeOf(plan, "embedded"), ElementType::kFloat16);
   EXPECT_EQ(TypeOf(plan, "x"), ElementType::kFloat);
   EXPECT_EQ(Weight(plan, "table").copies.size(), 1U);
@@ -152,8 +152,8 @@ TEST_F(PlanTest, LogitsStayFloat32UnlessARuleNamesThem) {
     const bool logits = analysis_->graph.value(io.value).name == "logits";
     EXPECT_EQ(io.type, logits ? ElementType::kFloat : ElementType::kFloat16);
   }
-  const OutputPlan named = OnlyPlan(std::string(kFp16) +
-                                    "rules:\n  - {match: {name: logits}, io: float16}\n");
+  const OutputPlan named =
+      OnlyPlan(std::string(kFp16) + "rules:\n  - {match: {name: logits}, io: float16}\n");
   for (const IoPlan& io : named.io) EXPECT_EQ(io.type, ElementType::kFloat16);
 }
 
@@ -169,7 +169,8 @@ TEST_F(PlanTest, EveryDecisionSaysWhatMadeIt) {
 
 TEST_F(PlanTest, RefusesARuleThatMatchesNothing) {
   Load(kBlock);
-  const auto plans = Plans(std::string(kFp16) + "rules:\n  - {match: {role: rope}, compute: float32}\n");
+  const auto plans =
+      Plans(std::string(kFp16) + "rules:\n  - {match: {role: rope}, compute: float32}\n");
   EXPECT_EQ(KindOf(plans.status()), ErrorKind::kPolicy);
   EXPECT_THAT(std::string(plans.status().message()),
               HasSubstr("test.yaml:6:5: this rule matches nothing in m.onnx"));

@@ -1,0 +1,87 @@
+#include "lib/policy/policy.h"
+
+#include "gtest/gtest.h"
+
+namespace onnxquant {
+namespace {
+
+Subject Projection() {
+  Subject subject;
+  subject.role = "v_proj";
+  subject.op = "MatMul";
+  subject.name = "/model/layers.3/attn/v_proj/MatMul";
+  subject.weight = "model.layers.3.v_proj.weight";
+  subject.layer = 3;
+  subject.layers = 18;
+  return subject;
+}
+
+TEST(Policy, EverySelectorMustHold) {
+  Match match;
+  match.roles = {"v_proj", "norm"};
+  match.ops = {"MatMul"};
+  EXPECT_TRUE(Matches(match, Projection()));
+  match.ops = {"Gemm"};
+  EXPECT_FALSE(Matches(match, Projection()));
+}
+
+TEST(Policy, GlobsCrossSlashesAndRegexesSearch) {
+  Match match;
+  match.names = {"*v_proj*"};
+  EXPECT_TRUE(Matches(match, Projection()));
+  match.names = {"v_proj"};
+  EXPECT_FALSE(Matches(match, Projection()));
+  match.names = {"/model/layers.[0-4]/*"};
+  EXPECT_TRUE(Matches(match, Projection()));
+  match.names.clear();
+  match.regexes = {"layers\\.[1-3]/"};
+  EXPECT_TRUE(Matches(match, Projection()));
+  match.regexes = {"^layers"};
+  EXPECT_FALSE(Matches(match, Projection()));
+}
+
+TEST(Policy, AWeightSelectorNeedsAWeight) {
+  Match match;
+  match.weights = {"*"};
+  Subject subject = Projection();
+  EXPECT_TRUE(Matches(match, subject));
+  subject.weight.clear();
+  EXPECT_FALSE(Matches(match, subject));
+}
+
+TEST(Policy, LayersCountFromBothEnds) {
+  Match match;
+  const auto matches_layer = [&](int first, int last, int layer) {
+    match.layers = {{first, last}};
+    Subject subject = Projection();
+    subject.layer = layer;
+    return Matches(match, subject);
+  };
+  EXPECT_TRUE(matches_layer(3, 3, 3));
+  EXPECT_FALSE(matches_layer(3, 3, 4));
+  EXPECT_TRUE(matches_layer(-1, -1, 17));
+  EXPECT_FALSE(matches_layer(-1, -1, 16));
+  EXPECT_TRUE(matches_layer(0, -3, 15));
+  EXPECT_FALSE(matches_layer(0, -3, 16));
+  EXPECT_FALSE(matches_layer(-1, -1, -1));  // outside layers
+}
+
+TEST(Policy, ARuleWithoutWhenAppliesToEveryOutput) {
+  Rule rule;
+  EXPECT_TRUE(AppliesTo(rule, "q4"));
+  rule.when = {"fp16"};
+  EXPECT_FALSE(AppliesTo(rule, "q4"));
+}
+
+TEST(Policy, FormatsSayEverythingThatSetsThemApart) {
+  WeightFormat format;
+  EXPECT_EQ(ToString(format), "float32");
+  format.kind = WeightFormat::Kind::kInt4;
+  EXPECT_EQ(ToString(format), "int4 block 32 symmetric");
+  format.symmetric = false;
+  format.source = ElementType::kFloat16;
+  EXPECT_EQ(ToString(format), "int4 block 32 asymmetric from float16");
+}
+
+}  // namespace
+}  // namespace onnxquant

@@ -1,0 +1,186 @@
+#include "lib/policy/policy_yaml.h"
+
+#include <algorithm>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/error.h"
+#include "lib/policy/dtypes.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kStart[] = "policy: 1\nname: p\n";
+constexpr char kOutputs[] =
+    "policy: 1\nname: p\noutputs:\n  q4: {compute: float32, weights: int4, io: float32}\n";
+
+std::string ErrorOf(const std::string& yaml) {
+  const auto policy = ParsePolicy(yaml, "p.yaml");
+  if (policy.ok()) return "accepted";
+  EXPECT_EQ(KindOf(policy.status()), ErrorKind::kPolicy);
+  return std::string(policy.status().message());
+}
+
+std::string RuleError(const std::string& rule) {
+  return ErrorOf(std::string(kOutputs) + "rules:\n  - {" + rule + "}\n");
+}
+
+Rule OnlyRule(const std::string& rule) {
+  const auto policy = ParsePolicy(std::string(kOutputs) + "rules:\n  - {" + rule + "}\n", "p.yaml");
+  EXPECT_TRUE(policy.ok()) << policy.status();
+  return policy->rules.at(0);
+}
+
+TEST(PolicyYaml, ReadsEveryField) {
+  const Rule rule = OnlyRule(
+      "match: {role: [norm, residual], op: MatMul, name: '*x', regex: '^a', weight: w, layer: [0, "
+      "2-4, -1]}, when: q4, compute: float16, weights: {format: int4, block: 64, symmetric: false, "
+      "source: float16}, io: float16, accuracy_level: 4, constants: {overflow: infinity}, "
+      "optional: "
+      "true");
+  EXPECT_THAT(rule.match.roles, ElementsAre("norm", "residual"));
+  EXPECT_THAT(rule.match.ops, ElementsAre("MatMul"));
+  ASSERT_EQ(rule.match.layers.size(), 3U);
+  EXPECT_EQ(rule.match.layers[1].first, 2);
+  EXPECT_EQ(rule.match.layers[1].last, 4);
+  EXPECT_EQ(rule.match.layers[2].first, -1);
+  EXPECT_EQ(rule.set.compute, ElementType::kFloat16);
+  EXPECT_EQ(rule.set.weights->block, 64);
+  EXPECT_FALSE(rule.set.weights->symmetric);
+  EXPECT_EQ(rule.set.weights->source, ElementType::kFloat16);
+  EXPECT_EQ(rule.set.accuracy_level, 4);
+  EXPECT_EQ(rule.set.overflow, Overflow::kInfinity);
+  EXPECT_TRUE(rule.optional);
+  EXPECT_EQ(rule.mark.ToString(), "p.yaml:6:5");
+}
+
+TEST(PolicyYaml, PointsAtTypingErrorsAndGuessesWhatWasMeant) {
+  const std::pair<std::string, const char*> cases[] = {
+      {std::string(kOutputs) + "ruls: []\n",
+       "p.yaml:5:1: found 'ruls' in a policy; allowed are policy, name, description, outputs, "
+       "rules; did you mean 'rules'?"},
+      {std::string(kOutputs) + "rules:\n  - match: {rol: norm}\n    keep: true\n",
+       "p.yaml:6:13: found 'rol' in match; allowed are role, op, name, regex, weight, layer; did "
+       "you mean 'role'?"},
+      {std::string(kOutputs) + "rules:\n  - match: {role: nrom}\n    keep: true\n",
+       "p.yaml:6:19: found role 'nrom'; allowed are embedding, "},
+      {std::string(kStart) + "outputs:\n  q4: {compute: flot32, weights: int4, io: float32}\n",
+       "p.yaml:4:17: found compute 'flot32'; allowed are float32, float16; did you mean "
+       "'float32'?"},
+      {std::string(kStart) + "outputs:\n  q4: {compute: float32, weights: int44, io: float32}\n",
+       "p.yaml:4:35: found weights 'int44'; allowed are float32, float16, int4; did you mean "
+       "'int4'?"},
+      {std::string(kStart) + "outputs:\n  q5: {compute: float32, weights: int4, io: float32}\n",
+       "p.yaml:4:3: found 'q5' in outputs; allowed are fp32, "},
+  };
+  for (const auto& [yaml, expected] : cases) EXPECT_THAT(ErrorOf(yaml), HasSubstr(expected));
+  EXPECT_THAT(RuleError("match: {role: nrom}, keep: true"), HasSubstr("did you mean 'norm'?"));
+}
+
+TEST(PolicyYaml, RefusesWhatIsMissing) {
+  EXPECT_THAT(ErrorOf("name: p\n"), HasSubstr("p.yaml:1:1: the schema's version is missing"));
+  EXPECT_THAT(ErrorOf("policy: 2\n"), HasSubstr("p.yaml:1:9: found policy version 2"));
+  EXPECT_THAT(ErrorOf("policy: 1\n"), HasSubstr("'name' is missing"));
+  EXPECT_THAT(ErrorOf(kStart), HasSubstr("'outputs' is missing"));
+  EXPECT_THAT(ErrorOf(std::string(kStart) + "outputs: {}\n"), HasSubstr("'outputs' is empty"));
+  EXPECT_THAT(ErrorOf(std::string(kStart) + "outputs: {q4: {compute: float32, io: float32}}\n"),
+              HasSubstr("output 'q4' does not say 'weights'"));
+  EXPECT_THAT(RuleError("keep: true"), HasSubstr("p.yaml:6:5: a rule needs 'match'"));
+  EXPECT_THAT(RuleError("match: {role: norm}"), HasSubstr("the rule sets nothing"));
+  EXPECT_THAT(RuleError("match: {}, keep: true"), HasSubstr("'match' is empty"));
+  EXPECT_THAT(RuleError("match: {role: []}, keep: true"), HasSubstr("found an empty list"));
+  EXPECT_THAT(ErrorOf(""), HasSubstr("p.yaml: is empty"));
+}
+
+TEST(PolicyYaml, RefusesContradictionsAndValuesOutOfRange) {
+  EXPECT_THAT(RuleError("match: {role: norm}, keep: true, compute: float32"),
+              HasSubstr("'keep: true' contradicts the other fields"));
+  EXPECT_THAT(RuleError("match: {role: norm}, weights: {format: int4, block: 33}"),
+              HasSubstr("found block '33'; allowed are 16, 32, 64, 128, 256"));
+  EXPECT_THAT(RuleError("match: {role: norm}, weights: {format: float16, block: 32}"),
+              HasSubstr("float16 takes no further fields"));
+  EXPECT_THAT(RuleError("match: {role: norm}, accuracy_level: 5"), HasSubstr("accuracy_level '5'"));
+  EXPECT_THAT(RuleError("match: {layer: 3-1}, keep: true"),
+              HasSubstr("the layers 3-1 run backwards"));
+  EXPECT_THAT(RuleError("match: {layer: x}, keep: true"), HasSubstr("found layer 'x'"));
+  EXPECT_THAT(RuleError("match: {regex: '('}, keep: true"),
+              HasSubstr("no valid regular expression"));
+  EXPECT_THAT(RuleError("match: {role: norm}, optional: maybe, keep: true"),
+              HasSubstr("found 'maybe'; optional is true or false"));
+  EXPECT_THAT(RuleError("match: {role: norm}, keep: true, keep: true"),
+              HasSubstr("'keep' stands twice in a rule"));
+  EXPECT_THAT(RuleError("match: {role: norm}, when: q4f16, keep: true"),
+              HasSubstr("found 'q4f16', which is no output here; there are q4"));
+}
+
+TEST(PolicyYaml, SaysWhichWordsItKnowsButDoesNotSupportYet) {
+  for (const char* rule :
+       {"match: {range: {peak_over: 3}}, keep: true", "match: {hazard: x}, keep: true",
+        "match: {shared: true}, keep: true", "match: {role: norm}, residual: float32",
+        "match: {role: norm}, compute: bfloat16", "match: {role: norm}, weights: int8"}) {
+    EXPECT_THAT(RuleError(rule), HasSubstr("is not supported by this version")) << rule;
+  }
+}
+
+TEST(PolicyYaml, SurvivesHostileText) {
+  const std::string cases[] = {
+      std::string(100000, '['),
+      std::string(100000, '{'),
+      "a: &a [*a]",
+      "policy: [1, 2",
+      "policy: 1\n---\npolicy: 1\n",
+      "policy: 1\nname: {a: b}\n",
+      "? [a]\n: b\n",
+      "- 1\n- 2\n",
+      "just text",
+      "policy: 1\nname: p\noutputs: [q4]\n",
+      "policy: 1\nname: p\noutputs:\n  q4: 3\n",
+      std::string(kOutputs) + "rules: 3\n",
+      std::string(kOutputs) + "rules:\n  - 3\n",
+      std::string("\0\x01\xff", 3),
+      std::string(2 << 20, ' '),
+  };
+  for (const std::string& yaml : cases) EXPECT_NE(ErrorOf(yaml), "accepted") << yaml.substr(0, 40);
+}
+
+TEST(PolicyYaml, ReadsARuleFromTheCommandLine) {
+  const auto rule = ParseRule("match: {role: norm}, compute: float32", "--set");
+  ASSERT_TRUE(rule.ok()) << rule.status();
+  EXPECT_EQ(rule->mark.ToString(), "--set");
+  EXPECT_THAT(
+      std::string(ParseRule("match: {role: norm}, comput: float32", "--set").status().message()),
+      HasSubstr("did you mean 'compute'?"));
+}
+
+TEST(PolicyYaml, EveryBuiltinPolicyIsValidAndNamedAfterItsFile) {
+  std::vector<std::string> names;
+  for (const BuiltinPolicy& builtin : BuiltinPolicies()) {
+    const auto policy = ParsePolicy(builtin.yaml, builtin.name);
+    ASSERT_TRUE(policy.ok()) << policy.status();
+    EXPECT_EQ(policy->name, builtin.name);
+    EXPECT_NE(policy->description, "");
+    names.push_back(policy->name);
+  }
+  EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
+  EXPECT_THAT(names, ElementsAre("build-gemma", "fp16", "gemma-safe", "gemma-web", "q4", "q4f16"));
+}
+
+TEST(PolicyYaml, ListsThePoliciesWhenANameIsUnknown) {
+  EXPECT_THAT(std::string(LoadPolicy("gema-safe").status().message()),
+              HasSubstr("did you mean 'gemma-safe'?"));
+  EXPECT_THAT(std::string(LoadPolicy("nowhere/p.yaml").status().message()),
+              HasSubstr("nowhere/p.yaml: the policy file cannot be read"));
+}
+
+TEST(Dtypes, NameFilesAsTransformersJsDoes) {
+  EXPECT_EQ(FileSuffixOf("fp32").value(), "");
+  EXPECT_EQ(FileSuffixOf("q8").value(), "_quantized");
+  EXPECT_EQ(FileSuffixOf("q4f16").value(), "_q4f16");
+  EXPECT_FALSE(FileSuffixOf("q5").ok());
+}
+
+}  // namespace
+}  // namespace onnxquant
