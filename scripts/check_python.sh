@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$root"
 bin="$cache/venv/bin"
 [ -x "$bin/ruff" ] || die "$cache/venv is missing; run scripts/setup.sh"
-"$bin/ruff" check --config python/pyproject.toml python tests/python tests/real
-"$bin/ruff" format --check --config python/pyproject.toml python tests/python tests/real
+"$bin/ruff" check --config python/pyproject.toml python benchmarks tests/cli tests/python tests/real
+"$bin/ruff" format --check --config python/pyproject.toml python benchmarks tests/cli tests/python tests/real
 # Apart: each test folder has a conftest.py of its own, which mypy takes for one module.
 MYPYPATH=python "$bin/mypy" --config-file python/pyproject.toml python/onnxquant_tools
 for folder in tests/python tests/real; do
