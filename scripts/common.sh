@@ -3,6 +3,7 @@
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cache="${ONNXQUANT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/onnxquant}"
+mkdir -p "$cache/logs"
 
 say() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*"; }
 die() {

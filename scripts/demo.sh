@@ -25,10 +25,13 @@ done
 "$root/scripts/setup.sh" ${setup[@]+"${setup[@]}"}
 "$root/scripts/build.sh" release --target onnxquant
 model="$("$root/scripts/fetch_gemma.sh" | tail -n 1)"
-output="$cache/demo/$policy"
+folder="$cache/demo/$policy"  # laid out as Transformers.js wants a model: config.json above onnx/
+output="$folder/onnx"
+mkdir -p "$folder"
+cp "$(dirname "$model")"/../*.json "$folder"
 say "converting $model with policy $policy"
 "$root/build/release/bin/onnxquant" --policy "$policy" --force -o "$output" "$model"
-say "the files are in $output"
+say "the model folder is $folder"
 say "asking each file to continue: $prompt"
 failed=0
 ask() {  # MODEL PROVIDER

@@ -44,6 +44,7 @@ absl::Status Convert(const Arguments& arguments) {
   ONNXQUANT_RETURN_IF_ERROR(report.status());
   if (!quiet) {
     std::fputs(ResultTable(*report).c_str(), stdout);
+    std::fflush(stdout);  // before what follows on stderr
     PrintWarnings(*report, arguments.verbosity);
     std::fprintf(stderr, "done in %.1f s\n", report->seconds);
   }

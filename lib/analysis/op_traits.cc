@@ -45,7 +45,7 @@ bool IsFloatTensor(ElementType type) {
 class TraitsMaker {
  public:
   TraitsMaker(const Graph& graph, NodeId id, const ValueTypes& types)
-      : graph_(graph), id_(id), node_(graph.node(id)), types_(types) {}
+      : graph_(graph), node_(graph.node(id)), types_(types) {}
 
   NodeTraits Make() {
     const onnx::NodeProto& proto = *node_.proto;
@@ -151,7 +151,6 @@ class TraitsMaker {
   }
 
   const Graph& graph_;
-  NodeId id_;
   const Node& node_;
   const ValueTypes& types_;
   bool standard_ = false;

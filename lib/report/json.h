@@ -8,8 +8,8 @@
 
 namespace onnxquant {
 
-// UTF-8, indented by two spaces, keys in a fixed order, newline at the end. docs/report.md
-// describes the keys.
+// UTF-8, indented by two spaces, keys in a fixed order, newline at the end. The keys are
+// the fields of report.h.
 std::string ToJson(const Report& report);
 
 }  // namespace onnxquant
