@@ -9,6 +9,6 @@ bin="$cache/venv/bin"
 "$bin/ruff" format --check --config python/pyproject.toml python benchmarks tests/cli tests/python tests/real
 # Apart: each test folder has a conftest.py of its own, which mypy takes for one module.
 MYPYPATH=python "$bin/mypy" --config-file python/pyproject.toml python/onnxquant_tools
-for folder in tests/python tests/real; do
+for folder in tests/cli tests/python tests/real; do
   MYPYPATH="python:$folder" "$bin/mypy" --config-file python/pyproject.toml "$folder"
 done

@@ -29,7 +29,8 @@ void AddPlanOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("-p,--policy", plan.policy,
                  "a built-in policy's name (see 'onnxquant policies') or a YAML file");
   app.add_option("-d,--dtype", plan.dtypes, "only these of the policy's outputs: fp16,q4,q4f16")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--set", plan.rules,
                  "append a rule: 'match: {role: norm}, compute: float32'; repeatable")
       ->allow_extra_args(false)

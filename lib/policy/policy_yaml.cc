@@ -34,7 +34,7 @@ Words With(Words words, const Words& more) {
 
 class PolicyParser {
  public:
-  explicit PolicyParser(const std::string& file) : reader_(file), file_(file) {}
+  explicit PolicyParser(const std::string& file, int shift = 0) : reader_(file, shift) {}
 
   absl::StatusOr<Policy> ParsePolicy(const std::string& yaml) {
     ONNXQUANT_ASSIGN_OR_RETURN(const YAML::Node root, reader_.Parse(yaml));
@@ -291,7 +291,6 @@ class PolicyParser {
   }
 
   YamlReader reader_;
-  std::string file_;
 };
 
 // yaml-cpp throws on access, too, when a node is not what it was asked to be.
@@ -311,7 +310,8 @@ absl::StatusOr<Policy> ParsePolicy(const std::string& yaml, const std::string& f
 }
 
 absl::StatusOr<Rule> ParseRule(const std::string& text, const std::string& origin) {
-  return WithoutExceptions(origin, [&] { return PolicyParser(origin).ParseOneRule(text); });
+  // The rule is read as the inside of a flow mapping: a brace is put before it.
+  return WithoutExceptions(origin, [&] { return PolicyParser(origin, 1).ParseOneRule(text); });
 }
 
 absl::StatusOr<Policy> LoadPolicy(const std::string& name_or_path) {

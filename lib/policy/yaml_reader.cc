@@ -46,7 +46,7 @@ bool NestsTooDeep(const std::string& text) {
 SourceMark YamlReader::MarkOf(const YAML::Node& node) const {
   const YAML::Mark mark = node.Mark();
   if (mark.is_null()) return {file_, 0, 0};
-  return {file_, mark.line + 1, mark.column + 1};
+  return {file_, mark.line + 1, mark.column + 1 - (mark.line == 0 ? shift_ : 0)};
 }
 
 absl::Status YamlReader::ErrorAt(const YAML::Node& node, const std::string& message) const {

@@ -15,7 +15,8 @@ namespace onnxquant {
 
 class YamlReader {
  public:
-  explicit YamlReader(std::string file) : file_(std::move(file)) {}
+  // `shift`: columns that the caller has put before the user's text on its first line.
+  explicit YamlReader(std::string file, int shift = 0) : file_(std::move(file)), shift_(shift) {}
 
   // The only document of `text`; refuses several, and nesting deeper than any policy needs.
   absl::StatusOr<YAML::Node> Parse(const std::string& text) const;
@@ -43,6 +44,7 @@ class YamlReader {
 
  private:
   std::string file_;
+  int shift_;
 };
 
 }  // namespace onnxquant
