@@ -130,7 +130,7 @@ HWY_INLINE void QuantizeKN(const Tile& tile) {
   const std::size_t lanes = hn::Lanes(BlockF());
   const std::size_t whole = tile.n - tile.n % lanes;
   alignas(64) float copy[kLargestBlock * 16];
-  BlockGroup group;
+  BlockGroup group;  // NOLINT(cppcoreguidelines-pro-type-member-init): written before it is read
   for (std::size_t first = 0, index = 0; first < tile.k; first += tile.block, ++index) {
     const float* source = tile.source + first * tile.n;
     const std::size_t rows = std::min(tile.block, tile.k - first);

@@ -77,7 +77,7 @@ class ModelLoader {
     }
     ONNXQUANT_RETURN_IF_ERROR(VisitTensors(
         state_->proto, [this](const onnx::TensorProto& tensor, const std::string& place) {
-          const absl::Status status = CheckOne(tensor, place);
+          absl::Status status = CheckOne(tensor, place);
           if (status.ok()) return status;
           return MakeError(KindOf(status), absl::StrCat(state_->path, ": ", place, ": ",
                                                         std::string(status.message())));

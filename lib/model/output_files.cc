@@ -180,7 +180,7 @@ absl::Status OutputFiles::Commit() {
     }
   }
   for (File& file : files_) {
-    const absl::Status status = Rename(file);
+    absl::Status status = Rename(file);
     if (status.ok()) continue;
     RollBack();
     return status;
@@ -197,7 +197,8 @@ void OutputFiles::RollBack() {
   for (File& file : files_) {
     const std::string target = PathOf(file.name);
     if (file.temporary.empty()) unlink(target.c_str());
-    if (!file.backup.empty()) std::rename(file.backup.c_str(), target.c_str());
+    // Best effort: the error that led here is the one to report.
+    if (!file.backup.empty()) static_cast<void>(std::rename(file.backup.c_str(), target.c_str()));
   }
 }
 

@@ -36,6 +36,9 @@ struct NodePlan {
   std::vector<Reason> why;
 };
 
+// The type that input `input` of a node asks for; kUndefined when it takes what comes.
+ElementType NeededType(const NodeTraits& traits, const NodePlan& plan, int input);
+
 // One stored form of a constant.
 struct WeightCopy {
   WeightFormat format;                           // kFloat: the type it is stored in

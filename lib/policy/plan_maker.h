@@ -27,7 +27,6 @@ class PlanMaker {
   void SettleValueTypes();
   Resolved ResolveNode(NodeId id);
   ElementType Produced(ValueId value) const;
-  ElementType Needed(const Use& use) const;
   int CastsFor(const std::vector<NodeId>& group, ElementType type) const;
   std::vector<std::vector<NodeId>> GroupsOfDataMovers() const;
 

@@ -44,11 +44,10 @@ ElementType PlanMaker::Produced(ValueId id) const {
   return follows ? PlanOf(value.producer).compute : ElementType::kFloat;
 }
 
-// The type that an input slot asks for; kUndefined when it takes what comes.
-ElementType PlanMaker::Needed(const Use& use) const {
-  switch (Traits(use.node).inputs[static_cast<std::size_t>(use.input)]) {
+ElementType NeededType(const NodeTraits& traits, const NodePlan& plan, int input) {
+  switch (traits.inputs[static_cast<std::size_t>(input)]) {
     case SlotRule::kFollows:
-      return PlanOf(use.node).compute;
+      return plan.compute;
     case SlotRule::kFixed:
       return ElementType::kFloat;
     case SlotRule::kAny:
@@ -116,7 +115,7 @@ int PlanMaker::CastsFor(const std::vector<NodeId>& group, ElementType type) cons
       }
       for (const Use& use : graph.value(value).uses) {
         if (members.contains(use.node)) continue;
-        const ElementType needed = Needed(use);
+        const ElementType needed = NeededType(Traits(use.node), PlanOf(use.node), use.input);
         if (needed != ElementType::kUndefined && needed != type) cast.insert(value);
       }
     }

@@ -3,20 +3,6 @@
 
 namespace onnxquant {
 
-// The type that an input slot asks for; kUndefined when it takes what comes.
-ElementType GraphRewriter::Needed(const Use& use) const {
-  switch (Traits(use.node).inputs[static_cast<std::size_t>(use.input)]) {
-    case SlotRule::kFollows:
-      return PlanOf(use.node).compute;
-    case SlotRule::kFixed:
-      return ElementType::kFloat;
-    case SlotRule::kAny:
-    case SlotRule::kOther:
-      break;
-  }
-  return ElementType::kUndefined;
-}
-
 // A float Cast of the input model whose two sides have come to the same type. One that makes a
 // graph output stays, to make that name.
 bool GraphRewriter::IsFoldedCast(NodeId id) const {
@@ -29,7 +15,7 @@ bool GraphRewriter::IsFoldedCast(NodeId id) const {
 // The name under which a slot reads its value in the type it needs.
 std::string GraphRewriter::InputName(const Use& use) {
   const ValueId value = graph_.node(use.node).inputs[static_cast<std::size_t>(use.input)];
-  const ElementType needed = Needed(use);
+  const ElementType needed = NeededType(Traits(use.node), PlanOf(use.node), use.input);
   if (weights_.contains(value)) {
     const WeightCopy* copy = CopyReadBy(use);
     // Without a float copy the reader is a Transpose whose own readers all read 4-bit copies: dead.

@@ -36,7 +36,6 @@ class GraphRewriter {
   std::string CastOf(ValueId value, ElementType to);
   std::string EmitCast(const std::string& input, ElementType to, const std::string& output);
   bool IsFoldedCast(NodeId id) const;
-  ElementType Needed(const Use& use) const;
 
   // stored_weights.cc
   void StoreInitializers();
