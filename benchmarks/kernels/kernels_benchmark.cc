@@ -43,8 +43,8 @@ using ConvertSpans = NarrowStats (*)(absl::Span<const float>, absl::Span<std::ui
 BENCHMARK(NarrowToHalf<&FloatToHalf>)->Name("half");
 BENCHMARK(NarrowToHalf<static_cast<ConvertSpans>(&reference::FloatToHalf)>)->Name("half/plain");
 
-template <auto Quantize>
-void QuantizeBlocks(benchmark::State& state, WeightLayout layout, bool symmetric) {
+template <auto Quantize, WeightLayout layout, bool symmetric>
+void QuantizeBlocks(benchmark::State& state) {
   const std::vector<float> weights = Weights();
   const BlockFormat format{4, 32, symmetric, ScaleType::kFloat32};
   const BlockSizes sizes = SizesOf(format, kRows, kColumns);
@@ -62,13 +62,11 @@ void QuantizeBlocks(benchmark::State& state, WeightLayout layout, bool symmetric
   SetBytes(state);
 }
 
-BENCHMARK_CAPTURE(QuantizeBlocks<&QuantizeTile>, kn_symmetric, WeightLayout::kKN, true);
-BENCHMARK_CAPTURE(QuantizeBlocks<&reference::QuantizeTile>, kn_symmetric_plain, WeightLayout::kKN,
-                  true);
-BENCHMARK_CAPTURE(QuantizeBlocks<&QuantizeTile>, kn_asymmetric, WeightLayout::kKN, false);
-BENCHMARK_CAPTURE(QuantizeBlocks<&QuantizeTile>, nk_symmetric, WeightLayout::kNK, true);
-BENCHMARK_CAPTURE(QuantizeBlocks<&reference::QuantizeTile>, nk_symmetric_plain, WeightLayout::kNK,
-                  true);
+BENCHMARK(QuantizeBlocks<&QuantizeTile, WeightLayout::kKN, true>)->Name("int4/kn");
+BENCHMARK(QuantizeBlocks<&reference::QuantizeTile, WeightLayout::kKN, true>)->Name("int4/kn/plain");
+BENCHMARK(QuantizeBlocks<&QuantizeTile, WeightLayout::kKN, false>)->Name("int4/kn/asymmetric");
+BENCHMARK(QuantizeBlocks<&QuantizeTile, WeightLayout::kNK, true>)->Name("int4/nk");
+BENCHMARK(QuantizeBlocks<&reference::QuantizeTile, WeightLayout::kNK, true>)->Name("int4/nk/plain");
 
 }  // namespace
 }  // namespace onnxquant::kernels
