@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
 #include "lib/rewrite/constants.h"
+#include "lib/rewrite/embed_tensors.h"
 #include "lib/rewrite/remove_dead.h"
 
 namespace onnxquant {
@@ -156,6 +157,7 @@ absl::Status GraphRewriter::EmitNode(NodeId id) {
     return absl::OkStatus();
   }
   onnx::NodeProto node = *source.proto;
+  ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(model_, *source.proto, node));
   for (int i = 0; i < node.input_size(); ++i) {
     if (source.inputs[static_cast<std::size_t>(i)] != kNone) node.set_input(i, InputName({id, i}));
   }

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
 #include "lib/rewrite/constants.h"
+#include "lib/rewrite/embed_tensors.h"
 #include "lib/rewrite/graph_rewriter.h"
 
 namespace onnxquant {
@@ -129,6 +130,7 @@ absl::Status GraphRewriter::EmitConstants(NodeId id) {
       continue;
     }
     onnx::NodeProto node = *source.proto;
+    ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(model_, *source.proto, node));
     node.set_output(0, copy.names[0]);
     if (copy.names[0] != source.proto->output(0)) node.set_name(UniqueNode(copy.names[0]));
     if (copy.format.type != ElementType::kFloat) {

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx import helper
 from onnxquant_tools.cache import cache_folder
 from program import BINARY, FP16, THREE, listing, policy, run, save, small_model
 
@@ -185,3 +186,51 @@ def test_peak_memory_on_the_real_model_stays_below_256_mb(tmp_path: Path) -> Non
         path.unlink()
     assert BINARY.is_file()
     assert done.returncode == 0, done.stderr
+
+
+def test_bodies_with_external_weights_load_without_the_inputs_data_file(tmp_path: Path) -> None:
+    """Each branch multiplies by a weight of its own, kept beside the model."""
+    weights = np.arange(600, dtype=np.float32).reshape(2, 300)
+    branches = [
+        helper.make_graph(
+            [helper.make_node("Mul", ["x", f"w{i}"], [f"r{i}"])],
+            f"branch{i}",
+            [],
+            [helper.make_tensor_value_info(f"r{i}", onnx.TensorProto.FLOAT, None)],
+            [onnx.numpy_helper.from_array(weights[i], f"w{i}")],
+        )
+        for i in range(2)
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("If", ["flag"], ["y"], then_branch=branches[0], else_branch=branches[1])],
+        "g",
+        [
+            helper.make_tensor_value_info("flag", onnx.TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [300]),
+        ],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [300])],
+    )
+    save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10),
+        tmp_path,
+    )
+    with (tmp_path / "data").open("wb") as file:
+        file.write(weights.tobytes())
+    model = onnx.load(tmp_path / "model.onnx")
+    for i, attribute in enumerate(model.graph.node[0].attribute):
+        (tensor,) = attribute.g.initializer
+        index = int(tensor.name[1:])
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="data")
+        tensor.external_data.add(key="offset", value=str(1200 * index))
+        assert i < 2
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    out = _convert(tmp_path, text=FP16)
+    session = onnxruntime.InferenceSession(
+        out / "model_fp16.onnx", providers=["CPUExecutionProvider"]
+    )
+    for i, flag in enumerate((True, False)):
+        feed = {"flag": np.array(flag), "x": np.ones(300, np.float32)}
+        (y,) = session.run(None, feed)
+        assert np.array_equal(y, weights[i])
