@@ -18,6 +18,15 @@ Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is
 
 const char kSizeHelp[] = "bytes, or with a suffix: 512M, 1900M, 2G (decimal) or 512Mi (binary)";
 
+// CLI11 reads "-1" as a very large size.
+CLI::Validator NotNegative() {
+  return CLI::Validator(
+      [](std::string& text) {
+        return text.rfind('-', 0) == 0 ? "a size cannot be negative: " + text : std::string();
+      },
+      "");
+}
+
 void AddModel(CLI::App& app, Arguments& arguments, bool required) {
   CLI::Option* option =
       app.add_option("MODEL", arguments.model, "the ONNX model (external data beside it)");
@@ -39,6 +48,7 @@ void AddPlanOptions(CLI::App& app, Arguments& arguments) {
       ->type_name("DIR");
   app.add_option("--max-shard", plan.max_shard, kSizeHelp)
       ->transform(CLI::AsSizeValue(true))
+      ->transform(NotNegative())  // before the above
       ->default_str("1900M");
   app.add_flag("!--no-config", plan.update_config, "leave config.json as it is");
 }
@@ -56,6 +66,7 @@ void AddConvertOptions(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--memory", arguments.apply.memory, kSizeHelp)
       ->transform(CLI::AsSizeValue(true))
+      ->transform(NotNegative())  // before the above
       ->default_str("128M");
   app.add_option("--report", arguments.report, "write what was done as JSON")->type_name("FILE");
 }

@@ -1,5 +1,5 @@
+#include <csignal>
 #include <cstdio>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -7,28 +7,20 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
-#include "lib/report/json.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
+#include "tools/report_file.h"
 #include "tools/result_table.h"
 
 namespace onnxquant::cli {
-namespace {
-
-absl::Status WriteReport(const std::string& path, const Report& report) {
-  std::ofstream file(path, std::ios::trunc);
-  file << ToJson(report);
-  file.close();
-  if (!file) return WriteError(path, ": the report could not be written");
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 absl::Status Convert(const Arguments& arguments) {
+  // A reader that leaves (2>&1 | head -1) must not end the run half way.
+  std::signal(SIGPIPE, SIG_IGN);
   const bool quiet = arguments.verbosity == Verbosity::kQuiet;
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, arguments.plan));
+  ONNXQUANT_ASSIGN_OR_RETURN(ReportFile report_file, ReportFile::Open(arguments, plan.report()));
   if (!quiet) {
     std::fprintf(stderr, "%s: %s; policy %s; writing %s to %s\n", arguments.model.c_str(),
                  HumanBytes(plan.report().input_bytes).c_str(), arguments.plan.policy.c_str(),
@@ -42,13 +34,14 @@ absl::Status Convert(const Arguments& arguments) {
   absl::StatusOr<Report> report = ApplyPlan(plan, apply);
   progress.Finish();
   ONNXQUANT_RETURN_IF_ERROR(report.status());
+  ONNXQUANT_RETURN_IF_ERROR(report_file.Write(*report));
+  std::signal(SIGPIPE, SIG_DFL);  // all is written: now it may
   if (!quiet) {
     std::fputs(ResultTable(*report).c_str(), stdout);
     std::fflush(stdout);  // before what follows on stderr
     PrintWarnings(*report, arguments.verbosity);
     std::fprintf(stderr, "done in %.1f s\n", report->seconds);
   }
-  if (!arguments.report.empty()) return WriteReport(arguments.report, *report);
   return absl::OkStatus();
 }
 

@@ -74,10 +74,11 @@ struct OutputReport {
 };
 
 struct Report {
-  std::string input;              // path of the model
-  std::uint64_t input_bytes = 0;  // with its external data
-  std::string directory;          // where the outputs go
-  std::string config;             // path of the config.json that is updated; "" for none
+  std::string input;                     // path of the model
+  std::vector<std::string> input_files;  // the model and its data files
+  std::uint64_t input_bytes = 0;         // with its external data
+  std::string directory;                 // where the outputs go
+  std::string config;                    // path of the config.json that is updated; "" for none
   std::vector<OutputReport> outputs;
   std::uint64_t bytes_read = 0;  // of the input's weights
   double seconds = 0;            // of ApplyPlan; 0 in a plan

@@ -110,6 +110,8 @@ absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& 
     state->outputs.push_back(std::move(output));
   }
   report.input = model_path;
+  report.input_files = {model_path};
+  for (const auto& file : state->model.external_files()) report.input_files.push_back(file.path);
   report.input_bytes = InputBytes(state->model);
   report.directory = DirectoryOf(model_path, options.directory);
   if (options.update_config) {

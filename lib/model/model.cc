@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -33,7 +34,7 @@ struct Model::State {
   std::optional<MappedFile> file;  // the .onnx file; none for a model from memory
   std::uint64_t file_bytes = 0;
   std::vector<ExternalFile> external_files;
-  std::map<std::string, MappedFile> mapped;  // by location
+  std::map<std::string, MappedFile> mapped;  // by normalized location
   absl::flat_hash_map<const onnx::TensorProto*, Piece> pieces;
   std::mutex mutex;
   std::map<const onnx::TensorProto*, std::vector<std::byte>> converted;  // from typed fields
@@ -94,6 +95,11 @@ class ModelLoader {
     std::string place;
   };
 
+  // One key for all spellings of a location: "./a" and "a" are one file.
+  static std::string Normal(const std::string& location) {
+    return std::filesystem::path(location).lexically_normal().string();
+  }
+
   absl::Status InPath(const absl::Status& status) const {
     return MakeError(KindOf(status),
                      absl::StrCat(state_->path, ": ", std::string(status.message())));
@@ -136,20 +142,21 @@ class ModelLoader {
                         " bytes); the file is probably truncated: download it again");
     }
     state_->pieces[&tensor] = {file, reference.offset, expected};
-    ranges_[reference.location].push_back({reference.offset, expected, place});
+    ranges_[Normal(reference.location)].push_back({reference.offset, expected, place});
     return absl::OkStatus();
   }
 
   absl::StatusOr<const MappedFile*> FileAt(const std::string& location) {
     if (location == kInlineLocation && state_->file.has_value()) return &*state_->file;
-    if (const auto it = state_->mapped.find(location); it != state_->mapped.end()) {
-      for (ExternalFile& file : files_) file.tensors += file.location == location ? 1 : 0;
+    const std::string key = Normal(location);
+    if (const auto it = state_->mapped.find(key); it != state_->mapped.end()) {
+      for (ExternalFile& file : files_) file.tensors += Normal(file.location) == key ? 1 : 0;
       return &it->second;
     }
     ONNXQUANT_ASSIGN_OR_RETURN(const std::string path, ResolveExternalFile(state_->path, location));
     ONNXQUANT_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
     files_.push_back({location, path, file.bytes().size(), 1});
-    return &state_->mapped.emplace(location, std::move(file)).first->second;
+    return &state_->mapped.emplace(key, std::move(file)).first->second;
   }
 
   // Two tensors at the same place share their data; a partial overlap can only be a mistake.

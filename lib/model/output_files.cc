@@ -27,6 +27,7 @@ absl::Status SystemError(const std::string& path, const char* what, int error) {
   if (error == ENOSPC || error == EDQUOT)
     remedy = ": free some space or choose another folder (-o)";
   if (error == EACCES || error == EROFS || error == EPERM) remedy = ": choose another folder (-o)";
+  if (error == EFBIG) remedy = ": raise the limit on file sizes (ulimit -f)";
   return WriteError(path, ": ", what, " failed: ", std::strerror(error), remedy);
 }
 
@@ -104,6 +105,14 @@ void OutputFiles::RemoveOnCommit(const std::vector<std::string>& names) {
   stale_.insert(stale_.end(), names.begin(), names.end());
 }
 
+std::string OutputFiles::InputAt(const std::string& path) const {
+  std::error_code error;
+  for (const std::string& input : protected_) {
+    if (fs::equivalent(path, input, error)) return input;
+  }
+  return "";
+}
+
 absl::Status OutputFiles::CheckTarget(const std::string& name, bool replace) const {
   if (name.empty() || fs::path(name).filename() != name) {
     return WriteError("'", name, "' is no plain file name");
@@ -111,11 +120,9 @@ absl::Status OutputFiles::CheckTarget(const std::string& name, bool replace) con
   const std::string path = PathOf(name);
   std::error_code error;
   if (!fs::exists(fs::symlink_status(path, error))) return absl::OkStatus();
-  for (const std::string& input : protected_) {
-    if (fs::equivalent(path, input, error)) {
-      return WriteError(path, ": is part of the input (", input,
-                        "), which is never written to; choose another folder (-o)");
-    }
+  if (const std::string input = InputAt(path); !input.empty()) {
+    return WriteError(path, ": is part of the input (", input,
+                      "), which is never written to; choose another folder (-o)");
   }
   if (fs::is_directory(path, error)) return WriteError(path, ": is a folder");
   if (options_.force || replace) return absl::OkStatus();
@@ -189,7 +196,9 @@ absl::Status OutputFiles::Commit() {
   for (const File& file : files_) {
     if (!file.backup.empty()) unlink(file.backup.c_str());
   }
-  for (const std::string& name : stale_) unlink(PathOf(name).c_str());
+  for (const std::string& name : stale_) {
+    if (InputAt(PathOf(name)).empty()) unlink(PathOf(name).c_str());
+  }
   return SyncFolder(directory_);
 }
 

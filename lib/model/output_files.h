@@ -39,7 +39,7 @@ class OutputFiles {
   // Thread-safe for distinct ranges.
   absl::Status WriteAt(int file, std::uint64_t offset, absl::Span<const std::byte> bytes) const;
 
-  // Files of an earlier run to remove with the commit.
+  // Files of an earlier run to remove with the commit; inputs among them stay.
   void RemoveOnCommit(const std::vector<std::string>& names);
 
   absl::Status Commit();
@@ -54,6 +54,8 @@ class OutputFiles {
 
   OutputFiles(std::string directory, const Options& options);
   std::string PathOf(const std::string& name) const;
+  // The input that `path` is, under whatever name; "" for none.
+  std::string InputAt(const std::string& path) const;
   absl::Status CheckTarget(const std::string& name, bool replace) const;
   absl::Status Rename(File& file);
   void RollBack();

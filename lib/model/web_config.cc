@@ -121,7 +121,9 @@ std::optional<std::string> FindConfigJson(const std::string& model_path) {
   if (fs::is_regular_file(beside, error)) return beside.string();
   const fs::path real = fs::weakly_canonical(fs::absolute(folder, error), error);
   if (real.filename() != "onnx") return std::nullopt;
-  const fs::path above = folder / ".." / "config.json";
+  fs::path above = folder / ".." / "config.json";
+  // A folder that the run will make has no ".." yet.
+  if (!fs::exists(folder, error)) above = above.lexically_normal();
   if (fs::is_regular_file(above, error)) return above.lexically_normal().string();
   return std::nullopt;
 }

@@ -1,0 +1,32 @@
+// The file that --report asks for.
+#ifndef ONNXQUANT_TOOLS_REPORT_FILE_H_
+#define ONNXQUANT_TOOLS_REPORT_FILE_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/model/output_files.h"
+#include "onnxquant/report.h"
+#include "tools/command_line.h"
+
+namespace onnxquant::cli {
+
+// Opened before the work begins, so that what would stop it at the end stops it at the start.
+class ReportFile {
+ public:
+  // Refused (kWrite): a file that exists (unless --force), one of the input's files, the policy, a
+  // file that the run itself writes, a folder that cannot be written to. Without --report, nothing.
+  static absl::StatusOr<ReportFile> Open(const Arguments& arguments, const Report& plan);
+
+  absl::Status Write(const Report& report);
+
+ private:
+  std::string name_;
+  std::optional<OutputFiles> files_;
+};
+
+}  // namespace onnxquant::cli
+
+#endif  // ONNXQUANT_TOOLS_REPORT_FILE_H_
