@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
 # Passes every test, from nothing: installs what is needed, builds, checks style, runs the C++ tests
-# (optimized, and under the address and undefined-behaviour sanitizers) and the Python tests, those on
-# the real Gemma 3 270M and WebGPU included. Its last line counts them: "123 passed, 0 failed".
+# and the Python tests, those on the real Gemma 3 270M and WebGPU included. Its last line counts them:
+# "123 passed, 0 failed".
 #
-#   scripts/test.sh [--fast]      # --fast: no sanitizers, no clang-tidy, no real model
+#   scripts/test.sh [--fast|--all]
 #
-# About half an hour on two cores at first; later runs reuse what is in the cache folder.
+# --fast leaves out the real model; --all adds clang-tidy, and the C++ tests under the address and
+# undefined-behaviour sanitizers. Minutes on a warm machine; later runs reuse the cache folder.
 set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-fast=0
+real=1
+all=0
 case "${1:-}" in
-  --fast) fast=1 ;;
+  --fast) real=0 ;;
+  --all) all=1 ;;
   '') ;;
-  *) die "unknown argument '$1'; usage: scripts/test.sh [--fast]" ;;
+  *) die "unknown argument '$1'; usage: scripts/test.sh [--fast|--all]" ;;
 esac
 
 passed=0
@@ -67,8 +70,8 @@ check "clang-format" "$root/scripts/check_format.sh"
 check "ruff and mypy" "$root/scripts/check_python.sh"
 ctest_run release
 pytest_run tests/python tests/cli
-if [ "$fast" -eq 0 ]; then
-  pytest_run tests/real
+if [ "$real" -eq 1 ]; then pytest_run tests/real; fi
+if [ "$all" -eq 1 ]; then
   check "build with sanitizers" "$root/scripts/build.sh" asan
   ctest_run asan
   check "clang-tidy" "$root/scripts/check_tidy.sh"
