@@ -1,0 +1,107 @@
+"""Runs that are ended half way: nothing is left, nothing is damaged, the next run works.
+
+The weights are a sparse gigabyte, so that there is time to interrupt.
+"""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import pytest
+from program import BINARY, FP16, listing, policy, run, save, small_model
+
+ROWS = 16384
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder with a model that takes a second to convert; removes the large files."""
+    model = small_model()
+    tensor = model.graph.initializer[0]
+    tensor.dims[:] = [ROWS, ROWS]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="big")
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(ROWS * ROWS * 4)
+    policy(tmp_path, FP16)
+    yield tmp_path
+    for path in [*tmp_path.glob("*fp16*"), *tmp_path.glob(".*"), *tmp_path.glob("new/.*")]:
+        path.unlink(missing_ok=True)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def _end(folder: Path, number: signal.Signals, *arguments: str) -> tuple[int, str, str]:
+    """Start a conversion, send the signal when the first temporary file appears, await the end."""
+    command = [str(BINARY), "--policy", str(folder / "p.yaml"), "-j", "1", *arguments]
+    process = subprocess.Popen(
+        [*command, str(folder / "model.onnx")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not [*folder.glob(".*fp16*.tmp"), *folder.glob("new/.*fp16*.tmp")]:
+        assert process.poll() is None, "it ended before it could be interrupted"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(number)
+    out, messages = process.communicate(timeout=60)
+    return process.returncode, out, messages
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_behind(folder: Path, number: signal.Signals) -> None:
+    before = _names(folder)
+    for arguments in ((), ("-o", str(folder / "new"), "--report", str(folder / "r.json"))):
+        status, out, messages = _end(folder, number, *arguments)
+        assert (status, out) == (130, ""), messages
+        assert "onnxquant: interrupted" in messages
+        assert _names(folder) == before
+
+
+def test_an_interrupted_forced_run_leaves_the_old_files(folder: Path) -> None:
+    (folder / "model_fp16.onnx").write_text("old")
+    (folder / "model_fp16.onnx_data").write_text("old data")
+    before = _names(folder)
+    assert _end(folder, signal.SIGINT, "--force")[0] == 130
+    assert _names(folder) == before
+    assert (folder / "model_fp16.onnx").read_text() == "old"
+    assert (folder / "model_fp16.onnx_data").read_text() == "old data"
+
+
+def test_after_a_killed_run_the_next_one_works(folder: Path) -> None:
+    """Nothing can be cleaned up by a process that is killed; its files must only not disturb."""
+    assert _end(folder, signal.SIGKILL)[0] == -signal.SIGKILL
+    assert list(folder.glob("model_fp16*")) == []
+    save(small_model(), folder)
+    done = run("--policy", folder / "p.yaml", folder / "model.onnx")
+    assert done.returncode == 0, done.stderr
+    onnx.checker.check_model(folder / "model_fp16.onnx")
+
+
+def test_no_file_appears_before_all_are_complete(folder: Path) -> None:
+    process = subprocess.Popen(
+        [str(BINARY), "-q", "--policy", str(folder / "p.yaml"), str(folder / "model.onnx")]
+    )
+    while process.poll() is None:
+        if (folder / "model_fp16.onnx_data").exists():
+            assert (folder / "model_fp16.onnx_data").stat().st_size >= ROWS * ROWS * 2
+            break
+        time.sleep(0.002)
+    assert process.wait(timeout=60) == 0
+    assert not list(folder.glob(".*"))
+
+
+def test_the_small_model_is_converted_in_the_same_folder_layout(tmp_path: Path) -> None:
+    """The control: without a signal the outputs do appear."""
+    save(small_model(), tmp_path)
+    assert run("--policy", policy(tmp_path), tmp_path / "model.onnx").returncode == 0
+    assert "model_fp16.onnx" in listing(tmp_path)
