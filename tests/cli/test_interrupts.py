@@ -81,6 +81,7 @@ def test_after_a_killed_run_the_next_one_works(folder: Path) -> None:
     """Nothing can be cleaned up by a process that is killed; its files must only not disturb."""
     assert _end(folder, signal.SIGKILL)[0] == -signal.SIGKILL
     assert list(folder.glob("model_fp16*")) == []
+    assert len(list(folder.glob(".model_fp16*.tmp"))) > 0  # so the tests above could see them
     save(small_model(), folder)
     done = run("--policy", folder / "p.yaml", folder / "model.onnx")
     assert done.returncode == 0, done.stderr

@@ -1,16 +1,12 @@
 """What the program refuses: a clear message, the right status, and nothing written."""
 
 import os
-import resource
-import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
 import pytest
-from program import BINARY, FP16, listing, policy, run, save, small_model
+from program import FP16, listing, policy, run, save, small_model
 
 
 def _refuses(folder: Path, status: int, *expected: str, arguments: tuple[str, ...] = ()) -> None:
@@ -223,88 +219,3 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     policy(tmp_path)
     (tmp_path / "out").write_text("")
     _refuses(tmp_path, 4, "out: is not a folder", arguments=("-o", str(tmp_path / "out")))
-
-
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Return a function that mounts a tmpfs with the given options."""
-    folder = tmp_path / "mount"
-    folder.mkdir()
-
-    def mount(options: str) -> Path:
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-            pytest.skip("a file system cannot be mounted here (that needs root)")
-        return folder
-
-    yield mount
-    subprocess.run(["umount", str(folder)], capture_output=True, check=False)
-
-
-def test_a_full_disk(tmp_path: Path, mounted: Callable[[str], Path]) -> None:
-    save(small_model(512, 512), tmp_path)
-    policy(tmp_path)
-    disk = mounted("size=256k")
-    done = run("--policy", tmp_path / "p.yaml", "-o", disk / "out", tmp_path / "model.onnx")
-    assert done.returncode == 4
-    assert "model_fp16.onnx_data: reserving space failed: No space left on device" in done.stderr
-    assert list(disk.iterdir()) == []
-
-
-def test_a_file_size_limit(tmp_path: Path) -> None:
-    save(small_model(512, 512), tmp_path)
-    policy(tmp_path)
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
-
-    before = listing(tmp_path)
-    done = run("--policy", tmp_path / "p.yaml", tmp_path / "model.onnx", preexec_fn=limit)
-    assert done.returncode == 4
-    assert "File too large" in done.stderr
-    assert listing(tmp_path) == before
-
-
-def test_a_read_only_folder(tmp_path: Path, mounted: Callable[[str], Path]) -> None:
-    save(small_model(), tmp_path)
-    policy(tmp_path)
-    disk = mounted("ro,size=1m")
-    done = run("--policy", tmp_path / "p.yaml", "-o", disk, tmp_path / "model.onnx")
-    assert done.returncode == 4
-    assert "Read-only file system" in done.stderr
-    assert "choose another folder (-o)" in done.stderr
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    """The weights are a sparse gigabyte, so that there is time to interrupt."""
-    model = small_model()
-    rows = 16384
-    tensor = model.graph.initializer[0]
-    tensor.dims[:] = [rows, rows]
-    tensor.ClearField("raw_data")
-    tensor.data_location = onnx.TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="big")
-    with (tmp_path / "big").open("wb") as file:
-        file.truncate(rows * rows * 4)
-    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
-    policy(tmp_path)
-    before = sorted(path.name for path in tmp_path.iterdir())
-    command = [
-        str(BINARY),
-        *("--policy", str(tmp_path / "p.yaml"), "-j", "1", "-o", str(tmp_path / "new")),
-    ]
-    process = subprocess.Popen(
-        [*command, str(tmp_path / "model.onnx")], stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("new/.*.tmp")):
-        assert process.poll() is None, "it ended before it could be interrupted"
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    process.send_signal(number)
-    _, messages = process.communicate(timeout=60)
-    assert process.returncode == 130, messages
-    assert "onnxquant: interrupted" in messages
-    assert sorted(path.name for path in tmp_path.iterdir()) == before

@@ -106,7 +106,8 @@ def test_old_shards_are_not_removed_when_they_are_the_input(folder: Path) -> Non
         size_threshold=0,
     )
     data = (folder / "model_fp16.onnx_data_1").read_bytes()
-    run("--policy", folder / "p.yaml", "--force", folder / "model.onnx")
+    done = run("--policy", folder / "p.yaml", "--force", folder / "model.onnx")
+    assert done.returncode == 0, done.stderr
     assert (folder / "model_fp16.onnx_data_1").read_bytes() == data
 
 
