@@ -10,9 +10,33 @@ namespace onnxquant {
 namespace {
 
 constexpr const char* kMovesData[] = {
-    "Cast",           "Concat",   "DepthToSpace", "Expand",    "Flatten",   "Gather",
-    "GatherElements", "GatherND", "Identity",     "Reshape",   "Slice",     "SpaceToDepth",
-    "Split",          "Squeeze",  "Tile",         "Transpose", "Unsqueeze",
+    "Cast",
+    "Compress",
+    "Concat",
+    "DepthToSpace",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Identity",
+    "If",
+    "Loop",
+    "Pad",
+    "Reshape",
+    "ReverseSequence",
+    "Scan",
+    "Scatter",
+    "ScatterElements",
+    "ScatterND",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "SpaceToDepth",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
+    "Where",
 };
 
 // Slots that ONNX's schemas would let change, but ONNX Runtime's kernels do not.
@@ -21,6 +45,19 @@ struct FixedSlot {
   int input;
 };
 constexpr FixedSlot kFixedSlots[] = {{"Resize", 1}, {"Resize", 2}, {"Upsample", 1}};
+
+// Operators of ONNX's own domains that stay as they are, though their schemas admit half types.
+struct FixedOp {
+  const char* op;
+  const char* because;
+};
+constexpr FixedOp kFixedOps[] = {
+    {"BitCast", "reinterprets the bits of its input"},
+    {"Constant", "a constant, stored as its readers need it"},
+    {"EyeLike", "ONNX Runtime has no float16 kernel for it"},
+    {"MeanVarianceNormalization", "ONNX Runtime expands it with float32 constants"},
+    {"TreeEnsemble", "the type of its input is that of its attributes"},
+};
 
 constexpr TypeAttribute kTypeAttributes[] = {
     {"Cast", "to", ElementType::kUndefined},
@@ -44,14 +81,18 @@ bool IsFloatTensor(ElementType type) {
 
 class TraitsMaker {
  public:
-  TraitsMaker(const Graph& graph, NodeId id, const ValueTypes& types)
-      : graph_(graph), node_(graph.node(id)), types_(types) {}
+  TraitsMaker(const Graph& graph, NodeId id, const ValueTypes& types, ElementType half)
+      : graph_(graph),
+        node_(graph.node(id)),
+        types_(types),
+        half_(half == ElementType::kBFloat16 ? "tensor(bfloat16)" : "tensor(float16)") {}
 
   NodeTraits Make() {
     const onnx::NodeProto& proto = *node_.proto;
     const ContribOp* row = FindContribOp(proto.domain(), proto.op_type());
     const onnx::OpSchema* schema = row == nullptr ? FindSchema(graph_.model(), proto) : nullptr;
     standard_ = IsOnnxDomain(proto.domain());
+    control_flow_ = IsControlFlow(proto);
     for (std::size_t i = 0; i < node_.inputs.size(); ++i) {
       traits_.inputs.push_back(InputRule(row, schema, static_cast<int>(i)));
     }
@@ -74,9 +115,8 @@ class TraitsMaker {
     return letter == 'F' ? SlotRule::kFixed : SlotRule::kOther;
   }
 
-  static SlotRule RuleOf(const onnx::OpSchema::FormalParameter* formal) {
-    const bool half = formal != nullptr && Admits(*formal, "tensor(float16)");
-    return half ? SlotRule::kFollows : SlotRule::kFixed;
+  SlotRule RuleOf(const onnx::OpSchema::FormalParameter* formal) const {
+    return formal != nullptr && Admits(*formal, half_) ? SlotRule::kFollows : SlotRule::kFixed;
   }
 
   SlotRule InputRule(const ContribOp* row, const onnx::OpSchema* schema, int i) const {
@@ -84,8 +124,7 @@ class TraitsMaker {
       return SlotRule::kOther;
     }
     if (row != nullptr) return RuleOf(SlotLetter(row->inputs, i));
-    if (standard_ &&
-        (Op("Shape") || Op("Size") || (Op("Cast") && i == 0) || (Op("CastLike") && i == 0))) {
+    if (standard_ && (Op("Shape") || Op("Size") || Op("Cast") || Op("CastLike"))) {
       return SlotRule::kAny;
     }
     for (const FixedSlot& slot : kFixedSlots) {
@@ -109,7 +148,7 @@ class TraitsMaker {
   void AddStandardTraits(const onnx::NodeProto& proto) {
     const auto is_op = [&](const char* name) { return proto.op_type() == name; };
     traits_.moves_data = std::any_of(std::begin(kMovesData), std::end(kMovesData), is_op);
-    if (Op("Cast")) {
+    if (Op("Cast") || Op("CastLike")) {
       const bool float_in = !node_.inputs.empty() && IsFloatTensor(TypeOf(node_.inputs[0]));
       traits_.float_cast =
           float_in && !node_.outputs.empty() && IsFloatTensor(TypeOf(node_.outputs[0]));
@@ -120,25 +159,58 @@ class TraitsMaker {
   }
 
   const char* ReasonToStay(const ContribOp* row, const onnx::OpSchema* schema) const {
-    if (node_.scope != kMainScope) return "stands in a subgraph";
-    if (!node_.bodies.empty()) return "holds a subgraph";
+    if (!IsOpenScope(graph_, node_.scope))
+      return "stands in a body of an operator that may not change";
+    if (!node_.bodies.empty() && !control_flow_)
+      return "holds a subgraph and is no If, Loop or Scan";
     if (row == nullptr && schema == nullptr) return "unknown operator";
-    if (standard_ && Op("Constant")) return "a constant, stored as its readers need it";
-    if (TouchesUntyped()) return "touches a value that is no tensor";
+    for (const FixedOp& fixed : kFixedOps) {
+      if (row == nullptr && Op(fixed.op)) return fixed.because;
+    }
+    if (standard_ && ReducesDuplicates()) return "ONNX Runtime's float16 kernel does not reduce";
+    if (!control_flow_ && TouchesUntyped(row, schema)) return "touches a value that is no tensor";
     const auto follows = [](SlotRule rule) { return rule == SlotRule::kFollows; };
     const bool any = std::any_of(traits_.inputs.begin(), traits_.inputs.end(), follows) ||
                      std::any_of(traits_.outputs.begin(), traits_.outputs.end(), follows);
     return any ? nullptr : "no float slot that may change";
   }
 
-  // Sequences and optionals carry an element type that their whole chain must agree on.
-  bool TouchesUntyped() const {
-    if (!standard_) return false;
-    const auto untyped = [this](ValueId value) {
-      return value != kNone && TypeOf(value) == ElementType::kUndefined;
-    };
-    return std::any_of(node_.inputs.begin(), node_.inputs.end(), untyped) ||
-           std::any_of(node_.outputs.begin(), node_.outputs.end(), untyped);
+  // A slot that may hold floats, but of which nothing is known: sequences and optionals, whose
+  // whole chain must agree on an element type, and what comes from unknown operators.
+  bool TouchesUntyped(const ContribOp* row, const onnx::OpSchema* schema) const {
+    for (std::size_t i = 0; i < node_.inputs.size(); ++i) {
+      const int slot = static_cast<int>(i);
+      if (node_.inputs[i] == kNone || TypeOf(node_.inputs[i]) != ElementType::kUndefined) continue;
+      if (row != nullptr ? SlotLetter(row->inputs, slot) != '-'
+                         : MayHoldFloats(FormalInput(*schema, slot))) {
+        return true;
+      }
+    }
+    for (std::size_t i = 0; i < node_.outputs.size(); ++i) {
+      const int slot = static_cast<int>(i);
+      if (node_.outputs[i] == kNone || TypeOf(node_.outputs[i]) != ElementType::kUndefined)
+        continue;
+      if (row != nullptr ? SlotLetter(row->outputs, slot) != '-'
+                         : MayHoldFloats(FormalOutput(*schema, slot))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // "tensor(float)", "seq(tensor(float16))", "optional(…)" …
+  static bool MayHoldFloats(const onnx::OpSchema::FormalParameter* formal) {
+    if (formal == nullptr) return true;
+    const auto& types = formal->GetTypes();
+    return std::any_of(types.begin(), types.end(),
+                       [](const auto& type) { return type->find("float") != std::string::npos; });
+  }
+
+  // ScatterND and ScatterElements that add, multiply …, where the last value does not simply win.
+  bool ReducesDuplicates() const {
+    if (!Op("ScatterND") && !Op("ScatterElements")) return false;
+    const onnx::AttributeProto* reduction = FindAttribute(*node_.proto, "reduction");
+    return reduction != nullptr && reduction->s() != "none";
   }
 
   void FixAll() {
@@ -153,7 +225,9 @@ class TraitsMaker {
   const Graph& graph_;
   const Node& node_;
   const ValueTypes& types_;
+  std::string half_;  // as schemas spell the type
   bool standard_ = false;
+  bool control_flow_ = false;
   NodeTraits traits_;
 };
 
@@ -172,8 +246,20 @@ char SlotLetter(const char* letters, int slot) {
   return letters[std::min(slot, last)];
 }
 
-NodeTraits TraitsOf(const Graph& graph, NodeId node, const ValueTypes& types) {
-  return TraitsMaker(graph, node, types).Make();
+NodeTraits TraitsOf(const Graph& graph, NodeId node, const ValueTypes& types, ElementType half) {
+  return TraitsMaker(graph, node, types, half).Make();
+}
+
+bool IsControlFlow(const onnx::NodeProto& node) {
+  return IsOnnxDomain(node.domain()) &&
+         (node.op_type() == "If" || node.op_type() == "Loop" || node.op_type() == "Scan");
+}
+
+bool IsOpenScope(const Graph& graph, ScopeId scope) {
+  for (; scope != kMainScope; scope = graph.node(graph.scope(scope).owner).scope) {
+    if (!IsControlFlow(*graph.node(graph.scope(scope).owner).proto)) return false;
+  }
+  return true;
 }
 
 }  // namespace onnxquant

@@ -21,9 +21,10 @@ enum class SlotRule {
 struct NodeTraits {
   std::vector<SlotRule> inputs;
   std::vector<SlotRule> outputs;
-  // Moves or renames elements without arithmetic: exact in whatever type its input has.
+  // Moves or renames elements without arithmetic, or hands them to and from its bodies: exact in
+  // whatever type its input has.
   bool moves_data = false;
-  // A Cast from one float type to another.
+  // A Cast or CastLike from one float type to another.
   bool float_cast = false;
   // The attribute that names the output's type and must follow it ("to", "dtype"), or null.
   const char* type_attribute = nullptr;
@@ -33,7 +34,17 @@ struct NodeTraits {
   bool CanChange() const { return fixed_because == nullptr; }
 };
 
-NodeTraits TraitsOf(const Graph& graph, NodeId node, const ValueTypes& types);
+// The traits of a node whose compute type may become `half` (kFloat16 or kBFloat16).
+NodeTraits TraitsOf(const Graph& graph, NodeId node, const ValueTypes& types,
+                    ElementType half = ElementType::kFloat16);
+
+// Whether the node is an If, Loop or Scan: what its bodies take and give has the types of what it
+// takes and gives itself.
+bool IsControlFlow(const onnx::NodeProto& node);
+
+// Whether nodes in the scope may change: it is the main graph, or a body of control flow all the
+// way up. What other operators do with their bodies is not known.
+bool IsOpenScope(const Graph& graph, ScopeId scope);
 
 // An operator of ONNX's domain whose output type an attribute names; `fallback` is the type when
 // the attribute is absent (kUndefined: the type of the first input).

@@ -1,9 +1,12 @@
 #include "lib/analysis/types.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstddef>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/analysis/onnx_inference.h"
 #include "lib/analysis/op_traits.h"
 #include "lib/analysis/schema_lookup.h"
 #include "lib/base/error.h"
@@ -13,7 +16,8 @@ namespace {
 
 class TypeInference {
  public:
-  TypeInference(const Graph& graph, const std::string& origin) : graph_(graph), origin_(origin) {}
+  TypeInference(const Graph& graph, const std::string& origin, ValueTypes hints)
+      : graph_(graph), origin_(origin), hints_(std::move(hints)) {}
 
   absl::StatusOr<ValueTypes> Run() {
     types_.assign(graph_.values().size(), ElementType::kUndefined);
@@ -22,14 +26,7 @@ class TypeInference {
       if (value.producer != kNone) continue;
       ONNXQUANT_ASSIGN_OR_RETURN(types_[id], TypeOfSource(value));
     }
-    for (const NodeId node : graph_.order()) {
-      ONNXQUANT_RETURN_IF_ERROR(InferNode(node));
-      for (const ScopeId body : graph_.node(node).bodies) BindBodyInputs(node, body);
-    }
-    // A control-flow node stands before its bodies, whose outputs type it: a second look.
-    for (const NodeId node : graph_.order()) {
-      if (!graph_.node(node).bodies.empty()) TakeTypesFromBody(node);
-    }
+    ONNXQUANT_RETURN_IF_ERROR(InferScope(kMainScope));
     return std::move(types_);
   }
 
@@ -63,13 +60,29 @@ class TypeInference {
     return Declared(value);
   }
 
+  // A node that holds bodies is typed by their outputs, so they come first.
+  absl::Status InferScope(ScopeId scope) {
+    for (const NodeId id : graph_.order(scope)) {
+      for (const ScopeId body : graph_.node(id).bodies) {
+        BindBodyInputs(id, body);
+        ONNXQUANT_RETURN_IF_ERROR(InferScope(body));
+      }
+      ONNXQUANT_RETURN_IF_ERROR(InferNode(id));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status InferNode(NodeId id) {
     const Node& node = graph_.node(id);
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
       if (node.outputs[i] == kNone) continue;
       ONNXQUANT_ASSIGN_OR_RETURN(ElementType type, OutputType(id, static_cast<int>(i)));
+      if (type == ElementType::kUndefined) type = BodyOutputType(node, i);
       if (type == ElementType::kUndefined) {
         ONNXQUANT_ASSIGN_OR_RETURN(type, Declared(graph_.value(node.outputs[i])));
+      }
+      if (type == ElementType::kUndefined && !hints_.empty()) {
+        type = hints_[static_cast<std::size_t>(node.outputs[i])];
       }
       TypeAt(node.outputs[i]) = type;
     }
@@ -209,21 +222,22 @@ class TypeInference {
     }
   }
 
-  void TakeTypesFromBody(NodeId id) {
-    const Node& node = graph_.node(id);
-    const ScopeId body = node.bodies.front();
-    const onnx::GraphProto& graph = *graph_.scopes()[static_cast<std::size_t>(body)].graph;
-    const std::size_t skip = node.proto->op_type() == "Loop" ? 1 : 0;  // the condition
-    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
-      if (node.outputs[i] == kNone || TypeAt(node.outputs[i]) != ElementType::kUndefined) continue;
-      if (static_cast<int>(i + skip) >= graph.output_size()) continue;
-      const ValueId inner = graph_.Find(body, graph.output(static_cast<int>(i + skip)).name());
-      if (inner != kNone) TypeAt(node.outputs[i]) = TypeAt(inner);
+  // Loop's bodies also give a condition, which comes first and stays inside.
+  ElementType BodyOutputType(const Node& node, std::size_t output) const {
+    if (!IsControlFlow(*node.proto)) return ElementType::kUndefined;
+    const std::size_t skip = node.proto->op_type() == "Loop" ? 1 : 0;
+    for (const ScopeId body : node.bodies) {
+      const std::vector<ValueId>& outputs = graph_.outputs(body);
+      if (output + skip >= outputs.size()) continue;
+      const ElementType type = types_[static_cast<std::size_t>(outputs[output + skip])];
+      if (type != ElementType::kUndefined) return type;
     }
+    return ElementType::kUndefined;
   }
 
   const Graph& graph_;
   const std::string& origin_;
+  ValueTypes hints_;  // by ValueId, or none
   ValueTypes types_;
 };
 
@@ -239,7 +253,9 @@ int OpsetOf(const onnx::ModelProto& model, const std::string& domain) {
 }
 
 absl::StatusOr<ValueTypes> InferTypes(const Graph& graph, const std::string& origin) {
-  return TypeInference(graph, origin).Run();
+  ONNXQUANT_ASSIGN_OR_RETURN(ValueTypes types, TypeInference(graph, origin, {}).Run());
+  if (std::find(types.begin(), types.end(), ElementType::kUndefined) == types.end()) return types;
+  return TypeInference(graph, origin, InferWithOnnx(graph)).Run();
 }
 
 }  // namespace onnxquant

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "lib/analysis/op_traits.h"
+
 namespace onnxquant {
 namespace {
 
@@ -96,7 +98,7 @@ std::optional<std::vector<std::int64_t>> ConstantShape(const Graph& graph, Value
 
 bool IsConvertibleConstant(const Graph& graph, ValueId id) {
   const Value& value = graph.value(id);
-  if (value.scope != kMainScope || value.graph_input || value.graph_output) return false;
+  if (value.graph_input || value.graph_output || !IsOpenScope(graph, value.scope)) return false;
   return ConstantShape(graph, id).has_value();
 }
 

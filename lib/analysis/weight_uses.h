@@ -28,8 +28,9 @@ const onnx::TensorProto* ConstantTensor(const Graph& graph, ValueId value);
 // The shape of a dense numeric constant, however it is spelt; nothing for any other value.
 std::optional<std::vector<std::int64_t>> ConstantShape(const Graph& graph, ValueId value);
 
-// Whether the value is a dense constant of the main graph that a conversion may store in another
-// type: an initializer that is not also a graph input or output, or a Constant node's output.
+// Whether the value is a dense constant that a conversion may store in another type: an initializer
+// that is not also a graph input or output, or a Constant node's output, in an open scope (see
+// op_traits.h).
 bool IsConvertibleConstant(const Graph& graph, ValueId value);
 
 // All readings of the convertible float32 constants and float16 initializers (which may be stored

@@ -45,6 +45,8 @@ class GraphBuilder {
     ONNXQUANT_RETURN_IF_ERROR(AddScope(graph_.model_->graph(), kNone, kNone, 0));
     ONNXQUANT_RETURN_IF_ERROR(CheckNodeNames());
     ONNXQUANT_RETURN_IF_ERROR(ResolveReads());
+    graph_.outputs_.resize(graph_.scopes_.size());
+    graph_.scope_order_.resize(graph_.scopes_.size());
     for (ScopeId scope = 0; scope < Count(graph_.scopes_); ++scope) {
       ONNXQUANT_RETURN_IF_ERROR(MarkOutputs(scope));
     }
@@ -184,7 +186,8 @@ class GraphBuilder {
       if (id == kNone) {
         return ModelError(origin_, ": graph output '", output.name(), "' is never computed");
       }
-      At(id).graph_output = true;
+      if (At(id).scope == scope) At(id).graph_output = true;
+      graph_.outputs_[static_cast<std::size_t>(scope)].push_back(id);
       if (At(id).declared == nullptr) At(id).declared = &output;
     }
     return absl::OkStatus();
@@ -240,6 +243,7 @@ class GraphBuilder {
       const NodeId id = queue.top();
       queue.pop();
       graph_.order_.push_back(id);
+      graph_.scope_order_[static_cast<std::size_t>(scope)].push_back(id);
       for (const ScopeId body : graph_.node(id).bodies) EmitScope(body, missing, dependents, ready);
       for (const NodeId next : dependents[static_cast<std::size_t>(id)]) {
         if (--missing[static_cast<std::size_t>(next)] == 0) ready[ScopeIndex(next)].push(next);

@@ -67,10 +67,21 @@ class Graph {
   const std::vector<Scope>& scopes() const { return scopes_; }
   const Node& node(NodeId id) const { return nodes_[static_cast<std::size_t>(id)]; }
   const Value& value(ValueId id) const { return values_[static_cast<std::size_t>(id)]; }
+  const Scope& scope(ScopeId id) const { return scopes_[static_cast<std::size_t>(id)]; }
+
+  // The values that the graph of a scope gives out, in order.
+  const std::vector<ValueId>& outputs(ScopeId scope) const {
+    return outputs_[static_cast<std::size_t>(scope)];
+  }
 
   // Every node, producers before consumers; a node stands after all nodes of its bodies' captures
   // and before the nodes of its bodies.
   const std::vector<NodeId>& order() const { return order_; }
+
+  // The nodes of one scope, producers before consumers.
+  const std::vector<NodeId>& order(ScopeId scope) const {
+    return scope_order_[static_cast<std::size_t>(scope)];
+  }
 
   // The value that `name` means when it is read in `scope` (looking outwards); kNone if none.
   ValueId Find(ScopeId scope, const std::string& name) const;
@@ -92,6 +103,8 @@ class Graph {
   std::vector<Value> values_;
   std::vector<Scope> scopes_;
   std::vector<NodeId> order_;
+  std::vector<std::vector<NodeId>> scope_order_;
+  std::vector<std::vector<ValueId>> outputs_;                     // by scope
   std::vector<absl::flat_hash_map<std::string, ValueId>> names_;  // by scope
 };
 

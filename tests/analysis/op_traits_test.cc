@@ -60,14 +60,50 @@ TEST(OpTraits, CastFromFloatReadsAnyType) {
   EXPECT_STREQ(from_integers.type_attribute, "to");
 }
 
-TEST(OpTraits, UnknownOperatorsAndSubgraphsStayFloat32) {
+TEST(OpTraits, UnknownOperatorsStayFloat32) {
   EXPECT_STREQ(TraitsOfLast("y = mine.Mystery(x)").fixed_because, "unknown operator");
-  EXPECT_STREQ(TraitsOfLast(R"(y = If(b) <
+}
+
+TEST(OpTraits, ControlFlowTakesTheTypeThatItsBodiesHandOn) {
+  const NodeTraits traits = TraitsOfLast(R"(y = If(b) <
     then_branch = t () => (float[4] p) { p = Identity(s) },
     else_branch = e () => (float[4] q) { q = Identity(s) }
+  >)");
+  EXPECT_TRUE(traits.CanChange());
+  EXPECT_TRUE(traits.moves_data);
+  EXPECT_THAT(traits.inputs, ElementsAre(SlotRule::kOther));
+  EXPECT_THAT(traits.outputs, ElementsAre(SlotRule::kFollows));
+}
+
+TEST(OpTraits, OtherOperatorsWithBodiesStayFloat32) {
+  EXPECT_STREQ(TraitsOfLast(R"(y = mine.Repeat(x) <
+    body = t () => (float[4] p) { p = Identity(s) }
   >)")
                    .fixed_because,
-               "holds a subgraph");
+               "holds a subgraph and is no If, Loop or Scan");
+}
+
+TEST(OpTraits, WhatReinterpretsBitsOrReducesDuplicatesStaysFloat32) {
+  EXPECT_STREQ(TraitsOfLast("y = ScatterND<reduction = \"add\">(x, i, s)").fixed_because,
+               "ONNX Runtime's float16 kernel does not reduce");
+  EXPECT_TRUE(TraitsOfLast("y = ScatterND(x, i, s)").CanChange());
+}
+
+TEST(OpTraits, CastLikeTakesWhateverItIsLikenedTo) {
+  const NodeTraits traits = TraitsOfLast("y = CastLike(i, s)");
+  EXPECT_THAT(traits.inputs, ElementsAre(SlotRule::kOther, SlotRule::kAny));
+  EXPECT_THAT(traits.outputs, ElementsAre(SlotRule::kFollows));
+}
+
+TEST(OpTraits, Bfloat16AsksTheSchemasOfItsOwn) {
+  const onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 12]>
+g (float[4] x) => (float[4] y) { y = Sqrt(x) })");
+  const auto graph = Graph::Build(model, "m.onnx");
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  const auto types = InferTypes(*graph, "m.onnx");
+  ASSERT_TRUE(types.ok()) << types.status();
+  EXPECT_TRUE(TraitsOf(*graph, 0, *types, ElementType::kFloat16).CanChange());
+  EXPECT_FALSE(TraitsOf(*graph, 0, *types, ElementType::kBFloat16).CanChange());
 }
 
 TEST(OpTraits, SequencesStayFloat32) {

@@ -1,0 +1,19 @@
+// What ONNX's own inference knows of a model's types: a second opinion for values that the type
+// table leaves open, such as what comes out of a sequence.
+#ifndef ONNXQUANT_LIB_ANALYSIS_ONNX_INFERENCE_H_
+#define ONNXQUANT_LIB_ANALYSIS_ONNX_INFERENCE_H_
+
+#include <vector>
+
+#include "lib/graph/graph.h"
+#include "lib/model/element_type.h"
+
+namespace onnxquant {
+
+// By ValueId: the element type of each tensor that ONNX's shape inference types, kUndefined for the
+// rest (it stops at operators that ONNX does not define). Works on a copy of the model's structure.
+std::vector<ElementType> InferWithOnnx(const Graph& graph);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_ANALYSIS_ONNX_INFERENCE_H_
