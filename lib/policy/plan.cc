@@ -12,7 +12,8 @@
 
 namespace onnxquant {
 
-PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const OutputSpec& output)
+PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const OutputSpec& output,
+                     ElementType half)
     : analysis_(analysis),
       policy_(policy),
       output_(output),
@@ -22,12 +23,15 @@ PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const Outpu
       io_types_(analysis.graph.values().size(), ElementType::kFloat) {
   plan_.dtype = output.dtype;
   plan_.policy = policy.name;
+  plan_.half = half;
   plan_.nodes.resize(analysis.graph.nodes().size());
   for (std::size_t i = 0; i < analysis.weight_uses.size(); ++i) {
     const NodeId reader = analysis.weight_uses[i].reader.node;
     uses_of_reader_[static_cast<std::size_t>(reader)].push_back(i);
   }
-  for (const Value& value : analysis.graph.values()) taken_names_.insert(value.name);
+  for (const Value& value : analysis.graph.values()) {
+    if (!taken_names_.insert(value.name).second) shared_names_.insert(value.name);
+  }
 }
 
 OutputPlan PlanMaker::Make() {
@@ -76,14 +80,53 @@ absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::strin
   ONNXQUANT_ASSIGN_OR_RETURN(Graph graph, Graph::Build(model, origin));
   ONNXQUANT_ASSIGN_OR_RETURN(ValueTypes types, InferTypes(graph, origin));
   std::vector<NodeTraits> traits;
+  std::vector<NodeTraits> bfloat16_traits;
   for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) {
-    traits.push_back(TraitsOf(graph, id, types));
+    traits.push_back(TraitsOf(graph, id, types, ElementType::kFloat16));
+    bfloat16_traits.push_back(TraitsOf(graph, id, types, ElementType::kBFloat16));
   }
   Roles roles = FindRoles(graph);
   std::vector<WeightUse> uses = FindWeightUses(graph, types);
-  return Analysis{std::move(graph), std::move(types), std::move(traits), std::move(roles),
-                  std::move(uses)};
+  return Analysis{std::move(graph),           std::move(types), std::move(traits),
+                  std::move(bfloat16_traits), std::move(roles), std::move(uses)};
 }
+
+namespace {
+
+// The 16-bit type that an output and the rules about it name; float16 if they name none.
+absl::StatusOr<ElementType> HalfTypeOf(const Policy& policy, const OutputSpec& output) {
+  ElementType half = ElementType::kUndefined;
+  bool int4 = false;
+  const auto take = [&](const Settings& set, const SourceMark& mark) -> absl::Status {
+    if (set.weights && set.weights->kind == WeightFormat::Kind::kInt4) int4 = true;
+    std::vector<ElementType> types;
+    if (set.compute) types.push_back(*set.compute);
+    if (set.io) types.push_back(*set.io);
+    if (set.weights) types.push_back(set.weights->type);
+    for (const ElementType type : types) {
+      if (type != ElementType::kFloat16 && type != ElementType::kBFloat16) continue;
+      if (half == ElementType::kUndefined) half = type;
+      if (half != type) {
+        return PolicyError(mark.ToString(), ": found ", NameOf(type), " where output '",
+                           output.dtype, "' already uses ", NameOf(half),
+                           "; one output has one 16-bit type: use the same in all of it");
+      }
+    }
+    return absl::OkStatus();
+  };
+  ONNXQUANT_RETURN_IF_ERROR(take(output.defaults, output.mark));
+  for (const Rule& rule : policy.rules) {
+    if (AppliesTo(rule, output.dtype)) ONNXQUANT_RETURN_IF_ERROR(take(rule.set, rule.mark));
+  }
+  if (half == ElementType::kBFloat16 && int4) {
+    return PolicyError(output.mark.ToString(), ": output '", output.dtype,
+                       "' wants int4 weights and bfloat16; 4-bit weights go with float16 or "
+                       "float32");
+  }
+  return half == ElementType::kUndefined ? ElementType::kFloat16 : half;
+}
+
+}  // namespace
 
 absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, const Policy& policy,
                                                   const std::vector<std::string>& dtypes,
@@ -103,7 +146,8 @@ absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, cons
     if (!dtypes.empty() && std::find(dtypes.begin(), dtypes.end(), output.dtype) == dtypes.end()) {
       continue;
     }
-    PlanMaker maker(analysis, policy, output);
+    ONNXQUANT_ASSIGN_OR_RETURN(const ElementType half, HalfTypeOf(policy, output));
+    PlanMaker maker(analysis, policy, output, half);
     plans.push_back(maker.Make());
     for (std::size_t i = 0; i < policy.rules.size(); ++i) {
       relevant[i] = relevant[i] || AppliesTo(policy.rules[i], output.dtype);

@@ -22,9 +22,15 @@ namespace onnxquant {
 struct Analysis {
   Graph graph;
   ValueTypes types;                // by ValueId
-  std::vector<NodeTraits> traits;  // by NodeId
+  std::vector<NodeTraits> traits;  // by NodeId, where float16 is the half type
+  std::vector<NodeTraits> bfloat16_traits;
   Roles roles;
   std::vector<WeightUse> weight_uses;
+
+  const NodeTraits& Traits(NodeId id, ElementType half) const {
+    const auto& all = half == ElementType::kBFloat16 ? bfloat16_traits : traits;
+    return all[static_cast<std::size_t>(id)];
+  }
 };
 absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::string& origin);
 
@@ -32,7 +38,8 @@ struct NodePlan {
   // The type of the node's arithmetic: what its kFollows slots take and give.
   ElementType compute = ElementType::kFloat;
   int accuracy_level = 0;
-  bool changes = false;  // some slot of the node follows the compute type
+  Overflow overflow = Overflow::kError;  // for constants in the node's attributes
+  bool changes = false;                  // some slot of the node follows the compute type
   std::vector<Reason> why;
 };
 
@@ -44,6 +51,9 @@ struct WeightCopy {
   WeightFormat format;                           // kFloat: the type it is stored in
   ElementType scale_type = ElementType::kFloat;  // kInt4: type of its scales
   bool transposed = false;                       // kInt4: the constant is [N,K], not [K,N]
+  // Stored as an initializer of the main graph; else where the constant stands: in a Constant node,
+  // or among the initializers of a body.
+  bool in_main = false;
   Overflow overflow = Overflow::kError;
   // Names of the initializers: one for kFloat; data, scales and (asymmetric) zero points for kInt4.
   std::vector<std::string> names;
@@ -67,10 +77,11 @@ struct IoPlan {
 struct OutputPlan {
   std::string dtype;
   std::string policy;
-  std::vector<NodePlan> nodes;      // by NodeId
-  std::vector<WeightPlan> weights;  // the constants of Analysis::weight_uses, in order
-  std::vector<IoPlan> io;           // float32 graph inputs, then outputs
-  std::vector<ElementType> types;   // by ValueId: the type in which each value leaves its producer
+  ElementType half = ElementType::kFloat16;  // the 16-bit type of this output
+  std::vector<NodePlan> nodes;               // by NodeId
+  std::vector<WeightPlan> weights;           // the constants of Analysis::weight_uses, in order
+  std::vector<IoPlan> io;                    // float32 graph inputs, then outputs
+  std::vector<ElementType> types;  // by ValueId: the type in which each value leaves its producer
 };
 
 // One plan per output that the policy has and `dtypes` names (empty: all). Errors are kPolicy: an

@@ -13,9 +13,22 @@
 
 namespace onnxquant {
 
+// One float32 value of the input as the placing of casts sees it: who makes it and who reads it,
+// each either a node whose type is still open or a type that is decided.
+struct MoverEdge {
+  struct End {
+    NodeId open = kNone;
+    ElementType type = ElementType::kUndefined;  // when `open` is kNone
+  };
+  End source;
+  std::vector<End> readers;
+};
+
 class PlanMaker {
  public:
-  PlanMaker(const Analysis& analysis, const Policy& policy, const OutputSpec& output);
+  // `half`: the 16-bit type that the output uses.
+  PlanMaker(const Analysis& analysis, const Policy& policy, const OutputSpec& output,
+            ElementType half);
 
   OutputPlan Make();
   const std::vector<bool>& matched_rules() const { return resolver_.matched(); }
@@ -23,12 +36,13 @@ class PlanMaker {
  private:
   // plan_nodes.cc
   void ResolveNodes();
-  void DecideDataMovers();
   void SettleValueTypes();
   Resolved ResolveNode(NodeId id);
   ElementType Produced(ValueId value) const;
-  int CastsFor(const std::vector<NodeId>& group, ElementType type) const;
-  std::vector<std::vector<NodeId>> GroupsOfDataMovers() const;
+
+  // plan_movers.cc
+  void DecideDataMovers();
+  MoverEdge EdgeOf(ValueId value) const;
 
   // plan_weights.cc
   Subject SubjectOf(NodeId node, ValueId weight) const;
@@ -42,9 +56,7 @@ class PlanMaker {
   // plan.cc
   void PlanIo();
 
-  const NodeTraits& Traits(NodeId id) const {
-    return analysis_.traits[static_cast<std::size_t>(id)];
-  }
+  const NodeTraits& Traits(NodeId id) const { return analysis_.Traits(id, plan_.half); }
   NodePlan& PlanOf(NodeId id) { return plan_.nodes[static_cast<std::size_t>(id)]; }
   const NodePlan& PlanOf(NodeId id) const { return plan_.nodes[static_cast<std::size_t>(id)]; }
 
@@ -58,6 +70,7 @@ class PlanMaker {
   std::vector<bool> floating_;         // by NodeId: a data mover whose type is still open
   std::vector<ElementType> io_types_;  // by ValueId
   absl::flat_hash_set<std::string> taken_names_;
+  absl::flat_hash_set<std::string> shared_names_;  // of several values, in different scopes
 };
 
 }  // namespace onnxquant

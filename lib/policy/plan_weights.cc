@@ -9,6 +9,10 @@
 namespace onnxquant {
 namespace {
 
+// From this size a constant of a Constant node or a body becomes an initializer of the main graph,
+// so that it can go to external data.
+constexpr std::uint64_t kLargeConstant = 1024;
+
 std::uint64_t ElementsOf(const std::vector<std::int64_t>& dims) {
   std::uint64_t elements = 1;
   for (const std::int64_t dim : dims) elements *= static_cast<std::uint64_t>(dim);
@@ -96,6 +100,7 @@ WeightCopy PlanMaker::CopyFor(std::size_t use_index) {
     copy.transposed = use.transposed;
     const auto rows = static_cast<std::uint64_t>(dims[0]);
     const auto columns = static_cast<std::uint64_t>(dims[1]);
+    copy.in_main = true;
     copy.bytes = use.transposed ? Int4Bytes(copy.format, columns, rows, copy.scale_type)
                                 : Int4Bytes(copy.format, rows, columns, copy.scale_type);
     return copy;
@@ -103,6 +108,10 @@ WeightCopy PlanMaker::CopyFor(std::size_t use_index) {
     copy.format.type = compute;
   }
   copy.bytes = elements * static_cast<std::uint64_t>(BitsOf(copy.format.type)) / 8;
+  const Value& weight = analysis_.graph.value(use.weight);
+  const bool main_initializer = weight.initializer != nullptr && weight.scope == kMainScope;
+  copy.in_main = main_initializer || (ConstantTensor(analysis_.graph, use.weight) != nullptr &&
+                                      copy.bytes >= kLargeConstant);
   return copy;
 }
 
@@ -123,7 +132,9 @@ void PlanMaker::NameCopies(WeightPlan& weight) {
   }
   for (WeightCopy& copy : weight.copies) {
     if (&copy == owner) {
-      copy.names = {name};
+      // Moved to the main graph, two constants of different bodies must not share a name.
+      const bool free = !copy.in_main || !shared_names_.contains(name);
+      copy.names = {free ? name : UniqueName(name)};
     } else if (copy.format.kind == WeightFormat::Kind::kFloat) {
       copy.names = {UniqueName(absl::StrCat(name, "_", NameOf(copy.format.type)))};
     } else {
@@ -145,7 +156,7 @@ void PlanMaker::PlanWeights() {
     std::vector<WeightCopy>& copies = plan_.weights.back().copies;
     const auto same = std::find_if(copies.begin(), copies.end(), [&copy](const WeightCopy& other) {
       return other.format == copy.format && other.scale_type == copy.scale_type &&
-             other.transposed == copy.transposed;
+             other.transposed == copy.transposed && other.in_main == copy.in_main;
     });
     if (same == copies.end()) {
       copies.push_back(std::move(copy));
