@@ -7,9 +7,9 @@ namespace onnxquant {
 // graph output stays, to make that name.
 bool GraphRewriter::IsFoldedCast(NodeId id) const {
   const Node& node = graph_.node(id);
-  if (!Traits(id).float_cast || !PlanOf(id).changes) return false;
+  if (!Traits(id).float_cast || !IsOpenScope(graph_, node.scope)) return false;
   if (graph_.value(node.outputs[0]).graph_output || weights_.contains(node.inputs[0])) return false;
-  return TypeOf(node.inputs[0]) == PlanOf(id).compute;
+  return TypeOf(node.inputs[0]) == TypeOf(node.outputs[0]);
 }
 
 // The name under which a slot reads its value in the type it needs.
@@ -23,12 +23,7 @@ std::string GraphRewriter::InputName(const Use& use) {
       return graph_.value(value).name;
     }
     if (needed == ElementType::kUndefined || copy->format.type == needed) return copy->names[0];
-    std::string& cast = constant_casts_[{copy->names[0], needed}];
-    if (cast.empty()) {
-      cast = EmitCast(copy->names[0], needed,
-                      UniqueValue(absl::StrCat(copy->names[0], "_", NameOf(needed))));
-    }
-    return cast;
+    return CastOfConstant(copy->names[0], needed);
   }
   if (needed == ElementType::kUndefined || OriginalType(value) != ElementType::kFloat ||
       TypeOf(value) == needed) {
@@ -37,10 +32,13 @@ std::string GraphRewriter::InputName(const Use& use) {
   return CastOf(value, needed);
 }
 
-// One Cast per value and type, placed before its first reader. A value that was widened from the
-// wanted type is read from before the widening, which loses nothing.
+// One Cast per value and type, placed before its first reader in that reader's graph, unless one
+// stands in a graph around it. A value that was widened from the wanted type is read from before
+// the widening, which loses nothing.
 std::string GraphRewriter::CastOf(ValueId value, ElementType to) {
-  if (const auto it = casts_.find({value, to}); it != casts_.end()) return it->second;
+  for (ScopeId scope = scope_; scope != kNone; scope = graph_.scope(scope).parent) {
+    if (const auto it = casts_.find({scope, value, to}); it != casts_.end()) return it->second;
+  }
   const NodeId producer = graph_.value(value).producer;
   if (producer != kNone && Traits(producer).float_cast && TypeOf(value) == ElementType::kFloat) {
     const ValueId source = graph_.node(producer).inputs[0];
@@ -51,12 +49,23 @@ std::string GraphRewriter::CastOf(ValueId value, ElementType to) {
   const std::string& from = names_[static_cast<std::size_t>(value)];
   const std::string name =
       EmitCast(from, to, UniqueValue(absl::StrCat(graph_.value(value).name, "_", NameOf(to))));
-  casts_[{value, to}] = name;
+  casts_[{scope_, value, to}] = name;
   return name;
+}
+
+std::string GraphRewriter::CastOfConstant(const std::string& name, ElementType to) {
+  for (ScopeId scope = scope_; scope != kNone; scope = graph_.scope(scope).parent) {
+    const auto it = constant_casts_.find({scope, name, to});
+    if (it != constant_casts_.end()) return it->second;
+  }
+  const std::string cast = EmitCast(name, to, UniqueValue(absl::StrCat(name, "_", NameOf(to))));
+  constant_casts_[{scope_, name, to}] = cast;
+  return cast;
 }
 
 std::string GraphRewriter::EmitCast(const std::string& input, ElementType to,
                                     const std::string& output) {
+  RequireOpset("", 13);  // the first whose Cast knows every type that is written here
   onnx::NodeProto* node = out_->add_node();
   node->set_op_type("Cast");
   node->set_name(UniqueNode(absl::StrCat(output, "/Cast")));

@@ -5,7 +5,6 @@
 #include "lib/base/error.h"
 
 namespace onnxquant {
-namespace {
 
 absl::Status EmbedTensor(const Model& model, const onnx::TensorProto& original,
                          onnx::TensorProto& copy) {
@@ -17,20 +16,6 @@ absl::Status EmbedTensor(const Model& model, const onnx::TensorProto& original,
   return absl::OkStatus();
 }
 
-absl::Status EmbedGraph(const Model& model, const onnx::GraphProto& original,
-                        onnx::GraphProto& copy) {
-  for (int i = 0; i < original.initializer_size(); ++i) {
-    ONNXQUANT_RETURN_IF_ERROR(
-        EmbedTensor(model, original.initializer(i), *copy.mutable_initializer(i)));
-  }
-  for (int i = 0; i < original.node_size(); ++i) {
-    ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(model, original.node(i), *copy.mutable_node(i)));
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
-
 absl::Status EmbedTensors(const Model& model, const onnx::NodeProto& original,
                           onnx::NodeProto& copy) {
   for (int i = 0; i < original.attribute_size(); ++i) {
@@ -39,10 +24,6 @@ absl::Status EmbedTensors(const Model& model, const onnx::NodeProto& original,
     if (from.has_t()) ONNXQUANT_RETURN_IF_ERROR(EmbedTensor(model, from.t(), *to.mutable_t()));
     for (int t = 0; t < from.tensors_size(); ++t) {
       ONNXQUANT_RETURN_IF_ERROR(EmbedTensor(model, from.tensors(t), *to.mutable_tensors(t)));
-    }
-    if (from.has_g()) ONNXQUANT_RETURN_IF_ERROR(EmbedGraph(model, from.g(), *to.mutable_g()));
-    for (int g = 0; g < from.graphs_size(); ++g) {
-      ONNXQUANT_RETURN_IF_ERROR(EmbedGraph(model, from.graphs(g), *to.mutable_graphs(g)));
     }
   }
   return absl::OkStatus();

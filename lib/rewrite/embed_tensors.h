@@ -8,9 +8,12 @@
 
 namespace onnxquant {
 
-// Gives every tensor in the attributes of `copy`, a copy of the model's node `original`, its own
-// payload where it referred to the input's data files: Constant values, and the initializers of
-// bodies. (The main graph's initializers are laid out anew instead.)
+// Gives `copy`, a copy of the model's tensor `original`, its own payload where it referred to the
+// input's data files. (The main graph's initializers are laid out anew instead.)
+absl::Status EmbedTensor(const Model& model, const onnx::TensorProto& original,
+                         onnx::TensorProto& copy);
+
+// The same for every tensor in the attributes of a node; bodies are left alone.
 absl::Status EmbedTensors(const Model& model, const onnx::NodeProto& original,
                           onnx::NodeProto& copy);
 

@@ -3,6 +3,7 @@
 #define ONNXQUANT_LIB_REWRITE_GRAPH_REWRITER_H_
 
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -23,17 +24,31 @@ class GraphRewriter {
   // graph_rewriter.cc
   void StartFromTheInput();
   void NameOutputs();
-  absl::Status EmitNodes();
+  absl::Status EmitNodes(ScopeId scope, onnx::GraphProto& out);
   absl::Status EmitNode(NodeId id);
+
+  // bodies.cc
+  absl::Status EmitBodies(NodeId owner, onnx::NodeProto& node);
+  absl::Status EmitBody(ScopeId scope, onnx::GraphProto& body);
+  void NameBodyOutputs(ScopeId scope);
+  absl::Status EmitBodyInitializers(ScopeId scope, onnx::GraphProto& body);
+
+  // operators.cc
   absl::Status SetOutputType(NodeId id, onnx::NodeProto& node);
+  void RequireOpset(const char* domain, int version);
+  void SpellCastLike(NodeId id, onnx::NodeProto& node) const;
   void EmitMatMulNBits(NodeId id, const WeightCopy& copy, onnx::NodeProto& node);
-  void RenameCaptured(NodeId owner, onnx::NodeProto& node);
-  void DeclareTypes();
+
+  // declarations.cc
+  void DeclareInputsAndOutputs();
+  void DeclareValues(ScopeId scope, onnx::GraphProto& out) const;
+  void CountValues();
   void AddProvenance();
 
   // casts.cc
   std::string InputName(const Use& use);
   std::string CastOf(ValueId value, ElementType to);
+  std::string CastOfConstant(const std::string& name, ElementType to);
   std::string EmitCast(const std::string& input, ElementType to, const std::string& output);
   bool IsFoldedCast(NodeId id) const;
 
@@ -42,6 +57,8 @@ class GraphRewriter {
   absl::Status EmitConstants(NodeId id);
   const WeightCopy* CopyReadBy(const Use& use) const;
   void AddCopy(const onnx::TensorProto& source, const WeightCopy& copy);
+  absl::StatusOr<onnx::TensorProto> SmallCopy(const onnx::TensorProto& source,
+                                              const WeightCopy& copy, const std::string& what);
   int AddInitializer(const std::string& name, ElementType type,
                      const std::vector<std::int64_t>& dims);
 
@@ -52,22 +69,22 @@ class GraphRewriter {
     return analysis_.types[static_cast<std::size_t>(value)];
   }
   const NodePlan& PlanOf(NodeId id) const { return plan_.nodes[static_cast<std::size_t>(id)]; }
-  const NodeTraits& Traits(NodeId id) const {
-    return analysis_.traits[static_cast<std::size_t>(id)];
-  }
+  const NodeTraits& Traits(NodeId id) const { return analysis_.Traits(id, plan_.half); }
 
   const Model& model_;
   const Analysis& analysis_;
   const Graph& graph_;
   const OutputPlan& plan_;
   Rewritten result_;
-  onnx::GraphProto* out_ = nullptr;
-  std::vector<std::string> names_;  // by ValueId: what the value is called now
-  absl::flat_hash_map<std::pair<ValueId, ElementType>, std::string> casts_;
-  absl::flat_hash_map<std::pair<std::string, ElementType>, std::string> constant_casts_;
+  onnx::GraphProto* main_ = nullptr;  // of the result
+  onnx::GraphProto* out_ = nullptr;   // the graph that nodes are added to: main_ or a body
+  ScopeId scope_ = kMainScope;        // the scope that out_ comes from
+  std::vector<std::string> names_;    // by ValueId: what the value is called now
+  // What is there already, by the scope in which it stands.
+  absl::flat_hash_map<std::tuple<ScopeId, ValueId, ElementType>, std::string> casts_;
+  absl::flat_hash_map<std::tuple<ScopeId, std::string, ElementType>, std::string> constant_casts_;
   absl::flat_hash_map<std::pair<NodeId, int>, const WeightCopy*> copy_read_by_;
   absl::flat_hash_map<ValueId, const WeightPlan*> weights_;
-  absl::flat_hash_map<NodeId, std::vector<Use>> captured_;  // by main-graph node: its bodies' reads
   absl::flat_hash_map<ValueId, ElementType> output_types_;  // float graph outputs
   absl::flat_hash_set<std::string> value_names_;
   absl::flat_hash_set<std::string> node_names_;

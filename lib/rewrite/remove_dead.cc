@@ -29,8 +29,7 @@ void AddReads(const onnx::GraphProto& graph, Names& read) {
 
 }  // namespace
 
-void RemoveDead(Rewritten& rewritten) {
-  onnx::GraphProto& graph = *rewritten.model.mutable_graph();
+void RemoveDead(onnx::GraphProto& graph) {
   Names read;
   for (const onnx::ValueInfoProto& output : graph.output()) read.insert(output.name());
   // Nodes stand in topological order, so one walk from the end sees every reader first.

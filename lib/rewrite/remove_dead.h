@@ -2,13 +2,13 @@
 #ifndef ONNXQUANT_LIB_REWRITE_REMOVE_DEAD_H_
 #define ONNXQUANT_LIB_REWRITE_REMOVE_DEAD_H_
 
-#include "lib/rewrite/rewrite.h"
+#include "onnx/onnx_pb.h"
 
 namespace onnxquant {
 
-// Drops main-graph nodes none of whose outputs is read by a node, a body or a graph output.
+// Drops the graph's nodes none of whose outputs is read by a node, a body or a graph output.
 // Initializers stay: the plan stores none without a reader.
-void RemoveDead(Rewritten& rewritten);
+void RemoveDead(onnx::GraphProto& graph);
 
 }  // namespace onnxquant
 

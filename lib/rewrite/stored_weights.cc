@@ -10,10 +10,6 @@
 namespace onnxquant {
 namespace {
 
-// From this size a Constant node's value becomes an initializer, so that it can go to external
-// data.
-constexpr std::uint64_t kLargeConstant = 1024;
-
 std::uint64_t CeilDiv(std::uint64_t a, std::uint64_t b) {
   return (a + b - 1) / b;
 }
@@ -22,8 +18,8 @@ bool IsInteger(ElementType type) {
   return type == ElementType::kInt64 || type == ElementType::kInt32;
 }
 
-onnx::TensorProto TensorOf(const onnx::NodeProto& constant) {
-  if (const onnx::AttributeProto* value = FindAttribute(constant, "value")) return value->t();
+// The value of a Constant node that has no tensor.
+onnx::TensorProto SpelledTensor(const onnx::NodeProto& constant) {
   onnx::TensorProto tensor;
   tensor.set_data_type(onnx::TensorProto::FLOAT);
   if (const onnx::AttributeProto* value = FindAttribute(constant, "value_float")) {
@@ -44,7 +40,7 @@ const WeightCopy* GraphRewriter::CopyReadBy(const Use& use) const {
 
 int GraphRewriter::AddInitializer(const std::string& name, ElementType type,
                                   const std::vector<std::int64_t>& dims) {
-  onnx::TensorProto* tensor = out_->add_initializer();
+  onnx::TensorProto* tensor = main_->add_initializer();
   tensor->set_name(name);
   tensor->set_data_type(static_cast<int>(type));
   std::uint64_t elements = 1;
@@ -54,7 +50,7 @@ int GraphRewriter::AddInitializer(const std::string& name, ElementType type,
   }
   result_.bytes.push_back(CeilDiv(elements * static_cast<std::uint64_t>(BitsOf(type)), 8));
   result_.keep_inline.push_back(false);
-  return out_->initializer_size() - 1;
+  return main_->initializer_size() - 1;
 }
 
 // The initializers of one stored copy, and the job that fills them.
@@ -102,7 +98,7 @@ void GraphRewriter::StoreInitializers() {
     }
     const auto type = static_cast<ElementType>(tensor.data_type());
     if (type == ElementType::kString) {
-      *out_->add_initializer() = tensor;
+      *main_->add_initializer() = tensor;
       result_.bytes.push_back(0);
       result_.keep_inline.push_back(true);
       continue;
@@ -118,26 +114,42 @@ void GraphRewriter::StoreInitializers() {
   }
 }
 
+// The tensor of a copy that is stored where the constant stands.
+absl::StatusOr<onnx::TensorProto> GraphRewriter::SmallCopy(const onnx::TensorProto& source,
+                                                           const WeightCopy& copy,
+                                                           const std::string& what) {
+  onnx::TensorProto tensor;
+  if (static_cast<int>(copy.format.type) == source.data_type()) {
+    tensor = source;
+    ONNXQUANT_RETURN_IF_ERROR(EmbedTensor(model_, source, tensor));
+  } else {
+    ONNXQUANT_ASSIGN_OR_RETURN(tensor, ConvertSmallTensor(model_, source, copy.format.type,
+                                                          copy.overflow, what, &result_.warnings));
+  }
+  tensor.set_name(copy.names[0]);
+  return tensor;
+}
+
 // A Constant node's value in each type that its readers need; a large one as initializer.
 absl::Status GraphRewriter::EmitConstants(NodeId id) {
   const Node& source = graph_.node(id);
   const WeightPlan& weight = *weights_.at(source.outputs[0]);
   const onnx::TensorProto* stored = ConstantTensor(graph_, weight.weight);
   for (const WeightCopy& copy : weight.copies) {
-    const bool int4 = copy.format.kind == WeightFormat::Kind::kInt4;
-    if (stored != nullptr && (int4 || copy.bytes >= kLargeConstant)) {
+    if (copy.in_main) {
       AddCopy(*stored, copy);
       continue;
     }
     onnx::NodeProto node = *source.proto;
-    ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(model_, *source.proto, node));
     node.set_output(0, copy.names[0]);
     if (copy.names[0] != source.proto->output(0)) node.set_name(UniqueNode(copy.names[0]));
-    if (copy.format.type != ElementType::kFloat) {
+    if (copy.format.type == ElementType::kFloat) {
+      ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(model_, *source.proto, node));
+    } else {
       ONNXQUANT_ASSIGN_OR_RETURN(
           onnx::TensorProto tensor,
-          ConvertSmallTensor(model_, TensorOf(*source.proto), copy.format.type, copy.overflow,
-                             graph_.Describe(id), &result_.warnings));
+          SmallCopy(stored != nullptr ? *stored : SpelledTensor(*source.proto), copy,
+                    graph_.Describe(id)));
       node.clear_attribute();
       onnx::AttributeProto* attribute = node.add_attribute();
       attribute->set_name("value");

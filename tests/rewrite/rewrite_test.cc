@@ -196,7 +196,7 @@ g (float[2] x) => (float[2] z) {
   ASSERT_EQ(clamped.warnings.size(), 1U);
 }
 
-TEST_F(RewriteTest, FeedsSubgraphsFloat32) {
+TEST_F(RewriteTest, ConvertsTheBranchesOfAnIf) {
   Load(R"(<ir_version: 10, opset_import: ["" : 21]>
 g (bool c, float[4] x) => (float[4] z) <float[4] w = {1, 2, 3, 4}> {
   y = Sqrt(x)
@@ -212,12 +212,11 @@ g (bool c, float[4] x) => (float[4] z) <float[4] w = {1, 2, 3, 4}> {
     if (node.op_type() == "If") branch = &node;
   }
   ASSERT_NE(branch, nullptr);
-  EXPECT_THAT(FindAttribute(*branch, "then_branch")->g().node(0).input(),
-              ElementsAre("y_float32", "w"));
-  EXPECT_THAT(FindAttribute(*branch, "else_branch")->g().node(0).input(), ElementsAre("v_float32"));
-  EXPECT_THAT(InitializerTypes(out),
-              UnorderedElementsAre(Pair("w", onnx::TensorProto::FLOAT),
-                                   Pair("w_float16", onnx::TensorProto::FLOAT16)));
+  EXPECT_THAT(FindAttribute(*branch, "then_branch")->g().node(0).input(), ElementsAre("y", "w"));
+  EXPECT_THAT(FindAttribute(*branch, "else_branch")->g().node(0).input(), ElementsAre("v"));
+  EXPECT_THAT(InitializerTypes(out), UnorderedElementsAre(Pair("w", onnx::TensorProto::FLOAT16)));
+  EXPECT_EQ(FindAttribute(*branch, "then_branch")->g().output(0).type().tensor_type().elem_type(),
+            onnx::TensorProto::FLOAT16);
 }
 
 TEST_F(RewriteTest, KeepsAnUnknownOperatorInFloat32) {
