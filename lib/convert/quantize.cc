@@ -90,7 +90,7 @@ std::string DirectoryOf(const std::string& model_path, const std::string& asked)
 
 absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& options) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(options));
-  ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::Load(model_path));
+  ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::LoadToConvert(model_path, LeastOpset(policy)));
   auto state = std::make_unique<PlanAccess::State>(std::move(model));
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(state->model.proto(), model_path));
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<OutputPlan> plans,
@@ -101,6 +101,8 @@ absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& 
   Report& report = state->report;
   for (const OutputPlan& plan : plans) {
     ONNXQUANT_ASSIGN_OR_RETURN(Rewritten rewritten, Rewrite(state->model, analysis, plan));
+    const std::vector<std::string>& notes = state->model.notes();
+    rewritten.warnings.insert(rewritten.warnings.begin(), notes.begin(), notes.end());
     ONNXQUANT_ASSIGN_OR_RETURN(const std::string suffix, FileSuffixOf(plan.dtype));
     ONNXQUANT_ASSIGN_OR_RETURN(
         PlannedOutput output,

@@ -16,6 +16,7 @@
 #include "lib/base/error.h"
 #include "lib/model/external_data.h"
 #include "lib/model/mapped_file.h"
+#include "lib/model/prepare.h"
 #include "lib/model/strip_payloads.h"
 #include "lib/model/tensor_check.h"
 
@@ -34,6 +35,7 @@ struct Model::State {
   std::optional<MappedFile> file;  // the .onnx file; none for a model from memory
   std::uint64_t file_bytes = 0;
   std::vector<ExternalFile> external_files;
+  std::vector<std::string> notes;
   std::map<std::string, MappedFile> mapped;  // by normalized location
   absl::flat_hash_map<const onnx::TensorProto*, Piece> pieces;
   std::mutex mutex;
@@ -70,12 +72,23 @@ class ModelLoader {
     state_->proto = std::move(proto);
   }
 
-  absl::StatusOr<Model> Check() {
+  absl::Status Prepare(int least_opset) {
+    ONNXQUANT_ASSIGN_OR_RETURN(state_->notes,
+                               onnxquant::Prepare(state_->proto, state_->path, least_opset));
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckIsModel() const {
     if (!state_->proto.has_graph() || state_->proto.opset_import_size() == 0) {
       return ModelError(state_->path, ": holds no ONNX graph",
                         state_->proto.has_graph() ? " with an opset import" : "",
                         "; is it an ONNX model at all?");
     }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Model> Check() {
+    ONNXQUANT_RETURN_IF_ERROR(CheckIsModel());
     ONNXQUANT_RETURN_IF_ERROR(VisitTensors(
         state_->proto, [this](const onnx::TensorProto& tensor, const std::string& place) {
           absl::Status status = CheckOne(tensor, place);
@@ -198,6 +211,14 @@ absl::StatusOr<Model> Model::Load(const std::string& path) {
   return loader.Check();
 }
 
+absl::StatusOr<Model> Model::LoadToConvert(const std::string& path, int least_opset) {
+  ModelLoader loader(path);
+  ONNXQUANT_RETURN_IF_ERROR(loader.ReadFile());
+  ONNXQUANT_RETURN_IF_ERROR(loader.CheckIsModel());
+  ONNXQUANT_RETURN_IF_ERROR(loader.Prepare(least_opset));
+  return loader.Check();
+}
+
 absl::StatusOr<Model> Model::FromProto(onnx::ModelProto proto, const std::string& origin) {
   ModelLoader loader(origin);
   loader.Take(std::move(proto));
@@ -215,6 +236,9 @@ std::uint64_t Model::file_bytes() const {
 }
 const std::vector<ExternalFile>& Model::external_files() const {
   return state_->external_files;
+}
+const std::vector<std::string>& Model::notes() const {
+  return state_->notes;
 }
 std::uint64_t Model::bytes_read() const {
   return state_->bytes_read;

@@ -29,6 +29,9 @@ class Model {
   // Errors are kModel and begin with the path.
   static absl::StatusOr<Model> Load(const std::string& path);
 
+  // The same, prepared for conversion (see prepare.h).
+  static absl::StatusOr<Model> LoadToConvert(const std::string& path, int least_opset);
+
   // A model that is already in memory; external data is looked for beside `origin`.
   static absl::StatusOr<Model> FromProto(onnx::ModelProto proto, const std::string& origin);
 
@@ -41,6 +44,7 @@ class Model {
   const std::string& path() const;
   std::uint64_t file_bytes() const;  // of the .onnx file
   const std::vector<ExternalFile>& external_files() const;
+  const std::vector<std::string>& notes() const;  // what preparing it changed
 
   // The payload of one of proto()'s tensors in ONNX's raw little-endian form; valid as long as the
   // model. It may lie at any address: unaligned offsets are legal. Error: a tensor of strings.

@@ -56,6 +56,20 @@ bool Matches(const Match& match, const Subject& subject) {
          (match.layers.empty() || AnyLayer(match.layers, subject.layer, subject.layers));
 }
 
+int LeastOpset(const Policy& policy) {
+  const auto is_bfloat16 = [](const Settings& set) {
+    return (set.compute && *set.compute == ElementType::kBFloat16) ||
+           (set.io && *set.io == ElementType::kBFloat16) ||
+           (set.weights && set.weights->type == ElementType::kBFloat16);
+  };
+  const bool bfloat16 =
+      std::any_of(policy.outputs.begin(), policy.outputs.end(),
+                  [&](const OutputSpec& output) { return is_bfloat16(output.defaults); }) ||
+      std::any_of(policy.rules.begin(), policy.rules.end(),
+                  [&](const Rule& rule) { return is_bfloat16(rule.set); });
+  return bfloat16 ? 13 : 6;
+}
+
 bool AppliesTo(const Rule& rule, const std::string& dtype) {
   return rule.when.empty() || Contains(rule.when, dtype);
 }

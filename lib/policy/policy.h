@@ -100,6 +100,10 @@ struct Subject {
 // weight. Globs know *, ? and [a-z]; * also crosses slashes.
 bool Matches(const Match& match, const Subject& subject);
 
+// The lowest opset of ONNX's own domain in which the policy's outputs can be written: Cast names
+// types by number from 6 on, and knows bfloat16 from 13 on.
+int LeastOpset(const Policy& policy);
+
 // Whether the rule speaks of this output.
 bool AppliesTo(const Rule& rule, const std::string& dtype);
 

@@ -1,0 +1,167 @@
+#include "lib/model/prepare.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "lib/base/error.h"
+#include "onnx/inliner/inliner.h"
+#include "onnx/version_converter/convert.h"
+
+namespace onnxquant {
+namespace {
+
+constexpr std::int64_t kFirstIrWithoutWeightInputs = 4;
+
+bool IsOnnx(const std::string& domain) {
+  return domain.empty() || domain == "ai.onnx";
+}
+
+// The functions that each function calls, bodies of control flow included.
+class CallGraph {
+ public:
+  explicit CallGraph(const onnx::ModelProto& model) {
+    for (const onnx::FunctionProto& function : model.functions()) {
+      functions_[Key(function.domain(), function.name())].push_back(&function);
+    }
+  }
+
+  // A function that comes to call itself, or null.
+  const onnx::FunctionProto* FindCycle() {
+    for (const auto& [key, overloads] : functions_) {
+      if (Visit(key)) return overloads.front();
+    }
+    return nullptr;
+  }
+
+ private:
+  enum class State { kOpen, kDone };
+
+  static std::string Key(const std::string& domain, const std::string& name) {
+    return absl::StrCat(domain, "\n", name);
+  }
+
+  bool Visit(const std::string& key) {
+    const auto function = functions_.find(key);
+    if (function == functions_.end()) return false;
+    const auto [it, added] = state_.try_emplace(key, State::kOpen);
+    if (!added) return it->second == State::kOpen;
+    for (const onnx::FunctionProto* overload : function->second) {
+      for (const onnx::NodeProto& node : overload->node()) {
+        if (VisitNode(node)) return true;
+      }
+    }
+    state_[key] = State::kDone;
+    return false;
+  }
+
+  bool VisitNode(const onnx::NodeProto& node) {
+    if (Visit(Key(node.domain(), node.op_type()))) return true;
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      for (const onnx::NodeProto& inner : attribute.g().node()) {
+        if (VisitNode(inner)) return true;
+      }
+    }
+    return false;
+  }
+
+  absl::flat_hash_map<std::string, std::vector<const onnx::FunctionProto*>> functions_;
+  absl::flat_hash_map<std::string, State> state_;
+};
+
+// The inliner copies a function's node names to each call.
+void MakeNodeNamesUnique(onnx::GraphProto& graph) {
+  absl::flat_hash_set<std::string> taken;
+  for (onnx::NodeProto& node : *graph.mutable_node()) {
+    if (!node.name().empty()) {
+      std::string name = node.name();
+      for (int i = 2; !taken.insert(name).second; ++i) name = absl::StrCat(node.name(), "_", i);
+      node.set_name(name);
+    }
+    for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
+      if (attribute.has_g()) MakeNodeNamesUnique(*attribute.mutable_g());
+    }
+  }
+}
+
+absl::Status InlineFunctions(onnx::ModelProto& model, const std::string& origin,
+                             std::vector<std::string>& notes) {
+  if (model.functions_size() == 0) return absl::OkStatus();
+  if (const onnx::FunctionProto* function = CallGraph(model).FindCycle()) {
+    return ModelError(origin, ": the local function '", function->name(),
+                      "' comes to call itself, which ONNX forbids: export the model again");
+  }
+  const int before = model.functions_size();
+  try {
+    onnx::inliner::InlineLocalFunctions(model);
+  } catch (const std::exception& error) {
+    return ModelError(origin, ": its local functions cannot be inlined: ", error.what());
+  }
+  MakeNodeNamesUnique(*model.mutable_graph());
+  notes.push_back(absl::StrCat(before - model.functions_size(), " of ", before,
+                               " local functions were inlined"));
+  return absl::OkStatus();
+}
+
+void SeparateWeightsFromInputs(onnx::ModelProto& model, std::vector<std::string>& notes) {
+  if (model.ir_version() >= kFirstIrWithoutWeightInputs) return;
+  absl::flat_hash_set<std::string> weights;
+  for (const onnx::TensorProto& tensor : model.graph().initializer()) weights.insert(tensor.name());
+  google::protobuf::RepeatedPtrField<onnx::ValueInfoProto> inputs;
+  for (onnx::ValueInfoProto& input : *model.mutable_graph()->mutable_input()) {
+    if (!weights.contains(input.name())) *inputs.Add() = std::move(input);
+  }
+  notes.push_back(absl::StrCat("IR version raised from ", model.ir_version(), " to ",
+                               kFirstIrWithoutWeightInputs,
+                               ", so that weights need not be graph inputs"));
+  model.set_ir_version(kFirstIrWithoutWeightInputs);
+  *model.mutable_graph()->mutable_input() = std::move(inputs);
+}
+
+// The converter goes through a representation of its own, which knows nothing of payloads outside
+// the message: the tensors come back from the original.
+absl::Status RaiseOpset(onnx::ModelProto& model, const std::string& origin, int least_opset,
+                        std::vector<std::string>& notes) {
+  std::int64_t opset = 0;
+  for (const onnx::OperatorSetIdProto& import : model.opset_import()) {
+    if (IsOnnx(import.domain())) opset = import.version();
+  }
+  if (opset == 0 || opset >= least_opset) return absl::OkStatus();
+  onnx::ModelProto raised;
+  try {
+    raised = onnx::version_conversion::ConvertVersion(model, least_opset);
+  } catch (const std::exception& error) {
+    return ModelError(
+        origin, ": opset ", opset, " must be raised to ", least_opset,
+        " for this conversion, which ONNX's version converter cannot do: ", error.what());
+  }
+  absl::flat_hash_map<std::string, onnx::TensorProto*> originals;
+  for (onnx::TensorProto& tensor : *model.mutable_graph()->mutable_initializer()) {
+    originals[tensor.name()] = &tensor;
+  }
+  for (onnx::TensorProto& tensor : *raised.mutable_graph()->mutable_initializer()) {
+    const auto original = originals.find(tensor.name());
+    if (original != originals.end()) tensor.Swap(original->second);
+  }
+  *raised.mutable_metadata_props() = model.metadata_props();
+  model = std::move(raised);
+  notes.push_back(absl::StrCat("opset raised from ", opset, " to ", least_opset));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> Prepare(onnx::ModelProto& model, const std::string& origin,
+                                                 int least_opset) {
+  std::vector<std::string> notes;
+  ONNXQUANT_RETURN_IF_ERROR(InlineFunctions(model, origin, notes));
+  SeparateWeightsFromInputs(model, notes);
+  ONNXQUANT_RETURN_IF_ERROR(RaiseOpset(model, origin, least_opset, notes));
+  return notes;
+}
+
+}  // namespace onnxquant
