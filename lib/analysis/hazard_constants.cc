@@ -1,0 +1,130 @@
+// small_eps, small_constant, large_constant and mask_fill: constants that float16 cannot hold.
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "lib/analysis/hazard_context.h"
+
+namespace onnxquant {
+namespace {
+
+// The constant that keeps the node's result away from zero; nothing where it adds none.
+std::optional<double> FloorConstant(const HazardContext& context, NodeId node) {
+  if (context.Op(node) == "Clip") return context.ClipLimit(node, "min", 1);
+  if (!context.IsOneOf(node, {"Add", "Max"})) return std::nullopt;
+  const auto first = context.Scalar(context.Input(node, 0));
+  return first ? first : context.Scalar(context.Input(node, 1));
+}
+
+bool NeedsNonZero(const HazardContext& context, const Use& use) {
+  if (context.IsOneOf(use.node, {"Log", "Sqrt", "Reciprocal"})) return true;
+  if (context.Op(use.node) == "Div") return use.input == 1;
+  const auto exponent =
+      context.Op(use.node) == "Pow" ? context.Scalar(context.Input(use.node, 1)) : std::nullopt;
+  return use.input == 0 && exponent && (*exponent < 0.0 || *exponent == 0.5);
+}
+
+// A small constant matters where the value goes on to a division, directly or through a root.
+void FindEpsAt(HazardContext& context, NodeId node, double eps) {
+  context.Follow(context.Output(node), 6, [&](const Use& use, const HazardContext::Path& path) {
+    if (NeedsNonZero(context, use)) {
+      const std::string why =
+          absl::StrCat(context.Quote(node), " is kept from zero by ", NumberText(eps),
+                       ", which is below float16's smallest normal number 6.1e-05, before ",
+                       context.Op(use.node), " makes ", context.Quote(use.node));
+      context.Report({node, use.node}, why);
+      context.Report(path, why);
+    }
+    return context.Op(use.node) == "Sqrt" || context.Op(use.node) == "Pow" ||
+           (use.input == 0 && context.IsMover(use.node));
+  });
+}
+
+// The small constants that a node reads, by input; each is one number or several.
+template <typename Visit>
+void ForEachConstant(const HazardContext& context, NodeId node, Visit visit) {
+  const std::vector<ValueId>& inputs = context.graph().node(node).inputs;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!context.IsFloat32(inputs[i])) continue;
+    if (const auto numbers = context.Constant(inputs[i])) visit(static_cast<int>(i), *numbers);
+  }
+}
+
+// The finite number of largest magnitude, 0 if there is none.
+double LargestOf(const std::vector<double>& numbers) {
+  double largest = 0.0;
+  for (const double number : numbers) {
+    if (std::isfinite(number) && std::abs(number) > std::abs(largest)) largest = number;
+  }
+  return largest;
+}
+
+// Whether the value comes from truth values or integers, as attention masks do.
+bool IsMask(const HazardContext& context, ValueId value) {
+  for (int i = 0; i < 8 && value != kNone; ++i) {
+    const NodeId node = context.Producer(value);
+    if (node == kNone) return false;
+    if (context.Op(node) == "Cast" && !context.IsFloat32(context.Input(node, 0))) return true;
+    const bool first_constant = context.Constant(context.Input(node, 0)).has_value();
+    if (!context.IsMover(node) && !context.IsOneOf(node, {"Sub", "Add", "Mul", "Neg"})) {
+      return false;
+    }
+    value = context.Input(node, first_constant ? 1 : 0);
+  }
+  return false;
+}
+
+// A mask is a fill that stands for minus infinity: clamped, it does the same.
+bool FillsAMask(const HazardContext& context, NodeId node, int input, double number) {
+  if (context.Op(node) == "Mul") {
+    return number < 0.0 || IsMask(context, context.Input(node, 1 - input));
+  }
+  return context.IsOneOf(node, {"Where", "Add", "Sub", "Sum", "Max", "Min", "Clip", "Pad",
+                                "ScatterND", "ScatterElements", "Concat"});
+}
+
+void FindBeyondRange(HazardContext& context, bool fills) {
+  for (NodeId node = 0; node < context.NodeCount(); ++node) {
+    if (context.IsMover(node)) continue;
+    ForEachConstant(context, node, [&](int input, const std::vector<double>& numbers) {
+      const double largest = LargestOf(numbers);
+      if (std::abs(largest) <= kHalfLargest) return;
+      if (FillsAMask(context, node, input, largest) != fills) return;
+      context.Report(node, absl::StrCat(context.Op(node), " reads the constant ",
+                                        NumberText(largest), ", beyond float16's 65504"));
+    });
+  }
+}
+
+}  // namespace
+
+void FindSmallEps(HazardContext& context) {
+  for (NodeId node = 0; node < context.NodeCount(); ++node) {
+    const std::optional<double> eps = FloorConstant(context, node);
+    if (eps && *eps > 0.0 && *eps < kHalfSmallestNormal) FindEpsAt(context, node, *eps);
+  }
+}
+
+void FindSmallConstants(HazardContext& context) {
+  for (NodeId node = 0; node < context.NodeCount(); ++node) {
+    if (!context.IsOneOf(node, {"Mul", "Div"})) continue;
+    ForEachConstant(context, node, [&](int, const std::vector<double>& numbers) {
+      if (numbers.size() != 1) return;
+      const double number = std::abs(numbers.front());
+      if (number == 0.0 || number >= kHalfSmallestNormal) return;
+      context.Report(
+          node, absl::StrCat(context.Op(node), " reads the constant ", NumberText(numbers.front()),
+                             ", below float16's smallest normal number 6.1e-05"));
+    });
+  }
+}
+
+void FindLargeConstants(HazardContext& context) {
+  FindBeyondRange(context, false);
+}
+
+void FindMaskFills(HazardContext& context) {
+  FindBeyondRange(context, true);
+}
+
+}  // namespace onnxquant

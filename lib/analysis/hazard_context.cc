@@ -1,0 +1,261 @@
+#include "lib/analysis/hazard_context.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "lib/analysis/weight_uses.h"
+
+namespace onnxquant {
+namespace {
+
+constexpr std::int64_t kLargestConstant = 256;  // elements that are worth reading
+constexpr int kLongestMove = 8;
+
+constexpr const char* kMovers[] = {"Identity", "Reshape", "Unsqueeze", "Squeeze",
+                                   "Expand",   "Tile",    "Transpose", "Flatten",
+                                   "Cast",     "Slice",   "Gather",    "Split"};
+
+template <typename T>
+void AppendRaw(const std::string& raw, std::vector<double>& numbers) {
+  for (std::size_t at = 0; at + sizeof(T) <= raw.size(); at += sizeof(T)) {
+    T number;
+    std::memcpy(&number, raw.data() + at, sizeof(T));
+    numbers.push_back(static_cast<double>(number));
+  }
+}
+
+// Nothing where the payload is elsewhere, large, or of a type that no detector asks for.
+std::optional<std::vector<double>> Read(const onnx::TensorProto& tensor) {
+  std::int64_t elements = 1;
+  for (const std::int64_t dim : tensor.dims()) {
+    if (dim < 0 || dim > kLargestConstant) return std::nullopt;
+    elements *= dim;
+    if (elements > kLargestConstant) return std::nullopt;
+  }
+  if (tensor.data_location() == onnx::TensorProto::EXTERNAL) return std::nullopt;
+  std::vector<double> numbers;
+  switch (tensor.data_type()) {
+    case onnx::TensorProto::FLOAT:
+      AppendRaw<float>(tensor.raw_data(), numbers);
+      numbers.insert(numbers.end(), tensor.float_data().begin(), tensor.float_data().end());
+      break;
+    case onnx::TensorProto::DOUBLE:
+      AppendRaw<double>(tensor.raw_data(), numbers);
+      numbers.insert(numbers.end(), tensor.double_data().begin(), tensor.double_data().end());
+      break;
+    case onnx::TensorProto::INT64:
+      AppendRaw<std::int64_t>(tensor.raw_data(), numbers);
+      for (const std::int64_t number : tensor.int64_data()) {
+        numbers.push_back(static_cast<double>(number));
+      }
+      break;
+    case onnx::TensorProto::INT32:
+      AppendRaw<std::int32_t>(tensor.raw_data(), numbers);
+      numbers.insert(numbers.end(), tensor.int32_data().begin(), tensor.int32_data().end());
+      break;
+    default:
+      return std::nullopt;
+  }
+  if (static_cast<std::int64_t>(numbers.size()) != elements) return std::nullopt;
+  return numbers;
+}
+
+std::optional<std::vector<double>> ReadConstantNode(const onnx::NodeProto& node) {
+  for (const onnx::AttributeProto& attribute : node.attribute()) {
+    if (attribute.name() == "value") return Read(attribute.t());
+    if (attribute.name() == "value_float") return std::vector<double>{attribute.f()};
+    if (attribute.name() == "value_int") {
+      return std::vector<double>{static_cast<double>(attribute.i())};
+    }
+    if (attribute.name() == "value_floats") {
+      return std::vector<double>(attribute.floats().begin(), attribute.floats().end());
+    }
+    if (attribute.name() == "value_ints") {
+      return std::vector<double>(attribute.ints().begin(), attribute.ints().end());
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+const std::string& HazardContext::Op(NodeId node) const {
+  static const std::string& none = *new std::string();
+  if (node == kNone) return none;
+  const onnx::NodeProto& proto = *graph_.node(node).proto;
+  return IsOnnxDomain(proto.domain()) ? proto.op_type() : none;
+}
+
+bool HazardContext::IsOneOf(NodeId node, absl::Span<const char* const> ops) const {
+  const std::string& op = Op(node);
+  return std::any_of(ops.begin(), ops.end(), [&op](const char* name) { return op == name; });
+}
+
+bool HazardContext::IsMover(NodeId node) const {
+  return IsOneOf(node, kMovers);
+}
+
+ValueId HazardContext::Input(NodeId node, int input) const {
+  const std::vector<ValueId>& inputs = graph_.node(node).inputs;
+  return static_cast<std::size_t>(input) < inputs.size() ? inputs[static_cast<std::size_t>(input)]
+                                                         : kNone;
+}
+
+ValueId HazardContext::Output(NodeId node) const {
+  const std::vector<ValueId>& outputs = graph_.node(node).outputs;
+  return outputs.empty() ? kNone : outputs[0];
+}
+
+NodeId HazardContext::Producer(ValueId value) const {
+  return value == kNone ? kNone : graph_.value(value).producer;
+}
+
+ValueId HazardContext::Origin(ValueId value) const {
+  for (int i = 0; i < kLongestMove; ++i) {
+    const NodeId producer = Producer(value);
+    if (producer == kNone || !IsMover(producer) || Input(producer, 0) == kNone) break;
+    value = Input(producer, 0);
+  }
+  return value;
+}
+
+ElementType HazardContext::TypeOf(ValueId value) const {
+  return value == kNone ? ElementType::kUndefined : types_[static_cast<std::size_t>(value)];
+}
+
+bool HazardContext::IsConstant(ValueId value) const {
+  return value != kNone && ConstantShape(graph_, Origin(value)).has_value();
+}
+
+std::optional<std::vector<double>> HazardContext::Constant(ValueId value) const {
+  if (value == kNone) return std::nullopt;
+  value = Origin(value);
+  if (const onnx::TensorProto* tensor = ConstantTensor(graph_, value)) return Read(*tensor);
+  const NodeId producer = Producer(value);
+  if (Op(producer) == "Constant") return ReadConstantNode(*graph_.node(producer).proto);
+  if (Op(producer) == "ConstantOfShape") {
+    const onnx::AttributeProto* fill = FindAttribute(*graph_.node(producer).proto, "value");
+    return fill == nullptr ? std::vector<double>{0.0} : Read(fill->t());
+  }
+  return std::nullopt;
+}
+
+std::optional<double> HazardContext::Scalar(ValueId value) const {
+  const std::optional<std::vector<double>> numbers = Constant(value);
+  if (!numbers || numbers->size() != 1) return std::nullopt;
+  return numbers->front();
+}
+
+std::optional<double> HazardContext::OtherScalar(const Use& use) const {
+  if (graph_.node(use.node).inputs.size() != 2) return std::nullopt;
+  return Scalar(Input(use.node, 1 - use.input));
+}
+
+std::optional<double> HazardContext::ClipLimit(NodeId clip, const char* attribute,
+                                               int input) const {
+  const onnx::AttributeProto* limit = FindAttribute(*graph_.node(clip).proto, attribute);
+  if (limit != nullptr) return limit->f();
+  return Scalar(Input(clip, input));
+}
+
+std::optional<double> HazardContext::LowerBound(ValueId value, int depth) const {
+  if (value == kNone || depth == 0) return std::nullopt;
+  if (const auto numbers = Constant(value); numbers && !numbers->empty()) {
+    return *std::min_element(numbers->begin(), numbers->end());
+  }
+  const NodeId node = Producer(Origin(value));
+  if (node == kNone) return std::nullopt;
+  const auto bound = [&](int input) { return LowerBound(Input(node, input), depth - 1); };
+  constexpr const char* kOnes[] = {"Shape", "Size", "Cosh"};
+  constexpr const char* kNotNegative[] = {
+      "Exp",      "Relu",    "Abs",    "Sigmoid", "Softmax",         "Softplus",   "ReduceL1",
+      "ReduceL2", "NonZero", "ArgMax", "ArgMin",  "ReduceSumSquare", "HardSigmoid"};
+  constexpr const char* kKeeps[] = {"ReduceMean",  "ReduceMax", "ReduceMin", "GlobalAveragePool",
+                                    "AveragePool", "MaxPool",   "Ceil"};
+  const std::string& op = Op(node);
+  if (IsOneOf(node, kOnes)) return 1.0;
+  if (IsOneOf(node, kNotNegative)) return 0.0;
+  if (op == "Mul" && Input(node, 0) == Input(node, 1)) return 0.0;
+  if (op == "Pow" && Scalar(Input(node, 1)) == 2.0) return 0.0;
+  if (op == "Clip") return ClipLimit(node, "min", 1);
+  if (op == "Sqrt") {
+    const auto inner = bound(0);
+    return inner && *inner >= 0.0 ? std::sqrt(*inner) : 0.0;
+  }
+  if (op == "ReduceSum") {
+    const auto inner = bound(0);
+    return inner && *inner >= 0.0 ? inner : std::nullopt;
+  }
+  if (op == "Add" || op == "Mul" || op == "Max") {
+    const auto a = bound(0);
+    const auto b = bound(1);
+    if (op == "Max") return a && b ? std::optional<double>(std::max(*a, *b)) : (a ? a : b);
+    if (!a || !b) return std::nullopt;
+    if (op == "Add") return *a + *b;
+    return *a >= 0.0 && *b >= 0.0 ? std::optional<double>(*a * *b) : std::nullopt;
+  }
+  return IsOneOf(node, kKeeps) ? bound(0) : std::nullopt;
+}
+
+std::optional<std::vector<std::int64_t>> HazardContext::ShapeOf(ValueId value) const {
+  if (value == kNone) return std::nullopt;
+  if (auto shape = ConstantShape(graph_, value)) return shape;
+  const onnx::ValueInfoProto* declared = graph_.value(value).declared;
+  if (declared == nullptr || !declared->type().has_tensor_type() ||
+      !declared->type().tensor_type().has_shape()) {
+    return std::nullopt;
+  }
+  std::vector<std::int64_t> dims;
+  for (const auto& dim : declared->type().tensor_type().shape().dim()) {
+    dims.push_back(dim.has_dim_value() ? dim.dim_value() : -1);
+  }
+  return dims;
+}
+
+void HazardContext::Follow(ValueId value, int depth,
+                           absl::FunctionRef<bool(const Use&, const Path&)> visit) const {
+  Path path;
+  FollowFrom(value, depth, path, visit);
+}
+
+void HazardContext::FollowFrom(ValueId value, int depth, Path& path,
+                               absl::FunctionRef<bool(const Use&, const Path&)> visit) const {
+  if (value == kNone || depth == 0) return;
+  for (const Use& use : graph_.value(value).uses) {
+    if (!visit(use, path)) continue;
+    path.push_back(use.node);
+    FollowFrom(Output(use.node), depth - 1, path, visit);
+    path.pop_back();
+  }
+}
+
+std::string HazardContext::QuoteValue(ValueId value) const {
+  return absl::StrCat("'", value == kNone ? "" : graph_.value(value).name, "'");
+}
+
+std::string HazardContext::Quote(NodeId node) const {
+  return QuoteValue(node == kNone ? kNone : Output(node));
+}
+
+void HazardContext::Report(NodeId node, const std::string& why) {
+  const auto float32 = [this](ValueId value) { return IsFloat32(value); };
+  const Node& found = graph_.node(node);
+  if (std::any_of(found.inputs.begin(), found.inputs.end(), float32) ||
+      std::any_of(found.outputs.begin(), found.outputs.end(), float32)) {
+    reports_.emplace(node, why);
+  }
+}
+
+void HazardContext::Report(absl::Span<const NodeId> nodes, const std::string& why) {
+  for (const NodeId node : nodes) Report(node, why);
+}
+
+std::string NumberText(double number) {
+  return absl::StrFormat("%.6g", number);
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,247 @@
+// integer_arithmetic: positions, sizes, counts and accumulators that pass through float.
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+#include "lib/analysis/hazard_context.h"
+
+namespace onnxquant {
+namespace {
+
+// What is known of a value's elements. The order is that of the worst of several.
+enum class Kind {
+  kConstant,  // known beforehand, or computed from such
+  kInteger,   // integers of unknown size: positions, but as well masks
+  kCount,     // integers that grow with the input: sizes, indices, running sums
+  kData,      // anything else
+};
+
+struct Knowledge {
+  Kind kind = Kind::kData;
+  bool whole = false;    // float, but still integers: nothing has scaled them yet
+  ValueId root = kNone;  // where the integers come from
+};
+
+constexpr const char* kSources[] = {"Shape",  "Size",  "NonZero", "ArgMax",
+                                    "ArgMin", "Range", "CumSum"};
+constexpr const char* kArithmetic[] = {
+    "Add",   "Sub",    "Mul",    "Div",       "Mod",        "Floor",     "Ceil",
+    "Round", "MatMul", "Einsum", "Neg",       "Abs",        "Min",       "Max",
+    "Clip",  "Where",  "Concat", "ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin"};
+constexpr const char* kKeepsWhole[] = {
+    "Add",  "Sub",   "Mul",    "Mod",       "Neg",        "Abs",       "Min",      "Max",
+    "Clip", "Where", "Concat", "ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin"};
+constexpr const char* kMakesWhole[] = {"Floor", "Ceil", "Round"};
+// Where a wrong last digit makes another result, not a slightly wrong one.
+constexpr const char* kCompares[] = {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"};
+constexpr const char* kSensitive[] = {"Sin", "Cos", "Floor", "Ceil", "Round", "Mod"};
+
+bool IsWideInteger(ElementType type) {
+  return type == ElementType::kInt64 || type == ElementType::kInt32 ||
+         type == ElementType::kInt16 || type == ElementType::kUint16 ||
+         type == ElementType::kUint32 || type == ElementType::kUint64;
+}
+
+class IntegerFinder {
+ public:
+  explicit IntegerFinder(HazardContext& context)
+      : context_(context),
+        known_(context.graph().values().size()),
+        marked_(context.graph().values().size(), false) {}
+
+  void Run() {
+    const Graph& graph = context_.graph();
+    for (ValueId id = 0; id < static_cast<ValueId>(graph.values().size()); ++id) {
+      const Value& value = graph.value(id);
+      if (value.producer != kNone) continue;
+      if (value.initializer != nullptr) {
+        Of(id) = {Kind::kConstant, false, kNone};
+      } else if (IsWideInteger(context_.TypeOf(id))) {
+        Of(id) = {Kind::kInteger, true, id};
+      }
+    }
+    for (const NodeId node : graph.order()) {
+      Learn(node);
+      Check(node);
+    }
+  }
+
+ private:
+  Knowledge& Of(ValueId value) { return known_[static_cast<std::size_t>(value)]; }
+  const Knowledge& Of(ValueId value) const { return known_[static_cast<std::size_t>(value)]; }
+
+  // The inputs that carry numbers: not axes, shapes, conditions.
+  std::vector<ValueId> NumbersOf(NodeId node) const {
+    const std::vector<ValueId>& inputs = context_.graph().node(node).inputs;
+    const std::string& op = context_.Op(node);
+    const bool first_only = context_.IsMover(node) || op.rfind("Reduce", 0) == 0;
+    std::vector<ValueId> numbers;
+    for (std::size_t i = op == "Where" ? 1 : 0; i < inputs.size(); ++i) {
+      if (inputs[i] != kNone && (i == 0 || !first_only)) numbers.push_back(inputs[i]);
+    }
+    return numbers;
+  }
+
+  // The worst of what the node computes with.
+  Knowledge Inputs(NodeId node) const {
+    Knowledge all{Kind::kConstant, true, kNone};
+    const std::vector<ValueId> numbers = NumbersOf(node);
+    if (numbers.empty()) return {};
+    for (const ValueId value : numbers) {
+      const Knowledge& one = Of(value);
+      if (one.kind > all.kind) {
+        all.kind = one.kind;
+        all.root = one.root;
+      }
+      all.whole = all.whole && (one.kind == Kind::kConstant ? IsWholeConstant(value) : one.whole);
+    }
+    return all;
+  }
+
+  bool IsWholeConstant(ValueId value) const {
+    const auto numbers = context_.Constant(value);
+    return numbers && std::all_of(numbers->begin(), numbers->end(),
+                                  [](double number) { return number == std::floor(number); });
+  }
+
+  Knowledge OfSource(NodeId node) const {
+    const Knowledge inputs = Inputs(node);
+    const ValueId output = context_.Output(node);
+    if (context_.Op(node) == "Range" && inputs.kind == Kind::kConstant) {
+      const auto limit = context_.Scalar(context_.Input(node, 1));
+      if (limit && std::abs(*limit) <= kHalfLargestInteger) return inputs;
+    }
+    if (context_.Op(node) == "CumSum" && context_.IsFloat32(output)) {
+      return {Kind::kCount, Of(context_.Input(node, 0)).whole, output};
+    }
+    return {Kind::kCount, true, output};
+  }
+
+  Knowledge OfNode(NodeId node) const {
+    const std::string& op = context_.Op(node);
+    if (op == "Constant") return {Kind::kConstant, false, kNone};
+    if (context_.IsOneOf(node, kSources)) return OfSource(node);
+    Knowledge inputs = Inputs(node);
+    if (inputs.kind == Kind::kConstant || context_.IsMover(node)) return inputs;
+    if (!context_.IsOneOf(node, kArithmetic)) return {};
+    if (context_.IsOneOf(node, kMakesWhole)) {
+      inputs.whole = true;
+    } else if (!context_.IsOneOf(node, kKeepsWhole)) {
+      inputs.whole = false;
+    }
+    // How many ones a mask has.
+    if (op == "ReduceSum" && inputs.kind == Kind::kInteger &&
+        IsWideInteger(context_.TypeOf(context_.Output(node)))) {
+      inputs.kind = Kind::kCount;
+    }
+    return inputs;
+  }
+
+  void Learn(NodeId node) {
+    const ValueId output = context_.Output(node);
+    if (output == kNone) return;
+    Of(output) = OfNode(node);
+    if (IsWideInteger(context_.TypeOf(output))) {
+      Of(output).whole = true;
+      if (Of(output).kind == Kind::kData) Of(output) = {Kind::kInteger, true, output};
+    }
+    if (context_.Op(node) == "TopK" && context_.graph().node(node).outputs.size() > 1) {
+      const ValueId indices = context_.graph().node(node).outputs[1];
+      if (indices != kNone) Of(indices) = {Kind::kCount, true, indices};
+    }
+  }
+
+  bool IsTainted(ValueId value) const {
+    return value != kNone && context_.IsFloat32(value) &&
+           (Of(value).kind == Kind::kInteger || Of(value).kind == Kind::kCount);
+  }
+
+  // The node takes what float16 cannot hold; so does all that brought it here.
+  void Mark(NodeId sink, const std::string& why) {
+    std::vector<NodeId> open = {sink};
+    while (!open.empty()) {
+      const NodeId node = open.back();
+      open.pop_back();
+      context_.Report(node, why);
+      for (const ValueId value : context_.graph().node(node).inputs) {
+        if (!IsTainted(value) || marked_[static_cast<std::size_t>(value)]) continue;
+        marked_[static_cast<std::size_t>(value)] = true;
+        if (context_.Producer(value) != kNone) open.push_back(context_.Producer(value));
+      }
+    }
+  }
+
+  std::string Why(NodeId node, const Knowledge& numbers) const {
+    return absl::StrCat("integers from ", context_.QuoteValue(numbers.root), " reach ",
+                        context_.Op(node), " ", context_.Quote(node),
+                        "; float16 has no integers between 2048 and the next even ones");
+  }
+
+  bool IsSink(NodeId node, const Knowledge& numbers) const {
+    if (context_.IsOneOf(node, kSensitive)) return true;
+    if (context_.Op(node) == "Cast") return IsWideInteger(context_.TypeOf(context_.Output(node)));
+    if (numbers.kind != Kind::kCount || !numbers.whole) return false;
+    return context_.IsOneOf(node, kCompares) || context_.IsOneOf(node, {"Range", "CumSum"}) ||
+           (context_.IsOneOf(node, kArithmetic) && context_.Op(node) != "Concat");
+  }
+
+  // A position moved or divided by a number that float16 cannot tell from its neighbours.
+  bool MeetsLargeInteger(NodeId node) const {
+    if (!context_.IsOneOf(node, {"Add", "Sub", "Div", "Mod"})) return false;
+    const std::vector<ValueId>& inputs = context_.graph().node(node).inputs;
+    return std::any_of(inputs.begin(), inputs.end(), [this](ValueId value) {
+      const auto number = context_.Scalar(value);
+      return number && std::abs(*number) > kHalfLargestInteger && std::abs(*number) <= kHalfLargest;
+    });
+  }
+
+  void Check(NodeId node) {
+    const ValueId output = context_.Output(node);
+    if (output == kNone) return;
+    if (context_.Op(node) == "Cast") CheckAccumulator(node);
+    // Float from the start.
+    if (context_.IsOneOf(node, {"Range", "CumSum"}) && IsTainted(output) && Of(output).whole) {
+      Mark(node, Why(node, Of(output)));
+      return;
+    }
+    const std::vector<ValueId>& inputs = context_.graph().node(node).inputs;
+    const bool tainted = std::any_of(inputs.begin(), inputs.end(),
+                                     [this](ValueId value) { return IsTainted(value); });
+    if (!tainted) return;
+    const Knowledge numbers = Inputs(node);
+    if (numbers.kind == Kind::kData) return;
+    // A constant that is no integer scales: the operands may have been whole before.
+    Knowledge operands = numbers;
+    operands.whole = std::any_of(inputs.begin(), inputs.end(), [this](ValueId value) {
+      return IsTainted(value) && Of(value).whole;
+    });
+    if (IsSink(node, operands) || MeetsLargeInteger(node)) Mark(node, Why(node, numbers));
+  }
+
+  // The int32 sums of quantized products go far beyond 65504 before their scale brings them back.
+  void CheckAccumulator(NodeId cast) {
+    const ValueId output = context_.Output(cast);
+    const NodeId product = context_.Producer(context_.Input(cast, 0));
+    if (!context_.IsFloat32(output)) return;
+    if (!context_.IsOneOf(product, {"MatMulInteger", "ConvInteger"})) return;
+    const std::string why = absl::StrCat("the integer sums ", context_.Quote(product),
+                                         " go beyond float16's 65504 before they are scaled");
+    context_.Report(cast, why);
+    for (const Use& use : context_.graph().value(output).uses) {
+      if (context_.IsOneOf(use.node, {"Mul", "Div"})) context_.Report(use.node, why);
+    }
+  }
+
+  HazardContext& context_;
+  std::vector<Knowledge> known_;  // by ValueId
+  std::vector<bool> marked_;      // by ValueId: what made it has been reported
+};
+
+}  // namespace
+
+void FindIntegerArithmetic(HazardContext& context) {
+  IntegerFinder(context).Run();
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,133 @@
+// long_reduction and accumulating_loop: sums that outgrow float16.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "lib/analysis/hazard_context.h"
+
+namespace onnxquant {
+namespace {
+
+constexpr const char* kSums[] = {"ReduceSum",       "ReduceMean",   "ReduceL1",
+                                 "ReduceL2",        "ReduceLogSum", "ReduceLogSumExp",
+                                 "ReduceSumSquare", "ReduceProd"};
+
+// The axes that a reduction names; empty for all, nothing where they are computed.
+std::optional<std::vector<std::int64_t>> AxesOf(const HazardContext& context, NodeId node) {
+  std::vector<std::int64_t> axes;
+  const onnx::NodeProto& proto = *context.graph().node(node).proto;
+  if (const onnx::AttributeProto* attribute = FindAttribute(proto, "axes")) {
+    axes.assign(attribute->ints().begin(), attribute->ints().end());
+  } else if (context.Input(node, 1) != kNone) {
+    const auto numbers = context.Constant(context.Input(node, 1));
+    if (!numbers) return std::nullopt;
+    for (const double number : *numbers) axes.push_back(static_cast<std::int64_t>(number));
+  }
+  return axes;
+}
+
+// How many elements make one of the result, as far as the model's shapes tell; at least 1.
+std::int64_t ReducedLength(const HazardContext& context, NodeId node) {
+  const auto shape = context.ShapeOf(context.Input(node, 0));
+  if (!shape) return 1;
+  const auto rank = static_cast<std::int64_t>(shape->size());
+  std::vector<std::int64_t> axes;
+  if (context.Op(node) == "GlobalAveragePool") {
+    for (std::int64_t axis = 2; axis < rank; ++axis) axes.push_back(axis);
+  } else {
+    const auto named = AxesOf(context, node);
+    if (!named) return 1;
+    axes = *named;
+    const bool none = axes.empty() && IntAttribute(*context.graph().node(node).proto,
+                                                   "noop_with_empty_axes", 0) != 0;
+    if (none) return 1;
+    for (std::int64_t axis = 0; named->empty() && axis < rank; ++axis) axes.push_back(axis);
+  }
+  std::int64_t length = 1;
+  for (std::int64_t axis : axes) {
+    if (axis < 0) axis += rank;
+    if (axis < 0 || axis >= rank) return 1;
+    length *= std::max<std::int64_t>((*shape)[static_cast<std::size_t>(axis)], 1);
+    if (length > (std::int64_t{1} << 40)) break;
+  }
+  return length;
+}
+
+// The length of the axis that CumSum runs along; nothing where it is open.
+std::optional<std::int64_t> RunLength(const HazardContext& context, NodeId cumsum) {
+  const auto shape = context.ShapeOf(context.Input(cumsum, 0));
+  const auto axis = context.Scalar(context.Input(cumsum, 1));
+  if (!shape || !axis) return std::nullopt;
+  const auto rank = static_cast<std::int64_t>(shape->size());
+  std::int64_t index = static_cast<std::int64_t>(*axis);
+  if (index < 0) index += rank;
+  if (index < 0 || index >= rank) return std::nullopt;
+  const std::int64_t length = (*shape)[static_cast<std::size_t>(index)];
+  return length < 0 ? std::nullopt : std::optional<std::int64_t>(length);
+}
+
+void CheckCumSum(HazardContext& context, NodeId node) {
+  const std::optional<std::int64_t> length = RunLength(context, node);
+  if (length && static_cast<double>(*length) <= kHalfLargestInteger) return;
+  context.Report(node, absl::StrCat("the running sum ", context.Quote(node),
+                                    length ? absl::StrCat(" is ", *length, " elements long")
+                                           : " has no known length",
+                                    "; float16 adds up to 2048 ones and no more"));
+}
+
+// The node of a body that makes `state` from itself and something else by + or ×; else kNone.
+NodeId AccumulatorOf(const HazardContext& context, ValueId before, ValueId after) {
+  const NodeId node = context.Producer(context.Origin(after));
+  if (!context.IsOneOf(node, {"Add", "Sub", "Mul", "Sum"})) return kNone;
+  for (const ValueId input : context.graph().node(node).inputs) {
+    if (input != kNone && context.Origin(input) == before) return node;
+  }
+  return kNone;
+}
+
+// Loop: the body takes (count, condition, states …) and gives (condition, states …, scans …).
+// Scan: it takes (states …, slices …) and gives (states …, slices …).
+void CheckBody(HazardContext& context, NodeId owner, ScopeId scope) {
+  const Graph& graph = context.graph();
+  const onnx::GraphProto& body = *graph.scopes()[static_cast<std::size_t>(scope)].graph;
+  const bool loop = context.Op(owner) == "Loop";
+  const int first_input = loop ? 2 : 0;
+  const int first_output = loop ? 1 : 0;
+  const auto slices =
+      static_cast<int>(IntAttribute(*graph.node(owner).proto, "num_scan_inputs", 0));
+  const int states = body.input_size() - (loop ? 2 : slices);
+  for (int i = 0; i < states && first_output + i < body.output_size(); ++i) {
+    const ValueId before = graph.Find(scope, body.input(first_input + i).name());
+    const ValueId after = graph.Find(scope, body.output(first_output + i).name());
+    if (before == kNone || after == kNone || !context.IsFloat32(before)) continue;
+    const NodeId node = AccumulatorOf(context, before, after);
+    if (node == kNone) continue;
+    const std::string why =
+        absl::StrCat("each turn's ", context.Quote(node), " is the ", context.Op(node), " of ",
+                     context.QuoteValue(before), " and something else; roundings add up");
+    context.Report(node, why);
+    // What the loop carries must not be rounded between the turns either.
+    context.Report(owner, why);
+  }
+}
+
+}  // namespace
+
+void FindLongReductions(HazardContext& context) {
+  for (NodeId node = 0; node < context.NodeCount(); ++node) {
+    if (context.Op(node) == "CumSum") CheckCumSum(context, node);
+    if (!context.IsOneOf(node, kSums) && context.Op(node) != "GlobalAveragePool") continue;
+    const std::int64_t length = ReducedLength(context, node);
+    if (static_cast<double>(length) <= kHalfLargestInteger) continue;
+    context.Report(node, absl::StrCat(context.Quote(node), " reduces ", length, " elements of ",
+                                      context.QuoteValue(context.Input(node, 0)), " to one"));
+  }
+}
+
+void FindAccumulatingLoops(HazardContext& context) {
+  for (NodeId node = 0; node < context.NodeCount(); ++node) {
+    if (!context.IsOneOf(node, {"Loop", "Scan"})) continue;
+    for (const ScopeId body : context.graph().node(node).bodies) CheckBody(context, node, body);
+  }
+}
+
+}  // namespace onnxquant

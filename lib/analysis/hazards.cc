@@ -1,0 +1,63 @@
+#include "lib/analysis/hazards.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <utility>
+
+#include "lib/analysis/hazard_context.h"
+
+namespace onnxquant {
+namespace {
+
+// names[i] is found by finders[i].
+constexpr HazardName kNames[] = {
+    {"decomposed_norm", "a norm spelt as square, mean, root and division: the square overflows"},
+    {"exp_sum", "exponentials that are summed: they overflow above 11, small ones get lost"},
+    {"small_eps", "a constant below 6.1e-05 that keeps a division, root or logarithm from zero"},
+    {"near_zero", "a logarithm, root or reciprocal of what may be (or round to) zero"},
+    {"long_reduction", "a sum or mean over more than 2048 elements, a running sum of any length"},
+    {"integer_arithmetic", "positions, sizes and counts in float: float16 is exact up to 2048"},
+    {"accumulating_loop", "a loop that adds to (or multiplies) what it carries"},
+    {"small_constant", "a factor or divisor below 6.1e-05"},
+    {"large_constant", "a factor, divisor or limit beyond 65504"},
+    {"mask_fill", "a constant beyond 65504 that fills masks: see the field 'constants'"},
+};
+constexpr void (*kFinders[])(HazardContext&) = {
+    FindDecomposedNorms, FindExpSums,           FindSmallEps,          FindNearZero,
+    FindLongReductions,  FindIntegerArithmetic, FindAccumulatingLoops, FindSmallConstants,
+    FindLargeConstants,  FindMaskFills,
+};
+static_assert(std::size(kNames) == std::size(kFinders));
+
+}  // namespace
+
+absl::Span<const HazardName> HazardNames() {
+  return kNames;
+}
+
+std::vector<Hazard> FindHazards(const Graph& graph, const ValueTypes& types) {
+  HazardContext context(graph, types);
+  std::vector<std::vector<Hazard>> by_node(graph.nodes().size());
+  for (std::size_t i = 0; i < std::size(kNames); ++i) {
+    kFinders[i](context);
+    for (auto& [node, why] : context.TakeReports()) {
+      by_node[static_cast<std::size_t>(node)].push_back({node, kNames[i].name, why});
+    }
+  }
+  std::vector<Hazard> hazards;
+  for (std::vector<Hazard>& of_node : by_node) {
+    for (Hazard& hazard : of_node) hazards.push_back(std::move(hazard));
+  }
+  return hazards;
+}
+
+absl::Span<const Hazard> HazardsOf(absl::Span<const Hazard> hazards, NodeId node) {
+  const auto before = [](const Hazard& hazard, NodeId id) { return hazard.node < id; };
+  const auto first = std::lower_bound(hazards.begin(), hazards.end(), node, before);
+  const auto last = std::lower_bound(first, hazards.end(), node + 1, before);
+  return hazards.subspan(static_cast<std::size_t>(first - hazards.begin()),
+                         static_cast<std::size_t>(last - first));
+}
+
+}  // namespace onnxquant

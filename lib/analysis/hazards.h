@@ -1,0 +1,40 @@
+// Places where float16 arithmetic is known to go wrong, found in the graph alone, without data.
+#ifndef ONNXQUANT_LIB_ANALYSIS_HAZARDS_H_
+#define ONNXQUANT_LIB_ANALYSIS_HAZARDS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "lib/analysis/types.h"
+#include "lib/graph/graph.h"
+
+namespace onnxquant {
+
+// One node with one hazard; a chain of nodes with the same hazard gives one for each.
+struct Hazard {
+  NodeId node = kNone;
+  const char* name = "";  // of HazardNames()
+  // The evidence, with the values and constants that show it: "'var' adds 1e-12, which is below
+  // float16's smallest normal number 6.1e-05, before the division that makes 'y'".
+  std::string why;
+};
+
+// Names as policies write them. One table, which the parser and `inspect` iterate.
+struct HazardName {
+  const char* name;
+  const char* meaning;
+};
+absl::Span<const HazardName> HazardNames();
+
+// The hazards of all nodes that read or make float32, those in subgraphs included, by node and then
+// in the order of HazardNames(). Fused operators (Softmax, LayerNormalization …) have none: their
+// kernels accumulate in float32. Large initializers are not read. Linear in the graph's size.
+std::vector<Hazard> FindHazards(const Graph& graph, const ValueTypes& types);
+
+// Those of one node, among hazards in the order of FindHazards().
+absl::Span<const Hazard> HazardsOf(absl::Span<const Hazard> hazards, NodeId node);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_ANALYSIS_HAZARDS_H_
