@@ -38,6 +38,18 @@ void PrintRoles(const Inspection& inspection) {
   std::printf("%s\n", table.ToString().c_str());
 }
 
+void PrintHazards(const Inspection& inspection) {
+  if (inspection.hazards.empty()) return;
+  Table table({{"float16 hazard"}, {"nodes", Table::Align::kRight}, {"for example"}, {"why"}});
+  for (const InspectedHazard& row : inspection.hazards) {
+    for (std::size_t i = 0; i < row.examples.size(); ++i) {
+      table.AddRow({i == 0 ? row.hazard : "", i == 0 ? absl::StrCat(row.nodes) : "",
+                    row.examples[i].node, row.examples[i].why});
+    }
+  }
+  std::printf("%s\n", table.ToString().c_str());
+}
+
 void PrintWeights(const Inspection& inspection, bool all) {
   Table table({{"weight"},
                {"type"},
@@ -87,6 +99,7 @@ absl::Status Inspect(const Arguments& arguments) {
   PrintValues("input", inspection.inputs);
   PrintValues("output", inspection.outputs);
   PrintRoles(inspection);
+  PrintHazards(inspection);
   PrintWeights(inspection, arguments.verbosity == Verbosity::kVerbose);
   return absl::OkStatus();
 }

@@ -16,6 +16,8 @@
 namespace onnxquant {
 namespace {
 
+constexpr int kHazardExamples = 3;
+
 std::string ShapeText(const onnx::ValueInfoProto& info) {
   if (!info.type().has_tensor_type() || !info.type().tensor_type().has_shape()) return "";
   std::vector<std::string> dims;
@@ -45,6 +47,7 @@ class Inspector {
     DescribeInterface();
     CountOps();
     DescribeRoles();
+    DescribeHazards();
     ONNXQUANT_RETURN_IF_ERROR(DescribeWeights());
     return std::move(result_);
   }
@@ -116,6 +119,19 @@ class Inspector {
       }
     }
     for (auto& [unused, row] : roles) result_.roles.push_back(std::move(row));
+  }
+
+  void DescribeHazards() {
+    for (const HazardName& name : HazardNames()) {
+      InspectedHazard row;
+      row.hazard = name.name;
+      for (const Hazard& hazard : analysis_.hazards) {
+        if (hazard.name != row.hazard) continue;
+        if (row.nodes++ >= kHazardExamples) continue;
+        row.examples.push_back({analysis_.graph.Describe(hazard.node), hazard.why});
+      }
+      if (row.nodes > 0) result_.hazards.push_back(std::move(row));
+    }
   }
 
   absl::Status DescribeWeights() {

@@ -29,6 +29,16 @@ struct InspectedRole {
   std::string evidence;  // of that node
 };
 
+struct InspectedHazard {
+  std::string hazard;
+  int nodes = 0;
+  struct Example {
+    std::string node;  // its name, or what it makes
+    std::string why;
+  };
+  std::vector<Example> examples;  // of the first few nodes
+};
+
 struct InspectedWeight {
   std::string name;
   std::string type;
@@ -57,6 +67,7 @@ struct Inspection {
   std::vector<InspectedCount> ops;          // by count, then name
   std::vector<InspectedCount> value_types;  // element types of all values
   std::vector<InspectedRole> roles;
+  std::vector<InspectedHazard> hazards;  // those found, in the order of HazardNames()
   std::vector<InspectedWeight> weights;  // by size
   std::vector<InspectedFile> files;
   std::vector<std::string> unknown_ops;  // neither ONNX's nor in the table of ONNX Runtime's

@@ -44,6 +44,15 @@ std::string ToJson(const Inspection& inspection) {
                              {"example", role.example},
                              {"evidence", role.evidence}});
   }
+  json["hazards"] = Json::array();
+  for (const InspectedHazard& hazard : inspection.hazards) {
+    Json examples = Json::array();
+    for (const InspectedHazard::Example& example : hazard.examples) {
+      examples.push_back({{"node", example.node}, {"why", example.why}});
+    }
+    json["hazards"].push_back(
+        {{"hazard", hazard.hazard}, {"nodes", hazard.nodes}, {"examples", std::move(examples)}});
+  }
   json["weights"] = Json::array();
   for (const InspectedWeight& weight : inspection.weights) {
     json["weights"].push_back({{"name", weight.name},

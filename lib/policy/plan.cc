@@ -87,8 +87,9 @@ absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::strin
   }
   Roles roles = FindRoles(graph);
   std::vector<WeightUse> uses = FindWeightUses(graph, types);
-  return Analysis{std::move(graph),           std::move(types), std::move(traits),
-                  std::move(bfloat16_traits), std::move(roles), std::move(uses)};
+  std::vector<Hazard> hazards = FindHazards(graph, types);
+  return Analysis{std::move(graph), std::move(types), std::move(traits), std::move(bfloat16_traits),
+                  std::move(roles), std::move(uses),  std::move(hazards)};
 }
 
 namespace {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/analysis/hazards.h"
 #include "lib/analysis/op_traits.h"
 #include "lib/analysis/roles.h"
 #include "lib/analysis/types.h"
@@ -26,6 +27,7 @@ struct Analysis {
   std::vector<NodeTraits> bfloat16_traits;
   Roles roles;
   std::vector<WeightUse> weight_uses;
+  std::vector<Hazard> hazards;  // by node
 
   const NodeTraits& Traits(NodeId id, ElementType half) const {
     const auto& all = half == ElementType::kBFloat16 ? bfloat16_traits : traits;

@@ -44,6 +44,7 @@ Subject PlanMaker::SubjectOf(NodeId node, ValueId weight) const {
   subject.name = analysis_.graph.node(node).proto->name();
   subject.layer = role.layer;
   subject.layers = analysis_.roles.layers;
+  subject.hazards = HazardsOf(analysis_.hazards, node);
   if (weight != kNone) subject.weight = analysis_.graph.value(weight).name;
   return subject;
 }

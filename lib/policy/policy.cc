@@ -53,7 +53,17 @@ bool Matches(const Match& match, const Subject& subject) {
          (match.regexes.empty() || AnyRegex(match.regexes, subject.name)) &&
          (match.weights.empty() ||
           (!subject.weight.empty() && AnyGlob(match.weights, subject.weight))) &&
-         (match.layers.empty() || AnyLayer(match.layers, subject.layer, subject.layers));
+         (match.layers.empty() || AnyLayer(match.layers, subject.layer, subject.layers)) &&
+         (match.hazards.empty() || FindHazard(match, subject) != nullptr);
+}
+
+const Hazard* FindHazard(const Match& match, const Subject& subject) {
+  for (const std::string& name : match.hazards) {
+    for (const Hazard& hazard : subject.hazards) {
+      if (name == "any" || name == hazard.name) return &hazard;
+    }
+  }
+  return nullptr;
 }
 
 int LeastOpset(const Policy& policy) {

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/types/span.h"
+#include "lib/analysis/hazards.h"
 #include "lib/model/element_type.h"
 
 namespace onnxquant {
@@ -63,6 +65,7 @@ struct Match {
   std::vector<std::string> regexes;  // ECMAScript, on node names, anywhere in the name
   std::vector<std::string> weights;  // globs on initializer names
   std::vector<LayerRange> layers;
+  std::vector<std::string> hazards;  // of HazardNames(), or "any"
 };
 
 struct Rule {
@@ -94,6 +97,7 @@ struct Subject {
   std::string weight;  // of the initializer in question; "" when the node itself is meant
   int layer = -1;      // -1: outside layers
   int layers = 0;      // how many layers the model has
+  absl::Span<const Hazard> hazards;  // of the node; held by the Analysis
 };
 
 // Whether every selector of `match` holds. A `weight` selector never holds for a subject without a
@@ -103,6 +107,9 @@ bool Matches(const Match& match, const Subject& subject);
 // The lowest opset of ONNX's own domain in which the policy's outputs can be written: Cast names
 // types by number from 6 on, and knows bfloat16 from 13 on.
 int LeastOpset(const Policy& policy);
+
+// The first hazard of the subject that the `hazard` selector names; null where it names none.
+const Hazard* FindHazard(const Match& match, const Subject& subject);
 
 // Whether the rule speaks of this output.
 bool AppliesTo(const Rule& rule, const std::string& dtype);

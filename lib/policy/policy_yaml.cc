@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "lib/analysis/hazards.h"
 #include "lib/analysis/roles.h"
 #include "lib/base/error.h"
 #include "lib/base/suggest.h"
@@ -136,12 +137,13 @@ class PolicyParser {
   }
 
   absl::StatusOr<Match> ParseMatch(const YAML::Node& node) {
-    ONNXQUANT_RETURN_IF_ERROR(
-        reader_.CheckKeys(node, "match", Words{"role", "op", "name", "regex", "weight", "layer"},
-                          Words{"elements", "bytes", "shared", "range", "hazard"}));
+    ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(
+        node, "match", Words{"role", "op", "name", "regex", "weight", "layer", "hazard"},
+        Words{"elements", "bytes", "shared", "range"}));
     if (node.size() == 0) return reader_.ErrorAt(node, "'match' is empty: say what to match");
     Match match;
     if (node["role"]) ONNXQUANT_RETURN_IF_ERROR(ParseRoles(node["role"], match));
+    if (node["hazard"]) ONNXQUANT_RETURN_IF_ERROR(ParseHazards(node["hazard"], match));
     if (node["op"]) {
       ONNXQUANT_ASSIGN_OR_RETURN(match.ops, reader_.Texts(node["op"], "op"));
     }
@@ -169,6 +171,17 @@ class PolicyParser {
     for (const YAML::Node& item : items) {
       ONNXQUANT_ASSIGN_OR_RETURN(std::string role, reader_.OneOf(item, "role", known));
       match.roles.push_back(std::move(role));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ParseHazards(const YAML::Node& node, Match& match) {
+    Words known = {"any"};
+    for (const HazardName& row : HazardNames()) known.emplace_back(row.name);
+    ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader_.List(node, "hazard"));
+    for (const YAML::Node& item : items) {
+      ONNXQUANT_ASSIGN_OR_RETURN(std::string hazard, reader_.OneOf(item, "hazard", known));
+      match.hazards.push_back(std::move(hazard));
     }
     return absl::OkStatus();
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -50,17 +51,21 @@ Resolved SettingsResolver::Resolve(absl::Span<const Subject> subjects) {
                           EffectOf(output_.defaults)});
   for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
     const Rule& rule = policy_.rules[i];
-    const auto matches = [&rule](const Subject& subject) { return Matches(rule.match, subject); };
-    if (!AppliesTo(rule, output_.dtype) ||
-        std::none_of(subjects.begin(), subjects.end(), matches)) {
-      continue;
-    }
+    if (!AppliesTo(rule, output_.dtype)) continue;
+    const auto subject =
+        std::find_if(subjects.begin(), subjects.end(),
+                     [&rule](const Subject& one) { return Matches(rule.match, one); });
+    if (subject == subjects.end()) continue;
     matched_[i] = true;
     Apply(rule.set, resolved);
     resolved.compute_by_rule = resolved.compute_by_rule || rule.set.compute.has_value();
     resolved.weights_by_rule = resolved.weights_by_rule || rule.set.weights.has_value();
     resolved.io_by_rule = resolved.io_by_rule || rule.set.io.has_value();
-    resolved.why.push_back({absl::StrCat("rule at ", rule.mark.ToString()), EffectOf(rule.set)});
+    std::string source = absl::StrCat("rule at ", rule.mark.ToString());
+    if (const Hazard* hazard = FindHazard(rule.match, *subject)) {
+      absl::StrAppend(&source, " (", hazard->name, ": ", hazard->why, ")");
+    }
+    resolved.why.push_back({std::move(source), EffectOf(rule.set)});
   }
   if (resolved.keep) {
     resolved.compute = ElementType::kFloat;

@@ -74,6 +74,20 @@ constexpr char kFp16[] = "outputs:\n  fp16: {compute: float16, weights: float16,
 constexpr char kQ4[] =
     "outputs:\n  q4: {compute: float32, weights: {format: int4, block: 32}, io: float32}\n";
 
+TEST_F(PlanTest, AHazardStaysFloat32AndSaysWhy) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2] x) => (float[2] y) {
+  safe = Relu(x)
+  y = Log(safe)
+})");
+  const OutputPlan plan = OnlyPlan(
+      std::string(kFp16) + "rules:\n  - match: {hazard: near_zero}\n    compute: float32\n");
+  EXPECT_EQ(plan.nodes[0].compute, ElementType::kFloat16);
+  EXPECT_EQ(plan.nodes[1].compute, ElementType::kFloat);
+  EXPECT_THAT(plan.nodes[1].why.back().ToString(),
+              HasSubstr("(near_zero: Log reads 'safe', which nothing keeps from zero"));
+}
+
 TEST_F(PlanTest, PlainFp16ChangesEveryFloatValueAndWeight) {
   Load(kBlock);
   const OutputPlan plan = OnlyPlan(kFp16);

@@ -49,6 +49,22 @@ TEST(Policy, AWeightSelectorNeedsAWeight) {
   EXPECT_FALSE(Matches(match, subject));
 }
 
+TEST(Policy, AHazardSelectorNeedsOneOfItsHazards) {
+  const Hazard found[] = {{0, "small_eps", "why"}};
+  Match match;
+  match.hazards = {"near_zero", "small_eps"};
+  Subject subject = Projection();
+  EXPECT_FALSE(Matches(match, subject));
+  subject.hazards = found;
+  EXPECT_TRUE(Matches(match, subject));
+  EXPECT_EQ(FindHazard(match, subject), &found[0]);
+  match.hazards = {"near_zero"};
+  EXPECT_FALSE(Matches(match, subject));
+  match.hazards = {"any"};
+  EXPECT_TRUE(Matches(match, subject));
+  EXPECT_FALSE(Matches(match, Projection()));
+}
+
 TEST(Policy, LayersCountFromBothEnds) {
   Match match;
   const auto matches_layer = [&](int first, int last, int layer) {

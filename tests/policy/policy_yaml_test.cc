@@ -63,8 +63,8 @@ TEST(PolicyYaml, PointsAtTypingErrorsAndGuessesWhatWasMeant) {
        "p.yaml:5:1: found 'ruls' in a policy; allowed are policy, name, description, outputs, "
        "rules; did you mean 'rules'?"},
       {std::string(kOutputs) + "rules:\n  - match: {rol: norm}\n    keep: true\n",
-       "p.yaml:6:13: found 'rol' in match; allowed are role, op, name, regex, weight, layer; did "
-       "you mean 'role'?"},
+       "p.yaml:6:13: found 'rol' in match; allowed are role, op, name, regex, weight, layer, "
+       "hazard; did you mean 'role'?"},
       {std::string(kOutputs) + "rules:\n  - match: {role: nrom}\n    keep: true\n",
        "p.yaml:6:19: found role 'nrom'; allowed are embedding, "},
       {std::string(kStart) + "outputs:\n  q4: {compute: flot32, weights: int4, io: float32}\n",
@@ -78,6 +78,16 @@ TEST(PolicyYaml, PointsAtTypingErrorsAndGuessesWhatWasMeant) {
   };
   for (const auto& [yaml, expected] : cases) EXPECT_THAT(ErrorOf(yaml), HasSubstr(expected));
   EXPECT_THAT(RuleError("match: {role: nrom}, keep: true"), HasSubstr("did you mean 'norm'?"));
+}
+
+TEST(PolicyYaml, ReadsHazardsAndGuessesWhichWasMeant) {
+  const auto rule = ParseRule("match: {hazard: [near_zero, any]}, compute: float32", "--set");
+  ASSERT_TRUE(rule.ok()) << rule.status();
+  EXPECT_THAT(rule->match.hazards, ElementsAre("near_zero", "any"));
+  EXPECT_THAT(RuleError("match: {hazard: decomposed_nrom}, keep: true"),
+              HasSubstr("found hazard 'decomposed_nrom'; allowed are any, decomposed_norm, "));
+  EXPECT_THAT(RuleError("match: {hazard: decomposed_nrom}, keep: true"),
+              HasSubstr("did you mean 'decomposed_norm'?"));
 }
 
 TEST(PolicyYaml, RefusesWhatIsMissing) {
@@ -118,9 +128,9 @@ TEST(PolicyYaml, RefusesContradictionsAndValuesOutOfRange) {
 
 TEST(PolicyYaml, SaysWhichWordsItKnowsButDoesNotSupportYet) {
   for (const char* rule :
-       {"match: {range: {peak_over: 3}}, keep: true", "match: {hazard: x}, keep: true",
-        "match: {shared: true}, keep: true", "match: {role: norm}, residual: float32",
-        "match: {role: norm}, compute: bfloat16", "match: {role: norm}, weights: int8"}) {
+       {"match: {range: {peak_over: 3}}, keep: true", "match: {shared: true}, keep: true",
+        "match: {role: norm}, residual: float32", "match: {role: norm}, compute: bfloat16",
+        "match: {role: norm}, weights: int8"}) {
     EXPECT_THAT(RuleError(rule), HasSubstr("is not supported by this version")) << rule;
   }
 }
