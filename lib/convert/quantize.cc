@@ -108,7 +108,9 @@ absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& 
         PlannedOutput output,
         LayOut(std::move(rewritten), absl::StrCat(base, suffix, ".onnx"), layout));
     report.outputs.push_back(MakeOutputReport(analysis, plan, output));
-    state->config_entries.push_back(ConfigEntry(analysis, plan, output, base));
+    if (IsWebDtype(plan.dtype)) {
+      state->config_entries.push_back(ConfigEntry(analysis, plan, output, base));
+    }
     state->outputs.push_back(std::move(output));
   }
   report.input = model_path;

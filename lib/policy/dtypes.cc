@@ -1,5 +1,8 @@
 #include "lib/policy/dtypes.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/base/suggest.h"
@@ -10,13 +13,24 @@ namespace {
 struct Row {
   const char* dtype;
   const char* suffix;
+  bool web = true;  // Transformers.js knows it
 };
 
-// DEFAULT_DTYPE_SUFFIX_MAPPING of Transformers.js.
+// DEFAULT_DTYPE_SUFFIX_MAPPING of Transformers.js, and what other programs read.
 constexpr Row kRows[] = {
-    {"fp32", ""},         {"fp16", "_fp16"},   {"int8", "_int8"},   {"uint8", "_uint8"},
-    {"q8", "_quantized"}, {"q4", "_q4"},       {"q4f16", "_q4f16"}, {"bnb4", "_bnb4"},
-    {"q2", "_q2"},        {"q2f16", "_q2f16"}, {"q1", "_q1"},       {"q1f16", "_q1f16"},
+    {"fp32", ""},
+    {"fp16", "_fp16"},
+    {"int8", "_int8"},
+    {"uint8", "_uint8"},
+    {"q8", "_quantized"},
+    {"q4", "_q4"},
+    {"q4f16", "_q4f16"},
+    {"bnb4", "_bnb4"},
+    {"q2", "_q2"},
+    {"q2f16", "_q2f16"},
+    {"q1", "_q1"},
+    {"q1f16", "_q1f16"},
+    {"bf16", "_bf16", false},
 };
 
 }  // namespace
@@ -27,13 +41,18 @@ std::vector<std::string> KnownDtypes() {
   return names;
 }
 
+bool IsWebDtype(const std::string& dtype) {
+  return std::any_of(std::begin(kRows), std::end(kRows),
+                     [&dtype](const Row& row) { return row.web && dtype == row.dtype; });
+}
+
 absl::StatusOr<std::string> FileSuffixOf(const std::string& dtype) {
   for (const Row& row : kRows) {
     if (dtype == row.dtype) return std::string(row.suffix);
   }
   const std::vector<std::string> known = KnownDtypes();
-  return PolicyError("found dtype '", dtype, "'; Transformers.js knows ",
-                     absl::StrJoin(known, ", "), DidYouMean(dtype, known));
+  return PolicyError("found dtype '", dtype, "'; there are ", absl::StrJoin(known, ", "),
+                     DidYouMean(dtype, known));
 }
 
 }  // namespace onnxquant

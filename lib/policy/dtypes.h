@@ -1,4 +1,4 @@
-// The dtypes that Transformers.js knows, and how it names their files.
+// The dtypes that outputs can have, and how their files are named.
 #ifndef ONNXQUANT_LIB_POLICY_DTYPES_H_
 #define ONNXQUANT_LIB_POLICY_DTYPES_H_
 
@@ -13,6 +13,9 @@ std::vector<std::string> KnownDtypes();
 
 // "q4f16" -> "_q4f16", "fp32" -> "", "q8" -> "_quantized". An unknown dtype is a kPolicy error.
 absl::StatusOr<std::string> FileSuffixOf(const std::string& dtype);
+
+// Whether Transformers.js knows the dtype, so that its configuration may name it.
+bool IsWebDtype(const std::string& dtype);
 
 }  // namespace onnxquant
 

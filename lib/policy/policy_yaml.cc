@@ -221,16 +221,13 @@ class PolicyParser {
   }
 
   absl::StatusOr<ElementType> ParseFloatType(const YAML::Node& node, const std::string& what) {
-    if (node.IsScalar() && node.Scalar() == "bfloat16") {
-      return reader_.ErrorAt(node, "'bfloat16' is not supported by this version");
-    }
     ONNXQUANT_ASSIGN_OR_RETURN(const std::string name,
-                               reader_.OneOf(node, what, Words{"float32", "float16"}));
+                               reader_.OneOf(node, what, Words{"float32", "float16", "bfloat16"}));
     return *ElementTypeFromName(name);
   }
 
   absl::StatusOr<WeightFormat> ParseWeights(const YAML::Node& node) {
-    const Words formats = {"float32", "float16", "int4"};
+    const Words formats = {"float32", "float16", "bfloat16", "int4"};
     const bool map = node.IsMap();
     if (map) {
       ONNXQUANT_RETURN_IF_ERROR(
@@ -238,7 +235,7 @@ class PolicyParser {
       if (!node["format"]) return reader_.ErrorAt(node, "'weights' does not say 'format'");
     }
     const YAML::Node format = map ? node["format"] : node;
-    for (const char* later : {"bfloat16", "int8", "int2", "nf4", "fp4"}) {
+    for (const char* later : {"int8", "int2", "nf4", "fp4"}) {
       if (format.IsScalar() && format.Scalar() == later) {
         return reader_.ErrorAt(format,
                                absl::StrCat("'", later, "' is not supported by this version"));
@@ -264,7 +261,10 @@ class PolicyParser {
       ONNXQUANT_ASSIGN_OR_RETURN(result.symmetric, reader_.Bool(node["symmetric"], "symmetric"));
     }
     if (map && node["source"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(result.source, ParseFloatType(node["source"], "source"));
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          const std::string source,
+          reader_.OneOf(node["source"], "source", Words{"float32", "float16"}));
+      result.source = *ElementTypeFromName(source);
     }
     return result;
   }

@@ -22,15 +22,16 @@ absl::StatusOr<std::vector<float>> FloatsOf(const Model& model, const onnx::Tens
 
 }  // namespace
 
-std::string DescribeOverflow(const kernels::NarrowStats& stats, Overflow overflow,
+std::string DescribeOverflow(const kernels::NarrowStats& stats, ElementType type, Overflow overflow,
                              const std::string& what) {
   if (stats.overflowed == 0) return "";
+  const char* largest = type == ElementType::kBFloat16 ? "3.39e38" : "65504";
   const std::string found = absl::StrCat(
       what, ": ", stats.overflowed, stats.overflowed == 1 ? " value lies" : " values lie",
-      " beyond float16's 65504 (the largest magnitude is ", stats.peak, ")");
+      " beyond ", NameOf(type), "'s ", largest, " (the largest magnitude is ", stats.peak, ")");
   switch (overflow) {
     case Overflow::kClamp:
-      return absl::StrCat(found, "; clamped to ±65504 as the policy says");
+      return absl::StrCat(found, "; clamped to ±", largest, " as the policy says");
     case Overflow::kInfinity:
       return absl::StrCat(found, "; made infinite as the policy says");
     case Overflow::kError:
@@ -39,6 +40,24 @@ std::string DescribeOverflow(const kernels::NarrowStats& stats, Overflow overflo
   return absl::StrCat(found,
                       "; keep it in float32 with a rule (weights: float32), or say "
                       "'constants: {overflow: clamp}'");
+}
+
+std::string DescribeVanished(const kernels::NarrowStats& stats, ElementType type,
+                             std::size_t elements, const std::string& what) {
+  constexpr std::size_t kFew = 16;
+  if (stats.underflowed == 0 || elements > kFew) return "";
+  return absl::StrCat(what, ": ", stats.underflowed, stats.underflowed == 1 ? " value" : " values",
+                      " became 0 in ", NameOf(type), ", whose smallest number is ",
+                      type == ElementType::kBFloat16 ? "9.2e-41" : "6e-8",
+                      "; if something divides by it, keep its node in float32");
+}
+
+kernels::NarrowStats Narrow(absl::Span<const float> in, ElementType type, Overflow overflow,
+                            absl::Span<std::uint16_t> out) {
+  const auto mode = overflow == Overflow::kClamp ? kernels::OverflowMode::kClamp
+                                                 : kernels::OverflowMode::kInfinity;
+  return type == ElementType::kBFloat16 ? kernels::FloatToBFloat16(in, out, mode)
+                                        : kernels::FloatToHalf(in, out, mode);
 }
 
 absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(const Model& model,
@@ -58,12 +77,13 @@ absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(const Model& model,
     return result;
   }
   std::vector<std::uint16_t> halves(floats.size());
-  const auto mode = overflow == Overflow::kClamp ? kernels::OverflowMode::kClamp
-                                                 : kernels::OverflowMode::kInfinity;
-  const kernels::NarrowStats stats = kernels::FloatToHalf(floats, absl::MakeSpan(halves), mode);
-  const std::string message = DescribeOverflow(stats, overflow, what);
+  const kernels::NarrowStats stats = Narrow(floats, type, overflow, absl::MakeSpan(halves));
+  const std::string message = DescribeOverflow(stats, type, overflow, what);
   if (!message.empty() && overflow == Overflow::kError) return ModelError(message);
-  if (!message.empty() && warnings != nullptr) warnings->push_back(message);
+  const std::string vanished = DescribeVanished(stats, type, floats.size(), what);
+  for (const std::string& warning : {message, vanished}) {
+    if (!warning.empty() && warnings != nullptr) warnings->push_back(warning);
+  }
   raw->resize(halves.size() * sizeof(std::uint16_t));
   if (!halves.empty()) std::memcpy(raw->data(), halves.data(), raw->size());
   return result;

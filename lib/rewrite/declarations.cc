@@ -17,7 +17,8 @@ void GraphRewriter::DeclareInputsAndOutputs() {
   }
 }
 
-// The input's value_info of what is still made here under its name, in its new type.
+// The input's value_info of what is still made here under its name, in its new type. A constant
+// speaks for itself.
 void GraphRewriter::DeclareValues(ScopeId scope, onnx::GraphProto& out) const {
   absl::flat_hash_set<std::string> made;
   for (const onnx::NodeProto& node : out.node()) {
@@ -28,7 +29,8 @@ void GraphRewriter::DeclareValues(ScopeId scope, onnx::GraphProto& out) const {
     if (id == kNone || graph_.value(id).scope != scope || graph_.value(id).producer == kNone) {
       continue;
     }
-    if (!made.contains(info.name()) || names_[static_cast<std::size_t>(id)] != info.name()) {
+    if (!made.contains(info.name()) || weights_.contains(id) ||
+        names_[static_cast<std::size_t>(id)] != info.name()) {
       continue;
     }
     onnx::ValueInfoProto* declared = out.add_value_info();

@@ -31,6 +31,11 @@ kernels::BlockFormat KernelFormat(const FillJob& job) {
   return format;
 }
 
+// The 16-bit type that the job rounds floats to.
+ElementType NarrowType(const FillJob& job) {
+  return job.kind == FillJob::Kind::kConvert ? job.type : ElementType::kFloat16;
+}
+
 kernels::OverflowMode ModeOf(Overflow overflow) {
   return overflow == Overflow::kClamp ? kernels::OverflowMode::kClamp
                                       : kernels::OverflowMode::kInfinity;
@@ -146,7 +151,7 @@ absl::Status FillSource::Account(FillTarget& target, const kernels::NarrowStats&
   if (target.job->overflow != Overflow::kError || target.stats.overflowed == 0) {
     return absl::OkStatus();
   }
-  return ModelError(DescribeOverflow(target.stats, Overflow::kError,
+  return ModelError(DescribeOverflow(target.stats, NarrowType(*target.job), Overflow::kError,
                                      absl::StrCat("initializer '", tensor_.name(), "'")));
 }
 
@@ -165,7 +170,7 @@ absl::Status FillSource::CheckScales(absl::Span<const std::uint16_t> scales) con
 absl::Status FillSource::ConvertToHalf(FillTarget& target, const Tile& tile) {
   std::vector<std::uint16_t> halves(tile.floats.size());
   const kernels::NarrowStats stats =
-      kernels::FloatToHalf(tile.floats, absl::MakeSpan(halves), ModeOf(target.job->overflow));
+      Narrow(tile.floats, target.job->type, target.job->overflow, absl::MakeSpan(halves));
   ONNXQUANT_RETURN_IF_ERROR(Account(target, stats));
   return target.output->sink->Write(
       target.job->targets[0], tile.first_row * row_bytes_ / sizeof(float) * sizeof(std::uint16_t),
@@ -266,10 +271,13 @@ absl::Status FillSource::FinishTargets() {
 
 void FillSource::AddWarnings() const {
   for (const FillTarget& target : targets_) {
-    std::string message = DescribeOverflow(target.stats, target.job->overflow,
-                                           absl::StrCat("initializer '", tensor_.name(), "'"));
-    if (!message.empty() && target.output->warnings != nullptr) {
-      target.output->warnings->push_back(std::move(message));
+    if (target.output->warnings == nullptr) continue;
+    const ElementType type = NarrowType(*target.job);
+    const std::string what = absl::StrCat("initializer '", tensor_.name(), "'");
+    for (std::string message :
+         {DescribeOverflow(target.stats, type, target.job->overflow, what),
+          DescribeVanished(target.stats, type, bytes_ / sizeof(float), what)}) {
+      if (!message.empty()) target.output->warnings->push_back(std::move(message));
     }
   }
 }

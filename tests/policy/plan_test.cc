@@ -212,5 +212,28 @@ TEST_F(PlanTest, NeverReusesANameThatTheModelHas) {
   EXPECT_EQ(Weight(OnlyPlan(kQ4), "w1").copies[0].names[0], "w1_Q4_2");
 }
 
+TEST_F(PlanTest, OneOutputHasOneSixteenBitType) {
+  Load(kBlock);
+  const auto mixed = ParsePolicy(
+      "policy: 1\nname: p\noutputs:\n  fp16: {compute: float16, weights: float16, io: float32}\n"
+      "rules:\n  - {match: {role: norm}, compute: bfloat16}\n",
+      "p.yaml");
+  ASSERT_TRUE(mixed.ok()) << mixed.status();
+  const auto plans = MakePlans(*analysis_, *mixed, {}, "m.onnx");
+  EXPECT_EQ(KindOf(plans.status()), ErrorKind::kPolicy);
+  EXPECT_THAT(std::string(plans.status().message()),
+              HasSubstr("p.yaml:5:5: found bfloat16 where output 'fp16' already uses float16"));
+}
+
+TEST_F(PlanTest, FourBitWeightsDoNotGoWithBfloat16) {
+  Load(kBlock);
+  const auto policy = ParsePolicy(
+      "policy: 1\nname: p\noutputs:\n  q4: {compute: bfloat16, weights: int4, io: float32}\n",
+      "p.yaml");
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  EXPECT_THAT(std::string(MakePlans(*analysis_, *policy, {}, "m.onnx").status().message()),
+              HasSubstr("wants int4 weights and bfloat16"));
+}
+
 }  // namespace
 }  // namespace onnxquant

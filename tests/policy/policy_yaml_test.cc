@@ -68,10 +68,11 @@ TEST(PolicyYaml, PointsAtTypingErrorsAndGuessesWhatWasMeant) {
       {std::string(kOutputs) + "rules:\n  - match: {role: nrom}\n    keep: true\n",
        "p.yaml:6:19: found role 'nrom'; allowed are embedding, "},
       {std::string(kStart) + "outputs:\n  q4: {compute: flot32, weights: int4, io: float32}\n",
-       "p.yaml:4:17: found compute 'flot32'; allowed are float32, float16; did you mean "
+       "p.yaml:4:17: found compute 'flot32'; allowed are float32, float16, bfloat16; did you mean "
        "'float32'?"},
       {std::string(kStart) + "outputs:\n  q4: {compute: float32, weights: int44, io: float32}\n",
-       "p.yaml:4:35: found weights 'int44'; allowed are float32, float16, int4; did you mean "
+       "p.yaml:4:35: found weights 'int44'; allowed are float32, float16, bfloat16, int4; did you "
+       "mean "
        "'int4'?"},
       {std::string(kStart) + "outputs:\n  q5: {compute: float32, weights: int4, io: float32}\n",
        "p.yaml:4:3: found 'q5' in outputs; allowed are fp32, "},
@@ -129,8 +130,7 @@ TEST(PolicyYaml, RefusesContradictionsAndValuesOutOfRange) {
 TEST(PolicyYaml, SaysWhichWordsItKnowsButDoesNotSupportYet) {
   for (const char* rule :
        {"match: {range: {peak_over: 3}}, keep: true", "match: {shared: true}, keep: true",
-        "match: {role: norm}, residual: float32", "match: {role: norm}, compute: bfloat16",
-        "match: {role: norm}, weights: int8"}) {
+        "match: {role: norm}, residual: float32", "match: {role: norm}, weights: int8"}) {
     EXPECT_THAT(RuleError(rule), HasSubstr("is not supported by this version")) << rule;
   }
 }
@@ -175,7 +175,8 @@ TEST(PolicyYaml, EveryBuiltinPolicyIsValidAndNamedAfterItsFile) {
     names.push_back(policy->name);
   }
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
-  EXPECT_THAT(names, ElementsAre("build-gemma", "fp16", "gemma-safe", "gemma-web", "q4", "q4f16"));
+  EXPECT_THAT(names,
+              ElementsAre("bf16", "build-gemma", "fp16", "gemma-safe", "gemma-web", "q4", "q4f16"));
 }
 
 TEST(PolicyYaml, ListsThePoliciesWhenANameIsUnknown) {

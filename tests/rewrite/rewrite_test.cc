@@ -219,6 +219,27 @@ g (bool c, float[4] x) => (float[4] z) <float[4] w = {1, 2, 3, 4}> {
             onnx::TensorProto::FLOAT16);
 }
 
+TEST_F(RewriteTest, DeclaresNoTypeOfAConstantThatChanged) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[4] x) => (float[4] z) <float two, float[4] y> {
+  two = Constant<value = float {2.0}>()
+  y = Mul(x, two)
+  z = Sqrt(y)
+})");
+  const Rewritten out = Run(kFp16);
+  ASSERT_EQ(out.model.graph().value_info_size(), 1);
+  EXPECT_EQ(out.model.graph().value_info(0).name(), "y");
+}
+
+TEST_F(RewriteTest, NamesTheTypesOfBfloat16) {
+  Load(kTwoNodes);
+  const Rewritten out =
+      Run("outputs:\n  bf16: {compute: bfloat16, weights: bfloat16, io: float32}\n");
+  EXPECT_THAT(Lines(out), ElementsAre("Cast(x) -> x_bfloat16", "MatMul(x_bfloat16, w) -> y",
+                                      "Sqrt(y) -> z_bfloat16", "Cast(z_bfloat16) -> z"));
+  EXPECT_THAT(InitializerTypes(out), ElementsAre(Pair("w", onnx::TensorProto::BFLOAT16)));
+}
+
 TEST_F(RewriteTest, KeepsAnUnknownOperatorInFloat32) {
   Load(R"(<ir_version: 10, opset_import: ["" : 21, "my.domain" : 1]>
 g (float[4] x) => (float[4] z) <float[4] y> {

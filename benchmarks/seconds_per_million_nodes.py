@@ -1,0 +1,86 @@
+"""Time conversions of graphs of growing size: seconds per million nodes should stay level.
+
+    scripts/python.sh benchmarks/seconds_per_million_nodes.py [--policy NAME] [NODES …]
+
+Three kinds of graph: a chain of arithmetic and data movers; the same with residual Adds across it;
+one whose every sixth node must stay float32, so that casts are placed along all of it. Prints the
+time of one node relative to the smallest graph's, and the peak of anonymous memory per node.
+"""
+
+import argparse
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+ROOT = Path(__file__).resolve().parents[1]
+CYCLE = ("Add", "Transpose", "Sqrt", "Mul", "Identity", "Tanh")
+
+
+def chain(nodes: int, residual: bool) -> onnx.ModelProto:
+    """Return a chain of `nodes` nodes; with `residual`, every sixth node adds an earlier value."""
+    made = []
+    last = "x"
+    for i in range(nodes - 1):
+        op = CYCLE[i % len(CYCLE)]
+        other = ["c"] if op in ("Add", "Mul") else []
+        if residual and op == "Add" and i > 0:
+            other = [f"v{i - 3}"]
+        made.append(helper.make_node(op, [last, *other], [f"v{i}"], f"n{i}"))
+        last = f"v{i}"
+    made.append(helper.make_node("Identity", [last], ["y"], "last"))
+    graph = helper.make_graph(
+        made,
+        "chain",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 4])],
+        [numpy_helper.from_array(np.float32(0.5), "c")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def convert(model: Path, arguments: list[str]) -> tuple[float, int]:
+    """Return the seconds that a conversion takes and its peak anonymous memory in bytes."""
+    binary = ROOT / "build" / "release" / "bin" / "onnxquant"
+    start = time.monotonic()
+    process = subprocess.Popen([binary, "-q", "--force", *arguments, model])
+    peak = 0
+    while process.poll() is None:
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                peak = max(peak, int(line.split()[1]) * 1024)
+        time.sleep(0.002)
+    if process.returncode != 0:
+        raise SystemExit(f"onnxquant ended with status {process.returncode}")
+    return time.monotonic() - start, peak
+
+
+def main() -> None:
+    """Print one line per kind and size."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("nodes", nargs="*", type=int, default=[25_000, 100_000, 400_000])
+    parser.add_argument("--policy", default="fp16")
+    options = parser.parse_args()
+    islands = ["--set", "match: {op: Sqrt}, compute: float32"]
+    kinds = {"chain": (False, []), "residual": (True, []), "islands": (False, islands)}
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model.onnx"
+        for kind, (residual, more) in kinds.items():
+            first = 0.0
+            for nodes in options.nodes:
+                onnx.save(chain(nodes, residual), model)
+                seconds, peak = convert(model, ["--policy", options.policy, *more])
+                each = seconds / nodes
+                first = first or each
+                print(
+                    f"{kind:9} {nodes:9,} nodes  {each * 1e6:6.2f} s per million"
+                    f"  ({each / first:4.2f} of the first)  {peak / nodes / 1024:5.2f} KiB a node"
+                )
+
+
+if __name__ == "__main__":
+    main()
