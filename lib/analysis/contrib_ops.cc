@@ -8,7 +8,7 @@ namespace {
 
 constexpr char kMs[] = "com.microsoft";
 
-// Sorted by operator. From ONNX Runtime's operator schemas (docs/ContribOperators.md), by these rules:
+// Sorted by operator. From ONNX Runtime's operator schemas (docs/ContribOperators.md), so:
 // - An input that admits float16 is T, also where it has a type variable of its own: kernels want
 //   them to agree. One that admits float32 but not float16 is F, also where it admits float64.
 // - An output is T where an input is, F where it can be nothing but float32, else -: an attribute
