@@ -102,11 +102,16 @@ absl::StatusOr<std::uint64_t> FillSource::Fill(std::size_t index) {
   const std::uint64_t length = tile.rows * row_bytes_;
   ONNXQUANT_ASSIGN_OR_RETURN(tile.bytes, model_.Read(tensor_, offset, length));
   std::vector<float> aligned;
-  if (tensor_.data_type() == onnx::TensorProto::FLOAT16) {
+  if (tensor_.data_type() == onnx::TensorProto::FLOAT16 ||
+      tensor_.data_type() == onnx::TensorProto::BFLOAT16) {
     std::vector<std::uint16_t> halves(tile.bytes.size() / sizeof(std::uint16_t));
-    std::memcpy(halves.data(), tile.bytes.data(), tile.bytes.size());
+    if (!halves.empty()) std::memcpy(halves.data(), tile.bytes.data(), tile.bytes.size());
     aligned.resize(halves.size());
-    kernels::HalfToFloat(halves, absl::MakeSpan(aligned));
+    if (tensor_.data_type() == onnx::TensorProto::FLOAT16) {
+      kernels::HalfToFloat(halves, absl::MakeSpan(aligned));
+    } else {
+      kernels::BFloat16ToFloat(halves, absl::MakeSpan(aligned));
+    }
     tile.floats = aligned;
   } else if (tensor_.data_type() == onnx::TensorProto::FLOAT) {
     if (reinterpret_cast<std::uintptr_t>(tile.bytes.data()) % alignof(float) != 0) {

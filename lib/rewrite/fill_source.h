@@ -52,7 +52,8 @@ class FillSource {
     std::uint64_t first_row;
     std::uint64_t rows;
     absl::Span<const std::byte> bytes;
-    absl::Span<const float> floats;  // the same widened, for float32 and float16
+    // The same as float32, where the constant is float32, float16 or bfloat16.
+    absl::Span<const float> floats;
   };
 
   absl::Status Copy(FillTarget& target, const Tile& tile);

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "lib/base/error.h"
@@ -13,7 +14,9 @@
 namespace onnxquant {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr char kMatMul[] = R"(<ir_version: 10, opset_import: ["" : 21]>
 g (float[2, 100] x) => (float[2, 7] z) <float[100, 7] w> { z = MatMul(x, w) })";
@@ -25,6 +28,8 @@ g (float[2, 100] x) => (float[2, 7] z) <float[7, 100] w> {
 constexpr char kAsymmetric[] =
     "outputs:\n  q4: {compute: float32, weights: {format: int4, block: 16, symmetric: false}, "
     "io: float32}\n";
+
+constexpr char kBf16[] = "outputs:\n  bf16: {compute: bfloat16, weights: bfloat16, io: float32}\n";
 
 // Keeps what it is given; marks bytes that are written twice.
 class MemorySink : public TensorSink {
@@ -148,6 +153,77 @@ g (float[2] x) => (float[2] z) <float[2] big = {1, 70000}> { z = Mul(x, big) })"
   EXPECT_EQ(second, 0x7bff);  // 65504
   ASSERT_EQ(warnings_.size(), 1U);
   EXPECT_THAT(warnings_[0], HasSubstr("clamped to ±65504"));
+}
+
+TEST_F(MaterializeTest, RoundsToBfloat16AsTheKernelDoesForAnyTileSize) {
+  Load(kMatMul);
+  const Rewritten rewritten = Run(kBf16);
+  const auto& w = model_->proto().graph().initializer(0);
+  const std::vector<float> source(w.float_data().begin(), w.float_data().end());
+  std::vector<std::uint16_t> expected(source.size());
+  kernels::FloatToBFloat16(source, absl::MakeSpan(expected), kernels::OverflowMode::kInfinity);
+  for (const std::uint64_t smallest_tile : {900, 1 << 20}) {
+    FillOptions options;
+    options.smallest_tile = smallest_tile;
+    if (smallest_tile == 900) options.memory = 1;
+    const auto payloads = Fill(rewritten, options);
+    ASSERT_EQ(payloads.at("w").size(), 2 * expected.size());
+    EXPECT_EQ(std::memcmp(payloads.at("w").data(), expected.data(), 2 * expected.size()), 0);
+  }
+}
+
+TEST_F(MaterializeTest, NamesTheLimitOfBfloat16) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2] x) => (float[2] z) <float[2] big = {3.38e38, 3.4e38}> { z = Mul(x, big) })");
+  Fill(Run(kBf16));
+  EXPECT_EQ(KindOf(status_), ErrorKind::kModel);
+  EXPECT_THAT(std::string(status_.message()),
+              HasSubstr("initializer 'big': 1 value lies beyond bfloat16's 3.39e38"));
+}
+
+TEST_F(MaterializeTest, WarnsOfASmallConstantThatVanishes) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[1] x) => (float[1] z) <float[1] eps = {1e-12}> { z = Add(x, eps) })");
+  Fill(Run(kFp16));
+  ASSERT_TRUE(status_.ok()) << status_;
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("initializer 'eps': 1 value became 0 in float16, "
+                                               "whose smallest number is 6e-8")));
+  warnings_.clear();
+  Fill(Run(kBf16));
+  EXPECT_THAT(warnings_, IsEmpty());
+}
+
+TEST_F(MaterializeTest, DoesNotWarnOfValuesThatVanishInALargeWeight) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[17] x) => (float[17] z) <float[17] w = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1e-12}> {
+  z = Mul(x, w)
+})");
+  Fill(Run(kFp16));
+  ASSERT_TRUE(status_.ok()) << status_;
+  EXPECT_THAT(warnings_, IsEmpty());
+}
+
+TEST_F(MaterializeTest, QuantizesABfloat16WeightAsTheSameValuesInFloat32) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[1, 4] x) => (float[1, 2] z) <float[4, 2] w = {1, -2, 0.5, 3, -0.25, 7, 2, -1.5}> {
+  z = MatMul(x, w)
+})");
+  Rewritten rewritten = Run(kAsymmetric);
+  const auto expected = Fill(rewritten);
+  ASSERT_EQ(expected.size(), 3U);
+  onnx::ModelProto proto = model_->proto();
+  onnx::TensorProto& w = *proto.mutable_graph()->mutable_initializer(0);
+  const std::vector<float> source(w.float_data().begin(), w.float_data().end());
+  std::vector<std::uint16_t> halves(source.size());  // these values are exact in bfloat16
+  kernels::FloatToBFloat16(source, absl::MakeSpan(halves), kernels::OverflowMode::kInfinity);
+  w.clear_float_data();
+  w.set_data_type(onnx::TensorProto::BFLOAT16);
+  w.set_raw_data(halves.data(), 2 * halves.size());
+  auto model = Model::FromProto(std::move(proto), "m.onnx");
+  ASSERT_TRUE(model.ok()) << model.status();
+  *model_ = *std::move(model);
+  for (FillJob& job : rewritten.jobs) job.source = &model_->proto().graph().initializer(0);
+  EXPECT_EQ(Fill(rewritten), expected);
 }
 
 TEST_F(MaterializeTest, RefusesABlockWhoseFloat16ScaleIsInfinite) {
