@@ -30,6 +30,44 @@ def test_weights_become_bfloat16_and_the_result_agrees(tmp_path: Path) -> None:
     assert 1e-4 < error < 2e-2  # eight bits of precision: neither exact nor far off
 
 
+BODIES = """<ir_version: 10, opset_import: ["" : 21]>
+g (float[4, 8] x, int64[3] rows, bool which) => (float[3, 8] y) {
+  half = Constant <value_float = 0.5> ()
+  m = MatMul(x, w)
+  picked = Gather <axis = 0> (m, rows)
+  chosen = If (which) <
+    then_branch = t () => (float[3, 8] a) { s = Add(picked, shift)  a = Tanh(s) },
+    else_branch = e () => (float[3, 8] b) { b = Mul(picked, half) }
+  >
+  y = Softmax <axis = -1> (chosen)
+}"""
+
+
+@pytest.mark.parametrize("which", [True, False])
+def test_bodies_and_what_they_capture_become_bfloat16(tmp_path: Path, which: bool) -> None:
+    random = np.random.default_rng(3)
+    model = onnx.parser.parse_model(BODIES)
+    for name, shape in {"w": (8, 8), "shift": (8,)}.items():
+        values = random.normal(0, 1, shape).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
+    converted = convert(tmp_path, model)
+    nodes = list(converted.graph.node)
+    bodies = [a.g for node in nodes for a in node.attribute if a.g.node]
+    assert len(bodies) == 2
+    types = {node.op_type for graph in [converted.graph, *bodies] for node in graph.node}
+    assert {"MatMul", "Gather", "Tanh", "Mul"} <= types
+    assert sum(node.op_type == "Cast" for node in nodes) == 2  # x on its way in, y out
+    assert not any(node.op_type == "Cast" for body in bodies for node in body.node)
+    feeds = {
+        "x": random.normal(0, 1, (4, 8)).astype(np.float32),
+        "rows": np.array([3, 0, 3]),
+        "which": np.array(which),
+    }
+    (expected,) = ReferenceEvaluator(model).run(None, feeds)
+    (found,) = ReferenceEvaluator(converted).run(None, feeds)
+    assert 0 < np.abs(found - expected).max() < 2e-2
+
+
 def test_an_opset_without_bfloat16_is_raised_and_said_so(tmp_path: Path) -> None:
     model = small_model()
     model.opset_import[0].version = 12
