@@ -1,0 +1,164 @@
+"""Counts what three float16 converters make of ONNX's backend test models, into docs/converters.md.
+
+    scripts/compare_converters.sh
+
+The same models, inputs, checks and tolerances for all (onnxquant_tools.conformance). The other two
+run with their defaults but for what a pass asks for: `keep_io_types`, and `node_block_list` in the
+mixed pass. What they raise counts as refused, whether they mean it or crash. It runs in an
+environment of its own, which has the other converters.
+"""
+
+import argparse
+import collections
+import contextlib
+import importlib.metadata
+import io
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from onnxquant_tools import conformance
+from onnxquant_tools.conformance import Outcome, run_suite
+from onnxquant_tools.conformance_cases import Case, load_cases
+from onnxquant_tools.conformance_convert import PASSES, Pass, RefusedError, convert, name_nodes
+from onnxquant_tools.conformance_groups import GROUPS
+
+_BROKEN = (conformance.INVALID, conformance.UNLOADABLE, conformance.FAILING)
+_MEANINGS = {
+    "plain": "everything float16, inputs and outputs float32",
+    "mixed": "random nodes kept in float32",
+    "half-io": "inputs and outputs float16 too",
+}
+
+
+def _converted(function: Callable[..., Any], case: Case, how: Pass, folder: Path) -> Path:
+    model, kept = name_nodes(case)
+    if not how.mixed:
+        model.CopyFrom(case.model)
+    options = {"node_block_list": kept} if how.mixed else {}
+    logging.disable()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            converted = function(model, keep_io_types=not how.half_io, **options)
+            onnx.save(converted, folder / "converted.onnx")
+    except Exception as error:
+        raise RefusedError(f"{type(error).__name__}: {error}") from error
+    return folder / "converted.onnx"
+
+
+def with_common(case: Case, how: Pass, folder: Path) -> Path:
+    """Convert with onnxconverter-common."""
+    from onnxconverter_common.float16 import convert_float_to_float16
+
+    return _converted(convert_float_to_float16, case, how, folder)
+
+
+def with_runtime(case: Case, how: Pass, folder: Path) -> Path:
+    """Convert with ONNX Runtime's converter for transformers."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    return _converted(convert_float_to_float16, case, how, folder)
+
+
+CONVERTERS = {
+    "onnxquant": convert,
+    "onnxconverter-common": with_common,
+    "ONNX Runtime": with_runtime,
+}
+
+
+def _cell(outcomes: list[Outcome]) -> str:
+    counts = collections.Counter(item.verdict for item in outcomes)
+    broken = sum(counts[verdict] for verdict in _BROKEN)
+    wrong, refused = counts[conformance.WRONG], counts[conformance.REFUSED]
+    return f"**{counts[conformance.PASSED]}** / {wrong} / {broken} / {refused}"
+
+
+def _table(head: str, rows: dict[str, Callable[[Outcome], bool]], found: dict[str, Any]) -> str:
+    lines = [f"| {head} | models | {' | '.join(found)} |", "|---" * (len(found) + 2) + "|"]
+    for name, belongs in rows.items():
+        mine = [[item for item in outcomes if belongs(item)] for outcomes in found.values()]
+        lines.append(f"| {name} | {len(mine[0])} | {' | '.join(map(_cell, mine))} |")
+    return "\n".join(lines)
+
+
+def _in_group(group: str) -> Callable[[Outcome], bool]:
+    return lambda item: item.how == PASSES[0].name and group in (item.group, "total")
+
+
+def _in_pass(how: str) -> Callable[[Outcome], bool]:
+    return lambda item: item.how == how
+
+
+def report(found: dict[str, list[Outcome]]) -> str:
+    """Return the page: both tables, what they count, and the versions they hold for."""
+    models = sum(item.how == PASSES[0].name for item in found["onnxquant"])
+    run = {
+        name: [item for item in outcomes if item.verdict != conformance.UNRUNNABLE]
+        for name, outcomes in found.items()
+    }
+    known = sum(item.how == PASSES[0].name for item in run["onnxquant"])
+    halves = {
+        name: sum(item.half and item.verdict == conformance.PASSED for item in outcomes)
+        for name, outcomes in run.items()
+    }
+    versions = ", ".join(
+        f"{name} {importlib.metadata.version(name)}"
+        for name in ("onnx", "onnxruntime", "onnxconverter-common")
+    )
+    groups = {group: _in_group(group) for group in (*GROUPS, "total")}
+    passes = {f"{name}: {text}": _in_pass(name) for name, text in _MEANINGS.items()}
+    return f"""# Converters compared
+
+What three converters to float16 make of ONNX's own backend test models. Of {models} models, ONNX
+Runtime runs {known} in float32; each is converted, and must then pass ONNX's checker with full type
+inference, load in ONNX Runtime, run, and agree with the float32 run
+(`python/onnxquant_tools/conformance_compare.py` says how closely; integers must be equal).
+
+`scripts/compare_converters.sh` wrote this page, and writes it anew, in minutes. Versions: {versions}.
+The others run with their defaults, except for `keep_io_types` and, in the mixed pass,
+`node_block_list`. All exceptions count as refused. The two differ: onnxconverter-common is the
+package of that name, ONNX Runtime is `onnxruntime.transformers.float16`.
+
+Each cell: **passed** / wrong / invalid, or does not load or run / refused or crashed.
+
+## By operators, inputs and outputs kept in float32
+
+{_table("operators", groups, run)}
+
+## By pass
+
+{_table("pass", passes, run)}
+
+A converter that changes nothing would pass, so this counts too: of the results that passed, in all
+passes, those that have float16 where the model had none:
+{", ".join(f"{name} {count}" for name, count in halves.items())}.
+"""
+
+
+def main() -> int:
+    """Run the suite with each converter and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("output", type=Path, help="the page to write")
+    parser.add_argument("--details", type=Path, help="a folder for each converter's results")
+    options = parser.parse_args()
+    indices = list(range(len(load_cases())))
+    found = {}
+    for name, converter in CONVERTERS.items():
+        print(f"{name}: {len(indices)} models", flush=True)
+        found[name] = list(run_suite(indices, PASSES, converter))
+        if options.details:
+            lines = [f"{i.case}\t{i.how}\t{i.verdict}\t{i.detail}" for i in found[name]]
+            file = options.details / f"{name.replace(' ', '-')}.tsv"
+            file.write_text("\n".join(lines) + "\n")
+    options.output.write_text(report(found))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

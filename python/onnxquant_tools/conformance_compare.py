@@ -1,0 +1,106 @@
+"""Whether the outputs of a converted model agree with those of the float32 one.
+
+A float16 model computes at rounded inputs, and rounds each result. So each output is compared with
+two float32 runs: on the inputs as they are, and on the inputs rounded to float16; each element must
+agree with either. That decides fairly where a result jumps: a floor, a comparison, the index of the
+greatest. Integers, booleans and strings must be equal to one of the two. Floats may be off by
+
+    2 * 2^-10 * sqrt(nodes) * greatest finite magnitude of the output + 2^-24
+
+which is 2 units in the last place of float16 at the greatest magnitude, grows as independent errors
+of as many roundings do, and ends at half of float16's least positive number. A value that float16
+cannot hold may be infinite, or the greatest that it holds.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+ULP = 2.0**-10
+LEAST = 2.0**-24
+GREATEST = 65504.0
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, list):
+        return f"a sequence of {len(value)}"
+    if isinstance(value, dict):
+        return "a map"
+    array = np.asarray(value)
+    return f"{array.dtype}{list(array.shape)}"
+
+
+def _is_float(array: Any) -> bool:
+    return bool(np.issubdtype(array.dtype, np.floating))
+
+
+def _allowed(got: Any, expected: Any, limit: float) -> Any:
+    """Return for each element whether it agrees with one of the float32 runs."""
+    if not _is_float(expected):
+        return np.asarray(got == expected)
+    got = got.astype(np.float64)
+    expected = expected.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(got - expected) <= limit
+        near |= (np.abs(expected) > GREATEST) & (np.abs(got) >= GREATEST) & (got * expected > 0)
+    return near | (got == expected) | (np.isnan(got) & np.isnan(expected))
+
+
+def _limit(references: list[Any], nodes: int) -> float:
+    finite = np.concatenate([item.astype(np.float64).ravel() for item in references])
+    finite = np.abs(finite[np.isfinite(finite)])
+    return float(2 * ULP * math.sqrt(nodes) * finite.max(initial=0.0) + LEAST)
+
+
+def difference(got: Any, references: list[Any], nodes: int, half: bool, values: bool = True) -> str:
+    """Say how a value differs from all references, or return nothing.
+
+    `half` says that what was float32 is float16 now; `values` is false for random results, of
+    which only type and shape are compared.
+    """
+    references = [item for item in references if _comparable(got, item, half)]
+    if not references:
+        return f"{_kind(got)}, which no float32 run gives"
+    if got is None:
+        return ""
+    if isinstance(got, list | dict):
+        keys = range(len(got)) if isinstance(got, list) else list(got)
+        for key in keys:
+            found = difference(got[key], [item[key] for item in references], nodes, half, values)
+            if found:
+                return f"element {key}: {found}"
+        return ""
+    if not values:
+        return ""
+    return _array_difference(np.asarray(got), [np.asarray(item) for item in references], nodes)
+
+
+def _comparable(got: Any, expected: Any, half: bool) -> bool:
+    """Return whether two values have one structure: types and shapes, keys of maps."""
+    if got is None or expected is None:
+        return got is None and expected is None
+    if isinstance(expected, list):
+        return isinstance(got, list) and len(got) == len(expected)
+    if isinstance(expected, dict):
+        return isinstance(got, dict) and set(got) == set(expected)
+    got, expected = np.asarray(got), np.asarray(expected)
+    wanted = np.dtype(np.float16) if half and expected.dtype == np.float32 else expected.dtype
+    return bool(got.dtype == wanted and got.shape == expected.shape)
+
+
+def _array_difference(got: Any, references: list[Any], nodes: int) -> str:
+    limit = _limit(references, nodes) if _is_float(got) else 0.0
+    allowed = np.zeros(got.shape, bool)
+    for expected in references:
+        allowed |= _allowed(got, expected, limit)
+    if allowed.all():
+        return ""
+    where = np.unravel_index(int(np.argmin(allowed)), got.shape)
+    place = list(map(int, where))
+    expected = " or ".join(dict.fromkeys(str(item[where]) for item in references))
+    count = int(allowed.size - allowed.sum())
+    found = f"{count} of {allowed.size} differ, first at {place}: {got[where]}, expected {expected}"
+    return found + (f" within {limit:.3g}" if _is_float(got) else "")

@@ -1,0 +1,44 @@
+"""What does not pass, and why. A result that is not as it stands here fails the tests.
+
+Remove a line when what it names is mended: a model that passes although it stands here is an error
+too. Passes are those of onnxquant_tools.conformance.
+"""
+
+from onnxquant_tools.conformance import INVALID, UNLOADABLE, WRONG
+
+OVERFLOW = "every weight and bias is 0.02, so the sums pass 65504 where casts make float16 of them"
+INFINITE = "inputs up to 70000 are infinite in float16, and ONNX Runtime's kernel does not saturate"
+MEL = "a fault of the program: the attribute output_datatype stays FLOAT"
+HALF_INPUT = "a fault of the program: what casts a float16 model to float32 changes types after it"
+
+# (model, pass): (verdict, reason)
+KNOWN = {
+    ("light/light_bvlc_alexnet", "mixed"): (WRONG, OVERFLOW),
+    ("light/light_inception_v1", "mixed"): (WRONG, OVERFLOW),
+    ("light/light_squeezenet", "mixed"): (WRONG, OVERFLOW),
+    ("light/light_zfnet512", "mixed"): (WRONG, OVERFLOW),
+    ("test_constant", "half-io"): (WRONG, "a fault: an output that is a Constant keeps float32"),
+    ("test_linear_attention_fp16_expanded", "plain"): (WRONG, HALF_INPUT),
+    ("test_linear_attention_fp16_expanded", "mixed"): (INVALID, HALF_INPUT),
+    ("test_melweightmatrix", "plain"): (UNLOADABLE, MEL),
+    ("test_melweightmatrix", "half-io"): (UNLOADABLE, MEL),
+    ("test_quantizelinear_int16", "plain"): (WRONG, INFINITE),
+    ("test_quantizelinear_int16", "half-io"): (WRONG, INFINITE),
+    ("test_quantizelinear_uint16", "plain"): (WRONG, INFINITE),
+    ("test_quantizelinear_uint16", "half-io"): (WRONG, INFINITE),
+}
+
+# Why ONNX Runtime 1.30 does not run a float32 model: words of its message, and how many say so.
+UNRUNNABLE_MODELS = {
+    "ValidateOpsetForDomain": 63,  # opset 27, and what opset 26 does not have
+    "Could not find an implementation": 85,
+    "Failed to find kernel": 4,
+    "layout == 1": 3,
+    "StringNormalizer::Locale": 8,  # where the system lacks the locale en_US
+    "is not a registered function": 20,
+    "INVALID_GRAPH": 11,
+    "Type Error": 3,
+    "Non-zero status code": 9,
+}
+# How many models have float16 in them after the pass, of those that had none before.
+WITH_HALF = {"plain": 1172, "mixed": 342, "half-io": 1427}
