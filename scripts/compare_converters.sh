@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compares onnxquant with two other float16 converters on ONNX's backend test models, and writes
-# docs/converters.md: about ten minutes on two cores. The others live in an environment of their own
+# docs/converters.md: about five minutes on two cores. The others live in an environment of their own
 # in the cache folder. Each result with its reason: logs/converters/*.tsv in the cache folder.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

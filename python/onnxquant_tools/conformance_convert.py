@@ -24,16 +24,21 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Pass:
-    """A way to convert: the type of inputs and outputs, and whether some nodes stay float32."""
+    """A way to convert: the type of inputs and outputs, and whether some nodes stay float32.
+
+    `named` gives every node a name first (most of the test models' have none), as `mixed` does.
+    """
 
     name: str
     half_io: bool = False
     mixed: bool = False
+    named: bool = False
 
 
 PLAIN = Pass("plain")
 MIXED = Pass("mixed", mixed=True)
 HALF_IO = Pass("half-io", half_io=True)
+NAMED = Pass("named", named=True)
 PASSES = (PLAIN, MIXED, HALF_IO)
 
 
@@ -87,13 +92,22 @@ def name_nodes(case: Case) -> tuple[onnx.ModelProto, list[str]]:
     return model, kept or names[:1]
 
 
+def prepared(case: Case, how: Pass) -> tuple[onnx.ModelProto, list[str]]:
+    """Return a copy of the model that a pass converts, and the names of the nodes it keeps."""
+    if how.mixed or how.named:
+        model, kept = name_nodes(case)
+        return model, kept if how.mixed else []
+    model = onnx.ModelProto()
+    model.CopyFrom(case.model)
+    return model, []
+
+
 def convert(case: Case, how: Pass, folder: Path) -> Path:
     """Convert with the program and return the converted file, or raise RefusedError."""
-    model, arguments = case.model, []
-    if how.mixed:
-        model, kept = name_nodes(case)
-        if kept:
-            arguments = ["--set", f"match: {{name: [{', '.join(kept)}]}}, compute: float32"]
+    model, kept = prepared(case, how)
+    arguments = []
+    if kept:
+        arguments = ["--set", f"match: {{name: [{', '.join(kept)}]}}, compute: float32"]
     source = folder / "model.onnx"
     source.write_bytes(model.SerializeToString())
     policy = folder / "policy.yaml"
