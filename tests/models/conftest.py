@@ -1,0 +1,107 @@
+"""Fixtures of the tests on packaged models: the binary, conversions, outputs of both files.
+
+Environment: ONNXQUANT names the binary (default build/release/bin/onnxquant). Run as
+
+    scripts/python.sh -m pytest tests/models
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from agreement import Array
+from onnxquant_tools.cache import cache_folder
+from onnxquant_tools.model_packages import PackageError, model_path
+from packaged import Conversion, Convert, Provider, RunFile
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNNER = Path(__file__).with_name("run_packaged.py")
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    """Return the program under test."""
+    path = Path(os.environ.get("ONNXQUANT", ROOT / "build" / "release" / "bin" / "onnxquant"))
+    if not path.is_file():
+        pytest.fail(
+            f"{path} does not exist; build it (cmake --build --preset release) or set ONNXQUANT",
+            pytrace=False,
+        )
+    return path
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """Return a folder that goes away with the session."""
+    parent = cache_folder() / "tests"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="models-", dir=parent))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def convert(binary: Path, scratch: Path) -> Convert:
+    """Return a function that converts a packaged model with the policy `fp16`, once."""
+
+    @functools.cache
+    def run(name: str) -> Conversion:
+        try:
+            source = model_path(name)
+        except PackageError as error:
+            pytest.fail(str(error), pytrace=False)
+        folder = scratch / name
+        command = [str(binary), "--policy", "fp16", "-o", str(folder), "--force", str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        output = folder / f"{source.stem}_fp16.onnx"
+        return Conversion(source, output, done.returncode, done.stderr)
+
+    return run
+
+
+@functools.cache
+def _webgpu_fault() -> str | None:
+    """Return why WebGPU does not work here in true half precision, or None when it does."""
+    command = [str(ROOT / "scripts" / "python_webgpu.sh"), "-m", "onnxquant_tools.check_webgpu"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else done.stderr.strip()
+
+
+def _require_webgpu() -> None:
+    fault = _webgpu_fault()
+    if fault is None:
+        return
+    message = f"WebGPU does not work here; run scripts/setup_webgpu.sh.\n{fault}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def run_file(scratch: Path) -> RunFile:
+    """Return a function that runs a file of a packaged model, once for each provider."""
+
+    @functools.cache
+    def run(name: str, provider: Provider, path: Path) -> list[Array]:
+        if provider == "webgpu":
+            _require_webgpu()
+        script = ROOT / "scripts" / ("python_webgpu.sh" if provider == "webgpu" else "python.sh")
+        results = scratch / f"{path.stem}-{provider}.npz"
+        command = [str(script), str(RUNNER), name, provider, str(results), str(path)]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+        if ran.returncode != 0:
+            pytest.fail(
+                f"{path.name} does not run on {provider}: exit status {ran.returncode}\n"
+                f"{ran.stderr[-2000:]}",
+                pytrace=False,
+            )
+        with np.load(results) as saved:
+            return [saved[str(number)] for number in range(len(saved.files) - 1)]
+
+    return run
