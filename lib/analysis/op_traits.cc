@@ -110,9 +110,10 @@ class TraitsMaker {
     return value == kNone ? ElementType::kUndefined : types_[static_cast<std::size_t>(value)];
   }
 
-  static SlotRule RuleOf(char letter) {
+  SlotRule RuleOf(char letter) const {
     if (letter == 'T') return SlotRule::kFollows;
-    return letter == 'F' ? SlotRule::kFixed : SlotRule::kOther;
+    if (letter == 'H' && half_ == "tensor(float16)") return SlotRule::kFollows;
+    return letter == '-' ? SlotRule::kOther : SlotRule::kFixed;
   }
 
   SlotRule RuleOf(const onnx::OpSchema::FormalParameter* formal) const {

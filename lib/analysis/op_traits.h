@@ -57,7 +57,8 @@ struct TypeAttribute {
 const TypeAttribute* FindTypeAttribute(const onnx::NodeProto& node);
 
 // One operator that ONNX's schemas do not know. A letter per slot, the last one repeats:
-// T a float type that all T slots share, F float32 only, - not a float slot.
+// T a float type that all T slots share, H the same where bfloat16 is not admitted, F float32 only,
+// - not a float slot.
 struct ContribOp {
   const char* domain;
   const char* op;

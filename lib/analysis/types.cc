@@ -165,9 +165,9 @@ class TypeInference {
   ElementType ContribOutputType(NodeId id, const ContribOp& row, int output) {
     const char letter = SlotLetter(row.outputs, output);
     if (letter == 'F') return ElementType::kFloat;
-    if (letter != 'T') return ElementType::kUndefined;
+    if (letter != 'T' && letter != 'H') return ElementType::kUndefined;
     for (int i = 0; i < static_cast<int>(graph_.node(id).inputs.size()); ++i) {
-      if (SlotLetter(row.inputs, i) != 'T') continue;
+      if (SlotLetter(row.inputs, i) != letter) continue;
       const ElementType type = InputType(id, i);
       if (type != ElementType::kUndefined) return type;
     }

@@ -1,6 +1,7 @@
 """bfloat16 outputs, run by ONNX's reference evaluator: ONNX Runtime's CPU has few such kernels."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -100,3 +101,24 @@ def test_what_float16_could_not_hold_is_kept(tmp_path: Path, value: float) -> No
     assert result.returncode == 0, result.stderr
     warned = "became 0 in bfloat16" in result.stdout + result.stderr
     assert warned == (value < 1e-40)
+
+
+@pytest.mark.parametrize(("op", "changes"), [("BiasAdd", False), ("MultiHeadAttention", True)])
+def test_an_operator_of_onnx_runtime_changes_where_its_schema_admits_bfloat16(
+    tmp_path: Path, op: str, changes: bool
+) -> None:
+    attributes: dict[str, Any] = {"num_heads": 2} if changes else {}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Relu", ["x"], ["a"]),
+            helper.make_node(op, ["a"] * 3, ["b"], domain="com.microsoft", **attributes),
+            helper.make_node("Relu", ["b"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 4, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 4, 8])],
+    )
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    casts = [n for n in convert(tmp_path, model).graph.node if n.op_type == "Cast"]
+    assert len(casts) == (2 if changes else 4)

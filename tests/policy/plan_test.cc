@@ -222,7 +222,7 @@ TEST_F(PlanTest, OneOutputHasOneSixteenBitType) {
   const auto plans = MakePlans(*analysis_, *mixed, {}, "m.onnx");
   EXPECT_EQ(KindOf(plans.status()), ErrorKind::kPolicy);
   EXPECT_THAT(std::string(plans.status().message()),
-              HasSubstr("p.yaml:5:5: found bfloat16 where output 'fp16' already uses float16"));
+              HasSubstr("p.yaml:6:5: found bfloat16 where output 'fp16' already uses float16"));
 }
 
 TEST_F(PlanTest, FourBitWeightsDoNotGoWithBfloat16) {

@@ -14,7 +14,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 TABLE = Path(__file__).parents[2] / "lib" / "analysis" / "contrib_ops.cc"
-FLOAT, HALF = "tensor(float)", "tensor(float16)"
+FLOAT, HALF, BFLOAT = "tensor(float)", "tensor(float16)", "tensor(bfloat16)"
 NUMBERS = {
     FLOAT: TensorProto.FLOAT,
     HALF: TensorProto.FLOAT16,
@@ -66,11 +66,18 @@ def letter(letters: str, slot: int) -> str:
 
 def expected(schema: Any) -> tuple[str, str]:
     """Return a letter for each slot of the schema."""
-    inputs = ["T" if HALF in p.types else "F" if FLOAT in p.types else "-" for p in schema.inputs]
+
+    def half(types: list[str]) -> str:
+        return "T" if BFLOAT in types else "H"
+
+    inputs = [
+        half(p.types) if HALF in p.types else "F" if FLOAT in p.types else "-"
+        for p in schema.inputs
+    ]
 
     def output(types: list[str]) -> str:
         if HALF in types:  # follows an input, or an attribute says what it is
-            return "T" if "T" in inputs else "-"
+            return half(types) if half(types) in inputs else "-"
         return "F" if set(types) == {FLOAT} else "-"  # never F where it may be something else
 
     return "".join(inputs), "".join(output(p.types) for p in schema.outputs)
@@ -87,8 +94,7 @@ def test_a_row_says_what_the_schema_says(name: str) -> None:
         assert len(found) <= len(wanted) or not wanted
         full = "".join(letter(found, slot) for slot in range(len(wanted)))
         if name in NARROWER:
-            assert re.fullmatch(wanted.replace("T", "[TF-]"), full)
-            assert "T" not in full or name.endswith("GroupNorm")
+            assert re.fullmatch(re.sub("([TH])", r"[\1F-]", wanted), full)
         elif name in WIDER:
             assert re.fullmatch(wanted.replace("-", "[F-]"), full)
         else:
@@ -111,7 +117,7 @@ def test_each_operator_has_a_row() -> None:
 @pytest.mark.parametrize("name", sorted(ROWS))
 def test_an_input_that_may_hold_float32_never_counts_as_no_float(name: str) -> None:
     for slot, formal in enumerate(SCHEMAS[name].inputs):
-        assert FLOAT not in formal.types or letter(ROWS[name][0], slot) in "TF"
+        assert FLOAT not in formal.types or letter(ROWS[name][0], slot) in "THF"
 
 
 def kernels(name: str) -> list[dict[str, list[str]]]:
@@ -140,7 +146,7 @@ def attributes_of(schema: Any) -> dict[str, Any]:
 
 
 def loads(name: str, constraints: dict[str, list[str]], half: bool, optional: bool) -> str:
-    """Load one node with the T slots in float16 or float32; return the error, "" for none."""
+    """Load one node with the T and H slots in float16 or float32; return the error, "" for none."""
     schema = SCHEMAS[name]
     inputs, names = [], []
     for slot, formal in enumerate(schema.inputs):
@@ -148,9 +154,9 @@ def loads(name: str, constraints: dict[str, list[str]], half: bool, optional: bo
             names.append("")
             continue
         types = [t for t in constraints.get(formal.typeStr, sorted(formal.types)) if t in NUMBERS]
-        float_slot = letter(ROWS[name][0], slot) in "TF" and FLOAT in formal.types
+        float_slot = letter(ROWS[name][0], slot) in "THF" and FLOAT in formal.types
         if float_slot:
-            follows = half and letter(ROWS[name][0], slot) == "T"
+            follows = half and letter(ROWS[name][0], slot) in "TH"
             types = [HALF if follows else FLOAT]
         names.append(f"i{slot}")
         inputs.append(helper.make_tensor_value_info(names[-1], NUMBERS[types[0]], None))
@@ -178,11 +184,11 @@ def loads(name: str, constraints: dict[str, list[str]], half: bool, optional: bo
     return ""
 
 
-WITH_KERNELS = sorted(name for name in ROWS if "T" in ROWS[name][0] and kernels(name))
+WITH_KERNELS = sorted(name for name in ROWS if set("TH") & set(ROWS[name][0]) and kernels(name))
 
 
 @pytest.mark.parametrize("name", WITH_KERNELS)
-def test_what_loads_in_float32_loads_with_the_t_slots_in_float16(name: str) -> None:
+def test_what_loads_in_float32_loads_with_its_slots_in_float16(name: str) -> None:
     constraints = kernels(name)[0]
     cases = [
         optional for optional in (False, True) if not loads(name, constraints, False, optional)
@@ -195,7 +201,7 @@ def test_what_loads_in_float32_loads_with_the_t_slots_in_float16(name: str) -> N
 def test_that_check_refuses_a_bias_left_in_float32() -> None:
     constraints = {"T3": [FLOAT, HALF], "T1": ["tensor(uint8)"], "T2": ["tensor(uint8)"]}
     inputs, outputs = ROWS["QAttention"]
-    ROWS["QAttention"] = ("--FT---T", outputs)  # bias left in float32
+    ROWS["QAttention"] = ("--FH---H", outputs)  # bias left in float32
     try:
         assert "Type" in loads("QAttention", constraints, True, False)
     finally:
