@@ -70,7 +70,11 @@ check "clang-format" "$root/scripts/check_format.sh"
 check "ruff and mypy" "$root/scripts/check_python.sh"
 ctest_run release
 pytest_run tests/python tests/cli
-if [ "$real" -eq 1 ]; then pytest_run tests/real; fi
+pytest_run tests/conformance
+if [ "$real" -eq 1 ]; then
+  pytest_run tests/models
+  pytest_run tests/real
+fi
 if [ "$all" -eq 1 ]; then
   check "build with sanitizers" "$root/scripts/build.sh" asan
   ctest_run asan
