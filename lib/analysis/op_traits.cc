@@ -56,6 +56,7 @@ constexpr FixedOp kFixedOps[] = {
     {"Constant", "a constant, stored as its readers need it"},
     {"EyeLike", "ONNX Runtime has no float16 kernel for it"},
     {"MeanVarianceNormalization", "ONNX Runtime expands it with float32 constants"},
+    {"MelWeightMatrix", "ONNX Runtime has no float16 kernel for it"},
     {"TreeEnsemble", "the type of its input is that of its attributes"},
 };
 

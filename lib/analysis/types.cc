@@ -179,7 +179,8 @@ class TypeInference {
     const onnx::OpSchema* schema = FindSchema(graph_.model(), *node.proto);
     if (schema == nullptr) return ElementType::kUndefined;
     const auto* formal = FormalOutput(*schema, output);
-    if (formal == nullptr) return ElementType::kUndefined;
+    // Scan's outputs, for example, share a letter with its inputs and have types of their own.
+    if (formal == nullptr || !formal->GetIsHomogeneous()) return ElementType::kUndefined;
     for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
       const auto* in = FormalInput(*schema, i);
       if (in != nullptr && in->GetTypeStr() == formal->GetTypeStr()) {

@@ -69,9 +69,9 @@ void PlanMaker::PlanIo() {
       const bool float32 = analysis_.types[static_cast<std::size_t>(id)] == ElementType::kFloat;
       if (value.scope != kMainScope || !float32) continue;
       if (inputs ? !value.graph_input : (value.graph_input || !value.graph_output)) continue;
-      // A default value, or a constant handed out as it is, keeps its type.
+      // A default value keeps its type, and so does what no Cast can read.
       plan_value(id,
-                 value.initializer != nullptr || ConstantTensor(analysis_.graph, id) != nullptr);
+                 (inputs && value.initializer != nullptr) || value.sparse_initializer != nullptr);
     }
   }
 }

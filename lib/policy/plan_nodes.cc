@@ -39,6 +39,7 @@ ElementType PlanMaker::Produced(ValueId id) const {
   const ElementType original = analysis_.types[static_cast<std::size_t>(id)];
   if (original != ElementType::kFloat) return original;
   if (value.producer == kNone) {
+    if (value.initializer != nullptr && !value.graph_input) return original;
     if (value.scope == kMainScope) return io_types_[static_cast<std::size_t>(id)];
     const NodeId owner = analysis_.graph.scope(value.scope).owner;
     return value.graph_input ? PlanOf(owner).compute : ElementType::kFloat;

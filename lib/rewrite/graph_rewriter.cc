@@ -31,7 +31,9 @@ GraphRewriter::GraphRewriter(const Model& model, const Analysis& analysis, const
     }
   }
   for (const IoPlan& io : plan.io) {
-    if (graph_.value(io.value).graph_output) output_types_[io.value] = io.type;
+    const Value& value = graph_.value(io.value);
+    if (!value.graph_output || value.graph_input || TypeOf(io.value) == io.type) continue;
+    output_types_[io.value] = io.type;
   }
 }
 
@@ -77,23 +79,30 @@ void GraphRewriter::StartFromTheInput() {
 // producer's value gets a new name and a Cast makes the output.
 void GraphRewriter::NameOutputs() {
   for (const auto& [value, type] : output_types_) {
-    if (graph_.value(value).producer == kNone || TypeOf(value) == type) continue;
     names_[static_cast<std::size_t>(value)] =
         UniqueValue(absl::StrCat(graph_.value(value).name, "_", NameOf(TypeOf(value))));
     casts_[{kMainScope, value, type}] = graph_.value(value).name;
   }
 }
 
+void GraphRewriter::EmitOutputCast(ValueId output) {
+  EmitCast(names_[static_cast<std::size_t>(output)], output_types_.at(output),
+           graph_.value(output).name);
+}
+
 // The nodes of one graph of the input, and the casts that its readers need, go to `out`.
 absl::Status GraphRewriter::EmitNodes(ScopeId scope, onnx::GraphProto& out) {
   onnx::GraphProto* const outer = std::exchange(out_, &out);
   const ScopeId outer_scope = std::exchange(scope_, scope);
+  if (scope == kMainScope) {
+    for (const auto& [output, type] : output_types_) {
+      if (graph_.value(output).producer == kNone) EmitOutputCast(output);
+    }
+  }
   for (const NodeId id : graph_.order(scope)) {
     ONNXQUANT_RETURN_IF_ERROR(EmitNode(id));
     for (const ValueId output : graph_.node(id).outputs) {
-      const auto wanted = output_types_.find(output);
-      if (wanted == output_types_.end() || TypeOf(output) == wanted->second) continue;
-      EmitCast(names_[static_cast<std::size_t>(output)], wanted->second, graph_.value(output).name);
+      if (output_types_.contains(output)) EmitOutputCast(output);
     }
   }
   if (scope != kMainScope) NameBodyOutputs(scope);

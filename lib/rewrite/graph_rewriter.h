@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
@@ -24,6 +25,7 @@ class GraphRewriter {
   // graph_rewriter.cc
   void StartFromTheInput();
   void NameOutputs();
+  void EmitOutputCast(ValueId output);
   absl::Status EmitNodes(ScopeId scope, onnx::GraphProto& out);
   absl::Status EmitNode(NodeId id);
 
@@ -85,7 +87,9 @@ class GraphRewriter {
   absl::flat_hash_map<std::tuple<ScopeId, std::string, ElementType>, std::string> constant_casts_;
   absl::flat_hash_map<std::pair<NodeId, int>, const WeightCopy*> copy_read_by_;
   absl::flat_hash_map<ValueId, const WeightPlan*> weights_;
-  absl::flat_hash_map<ValueId, ElementType> output_types_;  // float graph outputs
+  // Float graph outputs whose type is not the one in which they are made. Ordered, because names
+  // are given in its order.
+  absl::btree_map<ValueId, ElementType> output_types_;
   absl::flat_hash_set<std::string> value_names_;
   absl::flat_hash_set<std::string> node_names_;
 };

@@ -106,8 +106,8 @@ void GraphRewriter::StoreInitializers() {
     FillJob job;
     job.source = &tensor;
     job.type = type;
-    job.targets = {
-        AddInitializer(tensor.name(), type, {tensor.dims().begin(), tensor.dims().end()})};
+    job.targets = {AddInitializer(names_[static_cast<std::size_t>(id)], type,
+                                  {tensor.dims().begin(), tensor.dims().end()})};
     // Shapes, axes, indices: onnxruntime-web cannot read them from external data.
     if (IsInteger(type) && tensor.dims_size() <= 1) result_.keep_inline.back() = true;
     result_.jobs.push_back(std::move(job));

@@ -55,6 +55,14 @@ TEST_F(TypesTest, FollowAttributesThatNameAType) {
   EXPECT_EQ(OutputOf("y = QuantizeLinear(x, x)"), ElementType::kUint8);
 }
 
+TEST_F(TypesTest, OfAScanComeFromItsBodyNotFromItsFirstInput) {
+  EXPECT_EQ(OutputOf(R"(z, y = Scan(x, h) <num_scan_inputs = 1, body = b (s, e) => (n, o) {
+    n = Sqrt(s)
+    o = Sqrt(e)
+  }>)"),
+            ElementType::kFloat16);
+}
+
 TEST_F(TypesTest, GoOnBehindOnnxRuntimesOperators) {
   EXPECT_EQ(OutputOf("a = com.microsoft.FastGelu(h)\n  y = Sqrt(a)"), ElementType::kFloat16);
   EXPECT_EQ(OutputOf("y = com.microsoft.MatMulNBits<K = 4, N = 4, block_size = 16>(h, q, h)"),

@@ -7,8 +7,10 @@
 namespace onnxquant {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
@@ -37,6 +39,17 @@ TEST_F(RewriteTest, ChangesInputsAndOutputsWhenThePolicySaysSo) {
   const auto& graph = out.model.graph();
   EXPECT_EQ(graph.input(0).type().tensor_type().elem_type(), onnx::TensorProto::FLOAT16);
   EXPECT_EQ(graph.output(0).type().tensor_type().elem_type(), onnx::TensorProto::FLOAT16);
+}
+
+TEST_F(RewriteTest, ChangesOutputsThatAreConstants) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2] x) => (float[2] y, float[2] w, float[2] c) <float[2] w = {1, 2}> {
+  c = Constant<value = float[2] {3, 4}>()
+  y = Add(x, w)
+})");
+  EXPECT_THAT(Lines(Run(kFp16)), ElementsAre("Cast(w_float32) -> w", "Constant() -> c_float32",
+                                             "Cast(c_float32) -> c", "Add(x, w) -> y"));
+  EXPECT_THAT(Lines(Run(kFp16KeepIo)), Not(Contains("Cast(w_float32) -> w")));
 }
 
 TEST_F(RewriteTest, CastsAValueOncePerType) {
