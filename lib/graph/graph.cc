@@ -43,7 +43,6 @@ class GraphBuilder {
 
   absl::StatusOr<Graph> Build() {
     ONNXQUANT_RETURN_IF_ERROR(AddScope(graph_.model_->graph(), kNone, kNone, 0));
-    ONNXQUANT_RETURN_IF_ERROR(CheckNodeNames());
     ONNXQUANT_RETURN_IF_ERROR(ResolveReads());
     graph_.outputs_.resize(graph_.scopes_.size());
     graph_.scope_order_.resize(graph_.scopes_.size());
@@ -145,18 +144,6 @@ class GraphBuilder {
     for (const onnx::SparseTensorProto& tensor : proto.sparse_initializer()) {
       ONNXQUANT_ASSIGN_OR_RETURN(const ValueId id, define(tensor.values().name()));
       At(id).sparse_initializer = &tensor;
-    }
-    return absl::OkStatus();
-  }
-
-  // ONNX Runtime refuses two nodes of one name in a graph; so a model with them was never run.
-  absl::Status CheckNodeNames() {
-    absl::flat_hash_set<std::pair<ScopeId, std::string>> names;
-    for (const Node& node : graph_.nodes_) {
-      if (!node.proto->name().empty() && !names.emplace(node.scope, node.proto->name()).second) {
-        return ModelError(origin_, ": two nodes are named '", node.proto->name(),
-                          "'; ONNX Runtime refuses such a model: give each node a name of its own");
-      }
     }
     return absl::OkStatus();
   }

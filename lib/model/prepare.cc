@@ -73,19 +73,26 @@ class CallGraph {
   absl::flat_hash_map<std::string, State> state_;
 };
 
-// The inliner copies a function's node names to each call.
-void MakeNodeNamesUnique(onnx::GraphProto& graph) {
+// ONNX Runtime refuses most graphs in which two nodes have one name. Returns how many got another.
+int MakeNodeNamesUnique(onnx::GraphProto& graph) {
+  int renamed = 0;
   absl::flat_hash_set<std::string> taken;
+  for (const onnx::NodeProto& node : graph.node()) taken.insert(node.name());
+  absl::flat_hash_set<std::string> given;
   for (onnx::NodeProto& node : *graph.mutable_node()) {
-    if (!node.name().empty()) {
-      std::string name = node.name();
-      for (int i = 2; !taken.insert(name).second; ++i) name = absl::StrCat(node.name(), "_", i);
+    if (!node.name().empty() && !given.insert(node.name()).second) {
+      std::string name;
+      int i = 2;
+      do name = absl::StrCat(node.name(), "_", i++);
+      while (!taken.insert(name).second);
       node.set_name(name);
+      ++renamed;
     }
     for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
-      if (attribute.has_g()) MakeNodeNamesUnique(*attribute.mutable_g());
+      if (attribute.has_g()) renamed += MakeNodeNamesUnique(*attribute.mutable_g());
     }
   }
+  return renamed;
 }
 
 absl::Status InlineFunctions(onnx::ModelProto& model, const std::string& origin,
@@ -101,7 +108,7 @@ absl::Status InlineFunctions(onnx::ModelProto& model, const std::string& origin,
   } catch (const std::exception& error) {
     return ModelError(origin, ": its local functions cannot be inlined: ", error.what());
   }
-  MakeNodeNamesUnique(*model.mutable_graph());
+  MakeNodeNamesUnique(*model.mutable_graph());  // a function's names come again with each call
   notes.push_back(absl::StrCat(before - model.functions_size(), " of ", before,
                                " local functions were inlined"));
   return absl::OkStatus();
@@ -158,6 +165,9 @@ absl::Status RaiseOpset(onnx::ModelProto& model, const std::string& origin, int 
 absl::StatusOr<std::vector<std::string>> Prepare(onnx::ModelProto& model, const std::string& origin,
                                                  int least_opset) {
   std::vector<std::string> notes;
+  if (const int renamed = MakeNodeNamesUnique(*model.mutable_graph()); renamed > 0) {
+    notes.push_back(absl::StrCat(renamed, " node names were taken; those nodes got others"));
+  }
   ONNXQUANT_RETURN_IF_ERROR(InlineFunctions(model, origin, notes));
   SeparateWeightsFromInputs(model, notes);
   ONNXQUANT_RETURN_IF_ERROR(RaiseOpset(model, origin, least_opset, notes));

@@ -101,10 +101,6 @@ def _cycle(model: onnx.ModelProto) -> None:
     model.graph.node[0].input[0] = "b"
 
 
-def _same_names(model: onnx.ModelProto) -> None:
-    model.graph.node[2].name = "first"
-
-
 def _same_values(model: onnx.ModelProto) -> None:
     model.graph.node[2].output[0] = "a"
 
@@ -125,7 +121,6 @@ def _wrong_size(model: onnx.ModelProto) -> None:
     ("change", "expected"),
     [
         (_cycle, "the graph has a cycle through node 'first' (MatMul)"),
-        (_same_names, "two nodes are named 'first'"),
         (_same_values, "value 'a' is defined twice"),
         (_undefined, "node 'relu' (Relu) reads 'ghost', which nothing defines"),
         (_unknown_type, "initializer 'w1': element type 99"),

@@ -117,11 +117,5 @@ TEST(Graph, RefusesAnOutputThatNothingComputes) {
   EXPECT_THAT(ErrorOf(model), HasSubstr("graph output 'ghost' is never computed"));
 }
 
-TEST(Graph, RefusesTwoNodesOfOneName) {
-  onnx::ModelProto model = ParseModel(kChain);
-  for (auto& node : *model.mutable_graph()->mutable_node()) node.set_name("same");
-  EXPECT_THAT(ErrorOf(model), HasSubstr("two nodes are named 'same'"));
-}
-
 }  // namespace
 }  // namespace onnxquant

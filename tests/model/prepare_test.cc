@@ -40,6 +40,23 @@ Root (a) => (b) { [root] b = Sqrt(a) })");
   EXPECT_NE(model.graph().node(0).name(), model.graph().node(1).name());
 }
 
+TEST(Prepare, GivesNodesOfOneNameNamesOfTheirOwn) {
+  onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[4] x) => (float[4] z) {
+  [same] a = Sqrt(x)
+  [same] b = Sqrt(a)
+  [same_2] c = Sqrt(b)
+  z = Sqrt(c)
+})");
+  const auto notes = Prepare(model, "m.onnx", kLeast);
+  ASSERT_TRUE(notes.ok()) << notes.status();
+  EXPECT_THAT(*notes, ElementsAre("1 node names were taken; those nodes got others"));
+  EXPECT_EQ(model.graph().node(0).name(), "same");
+  EXPECT_EQ(model.graph().node(1).name(), "same_3");
+  EXPECT_EQ(model.graph().node(2).name(), "same_2");
+  EXPECT_EQ(model.graph().node(3).name(), "");
+}
+
 TEST(Prepare, RefusesFunctionsThatCallEachOtherInACircle) {
   onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21, "mine" : 1]>
 g (float[4] x) => (float[4] z) { z = mine.A(x) }

@@ -103,13 +103,6 @@ def test_the_converted_model_agrees_in_true_half_precision_on_webgpu(
     _check_agreement(name, "webgpu", convert, run_file)
 
 
-def test_a_model_whose_nodes_share_a_name_is_refused_by_that_name(convert: Convert) -> None:
-    done = convert("silero-vad-spox")
-    assert done.status == 2
-    assert "two nodes are named 'F0::anon'" in done.errors
-    assert not done.output.exists()
-
-
 def test_the_reader_reads_the_text_that_the_page_shows(convert: Convert, run_file: RunFile) -> None:
     """The inputs are such that the models have something to find."""
     source = convert("ocr-reader").source
