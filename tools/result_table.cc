@@ -35,8 +35,8 @@ std::string ResultTable(const Report& report) {
   Table table({{"file"},
                {"bytes", Align::kRight},
                {"of input", Align::kRight},
-               {"fp32 values", Align::kRight},
-               {"fp16 values", Align::kRight},
+               {"32-bit values", Align::kRight},
+               {"16-bit values", Align::kRight},
                {"casts", Align::kRight},
                {"weights"}});
   for (const OutputReport& output : report.outputs) {
