@@ -169,6 +169,7 @@ class TraitsMaker {
     for (const FixedOp& fixed : kFixedOps) {
       if (row == nullptr && Op(fixed.op)) return fixed.because;
     }
+    if (standard_ && QuantizesTo16Bits()) return "a 16-bit float has not the digits of its output";
     if (standard_ && ReducesDuplicates()) return "ONNX Runtime's float16 kernel does not reduce";
     if (!control_flow_ && TouchesUntyped(row, schema)) return "touches a value that is no tensor";
     const auto follows = [](SlotRule rule) { return rule == SlotRule::kFollows; };
@@ -206,6 +207,12 @@ class TraitsMaker {
     const auto& types = formal->GetTypes();
     return std::any_of(types.begin(), types.end(),
                        [](const auto& type) { return type->find("float") != std::string::npos; });
+  }
+
+  bool QuantizesTo16Bits() const {
+    if (!Op("QuantizeLinear") || node_.outputs.empty()) return false;
+    const ElementType type = TypeOf(node_.outputs[0]);
+    return type == ElementType::kInt16 || type == ElementType::kUint16;
   }
 
   // ScatterND and ScatterElements that add, multiply …, where the last value does not simply win.

@@ -89,6 +89,12 @@ TEST(OpTraits, WhatReinterpretsBitsOrReducesDuplicatesStaysFloat32) {
   EXPECT_TRUE(TraitsOfLast("y = ScatterND(x, i, s)").CanChange());
 }
 
+TEST(OpTraits, QuantizingTo16BitsStaysFloat32) {
+  EXPECT_FALSE(TraitsOfLast("y = QuantizeLinear<output_dtype = 4>(x, s)").CanChange());
+  EXPECT_FALSE(TraitsOfLast("y = QuantizeLinear<output_dtype = 5>(x, s)").CanChange());
+  EXPECT_TRUE(TraitsOfLast("y = QuantizeLinear<output_dtype = 2>(x, s)").CanChange());
+}
+
 TEST(OpTraits, CastLikeTakesWhateverItIsLikenedTo) {
   const NodeTraits traits = TraitsOfLast("y = CastLike(i, s)");
   EXPECT_THAT(traits.inputs, ElementsAre(SlotRule::kOther, SlotRule::kAny));
