@@ -66,6 +66,7 @@ class RoleFinder {
   void FindDecomposedAttention(NodeId softmax);
   void FindProjections();
   void FindKvCache();
+  ValueId HandedOutAs(ValueId value) const;
   void MarkCache(ValueId past, ValueId present, const std::string& evidence);
   std::vector<NodeId> ProjectionsBehind(ValueId value) const;
 

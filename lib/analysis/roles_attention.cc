@@ -104,14 +104,37 @@ void RoleFinder::FindProjections() {
   }
 }
 
+// The graph output that hands the value out, through the branches of an If and a last Identity,
+// Cast or Transpose; kNone if there is none.
+ValueId RoleFinder::HandedOutAs(ValueId value) const {
+  while (value != kNone) {
+    const Value& made = graph_.value(value);
+    if (made.graph_output && made.scope == kMainScope) return value;
+    if (made.graph_output) {
+      const NodeId owner = graph_.scope(made.scope).owner;
+      if (!Is(owner, {"If"})) return kNone;
+      const std::vector<ValueId>& outputs = graph_.outputs(made.scope);
+      const auto index = std::find(outputs.begin(), outputs.end(), value) - outputs.begin();
+      value = Output(owner, static_cast<int>(index));
+      continue;
+    }
+    const auto last = std::find_if(made.uses.begin(), made.uses.end(), [&](const Use& use) {
+      const ValueId next =
+          Is(use.node, {"Identity", "Cast", "Transpose"}) ? Output(use.node) : kNone;
+      return next != kNone && graph_.value(next).graph_output;
+    });
+    value = last == made.uses.end() ? kNone : Output(last->node);
+  }
+  return kNone;
+}
+
 void RoleFinder::MarkCache(ValueId past, ValueId present, const std::string& evidence) {
-  if (past != kNone && graph_.value(past).graph_input) {
-    roles_.values[static_cast<std::size_t>(past)] = {Role::kKvCache, kNone, "past of " + evidence};
-  }
-  if (present != kNone && graph_.value(present).graph_output) {
-    roles_.values[static_cast<std::size_t>(present)] = {Role::kKvCache, kNone,
-                                                        "present of " + evidence};
-  }
+  const auto mark = [&](ValueId value, const char* what) {
+    roles_.values[static_cast<std::size_t>(value)] = {Role::kKvCache, kNone, what + evidence};
+  };
+  if (past != kNone && graph_.value(past).graph_input) mark(past, "past of ");
+  const ValueId out = present == kNone ? kNone : HandedOutAs(present);
+  if (out != kNone) mark(out, "present of ");
 }
 
 void RoleFinder::FindKvCache() {
@@ -131,13 +154,21 @@ void RoleFinder::FindKvCache() {
       const ValueId past = Input(id, 0);
       const ValueId present = Output(id);
       if (past == kNone || present == kNone || !graph_.value(past).graph_input) continue;
-      bool out = graph_.value(present).graph_output;
-      for (const Use& use : graph_.value(present).uses) {
-        const ValueId next = Output(use.node);
-        out = out || (Is(use.node, {"Identity", "Cast"}) && next != kNone &&
-                      graph_.value(next).graph_output);
+      if (HandedOutAs(present) != kNone) MarkCache(past, present, name);
+    }
+  }
+  // An encoder's keys and values are made once and read as they are afterwards; the first step of
+  // a decoder has no past. Only a model that reads tokens is a decoder.
+  if (tables_.empty()) return;
+  for (const Attention& attention : attentions_) {
+    for (ValueId value : {attention.key, attention.value}) {
+      const std::string name = graph_.Describe(attention.node);
+      while (value != kNone) {
+        MarkCache(value, value, name);
+        const NodeId producer = graph_.value(value).producer;
+        if (!Is(producer, {"Transpose", "Reshape", "Identity", "Cast", "Mul"})) break;
+        value = Input(producer, 0);
       }
-      if (out) MarkCache(past, present, name);
     }
   }
 }

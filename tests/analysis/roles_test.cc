@@ -211,6 +211,81 @@ TEST_F(RolesTest, LeaveAFusedProjectionWithoutARole) {
   EXPECT_EQ(At("o").role, Role::kOProj);
 }
 
+// A decoder merged from its first step and its later ones, with self attention in one branch and
+// an encoder's keys and values, handed through, in the other.
+constexpr char kMergedDecoder[] = R"(
+g (bool later, int64[b, s] ids, float[b, e, 8] states, float[b, h, p, 4] past_k,
+   float[b, h, p, 4] past_v, float[b, h, e, 4] cross_k, float[b, h, e, 4] cross_v)
+   => (float[b, h, t, 4] present_k, float[b, h, t, 4] present_v, float[b, h, s, 4] z)
+<float[64, 8] table, float[8, 8] wq, float[8, 8] wk, float[8, 8] wv, int64[4] split> {
+  x = Gather(table, ids)
+  q1 = MatMul(x, wq)
+  q2 = Reshape(q1, split)
+  q = Transpose<perm = [0, 2, 1, 3]>(q2)
+  present_k, present_v, z = If(later) <
+    then_branch = later_steps () => (float[b, h, t, 4] k, float[b, h, t, 4] v, float[] c) {
+      k = Concat<axis = 2>(past_k, q)
+      v = Concat<axis = 2>(past_v, q)
+      across = Transpose<perm = [0, 1, 3, 2]>(cross_k)
+      scores = MatMul(q, across)
+      shares = Softmax(scores)
+      c = MatMul(shares, cross_v)
+    },
+    else_branch = first_step () => (float[b, h, t, 4] k0, float[b, h, t, 4] v0, float[] c0) {
+      k1 = MatMul(states, wk)
+      k2 = Reshape(k1, split)
+      k0 = Transpose<perm = [0, 2, 1, 3]>(k2)
+      turned = Transpose<perm = [0, 2, 3, 1]>(k2)
+      v1 = MatMul(states, wv)
+      v2 = Reshape(v1, split)
+      v0 = Transpose<perm = [0, 2, 1, 3]>(v2)
+      scores0 = MatMul(q, turned)
+      shares0 = Softmax(scores0)
+      c0 = MatMul(shares0, v0)
+    }
+  >
+})";
+
+TEST_F(RolesTest, FollowTheCacheThroughTheBranchesOfAMergedDecoder) {
+  Load(std::string(kHead) + kMergedDecoder);
+  for (const char* name : {"past_k", "past_v", "cross_k", "cross_v", "present_k", "present_v"}) {
+    EXPECT_EQ(ValueRole(name), Role::kKvCache) << name;
+  }
+  for (const char* name : {"states", "z"}) EXPECT_EQ(ValueRole(name), Role::kNone) << name;
+}
+
+TEST_F(RolesTest, FindTheCacheThatADecodersFirstStepMakes) {
+  Load(std::string(kHead) + R"(
+g (int64[b, s] ids) => (float[b, h, s, 4] keys, float[b, h, s, 4] values, float[b, h, s, 4] z)
+<float[64, 8] table, float[8, 8] wk, float[8, 8] wv, int64[4] split> {
+  x = Gather(table, ids)
+  k1 = MatMul(x, wk)
+  k2 = Reshape(k1, split)
+  keys = Transpose<perm = [0, 2, 1, 3]>(k2)
+  turned = Transpose<perm = [0, 2, 3, 1]>(k2)
+  v1 = MatMul(x, wv)
+  v2 = Reshape(v1, split)
+  values = Transpose<perm = [0, 2, 1, 3]>(v2)
+  scores = MatMul(keys, turned)
+  shares = Softmax(scores)
+  z = MatMul(shares, values)
+})");
+  EXPECT_EQ(ValueRole("keys"), Role::kKvCache);
+  EXPECT_EQ(ValueRole("values"), Role::kKvCache);
+  EXPECT_EQ(ValueRole("z"), Role::kNone);
+}
+
+TEST_F(RolesTest, FindNoCacheInAModelThatReadsNoTokens) {
+  Load(std::string(kHead) + R"(
+g (float[b, s, 4] q, float[b, s, 4] k, float[b, s, 4] v) => (float[b, s, 4] z) {
+  turned = Transpose<perm = [0, 2, 1]>(k)
+  scores = MatMul(q, turned)
+  shares = Softmax(scores)
+  z = MatMul(shares, v)
+})");
+  EXPECT_EQ(ValueRole("k"), Role::kNone);
+}
+
 TEST_F(RolesTest, FindNoLanguageModelInAConvolution) {
   Load(std::string(kHead) + R"(g (float[1, 3, 8, 8] x) => (float[1, 10] z)
 <float[3, 3, 3, 3] w, float[192, 10] fc> {
