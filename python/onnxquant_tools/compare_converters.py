@@ -10,12 +10,8 @@ environment of its own, which has the other converters.
 
 import argparse
 import collections
-import contextlib
-import importlib
+import functools
 import importlib.metadata
-import io
-import logging
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +23,7 @@ from onnxquant_tools.conformance import Outcome, run_suite
 from onnxquant_tools.conformance_cases import Case, load_cases
 from onnxquant_tools.conformance_convert import NAMED, PASSES, Pass, RefusedError, convert, prepared
 from onnxquant_tools.conformance_groups import GROUPS
+from onnxquant_tools.peer_converters import PEERS, convert_quietly
 
 _BROKEN = (conformance.INVALID, conformance.UNLOADABLE, conformance.FAILING)
 _MEANINGS = {
@@ -37,47 +34,21 @@ _MEANINGS = {
 }
 
 
-def _converted(function: Callable[..., Any], case: Case, how: Pass, folder: Path) -> Path:
+def _with_peer(name: str, case: Case, how: Pass, folder: Path) -> Path:
     model, kept = prepared(case, how)
-    options = {"node_block_list": kept} if kept else {}
-    logging.disable()
+    options: dict[str, Any] = {"keep_io_types": not how.half_io}
+    if kept:
+        options["node_block_list"] = kept
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            converted = function(model, keep_io_types=not how.half_io, **options)
-            onnx.save(converted, folder / "converted.onnx")
+        onnx.save(convert_quietly(PEERS[name], model, **options), folder / "converted.onnx")
     except Exception as error:
         raise RefusedError(f"{type(error).__name__}: {error}") from error
     return folder / "converted.onnx"
 
 
-def with_common(case: Case, how: Pass, folder: Path) -> Path:
-    """Convert with onnxconverter-common."""
-    module = importlib.import_module("onnxconverter_common.float16")
-    return _converted(module.convert_float_to_float16, case, how, folder)
-
-
-def with_runtime(case: Case, how: Pass, folder: Path) -> Path:
-    """Convert with ONNX Runtime's converter for transformers, and sort the nodes as it does.
-
-    The function leaves that to its callers in ONNX Runtime.
-    """
-    module = importlib.import_module("onnxruntime.transformers.float16")
-    onnx_model = importlib.import_module("onnxruntime.transformers.onnx_model")
-
-    def sorted_after(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
-        whole = onnx_model.OnnxModel(module.convert_float_to_float16(model, **options))
-        whole.topological_sort()
-        result: onnx.ModelProto = whole.model
-        return result
-
-    return _converted(sorted_after, case, how, folder)
-
-
-CONVERTERS = {
+CONVERTERS: dict[str, conformance.Converter] = {
     "onnxquant": convert,
-    "onnxconverter-common": with_common,
-    "ONNX Runtime": with_runtime,
+    **{name: functools.partial(_with_peer, name) for name in PEERS},
 }
 
 

@@ -1,0 +1,76 @@
+"""The other float16 converters that this project measures itself against, by name.
+
+They live in an environment of their own (python/requirements-converters.txt):
+
+    venv-converters/bin/python -m onnxquant_tools.peer_converters NAME MODEL.onnx OUTPUT.onnx
+"""
+
+import argparse
+import contextlib
+import importlib
+import io
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+Converter = Callable[..., onnx.ModelProto]
+
+
+def with_common(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
+    """Convert with onnxconverter-common."""
+    module = importlib.import_module("onnxconverter_common.float16")
+    converted: onnx.ModelProto = module.convert_float_to_float16(model, **options)
+    return converted
+
+
+def with_runtime(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
+    """Convert with ONNX Runtime's converter for transformers, and sort the nodes as it does.
+
+    The function leaves that to its callers in ONNX Runtime.
+    """
+    module = importlib.import_module("onnxruntime.transformers.float16")
+    onnx_model = importlib.import_module("onnxruntime.transformers.onnx_model")
+    whole = onnx_model.OnnxModel(module.convert_float_to_float16(model, **options))
+    whole.topological_sort()
+    converted: onnx.ModelProto = whole.model
+    return converted
+
+
+PEERS: dict[str, Converter] = {
+    "onnxconverter-common": with_common,
+    "ONNX Runtime": with_runtime,
+}
+
+
+def convert_quietly(converter: Converter, model: onnx.ModelProto, **options: Any) -> Any:
+    """Convert without the converter's warnings and prints."""
+    logging.disable()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        return converter(model, **options)
+
+
+def main() -> None:
+    """Convert one file, its weights beside the output."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=PEERS)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("output", type=Path)
+    arguments = parser.parse_args()
+    model = onnx.load(arguments.model)
+    options = {"disable_shape_infer": True, "keep_io_types": True}
+    converted = convert_quietly(PEERS[arguments.name], model, **options)
+    onnx.save(
+        converted,
+        arguments.output,
+        save_as_external_data=True,
+        location=f"{arguments.output.name}_data",
+    )
+
+
+if __name__ == "__main__":
+    main()
