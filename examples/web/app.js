@@ -1,0 +1,221 @@
+// The page's behaviour: loads a model folder with Transformers.js and continues a prompt.
+//
+// Settings come from the address, all optional:
+//   ?model=gemma-web &dtype=fp16 &device=webgpu &count=64 &prompt=…   what the form starts with
+//   &models=models/     where model folders are, relative to this page
+//   &library=…          Transformers.js, when not from the CDN
+//   &wasm=…             the folder of ONNX Runtime's .wasm files, when not from the CDN
+// <body data-state> is idle, loading, generating, done or failed: what a script waits for.
+
+const settings = new URLSearchParams(location.search);
+const library =
+  settings.get('library') ??
+  'https://cdn.jsdelivr.net/npm/@huggingface/transformers@4.3.1/dist/transformers.min.js';
+// A path, not an address: Transformers.js looks for a tokenizer beside a local path only.
+const models = new URL(settings.get('models') ?? 'models/', location.href).pathname;
+
+const element = (id) => document.getElementById(id);
+const fields = ['model', 'dtype', 'device', 'count', 'prompt'];
+let transformers;
+let current; // {key, generator, stopper}: the model in memory
+
+function setState(state, status = '') {
+  document.body.dataset.state = state;
+  element('status').textContent = status;
+  const busy = state === 'loading' || state === 'generating';
+  element('start').disabled = busy;
+  element('stop').disabled = state !== 'generating';
+  element('progress').hidden = state !== 'loading';
+}
+
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(1)} s`;
+
+/** What is wrong, for a person: a message, and perhaps what to do about it. */
+class PageError extends Error {
+  constructor(message, hint = '') {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+async function describeGpu() {
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  const half = adapter?.features.has('shader-f16') ?? false;
+  const text = !adapter
+    ? 'This browser has no WebGPU here: use the CPU.'
+    : half
+      ? 'WebGPU with half precision (shader-f16)'
+      : 'WebGPU without half precision: fp16 and q4f16 files do not run on it.';
+  element('gpu').textContent = text;
+  element('gpu').className = `badge ${half ? 'good' : 'bad'}`;
+  if (!adapter) element('device').value = 'wasm';
+  return { adapter: Boolean(adapter), half };
+}
+
+const suffixes = { fp32: '', q8: '_quantized' };
+const modelFile = (dtype) => `model${suffixes[dtype] ?? `_${dtype}`}.onnx`;
+
+/** Returns the bytes of a model's files: the graph, and the data files that config.json promises. */
+async function sizeOfFiles(model, dtype) {
+  const folder = `${models}${model}/`;
+  const response = await fetch(`${folder}config.json`);
+  if (!response.ok) {
+    throw new PageError(
+      `${folder}config.json: ${response.status} ${response.statusText}`,
+      'A model folder holds config.json, generation_config.json, tokenizer.json, ' +
+        'tokenizer_config.json and onnx/.',
+    );
+  }
+  const external = (await response.json())['transformers.js_config']?.use_external_data_format;
+  const file = modelFile(dtype);
+  const chunks = Number(
+    typeof external === 'object' ? (external?.[file] ?? external?.model ?? 0) : (external ?? 0),
+  );
+  let bytes = 0;
+  for (let part = -1; part < chunks; ++part) {
+    const name = part < 0 ? file : `${file}_data${part === 0 ? '' : `_${part}`}`;
+    const head = await fetch(`${folder}onnx/${name}`, { method: 'HEAD' });
+    if (!head.ok) {
+      throw new PageError(
+        `${folder}onnx/${name}: ${head.status} ${head.statusText}`,
+        'Pick a file that is there, or write it: onnxquant --policy gemma-web model.onnx',
+      );
+    }
+    bytes += Number(head.headers.get('Content-Length') ?? 0);
+  }
+  return bytes;
+}
+
+async function loadLibrary() {
+  if (transformers) return;
+  try {
+    transformers = await import(library);
+  } catch (error) {
+    throw new PageError(
+      `Transformers.js did not load from ${library}: ${error.message}`,
+      'Is there a network? A local copy is given with ?library=…',
+    );
+  }
+  const { env } = transformers;
+  Object.assign(env, {
+    allowRemoteModels: false,
+    allowLocalModels: true,
+    localModelPath: models,
+    useBrowserCache: false,
+  });
+  const wasm = settings.get('wasm');
+  if (wasm) env.backends.onnx.wasm.wasmPaths = new URL(wasm, location.href).href;
+}
+
+function showProgress(event) {
+  if (event.status !== 'progress_total') return;
+  element('progress').value = event.total ? event.loaded / event.total : 0;
+  element('status').textContent = `${megabytes(event.loaded)} of ${megabytes(event.total)}`;
+}
+
+async function load(model, dtype, device) {
+  const key = JSON.stringify([model, dtype, device]);
+  if (current?.key === key) return;
+  await current?.generator.dispose();
+  current = undefined;
+  element('progress').value = 0;
+  setState('loading', 'Loading …');
+  element('size').textContent = megabytes(await sizeOfFiles(model, dtype));
+  await loadLibrary();
+  const start = performance.now();
+  const generator = await transformers.pipeline('text-generation', model, {
+    dtype,
+    device,
+    progress_callback: showProgress,
+  });
+  element('loading').textContent = seconds(performance.now() - start);
+  current = { key, generator, stopper: new transformers.InterruptableStoppingCriteria() };
+}
+
+/** Shows tokens as they come; returns their ids. */
+async function generate(prompt, count) {
+  const { generator, stopper } = current;
+  const ids = [];
+  const start = performance.now();
+  let first;
+  const countToken = (tokens) => {
+    ids.push(...tokens.map(Number));
+    const now = performance.now();
+    first ??= now;
+    element('tokens').textContent = ids.join(' ');
+    element('first').textContent = seconds(first - start);
+    if (ids.length > 1) {
+      const rate = (1000 * (ids.length - 1)) / (now - first);
+      element('speed').textContent = `${rate.toFixed(rate < 10 ? 2 : 0)} tokens/s`;
+    }
+  };
+  const streamer = new transformers.TextStreamer(generator.tokenizer, {
+    skip_prompt: true,
+    skip_special_tokens: true,
+    token_callback_function: countToken,
+    callback_function: (piece) => { element('text').textContent += piece; },
+  });
+  stopper.reset();
+  setState('generating', 'Generating …');
+  await generator(prompt, {
+    max_new_tokens: count,
+    do_sample: false,
+    streamer,
+    stopping_criteria: stopper,
+  });
+  return ids;
+}
+
+/** A model whose logits are NaN answers with the first token, padding, for ever. */
+function checkTokens(ids, dtype) {
+  const padding = current.generator.tokenizer.pad_token_id ?? 0;
+  if (ids.length === 0 || ids.some((id) => id !== padding)) return;
+  throw new PageError(
+    `The model wrote nothing but padding (token ${padding}), ${ids.length} times.`,
+    dtype.endsWith('16')
+      ? 'That is what NaN looks like: sums inside the model passed 65504, the end of float16. ' +
+          'Convert with --policy gemma-safe or gemma-web, which keep them in float32.'
+      : 'Its logits are probably NaN.',
+  );
+}
+
+function clear() {
+  element('error').hidden = true;
+  for (const id of ['echo', 'text', 'tokens']) element(id).textContent = '';
+  for (const id of ['speed', 'first']) element(id).textContent = '–';
+}
+
+function showError(error) {
+  element('error').hidden = false;
+  element('error-text').textContent = error.message ?? String(error);
+  element('error-hint').textContent = error.hint ?? '';
+  setState('failed');
+}
+
+async function run() {
+  const [model, dtype, device, count, prompt] = fields.map((id) => element(id).value);
+  clear();
+  try {
+    await load(model, dtype, device);
+    const chat = element('chat').checked;
+    element('echo').textContent = chat ? '' : prompt;
+    const ids = await generate(chat ? [{ role: 'user', content: prompt }] : prompt, Number(count));
+    checkTokens(ids, dtype);
+    setState('done', `${ids.length} tokens`);
+  } catch (error) {
+    console.error(error);
+    showError(error);
+  }
+}
+
+for (const id of fields) {
+  if (settings.has(id)) element(id).value = settings.get(id);
+}
+element('form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  run();
+});
+element('stop').addEventListener('click', () => current?.stopper.interrupt());
+await describeGpu();
+setState('idle');
