@@ -1,0 +1,156 @@
+"""Fixtures of the browser tests: a Chromium with half precision, the demo page, model folders.
+
+Converted models are made of the real Gemma 3 270M. The first run sets itself up
+(scripts/setup_browser.sh). Environment: ONNXQUANT and ONNXQUANT_GEMMA as in tests/real. Run as
+
+    scripts/python.sh -m pytest tests/web
+"""
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from browser import Browser
+from demo_page import DemoPage
+from onnxquant_tools.cache import cache_folder
+from web_server import serve
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMPT = "The capital of France is"
+TOKENS = 6
+_not_run: list[str] = []
+
+
+def _give_up(reason: str) -> NoReturn:
+    """Skip the test, remembered for the summary; where CI=true, fail."""
+    _not_run.append(reason)
+    message = f"no browser with WebGPU and half precision; run scripts/setup_browser.sh.\n{reason}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say loudly that no browser was tested."""
+    if _not_run:
+        terminalreporter.section("THE BROWSER WAS NOT TESTED", sep="!", red=True, bold=True)
+        terminalreporter.line(f"Run scripts/setup_browser.sh. Reason: {_not_run[0]}")
+
+
+@functools.cache
+def _set_up() -> str | None:
+    """Run the set-up once; return why it failed, or None."""
+    command = [str(ROOT / "scripts" / "setup_browser.sh")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else (done.stdout + done.stderr).strip()[-3000:]
+
+
+@pytest.fixture(scope="session")
+def web() -> Path:
+    """Return the folder of what is installed for these tests."""
+    fault = _set_up()
+    if fault is not None:
+        _give_up(fault)
+    return cache_folder() / "web"
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """Return a folder on a real disk that goes with the run."""
+    parent = cache_folder() / "tests"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="web-", dir=parent))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def gemma() -> Path:
+    """Return the float32 Gemma 3 270M, exporting it at first."""
+    given = os.environ.get("ONNXQUANT_GEMMA")
+    if given:
+        return Path(given)
+    command = [str(ROOT / "scripts" / "fetch_gemma.sh")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return Path(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def models(scratch: Path) -> Path:
+    """Return the folder of model folders; `convert` fills it."""
+    folder = scratch / "models"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def convert(gemma: Path, models: Path, web: Path) -> Callable[[str, str], Path]:
+    """Return a function that writes one dtype of a policy into a folder named after the policy.
+
+    The folder is laid out as Transformers.js wants it. The tokenizer is not among the weights'
+    files: a package brings it.
+    """
+    binary = os.environ.get("ONNXQUANT", str(ROOT / "build" / "release" / "bin" / "onnxquant"))
+    assert Path(binary).is_file(), f"{binary} does not exist; run scripts/build.sh release"
+    tokenizer = web / "node_modules" / "@lenml" / "tokenizer-gemma3" / "models"
+
+    @functools.cache
+    def run(policy: str, dtype: str) -> Path:
+        folder = models / policy
+        if not folder.is_dir():
+            (folder / "onnx").mkdir(parents=True)
+            for file in (*gemma.parents[1].glob("*.json"), *tokenizer.glob("*.json")):
+                shutil.copy(file, folder)
+        command = [binary, "--policy", policy, "--dtype", dtype, "-o", str(folder / "onnx")]
+        done = subprocess.run([*command, str(gemma)], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.fail(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}", False)
+        return folder / "onnx" / f"model_{dtype}.onnx"
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def browser(web: Path, scratch: Path) -> Iterator[Browser]:
+    """Return the browser that all tests share: it has compiled the shaders of those before."""
+    browser = Browser(web, scratch / "browser")
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="session")
+def page(browser: Browser, web: Path, models: Path) -> Iterator[DemoPage]:
+    """Return the demo page, seen to have WebGPU with half precision."""
+    modules = web / "node_modules"
+    mounts = {
+        "/": ROOT / "examples" / "web",
+        "/library/": modules / "@huggingface" / "transformers" / "dist",
+        "/wasm/": modules / "onnxruntime-web" / "dist",
+        "/models/": models,
+    }
+    with serve(mounts) as address:
+        page = DemoPage(browser, address)
+        page.open()
+        if page.text_of("gpu") != "WebGPU with half precision (shader-f16)":
+            _give_up(f"the page says: {page.text_of('gpu')}")
+        yield page
+
+
+@pytest.fixture(scope="session")
+def expected(gemma: Path) -> tuple[list[int], str]:
+    """Return the tokens and the text with which the float32 model continues the prompt."""
+    command = [
+        *(str(ROOT / "scripts" / "python.sh"), "-m", "onnxquant_tools.run_model", str(gemma)),
+        *("--prompt", PROMPT, "--count", str(TOKENS), "--json"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    run = json.loads(done.stdout)
+    assert run["text"] == " the capital of the country of"
+    return run["tokens"], run["text"]
