@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Passes every test, from nothing: installs what is needed, builds, checks style, runs the C++ tests
-# and the Python tests, those on the real Gemma 3 270M and WebGPU included. Its last line counts them:
-# "123 passed, 0 failed".
+# and the Python tests, those on the real Gemma 3 270M, WebGPU and a browser included. Its last line
+# counts them: "123 passed, 0 failed".
 #
 #   scripts/test.sh [--fast|--all]
 #
-# --fast leaves out the real model; --all adds clang-tidy, and the C++ tests under the address and
+# --fast leaves out the real models; --all adds clang-tidy, and the C++ tests under the address and
 # undefined-behaviour sanitizers. Minutes on a warm machine; later runs reuse the cache folder.
 set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -74,6 +74,7 @@ pytest_run tests/conformance
 if [ "$real" -eq 1 ]; then
   pytest_run tests/models
   pytest_run tests/real
+  pytest_run tests/web
 fi
 if [ "$all" -eq 1 ]; then
   check "build with sanitizers" "$root/scripts/build.sh" asan

@@ -18,6 +18,7 @@ const element = (id) => document.getElementById(id);
 const fields = ['model', 'dtype', 'device', 'count', 'prompt'];
 let transformers;
 let current; // {key, generator, stopper}: the model in memory
+let gpu; // {adapter, half}: whether there is WebGPU, and with shader-f16
 
 function setState(state, status = '') {
   document.body.dataset.state = state;
@@ -51,6 +52,19 @@ async function describeGpu() {
   element('gpu').className = `badge ${half ? 'good' : 'bad'}`;
   if (!adapter) element('device').value = 'wasm';
   return { adapter: Boolean(adapter), half };
+}
+
+/** Transformers.js asks this of fp16 only; a q4f16 file would fail later, with a shader's error. */
+function checkGpu(dtype) {
+  if (!gpu.adapter) {
+    throw new PageError('This browser has no WebGPU here.', 'Pick the CPU, or another browser.');
+  }
+  if (dtype.endsWith('16') && !gpu.half) {
+    throw new PageError(
+      `A ${dtype} file needs half precision (shader-f16), which WebGPU does not have here.`,
+      'Pick fp32 or q4, or the CPU.',
+    );
+  }
 }
 
 const suffixes = { fp32: '', q8: '_quantized' };
@@ -117,6 +131,7 @@ function showProgress(event) {
 async function load(model, dtype, device) {
   const key = JSON.stringify([model, dtype, device]);
   if (current?.key === key) return;
+  if (device === 'webgpu') checkGpu(dtype);
   await current?.generator.dispose();
   current = undefined;
   element('progress').value = 0;
@@ -205,6 +220,8 @@ async function run() {
     setState('done', `${ids.length} tokens`);
   } catch (error) {
     console.error(error);
+    // What failed inside a model may have broken it: the next click loads it anew.
+    if (!(error instanceof PageError)) current = undefined;
     showError(error);
   }
 }
@@ -217,5 +234,5 @@ element('form').addEventListener('submit', (event) => {
   run();
 });
 element('stop').addEventListener('click', () => current?.stopper.interrupt());
-await describeGpu();
+gpu = await describeGpu();
 setState('idle');

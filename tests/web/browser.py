@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,14 @@ Scheme = Literal["light", "dark"]
 
 class BrowserError(Exception):
     """A command failed in the browser: what it was, why, and what the page's console said."""
+
+
+@dataclass
+class Picture:
+    """What a screenshot looks like: how many colours it has, its mean brightness from 0 to 1."""
+
+    colours: int
+    brightness: float
 
 
 class Browser:
@@ -58,9 +67,10 @@ class Browser:
         """Wait until an expression is true in the page."""
         self._send({"wait": expression, "seconds": seconds}, seconds + 30)
 
-    def screenshot(self, path: Path, width: int = 1100, height: int = 900) -> None:
-        """Write a PNG of the page in a window of the given size."""
-        self._send({"screenshot": str(path), "width": width, "height": height}, 60)
+    def screenshot(self, path: Path, width: int = 1100, height: int = 900) -> Picture:
+        """Write a PNG of the page in a window of the given size; return what it looks like."""
+        command = {"screenshot": str(path), "width": width, "height": height}
+        return Picture(**self._send(command, 60))
 
     def close(self) -> None:
         """End the browser."""

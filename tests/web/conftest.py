@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +20,7 @@ import pytest
 from browser import Browser
 from demo_page import DemoPage
 from onnxquant_tools.cache import cache_folder
+from web_model import Convert, Expected
 from web_server import serve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +92,7 @@ def models(scratch: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def convert(gemma: Path, models: Path, web: Path) -> Callable[[str, str], Path]:
+def convert(gemma: Path, models: Path, web: Path) -> Convert:
     """Return a function that writes one dtype of a policy into a folder named after the policy.
 
     The folder is laid out as Transformers.js wants it. The tokenizer is not among the weights'
@@ -144,7 +145,7 @@ def page(browser: Browser, web: Path, models: Path) -> Iterator[DemoPage]:
 
 
 @pytest.fixture(scope="session")
-def expected(gemma: Path) -> tuple[list[int], str]:
+def expected(gemma: Path) -> Expected:
     """Return the tokens and the text with which the float32 model continues the prompt."""
     command = [
         *(str(ROOT / "scripts" / "python.sh"), "-m", "onnxquant_tools.run_model", str(gemma)),

@@ -1,4 +1,4 @@
-"""The demo page of examples/web, driven as a person would: open, press Generate, read what it says."""
+"""The demo page of examples/web, driven as a person would: open it, press Generate, read."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from browser import Browser, Scheme
 
-# Loading takes 15 to 40 s and a token 4 to 7 s on two cores; compiling shaders for the first time half
-# a minute more. A loaded machine is several times slower.
+# Loading takes 15 to 40 s and a token 4 to 7 s on two cores; compiling shaders for the first time
+# half a minute more. A loaded machine is several times slower.
 SECONDS = 600
 SHOWN = ("gpu", "error-text", "error-hint", "text", "tokens", "speed", "first", "loading", "size")
 

@@ -7,7 +7,8 @@
 //   {open: url, scheme: "light" | "dark"}   opens a page in place of the last; answers with its title
 //   {evaluate: "expression"}                evaluates in the page, promises awaited; answers with the value
 //   {wait: "expression", seconds}           waits until it is true in the page
-//   {screenshot: path, width, height}       writes a PNG
+//   {screenshot: path, width, height}       writes a PNG of the page in a window of that size; answers
+//                                           with {colours, brightness}: how many differ, the mean of 0..1
 // An answer is {value} or {error}; every one carries `console`: the page's warnings and errors since
 // the last.
 import readline from 'node:readline';
@@ -52,8 +53,26 @@ async function open({ open: url, scheme = 'light' }) {
 
 async function screenshot({ screenshot: path, width = 1100, height = 900 }) {
   await page.setViewportSize({ width, height });
-  await page.screenshot({ path });
-  return path;
+  const png = await page.screenshot({ path });
+  const blank = await context.newPage();
+  try {
+    return await blank.evaluate(measure, png.toString('base64'));
+  } finally {
+    await blank.close();
+  }
+}
+
+/** Runs in a blank page: decodes a picture there. */
+async function measure(base64) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const bitmap = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
+  const picture = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+  picture.drawImage(bitmap, 0, 0);
+  const { data } = picture.getImageData(0, 0, bitmap.width, bitmap.height);
+  const colours = new Set(new Uint32Array(data.buffer));
+  let sum = 0;
+  for (let i = 0; i < data.length; i += 4) sum += data[i] + data[i + 1] + data[i + 2];
+  return { colours: colours.size, brightness: sum / (data.length / 4) / 765 };
 }
 
 function run(command) {

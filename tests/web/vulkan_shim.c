@@ -1,18 +1,12 @@
-// A Vulkan driver that passes everything on to Mesa's lavapipe but reports what Chromium wants of
-// its own software adapter: Chromium offers WebGPU in software only on a device with SwiftShader's
-// ids, and SwiftShader has no half precision (shader-f16), which lavapipe has.
+// A Vulkan driver that passes everything on to Mesa's lavapipe, but with the vendor's and device's
+// ids of SwiftShader: in software, Chromium offers WebGPU only on what looks like SwiftShader, its
+// own adapter. That one has no half precision (shader-f16); lavapipe has.
 //
 // Chromium opens it in the place of libvk_swiftshader.so. DRIVER is lavapipe's path, given when
 // this file is compiled (scripts/setup_browser.sh).
 //
-// What is changed, and nothing else:
-// - vendor and device ids;
-// - the largest storage buffer binding: lavapipe says 128 MiB, and has no such limit. A 262144 x
-// 640
-//   embedding in float16 is 320 MiB, which GPUs of today bind at once;
-// - samplerYcbcrConversion, which Chromium's compositor asks for and computing does not use:
-// reported
-//   when asked and left out when a device is made.
+// Nothing else is changed. In particular the largest storage buffer binding stays 128 MiB, as on
+// many users' devices, while a 262144 x 640 embedding in float16 takes 320 MiB.
 #define VK_NO_PROTOTYPES
 #include <dlfcn.h>
 #include <stdio.h>
@@ -22,7 +16,6 @@
 #define EXPORT __attribute__((visibility("default")))
 
 enum { kVendor = 0x1AE0, kDevice = 0xC0DE };
-static const uint32_t kLargestBinding = 0x7FFFFFFF;
 
 typedef PFN_vkVoidFunction (*FindFunction)(VkInstance, const char*);
 typedef VkResult (*Negotiate)(uint32_t*);
@@ -31,8 +24,6 @@ static FindFunction driver_find, driver_find_physical;
 static Negotiate driver_negotiate;
 static PFN_vkGetPhysicalDeviceProperties driver_properties;
 static PFN_vkGetPhysicalDeviceProperties2 driver_properties2;
-static PFN_vkGetPhysicalDeviceFeatures2 driver_features2;
-static PFN_vkCreateDevice driver_create_device;
 
 __attribute__((constructor)) static void OpenDriver(void) {
   void* driver = dlopen(DRIVER, RTLD_NOW | RTLD_LOCAL);
@@ -48,7 +39,6 @@ __attribute__((constructor)) static void OpenDriver(void) {
 static void ChangeProperties(VkPhysicalDeviceProperties* properties) {
   properties->vendorID = kVendor;
   properties->deviceID = kDevice;
-  properties->limits.maxStorageBufferRange = kLargestBinding;
 }
 
 static VKAPI_ATTR void VKAPI_CALL GetProperties(VkPhysicalDevice device,
@@ -63,30 +53,6 @@ static VKAPI_ATTR void VKAPI_CALL GetProperties2(VkPhysicalDevice device,
   ChangeProperties(&properties->properties);
 }
 
-static void SetYcbcrConversion(void* chain, VkBool32 value) {
-  for (VkBaseOutStructure* link = chain; link; link = link->pNext) {
-    if (link->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES) {
-      ((VkPhysicalDeviceVulkan11Features*)link)->samplerYcbcrConversion = value;
-    } else if (link->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SAMPLER_YCBCR_CONVERSION_FEATURES) {
-      ((VkPhysicalDeviceSamplerYcbcrConversionFeatures*)link)->samplerYcbcrConversion = value;
-    }
-  }
-}
-
-static VKAPI_ATTR void VKAPI_CALL GetFeatures2(VkPhysicalDevice device,
-                                               VkPhysicalDeviceFeatures2* features) {
-  driver_features2(device, features);
-  SetYcbcrConversion(features->pNext, VK_TRUE);
-}
-
-static VKAPI_ATTR VkResult VKAPI_CALL CreateDevice(VkPhysicalDevice physical,
-                                                   const VkDeviceCreateInfo* info,
-                                                   const VkAllocationCallbacks* allocator,
-                                                   VkDevice* device) {
-  SetYcbcrConversion((void*)info->pNext, VK_FALSE);
-  return driver_create_device(physical, info, allocator, device);
-}
-
 // Remembers the driver's function and returns ours for the few that we change.
 static PFN_vkVoidFunction Replace(const char* name, PFN_vkVoidFunction found) {
 #define REPLACE(vulkan_name, kept, ours) \
@@ -98,9 +64,6 @@ static PFN_vkVoidFunction Replace(const char* name, PFN_vkVoidFunction found) {
   REPLACE("vkGetPhysicalDeviceProperties", driver_properties, GetProperties)
   REPLACE("vkGetPhysicalDeviceProperties2", driver_properties2, GetProperties2)
   REPLACE("vkGetPhysicalDeviceProperties2KHR", driver_properties2, GetProperties2)
-  REPLACE("vkGetPhysicalDeviceFeatures2", driver_features2, GetFeatures2)
-  REPLACE("vkGetPhysicalDeviceFeatures2KHR", driver_features2, GetFeatures2)
-  REPLACE("vkCreateDevice", driver_create_device, CreateDevice)
 #undef REPLACE
   return found;
 }

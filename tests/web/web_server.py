@@ -46,7 +46,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
 @contextmanager
 def serve(mounts: dict[str, Path]) -> Iterator[str]:
-    """Serve folders at URL prefixes such as '/' and '/models/'; give the address without a slash."""
+    """Serve folders at URL prefixes such as '/' and '/models/'; give the address, without '/'."""
     handler = type("Handler", (_Handler,), {"mounts": mounts})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
