@@ -7,10 +7,5 @@ set -euo pipefail
 [ -x "$cache/venv-webgpu/bin/python" ] ||
   die "$cache/venv-webgpu is missing; run scripts/setup_webgpu.sh"
 export PYTHONPATH="$root/python${PYTHONPATH:+:$PYTHONPATH}"
-if [ "${ONNXQUANT_SYSTEM_VULKAN:-0}" != 1 ]; then
-  [ -f "$cache/mesa/lvp_icd.json" ] || die "$cache/mesa is missing; run scripts/setup_webgpu.sh"
-  export VK_DRIVER_FILES="$cache/mesa/lvp_icd.json"
-  libraries="$(cat "$cache/mesa/library_path")"
-  export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-fi
+. "$root/scripts/webgpu_environment.sh"
 exec "$cache/venv-webgpu/bin/python" "$@"

@@ -16,13 +16,14 @@ KNOWN = {
     ("light/light_zfnet512", "mixed"): (WRONG, OVERFLOW),
 }
 
+LOCALE = "StringNormalizer::Locale"
 # Why ONNX Runtime 1.30 does not run a float32 model: words of its message, and how many say so.
 UNRUNNABLE_MODELS = {
     "ValidateOpsetForDomain": 63,  # opset 27, and what opset 26 does not have
     "Could not find an implementation": 85,
     "Failed to find kernel": 4,
     "layout == 1": 3,
-    "StringNormalizer::Locale": 8,  # where the system lacks the locale en_US
+    LOCALE: 8,  # where the system lacks the locale en_US
     "is not a registered function": 20,
     "INVALID_GRAPH": 11,
     "Type Error": 3,
