@@ -44,6 +44,9 @@ void AddPlanOptions(CLI::App& app, Arguments& arguments) {
                  "append a rule: 'match: {role: norm}, compute: float32'; repeatable")
       ->allow_extra_args(false)
       ->take_all();
+  app.add_option("--ranges", plan.ranges,
+                 "measured ranges (JSON), for rules that ask for them: range, residual")
+      ->type_name("FILE");
   app.add_option("-o,--output", plan.directory, "folder for the outputs (default: beside MODEL)")
       ->type_name("DIR");
   app.add_option("--max-shard", plan.max_shard, kSizeHelp)

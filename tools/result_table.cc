@@ -51,7 +51,12 @@ std::string ResultTable(const Report& report) {
       }
     }
   }
-  return table.ToString();
+  std::string text = table.ToString();
+  for (const OutputReport& output : report.outputs) {
+    if (output.residual.empty()) continue;
+    absl::StrAppend(&text, output.dtype, ": ", output.residual, "\n");
+  }
+  return text;
 }
 
 std::string DtypeList(const Report& report) {

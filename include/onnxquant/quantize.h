@@ -22,6 +22,7 @@ struct PlanOptions {
   std::string policy;               // a built-in policy's name, or a YAML file's path
   std::vector<std::string> rules;   // rules appended to it: "match: {role: norm}, compute: float32"
   std::vector<std::string> dtypes;  // which of the policy's outputs; empty: all
+  std::string ranges;               // JSON of measured ranges; "": none
   std::string directory;            // where the outputs go; "": beside the input
   std::uint64_t max_shard = 1'900'000'000;  // bytes of one external data file, below 2 GB
   bool update_config = true;                // keep config.json's transformers.js_config up to date
@@ -53,8 +54,9 @@ class Plan {
   std::unique_ptr<State> state_;
 };
 
-// Reads the model's structure (not its weights) and the policy. Writes nothing. Errors: kModel,
-// kPolicy, kUsage (an unknown dtype, a directory that cannot be one).
+// Reads the model's structure and the policy; of its weights only what a rule asks for (a bound of
+// the residual stream). Writes nothing. Errors: kModel, kPolicy, kUsage (an unknown dtype, a
+// directory that cannot be one, ranges that cannot be read).
 absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& options);
 
 // Writes the planned files: all or none. The weights are read once, whatever the number of outputs;

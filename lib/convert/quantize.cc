@@ -93,8 +93,13 @@ absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& 
   ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::LoadToConvert(model_path, LeastOpset(policy)));
   auto state = std::make_unique<PlanAccess::State>(std::move(model));
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(state->model.proto(), model_path));
+  Evidence evidence;
+  evidence.model = &state->model;
+  if (!options.ranges.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(evidence.ranges, LoadRanges(options.ranges));
+  }
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<OutputPlan> plans,
-                             MakePlans(analysis, policy, options.dtypes, model_path));
+                             MakePlans(analysis, policy, options.dtypes, model_path, evidence));
   const std::string base = std::filesystem::path(model_path).stem().string();
   LayoutOptions layout;
   layout.max_shard = options.max_shard;

@@ -103,6 +103,7 @@ OutputReport MakeOutputReport(const Analysis& analysis, const OutputPlan& plan,
   report.casts = output.rewritten.casts;
   report.float32_values = output.rewritten.float32_values;
   report.half_values = output.rewritten.half_values;
+  report.residual = plan.residual;
   report.warnings = output.rewritten.warnings;
   return report;
 }

@@ -13,12 +13,15 @@
 namespace onnxquant {
 
 PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const OutputSpec& output,
-                     ElementType half)
+                     ElementType half, const std::string& origin, const Evidence& evidence)
     : analysis_(analysis),
       policy_(policy),
       output_(output),
+      origin_(origin),
+      evidence_(evidence),
       resolver_(policy, output),
       uses_of_reader_(analysis.graph.nodes().size()),
+      exponents_(analysis.weight_uses.size(), 0),
       floating_(analysis.graph.nodes().size(), false),
       io_types_(analysis.graph.values().size(), ElementType::kFloat) {
   plan_.dtype = output.dtype;
@@ -34,8 +37,9 @@ PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const Outpu
   }
 }
 
-OutputPlan PlanMaker::Make() {
+absl::StatusOr<OutputPlan> PlanMaker::Make() {
   ResolveNodes();
+  ONNXQUANT_RETURN_IF_ERROR(PlanResidual());
   PlanIo();
   DecideStoredMovers();
   DecideDataMovers();
@@ -88,8 +92,10 @@ absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::strin
   Roles roles = FindRoles(graph);
   std::vector<WeightUse> uses = FindWeightUses(graph, types);
   std::vector<Hazard> hazards = FindHazards(graph, types);
-  return Analysis{std::move(graph), std::move(types), std::move(traits), std::move(bfloat16_traits),
-                  std::move(roles), std::move(uses),  std::move(hazards)};
+  ResidualStream residual = FindResidualStream(graph, types, roles, uses);
+  return Analysis{std::move(graph),           std::move(types),   std::move(traits),
+                  std::move(bfloat16_traits), std::move(roles),   std::move(uses),
+                  std::move(hazards),         std::move(residual)};
 }
 
 namespace {
@@ -131,7 +137,15 @@ absl::StatusOr<ElementType> HalfTypeOf(const Policy& policy, const OutputSpec& o
 
 absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, const Policy& policy,
                                                   const std::vector<std::string>& dtypes,
-                                                  const std::string& origin) {
+                                                  const std::string& origin,
+                                                  const Evidence& evidence) {
+  for (const Rule& rule : policy.rules) {
+    if (rule.match.peak_over && !evidence.ranges) {
+      return PolicyError(rule.mark.ToString(),
+                         ": 'range' needs measured ranges; measure them "
+                         "('onnxquant ranges') and give --ranges FILE");
+    }
+  }
   std::vector<std::string> known;
   for (const OutputSpec& output : policy.outputs) known.push_back(output.dtype);
   for (const std::string& dtype : dtypes) {
@@ -148,8 +162,9 @@ absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, cons
       continue;
     }
     ONNXQUANT_ASSIGN_OR_RETURN(const ElementType half, HalfTypeOf(policy, output));
-    PlanMaker maker(analysis, policy, output, half);
-    plans.push_back(maker.Make());
+    PlanMaker maker(analysis, policy, output, half, origin, evidence);
+    ONNXQUANT_ASSIGN_OR_RETURN(OutputPlan plan, maker.Make());
+    plans.push_back(std::move(plan));
     for (std::size_t i = 0; i < policy.rules.size(); ++i) {
       relevant[i] = relevant[i] || AppliesTo(policy.rules[i], output.dtype);
       matched[i] = matched[i] || maker.matched_rules()[i];

@@ -10,10 +10,12 @@
 #include "absl/status/statusor.h"
 #include "lib/analysis/hazards.h"
 #include "lib/analysis/op_traits.h"
+#include "lib/analysis/residual_stream.h"
 #include "lib/analysis/roles.h"
 #include "lib/analysis/types.h"
 #include "lib/analysis/weight_uses.h"
 #include "lib/graph/graph.h"
+#include "lib/policy/evidence.h"
 #include "lib/policy/policy.h"
 #include "lib/policy/settings.h"
 
@@ -28,6 +30,7 @@ struct Analysis {
   Roles roles;
   std::vector<WeightUse> weight_uses;
   std::vector<Hazard> hazards;  // by node
+  ResidualStream residual;
 
   const NodeTraits& Traits(NodeId id, ElementType half) const {
     const auto& all = half == ElementType::kBFloat16 ? bfloat16_traits : traits;
@@ -36,12 +39,22 @@ struct Analysis {
 };
 absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::string& origin);
 
+// An input that is read through a Mul by 2^exponent.
+struct ScaledInput {
+  int input = 0;
+  int exponent = 0;
+  bool operator==(const ScaledInput&) const = default;
+};
+
 struct NodePlan {
   // The type of the node's arithmetic: what its kFollows slots take and give.
   ElementType compute = ElementType::kFloat;
   int accuracy_level = 0;
   Overflow overflow = Overflow::kError;  // for constants in the node's attributes
   bool changes = false;                  // some slot of the node follows the compute type
+  int epsilon_exponent = 0;              // the attribute epsilon is multiplied by 2^this
+  std::vector<ScaledInput> scaled_inputs;
+  double clip = 0;  // the first output is clamped to ±this; 0: it is not
   std::vector<Reason> why;
 };
 
@@ -56,6 +69,7 @@ struct WeightCopy {
   // Stored as an initializer of the main graph; else where the constant stands: in a Constant node,
   // or among the initializers of a body.
   bool in_main = false;
+  int exponent = 0;  // the values are multiplied by 2^this
   Overflow overflow = Overflow::kError;
   // Names of the initializers: one for kFloat; data, scales and (asymmetric) zero points for kInt4.
   std::vector<std::string> names;
@@ -84,13 +98,17 @@ struct OutputPlan {
   std::vector<WeightPlan> weights;           // the constants of Analysis::weight_uses, in order
   std::vector<IoPlan> io;                    // float32 graph inputs, then outputs
   std::vector<ElementType> types;  // by ValueId: the type in which each value leaves its producer
+  std::string residual;  // what is done to the residual stream, in a sentence; "" for nothing
 };
 
 // One plan per output that the policy has and `dtypes` names (empty: all). Errors are kPolicy: an
-// unknown dtype, a rule that matches nothing in any output and is not optional.
+// unknown dtype, a rule that matches nothing in any output and is not optional. kModel: the
+// residual stream is to be rescaled and cannot be. `evidence`: for rules that need more than the
+// model's structure.
 absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, const Policy& policy,
                                                   const std::vector<std::string>& dtypes,
-                                                  const std::string& origin);
+                                                  const std::string& origin,
+                                                  const Evidence& evidence = {});
 
 }  // namespace onnxquant
 

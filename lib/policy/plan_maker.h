@@ -4,6 +4,7 @@
 #ifndef ONNXQUANT_LIB_POLICY_PLAN_MAKER_H_
 #define ONNXQUANT_LIB_POLICY_PLAN_MAKER_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,19 +27,41 @@ struct MoverEdge {
 
 class PlanMaker {
  public:
-  // `half`: the 16-bit type that the output uses.
+  // `half`: the 16-bit type that the output uses. `origin` names the model in messages.
   PlanMaker(const Analysis& analysis, const Policy& policy, const OutputSpec& output,
-            ElementType half);
+            ElementType half, const std::string& origin, const Evidence& evidence);
 
-  OutputPlan Make();
+  absl::StatusOr<OutputPlan> Make();
   const std::vector<bool>& matched_rules() const { return resolver_.matched(); }
 
  private:
+  // How the residual stream is scaled (by 2^-exponent), or how large it is, and how that is known.
+  struct Scale {
+    int exponent = 0;
+    std::string why;
+  };
+  struct StreamPeak {
+    double peak = 0;
+    double margin = 1;
+    std::string why;
+  };
+
   // plan_nodes.cc
   void ResolveNodes();
   void SettleValueTypes();
   Resolved ResolveNode(NodeId id);
   ElementType Produced(ValueId value) const;
+
+  // plan_residual.cc
+  absl::Status PlanResidual();
+  absl::Status Rescale(NodeId asked);
+  absl::StatusOr<Scale> ChooseScale(NodeId asked) const;
+  absl::StatusOr<StreamPeak> PeakOfStream(NodeId asked) const;
+  void KeepSmallEpsilons(int k, const std::string& by);
+  void KeepFloat32(NodeId id, const Reason& reason);
+  const ResidualSetting* ResidualAt(NodeId id) const;
+  const Reason* ResidualReason(NodeId id) const;
+  std::optional<double> PeakOf(NodeId id) const;
 
   // plan_movers.cc
   void DecideDataMovers();
@@ -63,10 +86,13 @@ class PlanMaker {
   const Analysis& analysis_;
   const Policy& policy_;
   const OutputSpec& output_;
+  const std::string& origin_;
+  const Evidence& evidence_;
   SettingsResolver resolver_;
   OutputPlan plan_;
   std::vector<Resolved> resolved_;                        // by NodeId
   std::vector<std::vector<std::size_t>> uses_of_reader_;  // by NodeId: indices into weight_uses
+  std::vector<int> exponents_;         // by index of weight_uses: the factor of the reading
   std::vector<bool> floating_;         // by NodeId: a data mover whose type is still open
   std::vector<ElementType> io_types_;  // by ValueId
   absl::flat_hash_set<std::string> taken_names_;

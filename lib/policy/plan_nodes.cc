@@ -17,6 +17,12 @@ void PlanMaker::ResolveNodes() {
   const auto count = static_cast<NodeId>(analysis_.graph.nodes().size());
   for (NodeId id = 0; id < count; ++id) {
     Resolved resolved = ResolveNode(id);
+    const bool sums = analysis_.roles.nodes[static_cast<std::size_t>(id)].role == Role::kResidual ||
+                      IsSkipNorm(analysis_.graph, id);
+    if (sums && resolved.residual && resolved.residual->kind == ResidualSetting::Kind::kFloat32) {
+      resolved.compute = ElementType::kFloat;
+      resolved.compute_by_rule = true;
+    }
     const NodeTraits& traits = Traits(id);
     NodePlan& plan = PlanOf(id);
     plan.changes = traits.CanChange();

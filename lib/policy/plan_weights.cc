@@ -45,6 +45,7 @@ Subject PlanMaker::SubjectOf(NodeId node, ValueId weight) const {
   subject.layer = role.layer;
   subject.layers = analysis_.roles.layers;
   subject.hazards = HazardsOf(analysis_.hazards, node);
+  subject.peak = PeakOf(node);
   if (weight != kNone) subject.weight = analysis_.graph.value(weight).name;
   return subject;
 }
@@ -81,6 +82,7 @@ WeightCopy PlanMaker::CopyFor(std::size_t use_index) {
   WeightCopy copy;
   copy.uses = {use_index};
   copy.overflow = resolved.overflow;
+  copy.exponent = exponents_[use_index];
   const SlotRule slot = Traits(use.reader.node).inputs[static_cast<std::size_t>(use.reader.input)];
   const std::uint64_t elements = ElementsOf(dims);
   const ElementType original = analysis_.types[static_cast<std::size_t>(use.weight)];
@@ -122,14 +124,17 @@ std::string PlanMaker::UniqueName(const std::string& wanted) {
   return name;
 }
 
-// The float copy keeps the constant's name, the float32 one if there are two; 4-bit names are those
-// of ONNX Runtime's MatMulNBitsQuantizer.
+// The float copy keeps the constant's name, of several that which is not scaled, then the float32
+// one; 4-bit names are those of ONNX Runtime's MatMulNBitsQuantizer.
 void PlanMaker::NameCopies(WeightPlan& weight) {
   const std::string& name = analysis_.graph.value(weight.weight).name;
   const WeightCopy* owner = nullptr;
   for (const WeightCopy& copy : weight.copies) {
     if (copy.format.kind != WeightFormat::Kind::kFloat) continue;
-    if (owner == nullptr || copy.format.type == ElementType::kFloat) owner = &copy;
+    const auto rank = [](const WeightCopy& one) {
+      return (one.exponent == 0 ? 2 : 0) + (one.format.type == ElementType::kFloat ? 1 : 0);
+    };
+    if (owner == nullptr || rank(copy) > rank(*owner)) owner = &copy;
   }
   for (WeightCopy& copy : weight.copies) {
     if (&copy == owner) {
@@ -137,7 +142,8 @@ void PlanMaker::NameCopies(WeightPlan& weight) {
       const bool free = !copy.in_main || !shared_names_.contains(name);
       copy.names = {free ? name : UniqueName(name)};
     } else if (copy.format.kind == WeightFormat::Kind::kFloat) {
-      copy.names = {UniqueName(absl::StrCat(name, "_", NameOf(copy.format.type)))};
+      copy.names = {UniqueName(
+          absl::StrCat(name, copy.exponent == 0 ? "" : "_scaled", "_", NameOf(copy.format.type)))};
     } else {
       copy.names = {UniqueName(name + "_Q4"), UniqueName(name + "_scales")};
       if (!copy.format.symmetric) copy.names.push_back(UniqueName(name + "_zero_points"));
@@ -157,7 +163,8 @@ void PlanMaker::PlanWeights() {
     std::vector<WeightCopy>& copies = plan_.weights.back().copies;
     const auto same = std::find_if(copies.begin(), copies.end(), [&copy](const WeightCopy& other) {
       return other.format == copy.format && other.scale_type == copy.scale_type &&
-             other.transposed == copy.transposed && other.in_main == copy.in_main;
+             other.transposed == copy.transposed && other.in_main == copy.in_main &&
+             other.exponent == copy.exponent;
     });
     if (same == copies.end()) {
       copies.push_back(std::move(copy));
@@ -168,6 +175,11 @@ void PlanMaker::PlanWeights() {
   // A Transpose between a constant and its readers runs in the stored type.
   for (WeightPlan& weight : plan_.weights) {
     NameCopies(weight);
+    for (const WeightCopy& copy : weight.copies) {
+      if (copy.exponent == 0) continue;
+      weight.why.push_back({absl::StrCat("scaling the residual stream, for '", copy.names[0], "',"),
+                            absl::StrCat("values: × 2^", copy.exponent)});
+    }
     for (auto copy = weight.copies.rbegin(); copy != weight.copies.rend(); ++copy) {
       if (copy->format.kind != WeightFormat::Kind::kFloat) continue;
       for (const std::size_t use : copy->uses) {

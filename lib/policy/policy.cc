@@ -46,6 +46,19 @@ std::string ToString(const WeightFormat& format) {
                       format.source == ElementType::kFloat ? "" : " from float16");
 }
 
+std::string ToString(const ResidualSetting& setting) {
+  switch (setting.kind) {
+    case ResidualSetting::Kind::kRescale:
+      return setting.exponent == 0 ? "{rescale: auto}"
+                                   : absl::StrCat("{rescale: ", setting.exponent, "}");
+    case ResidualSetting::Kind::kClip:
+      return absl::StrCat("{clip: ", setting.limit, "}");
+    case ResidualSetting::Kind::kFloat32:
+      break;
+  }
+  return "float32";
+}
+
 bool Matches(const Match& match, const Subject& subject) {
   return (match.roles.empty() || Contains(match.roles, subject.role)) &&
          (match.ops.empty() || Contains(match.ops, subject.op)) &&
@@ -54,7 +67,8 @@ bool Matches(const Match& match, const Subject& subject) {
          (match.weights.empty() ||
           (!subject.weight.empty() && AnyGlob(match.weights, subject.weight))) &&
          (match.layers.empty() || AnyLayer(match.layers, subject.layer, subject.layers)) &&
-         (match.hazards.empty() || FindHazard(match, subject) != nullptr);
+         (match.hazards.empty() || FindHazard(match, subject) != nullptr) &&
+         (!match.peak_over || (subject.peak && *subject.peak > *match.peak_over));
 }
 
 const Hazard* FindHazard(const Match& match, const Subject& subject) {

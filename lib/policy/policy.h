@@ -41,14 +41,30 @@ std::string ToString(const WeightFormat& format);  // "float16", "int4 block 32 
 
 enum class Overflow { kError, kClamp, kInfinity };
 
+// What is done so that the sums of the residual stream fit their type.
+struct ResidualSetting {
+  enum class Kind {
+    kFloat32,  // the sums are computed in float32
+    kRescale,  // the stream is multiplied by 2^-exponent, where only norms read it
+    kClip,     // each sum is clamped to [-limit, limit]
+  };
+  static constexpr int kLargestExponent = 14;
+  Kind kind = Kind::kFloat32;
+  int exponent = 0;  // kRescale: 1…kLargestExponent, or 0: chosen from measured ranges or a bound
+  double limit = 0;  // kClip
+  bool operator==(const ResidualSetting&) const = default;
+};
+std::string ToString(const ResidualSetting& setting);  // "float32", "{rescale: auto}"
+
 // The fields that an output sets as defaults and a rule may override, each on its own.
 struct Settings {
   std::optional<ElementType> compute;  // float32 or float16
   std::optional<WeightFormat> weights;
-  std::optional<ElementType> io;      // type of float graph inputs and outputs
-  std::optional<int> accuracy_level;  // 0…4, MatMulNBits only
-  std::optional<Overflow> overflow;   // constants beyond the type's range
-  std::optional<bool> keep;           // leave the node and its weights as they are
+  std::optional<ElementType> io;            // type of float graph inputs and outputs
+  std::optional<int> accuracy_level;        // 0…4, MatMulNBits only
+  std::optional<Overflow> overflow;         // constants beyond the type's range
+  std::optional<bool> keep;                 // leave the node and its weights as they are
+  std::optional<ResidualSetting> residual;  // of residual Adds and Skip… norms
 };
 
 // Layers from first to last, both included; negatives count from the end (-1: the last layer).
@@ -66,6 +82,7 @@ struct Match {
   std::vector<std::string> weights;  // globs on initializer names
   std::vector<LayerRange> layers;
   std::vector<std::string> hazards;  // of HazardNames(), or "any"
+  std::optional<double> peak_over;   // a measured peak above this
 };
 
 struct Rule {
@@ -98,6 +115,7 @@ struct Subject {
   int layer = -1;      // -1: outside layers
   int layers = 0;      // how many layers the model has
   absl::Span<const Hazard> hazards;  // of the node; held by the Analysis
+  std::optional<double> peak;        // largest measured magnitude among its outputs
 };
 
 // Whether every selector of `match` holds. A `weight` selector never holds for a subject without a

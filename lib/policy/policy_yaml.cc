@@ -1,6 +1,7 @@
 #include "lib/policy/policy_yaml.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <regex>
 #include <sstream>
@@ -25,7 +26,7 @@ using Words = std::vector<std::string>;
 constexpr int kSchemaVersion = 1;
 
 Words SettingKeys() {
-  return {"compute", "weights", "io", "accuracy_level", "constants", "keep"};
+  return {"compute", "weights", "io", "accuracy_level", "constants", "keep", "residual"};
 }
 
 Words With(Words words, const Words& more) {
@@ -78,8 +79,7 @@ class PolicyParser {
       output.dtype = entry.first.Scalar();
       output.mark = reader_.MarkOf(entry.first);
       const std::string what = absl::StrCat("output '", output.dtype, "'");
-      ONNXQUANT_RETURN_IF_ERROR(
-          reader_.CheckKeys(entry.second, what, SettingKeys(), Words{"residual"}));
+      ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(entry.second, what, SettingKeys()));
       ONNXQUANT_ASSIGN_OR_RETURN(output.defaults, ParseSettings(entry.second));
       for (const char* key : {"compute", "weights", "io"}) {
         if (!entry.second[key]) {
@@ -110,8 +110,8 @@ class PolicyParser {
   }
 
   absl::StatusOr<Rule> ParseRuleNode(const YAML::Node& node) {
-    ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(
-        node, "a rule", With({"match", "when", "optional"}, SettingKeys()), Words{"residual"}));
+    ONNXQUANT_RETURN_IF_ERROR(
+        reader_.CheckKeys(node, "a rule", With({"match", "when", "optional"}, SettingKeys())));
     Rule rule;
     rule.mark = reader_.MarkOf(node);
     if (!node["match"]) return reader_.ErrorAt(node, "a rule needs 'match'");
@@ -138,8 +138,8 @@ class PolicyParser {
 
   absl::StatusOr<Match> ParseMatch(const YAML::Node& node) {
     ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(
-        node, "match", Words{"role", "op", "name", "regex", "weight", "layer", "hazard"},
-        Words{"elements", "bytes", "shared", "range"}));
+        node, "match", Words{"role", "op", "name", "regex", "weight", "layer", "hazard", "range"},
+        Words{"elements", "bytes", "shared"}));
     if (node.size() == 0) return reader_.ErrorAt(node, "'match' is empty: say what to match");
     Match match;
     if (node["role"]) ONNXQUANT_RETURN_IF_ERROR(ParseRoles(node["role"], match));
@@ -154,6 +154,12 @@ class PolicyParser {
       ONNXQUANT_ASSIGN_OR_RETURN(match.weights, reader_.Texts(node["weight"], "weight"));
     }
     if (node["regex"]) ONNXQUANT_RETURN_IF_ERROR(ParseRegexes(node["regex"], match));
+    if (node["range"]) {
+      const YAML::Node range = node["range"];
+      ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(range, "range", Words{"peak_over"}));
+      if (!range["peak_over"]) return reader_.ErrorAt(range, "'range' does not say 'peak_over'");
+      ONNXQUANT_ASSIGN_OR_RETURN(match.peak_over, ParsePositive(range["peak_over"], "peak_over"));
+    }
     if (node["layer"]) {
       ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader_.List(node["layer"], "layer"));
       for (const YAML::Node& item : items) {
@@ -269,6 +275,43 @@ class PolicyParser {
     return result;
   }
 
+  absl::StatusOr<double> ParsePositive(const YAML::Node& node, const std::string& what) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, reader_.Text(node, what));
+    double number = 0;
+    if (absl::SimpleAtod(text, &number) && std::isfinite(number) && number > 0) return number;
+    return reader_.ErrorAt(
+        node, absl::StrCat("found ", what, " '", text, "'; a number above 0 is expected"));
+  }
+
+  // "float32", "{rescale: auto}", "{rescale: 5}", "{clip: 60000}".
+  absl::StatusOr<ResidualSetting> ParseResidual(const YAML::Node& node) {
+    ResidualSetting setting;
+    if (!node.IsMap()) {
+      ONNXQUANT_RETURN_IF_ERROR(reader_.OneOf(node, "residual", Words{"float32"}).status());
+      return setting;
+    }
+    ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(node, "residual", Words{"rescale", "clip"}));
+    if (node.size() != 1) {
+      return reader_.ErrorAt(node, "'residual' is float32, or says either 'rescale' or 'clip'");
+    }
+    if (node["clip"]) {
+      setting.kind = ResidualSetting::Kind::kClip;
+      ONNXQUANT_ASSIGN_OR_RETURN(setting.limit, ParsePositive(node["clip"], "clip"));
+      return setting;
+    }
+    setting.kind = ResidualSetting::Kind::kRescale;
+    const YAML::Node rescale = node["rescale"];
+    if (rescale.IsScalar() && rescale.Scalar() == "auto") return setting;
+    const bool number = rescale.IsScalar() && absl::SimpleAtoi(rescale.Scalar(), &setting.exponent);
+    if (!number || setting.exponent < 1 || setting.exponent > ResidualSetting::kLargestExponent) {
+      return reader_.ErrorAt(
+          rescale, absl::StrCat("found rescale ", rescale.IsScalar() ? rescale.Scalar() : "",
+                                "; 'auto' or k from 1 to ", ResidualSetting::kLargestExponent,
+                                " is expected: the stream is multiplied by 2^-k"));
+    }
+    return setting;
+  }
+
   absl::StatusOr<Settings> ParseSettings(const YAML::Node& node) {
     Settings set;
     if (node["compute"]) {
@@ -299,6 +342,9 @@ class PolicyParser {
     }
     if (node["keep"]) {
       ONNXQUANT_ASSIGN_OR_RETURN(set.keep, reader_.Bool(node["keep"], "keep"));
+    }
+    if (node["residual"]) {
+      ONNXQUANT_ASSIGN_OR_RETURN(set.residual, ParseResidual(node["residual"]));
     }
     return set;
   }

@@ -17,6 +17,7 @@ std::string EffectOf(const Settings& set) {
   if (set.io) parts.push_back(absl::StrCat("io: ", NameOf(*set.io)));
   if (set.accuracy_level) parts.push_back(absl::StrCat("accuracy_level: ", *set.accuracy_level));
   if (set.keep) parts.push_back(absl::StrCat("keep: ", *set.keep ? "true" : "false"));
+  if (set.residual) parts.push_back(absl::StrCat("residual: ", ToString(*set.residual)));
   if (set.overflow) {
     const char* name = *set.overflow == Overflow::kClamp      ? "clamp"
                        : *set.overflow == Overflow::kInfinity ? "infinity"
@@ -33,6 +34,7 @@ void Apply(const Settings& set, Resolved& resolved) {
   if (set.accuracy_level) resolved.accuracy_level = *set.accuracy_level;
   if (set.overflow) resolved.overflow = *set.overflow;
   if (set.keep) resolved.keep = *set.keep;
+  if (set.residual) resolved.residual = *set.residual;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #ifndef ONNXQUANT_LIB_POLICY_SETTINGS_H_
 #define ONNXQUANT_LIB_POLICY_SETTINGS_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct Resolved {
   int accuracy_level = 0;
   Overflow overflow = Overflow::kError;
   bool keep = false;
+  std::optional<ResidualSetting> residual;
   bool compute_by_rule = false;  // a rule, not the output's default, chose the compute type
   bool weights_by_rule = false;
   bool io_by_rule = false;

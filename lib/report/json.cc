@@ -61,6 +61,7 @@ Json ToJson(const OutputReport& output) {
           {"casts", output.casts},
           {"float32_values", output.float32_values},
           {"half_values", output.half_values},
+          {"residual", output.residual},
           {"warnings", output.warnings},
           {"tensors", Rows(output.tensors)},
           {"nodes", Rows(output.nodes)},

@@ -1,5 +1,6 @@
 #include "lib/rewrite/constants.h"
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -15,6 +16,13 @@ absl::StatusOr<std::vector<float>> FloatsOf(const Model& model, const onnx::Tens
     return std::vector<float>(tensor.float_data().begin(), tensor.float_data().end());
   }
   ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const std::byte> bytes, model.Bytes(tensor));
+  if (tensor.data_type() == onnx::TensorProto::FLOAT16) {
+    std::vector<std::uint16_t> halves(bytes.size() / sizeof(std::uint16_t));
+    if (!halves.empty()) std::memcpy(halves.data(), bytes.data(), halves.size() * 2);
+    std::vector<float> widened(halves.size());
+    kernels::HalfToFloat(halves, absl::MakeSpan(widened));
+    return widened;
+  }
   std::vector<float> floats(bytes.size() / sizeof(float));
   if (!floats.empty()) std::memcpy(floats.data(), bytes.data(), floats.size() * sizeof(float));
   return floats;
@@ -60,12 +68,11 @@ kernels::NarrowStats Narrow(absl::Span<const float> in, ElementType type, Overfl
                                         : kernels::FloatToHalf(in, out, mode);
 }
 
-absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(const Model& model,
-                                                     const onnx::TensorProto& tensor,
-                                                     ElementType type, Overflow overflow,
-                                                     const std::string& what,
-                                                     std::vector<std::string>* warnings) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<float> floats, FloatsOf(model, tensor));
+absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(
+    const Model& model, const onnx::TensorProto& tensor, ElementType type, Overflow overflow,
+    const std::string& what, std::vector<std::string>* warnings, int exponent) {
+  ONNXQUANT_ASSIGN_OR_RETURN(std::vector<float> floats, FloatsOf(model, tensor));
+  for (float& number : floats) number = std::ldexp(number, exponent);
   onnx::TensorProto result;
   *result.mutable_dims() = tensor.dims();
   result.set_name(tensor.name());

@@ -31,14 +31,13 @@ std::string DescribeVanished(const kernels::NarrowStats& stats, ElementType type
 kernels::NarrowStats Narrow(absl::Span<const float> in, ElementType type, Overflow overflow,
                             absl::Span<std::uint16_t> out);
 
-// The float32 tensor in `type` (float32, float16 or bfloat16), payload in raw_data. Where the
-// policy says error, a finite value beyond the type's range is a kModel error naming `what`;
-// otherwise the clamped or infinite values are described in `warnings`, if given.
-absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(const Model& model,
-                                                     const onnx::TensorProto& tensor,
-                                                     ElementType type, Overflow overflow,
-                                                     const std::string& what,
-                                                     std::vector<std::string>* warnings);
+// The float32 (or float16) tensor, multiplied by 2^exponent, in `type` (float32, float16 or
+// bfloat16), payload in raw_data. Where the policy says error, a finite value beyond the type's
+// range is a kModel error naming `what`; otherwise the clamped or infinite values are described in
+// `warnings`, if given.
+absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(
+    const Model& model, const onnx::TensorProto& tensor, ElementType type, Overflow overflow,
+    const std::string& what, std::vector<std::string>* warnings, int exponent = 0);
 
 }  // namespace onnxquant
 

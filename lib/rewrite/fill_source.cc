@@ -1,6 +1,7 @@
 #include "lib/rewrite/fill_source.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -124,17 +125,16 @@ absl::StatusOr<std::uint64_t> FillSource::Fill(std::size_t index) {
     }
   }
   for (FillTarget& target : targets_) {
-    switch (target.job->kind) {
-      case FillJob::Kind::kCopy:
-        ONNXQUANT_RETURN_IF_ERROR(Copy(target, tile));
-        break;
-      case FillJob::Kind::kConvert:
-        ONNXQUANT_RETURN_IF_ERROR(ConvertToHalf(target, tile));
-        break;
-      case FillJob::Kind::kInt4:
-        ONNXQUANT_RETURN_IF_ERROR(Quantize(target, tile));
-        break;
+    if (target.job->exponent == 0) {
+      ONNXQUANT_RETURN_IF_ERROR(FillTile(target, tile));
+      continue;
     }
+    Tile scaled = tile;
+    std::vector<float> floats(tile.floats.begin(), tile.floats.end());
+    const float factor = std::ldexp(1.0F, target.job->exponent);
+    for (float& number : floats) number *= factor;
+    scaled.floats = floats;
+    ONNXQUANT_RETURN_IF_ERROR(FillTile(target, scaled));
   }
   model_.Release(tensor_, offset, length);
   {
@@ -143,6 +143,18 @@ absl::StatusOr<std::uint64_t> FillSource::Fill(std::size_t index) {
   }
   ONNXQUANT_RETURN_IF_ERROR(FinishTargets());
   return length;
+}
+
+absl::Status FillSource::FillTile(FillTarget& target, const Tile& tile) {
+  switch (target.job->kind) {
+    case FillJob::Kind::kConvert:
+      return Convert(target, tile);
+    case FillJob::Kind::kInt4:
+      return Quantize(target, tile);
+    case FillJob::Kind::kCopy:
+      break;
+  }
+  return Copy(target, tile);
 }
 
 absl::Status FillSource::Copy(FillTarget& target, const Tile& tile) {
@@ -172,14 +184,21 @@ absl::Status FillSource::CheckScales(absl::Span<const std::uint16_t> scales) con
                     "keep it in float32 with a rule (compute: float32, weights: float32)");
 }
 
-absl::Status FillSource::ConvertToHalf(FillTarget& target, const Tile& tile) {
+absl::Status FillSource::Convert(FillTarget& target, const Tile& tile) {
+  const std::uint64_t source_bytes =
+      static_cast<std::uint64_t>(BitsOf(static_cast<ElementType>(tensor_.data_type()))) / 8;
+  const std::uint64_t first = tile.first_row * row_bytes_ / source_bytes;
+  if (target.job->type == ElementType::kFloat) {
+    return target.output->sink->Write(target.job->targets[0], first * sizeof(float),
+                                      {reinterpret_cast<const std::byte*>(tile.floats.data()),
+                                       tile.floats.size() * sizeof(float)});
+  }
   std::vector<std::uint16_t> halves(tile.floats.size());
   const kernels::NarrowStats stats =
       Narrow(tile.floats, target.job->type, target.job->overflow, absl::MakeSpan(halves));
   ONNXQUANT_RETURN_IF_ERROR(Account(target, stats));
-  return target.output->sink->Write(
-      target.job->targets[0], tile.first_row * row_bytes_ / sizeof(float) * sizeof(std::uint16_t),
-      AsBytes(halves));
+  return target.output->sink->Write(target.job->targets[0], first * sizeof(std::uint16_t),
+                                    AsBytes(halves));
 }
 
 absl::Status FillSource::Quantize(FillTarget& target, const Tile& tile) {

@@ -56,8 +56,9 @@ class FillSource {
     absl::Span<const float> floats;
   };
 
+  absl::Status FillTile(FillTarget& target, const Tile& tile);
   absl::Status Copy(FillTarget& target, const Tile& tile);
-  absl::Status ConvertToHalf(FillTarget& target, const Tile& tile);
+  absl::Status Convert(FillTarget& target, const Tile& tile);
   absl::Status Quantize(FillTarget& target, const Tile& tile);
   absl::Status WriteBlocks(FillTarget& target, const Tile& tile,
                            absl::Span<const std::uint8_t> data);

@@ -122,7 +122,8 @@ absl::Status GraphRewriter::EmitNode(NodeId id) {
   onnx::NodeProto node = *source.proto;
   ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(model_, *source.proto, node));
   for (int i = 0; i < node.input_size(); ++i) {
-    if (source.inputs[static_cast<std::size_t>(i)] != kNone) node.set_input(i, InputName({id, i}));
+    if (source.inputs[static_cast<std::size_t>(i)] == kNone) continue;
+    node.set_input(i, ScaledInputName({id, i}, InputName({id, i})));
   }
   for (int i = 0; i < node.output_size(); ++i) {
     const ValueId value = source.outputs[static_cast<std::size_t>(i)];
@@ -135,7 +136,12 @@ absl::Status GraphRewriter::EmitNode(NodeId id) {
   ONNXQUANT_RETURN_IF_ERROR(SetOutputType(id, node));
   SpellCastLike(id, node);
   ONNXQUANT_RETURN_IF_ERROR(EmitBodies(id, node));
-  *out_->add_node() = std::move(node);
+  ScaleEpsilon(id, node);
+  if (PlanOf(id).clip > 0) {
+    EmitWithClip(id, std::move(node));
+  } else {
+    *out_->add_node() = std::move(node);
+  }
   return absl::OkStatus();
 }
 

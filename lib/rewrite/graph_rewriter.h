@@ -54,6 +54,12 @@ class GraphRewriter {
   std::string EmitCast(const std::string& input, ElementType to, const std::string& output);
   bool IsFoldedCast(NodeId id) const;
 
+  // residual.cc
+  void ScaleEpsilon(NodeId id, onnx::NodeProto& node) const;
+  std::string ScaledInputName(const Use& use, const std::string& name);
+  std::string ScalarConstant(double number, ElementType type, const std::string& wanted);
+  void EmitWithClip(NodeId id, onnx::NodeProto node);
+
   // stored_weights.cc
   void StoreInitializers();
   absl::Status EmitConstants(NodeId id);
@@ -85,6 +91,7 @@ class GraphRewriter {
   // What is there already, by the scope in which it stands.
   absl::flat_hash_map<std::tuple<ScopeId, ValueId, ElementType>, std::string> casts_;
   absl::flat_hash_map<std::tuple<ScopeId, std::string, ElementType>, std::string> constant_casts_;
+  absl::flat_hash_map<std::tuple<ScopeId, std::string, int>, std::string> scaled_;
   absl::flat_hash_map<std::pair<NodeId, int>, const WeightCopy*> copy_read_by_;
   absl::flat_hash_map<ValueId, const WeightPlan*> weights_;
   // Float graph outputs whose type is not the one in which they are made. Ordered, because names

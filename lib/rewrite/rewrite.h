@@ -19,7 +19,7 @@ namespace onnxquant {
 struct FillJob {
   enum class Kind {
     kCopy,     // byte for byte
-    kConvert,  // float32 to `type`
+    kConvert,  // floats to `type`
     kInt4,     // MatMulNBits blocks: data, scales and, if asymmetric, zero points
   };
   Kind kind = Kind::kCopy;
@@ -27,6 +27,7 @@ struct FillJob {
   ElementType type = ElementType::kFloat;     // kConvert: target; kInt4: type of the scales
   WeightFormat format;                        // kInt4
   bool transposed = false;                    // kInt4: the source is [N,K], not [K,N]
+  int exponent = 0;                           // not kCopy: the values are multiplied by 2^this
   Overflow overflow = Overflow::kError;
   std::vector<int> targets;  // indices into the new main graph's initializers
 };

@@ -58,9 +58,11 @@ void GraphRewriter::AddCopy(const onnx::TensorProto& source, const WeightCopy& c
   FillJob job;
   job.source = &source;
   job.overflow = copy.overflow;
+  job.exponent = copy.exponent;
   const std::vector<std::int64_t> dims(source.dims().begin(), source.dims().end());
   if (copy.format.kind == WeightFormat::Kind::kFloat) {
-    const bool as_it_is = static_cast<int>(copy.format.type) == source.data_type();
+    const bool as_it_is =
+        copy.exponent == 0 && static_cast<int>(copy.format.type) == source.data_type();
     job.kind = as_it_is ? FillJob::Kind::kCopy : FillJob::Kind::kConvert;
     job.type = copy.format.type;
     job.targets = {AddInitializer(copy.names[0], copy.format.type, dims)};
@@ -119,12 +121,13 @@ absl::StatusOr<onnx::TensorProto> GraphRewriter::SmallCopy(const onnx::TensorPro
                                                            const WeightCopy& copy,
                                                            const std::string& what) {
   onnx::TensorProto tensor;
-  if (static_cast<int>(copy.format.type) == source.data_type()) {
+  if (copy.exponent == 0 && static_cast<int>(copy.format.type) == source.data_type()) {
     tensor = source;
     ONNXQUANT_RETURN_IF_ERROR(EmbedTensor(model_, source, tensor));
   } else {
-    ONNXQUANT_ASSIGN_OR_RETURN(tensor, ConvertSmallTensor(model_, source, copy.format.type,
-                                                          copy.overflow, what, &result_.warnings));
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        tensor, ConvertSmallTensor(model_, source, copy.format.type, copy.overflow, what,
+                                   &result_.warnings, copy.exponent));
   }
   tensor.set_name(copy.names[0]);
   return tensor;
@@ -143,7 +146,7 @@ absl::Status GraphRewriter::EmitConstants(NodeId id) {
     onnx::NodeProto node = *source.proto;
     node.set_output(0, copy.names[0]);
     if (copy.names[0] != source.proto->output(0)) node.set_name(UniqueNode(copy.names[0]));
-    if (copy.format.type == ElementType::kFloat) {
+    if (copy.format.type == ElementType::kFloat && copy.exponent == 0) {
       ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(model_, *source.proto, node));
     } else {
       ONNXQUANT_ASSIGN_OR_RETURN(

@@ -48,7 +48,10 @@ def test_every_output_loads_and_agrees_with_the_input(gemma: Path, name: str) ->
     assert errors[0] < errors[2] < 0.5
 
 
-@pytest.mark.parametrize("name", ["gemma-safe", "gemma-web", "build-gemma", "fp16", "q4", "q4f16"])
+@pytest.mark.parametrize(
+    "name",
+    ["gemma-safe", "gemma-web", "gemma-rescale", "build-gemma", "fp16", "q4", "q4f16"],
+)
 def test_the_plan_predicts_every_file_to_the_byte(gemma: Path, name: str) -> None:
     before = listing(gemma)
     done = run("plan", "--json", "--policy", name, gemma / "onnx" / "model.onnx")

@@ -64,7 +64,7 @@ TEST(PolicyYaml, PointsAtTypingErrorsAndGuessesWhatWasMeant) {
        "rules; did you mean 'rules'?"},
       {std::string(kOutputs) + "rules:\n  - match: {rol: norm}\n    keep: true\n",
        "p.yaml:6:13: found 'rol' in match; allowed are role, op, name, regex, weight, layer, "
-       "hazard; did you mean 'role'?"},
+       "hazard, range; did you mean 'role'?"},
       {std::string(kOutputs) + "rules:\n  - match: {role: nrom}\n    keep: true\n",
        "p.yaml:6:19: found role 'nrom'; allowed are embedding, "},
       {std::string(kStart) + "outputs:\n  q4: {compute: flot32, weights: int4, io: float32}\n",
@@ -129,10 +129,42 @@ TEST(PolicyYaml, RefusesContradictionsAndValuesOutOfRange) {
 
 TEST(PolicyYaml, SaysWhichWordsItKnowsButDoesNotSupportYet) {
   for (const char* rule :
-       {"match: {range: {peak_over: 3}}, keep: true", "match: {shared: true}, keep: true",
-        "match: {role: norm}, residual: float32", "match: {role: norm}, weights: int8"}) {
+       {"match: {shared: true}, keep: true", "match: {role: norm}, weights: int8"}) {
     EXPECT_THAT(RuleError(rule), HasSubstr("is not supported by this version")) << rule;
   }
+}
+
+TEST(PolicyYaml, ReadsWhatBecomesOfTheResidualStream) {
+  const auto residual = [](const std::string& text) {
+    return ToString(*OnlyRule("match: {role: residual}, residual: " + text).set.residual);
+  };
+  for (const char* text : {"float32", "{rescale: auto}", "{rescale: 5}", "{clip: 60000}"}) {
+    EXPECT_EQ(residual(text), text);
+  }
+  EXPECT_EQ(*OnlyRule("match: {range: {peak_over: 1.5e4}}, keep: true").match.peak_over, 15000);
+}
+
+TEST(PolicyYaml, RefusesResidualsAndRangesThatSayNothingClear) {
+  const auto error = [](const std::string& text) {
+    return RuleError("match: {role: residual}, residual: " + text);
+  };
+  EXPECT_THAT(error("float16"), HasSubstr("found residual 'float16'; allowed are float32"));
+  EXPECT_THAT(error("{rescaled: 5}"), HasSubstr("did you mean 'rescale'?"));
+  EXPECT_THAT(error("{}"), HasSubstr("says either 'rescale' or 'clip'"));
+  EXPECT_THAT(error("{rescale: 5, clip: 3}"), HasSubstr("says either 'rescale' or 'clip'"));
+  for (const char* k : {"0", "15", "-3", "2.5", "yes", "[5]"}) {
+    EXPECT_THAT(error(std::string("{rescale: ") + k + "}"),
+                HasSubstr("'auto' or k from 1 to 14 is expected"))
+        << k;
+  }
+  for (const char* limit : {"0", "-3", "nan", "inf", "much"}) {
+    EXPECT_THAT(error(std::string("{clip: ") + limit + "}"),
+                HasSubstr("a number above 0 is expected"))
+        << limit;
+  }
+  EXPECT_THAT(RuleError("match: {range: {peak: 3}}, keep: true"), HasSubstr("peak_over"));
+  EXPECT_THAT(RuleError("match: {range: {peak_over: x}}, keep: true"),
+              HasSubstr("a number above 0 is expected"));
 }
 
 TEST(PolicyYaml, SurvivesHostileText) {
@@ -175,8 +207,8 @@ TEST(PolicyYaml, EveryBuiltinPolicyIsValidAndNamedAfterItsFile) {
     names.push_back(policy->name);
   }
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
-  EXPECT_THAT(names,
-              ElementsAre("bf16", "build-gemma", "fp16", "gemma-safe", "gemma-web", "q4", "q4f16"));
+  EXPECT_THAT(names, ElementsAre("bf16", "build-gemma", "fp16", "gemma-rescale", "gemma-safe",
+                                 "gemma-web", "q4", "q4f16"));
 }
 
 TEST(PolicyYaml, ListsThePoliciesWhenANameIsUnknown) {
