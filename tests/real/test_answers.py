@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 from real_model import CONTINUATION, DTYPES, Convert, Generate, Provider
 
-RIGHT_POLICIES = ("gemma-safe", "gemma-web")
+RIGHT_FILES = [(policy, dtype) for policy in ("gemma-safe", "gemma-web") for dtype in DTYPES] + [
+    ("gemma-rescale", "fp16"),
+    ("gemma-rescale", "q4f16"),
+]
 
 
 def test_the_float32_model_gives_the_expected_answer(gemma: Path, generate: Generate) -> None:
@@ -14,8 +17,7 @@ def test_the_float32_model_gives_the_expected_answer(gemma: Path, generate: Gene
 
 
 @pytest.mark.parametrize("provider", ["cpu", "webgpu"])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("policy", RIGHT_POLICIES)
+@pytest.mark.parametrize(("policy", "dtype"), RIGHT_FILES)
 def test_a_converted_file_answers_as_float32_does(
     policy: str, dtype: str, provider: Provider, convert: Convert, generate: Generate
 ) -> None:

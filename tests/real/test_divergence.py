@@ -16,7 +16,7 @@ def tokens() -> list[int]:
     return encoded
 
 
-@pytest.mark.parametrize("policy", ["gemma-safe", "gemma-web"])
+@pytest.mark.parametrize("policy", ["gemma-safe", "gemma-web", "gemma-rescale"])
 def test_float16_diverges_from_float32_by_less_than_a_hundred_thousandth_of_a_nat(
     policy: str, convert: Convert, gemma: Path, tokens: list[int]
 ) -> None:
