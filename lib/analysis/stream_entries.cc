@@ -6,6 +6,12 @@
 #include "lib/analysis/stream_walker.h"
 
 namespace onnxquant {
+namespace {
+
+// A branch ends in a projection, its bias and a few nodes that move data.
+constexpr int kMostSteps = 32;
+
+}  // namespace
 
 void StreamWalker::Enter(const Use& use) {
   Absorption found;
@@ -44,6 +50,7 @@ bool StreamWalker::Absorb(ValueId id, bool first, Absorption& found) const {
   if (DegreeOf(id) == 1) return true;
   const Value& value = graph_.value(id);
   if (value.graph_output || value.producer == kNone || DegreeOf(id) != 0) return false;
+  if (++found.steps > kMostSteps) return false;
   if (first ? !ReadersAgree(id, found) : value.uses.size() != 1) return false;
   if (!AbsorbProducer(value.producer, id, found)) return false;
   found.values.push_back(id);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "lib/analysis/hazard_context.h"
 #include "lib/analysis/residual_stream.h"
 
@@ -27,6 +28,7 @@ class StreamWalker {
     std::vector<Use> constants;
     std::vector<NodeId> norms;
     std::vector<ValueId> values;
+    int steps = 0;  // how far back the walk has gone
   };
 
   // stream_walker.cc: along the data flow
@@ -67,9 +69,9 @@ class StreamWalker {
   std::vector<bool> stream_node_;   // by NodeId: a residual Add or a Skip… norm
   std::vector<bool> visited_;       // by NodeId
   std::vector<int> uses_of_value_;  // by ValueId: how many weight uses a constant has
-  std::map<std::pair<NodeId, int>, std::size_t> use_at_;  // by reader's slot
-  std::map<std::size_t, int> scaled_;                     // weight use → degree
-  std::map<NodeId, int> norms_;                           // norm → degree of its input
+  absl::flat_hash_map<std::pair<NodeId, int>, std::size_t> use_at_;  // by reader's slot
+  std::map<std::size_t, int> scaled_;                                // weight use → degree
+  absl::flat_hash_map<NodeId, int> norms_;                           // norm → degree of its input
 };
 
 }  // namespace onnxquant

@@ -19,6 +19,7 @@ namespace {
 using Channels = std::vector<double>;
 
 constexpr std::uint64_t kChunk = 16 << 20;
+constexpr int kDeepest = 64;  // steps back from one sum of the stream to the one before
 
 class Bounder {
  public:
@@ -40,7 +41,12 @@ class Bounder {
  private:
   absl::StatusOr<Channels> Bound(ValueId value) {
     if (const auto it = known_.find(value); it != known_.end()) return it->second;
-    ONNXQUANT_ASSIGN_OR_RETURN(Channels channels, Compute(value));
+    Channels channels;
+    if (depth_ < kDeepest) {
+      ++depth_;
+      ONNXQUANT_ASSIGN_OR_RETURN(channels, Compute(value));
+      --depth_;
+    }
     if (channels.empty() && unbounded_ == kNone) unbounded_ = value;
     known_[value] = channels;
     return channels;
@@ -174,6 +180,7 @@ class Bounder {
   const Model& model_;
   absl::flat_hash_map<ValueId, Channels> known_;
   ValueId unbounded_ = kNone;  // the first that stopped us
+  int depth_ = 0;
 };
 
 }  // namespace

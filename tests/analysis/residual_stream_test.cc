@@ -262,6 +262,26 @@ TEST_F(ResidualStreamTest, RefusesABodyThatTakesTheStreamIn) {
   EXPECT_THAT(stream_.refusal, HasSubstr("MatMul"));
 }
 
+TEST_F(ResidualStreamTest, PutsAMulBehindABranchThatIsTooLongToFollow) {
+  std::string text = R"(g (int64[b, s] ids) => (float[b, s, 8] y)
+<float[64, 8] table, float[8] gain, float[8, 8] w> {
+  x0 = Gather(table, ids)
+  a0 = LayerNormalization(x0, gain)
+  d0 = MatMul(a0, w)
+)";
+  constexpr int kLong = 20000;
+  for (int i = 1; i <= kLong; ++i) {
+    text += "  d" + std::to_string(i) + " = Identity(d" + std::to_string(i - 1) + ")\n";
+  }
+  Find(text + "  x1 = Add(x0, d" + std::to_string(kLong) +
+       ")\n  y = LayerNormalization(x1, gain)\n}");
+  EXPECT_THAT(stream_.refusal, HasSubstr("no residual Add"));  // nor is its role found
+  text.resize(text.find("  d40 = "));
+  Find(text + "  x1 = Add(x0, d39)\n  y = LayerNormalization(x1, gain)\n}");
+  EXPECT_THAT(stream_.refusal, IsEmpty());
+  EXPECT_THAT(Multiplied(), ElementsAre("d39"));
+}
+
 TEST_F(ResidualStreamTest, RefusesAModelWithoutResidualAdds) {
   Find(R"(g (float[2, 8] x) => (float[2, 8] y) <float[8, 8] w> { y = MatMul(x, w) })");
   EXPECT_THAT(stream_.refusal, HasSubstr("no residual Add"));
