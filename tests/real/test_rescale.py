@@ -1,5 +1,7 @@
 """gemma-rescale: the whole real model in float16, its residual stream scaled to fit."""
 
+import json
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -74,6 +76,20 @@ def test_gains_of_post_norms_and_the_squared_epsilons_are_scaled(
         assert epsilon == np.float32(1e-6) * (scale * scale if reads_stream else 1), name
     constants = [numpy_helper.to_array(n.attribute[0].t) for n in _graph(path).node if _scalar(n)]
     assert [float(c) for c in constants] == [float(np.float16(640**0.5 * scale))]
+
+
+def test_measured_peaks_ask_for_less_than_the_bound(
+    binary: Path, gemma: Path, tmp_path: Path
+) -> None:
+    """The stream's peak over a thousand tokens of English is 1.041e5: 2^-5 with the margin."""
+    peaks = {o: {"peak": 104_061.0} for n in _graph(gemma).node for o in n.output}
+    ranges = tmp_path / "ranges.json"
+    ranges.write_text(json.dumps({"values": peaks}))
+    command = [binary, "plan", "--policy", "gemma-rescale", "--json", gemma]
+    for arguments, exponent in (([], EXPONENT), (["--ranges", ranges], 5)):
+        done = subprocess.run(command + arguments, capture_output=True, text=True, check=True)
+        for output in json.loads(done.stdout)["outputs"]:
+            assert f"2^-{exponent} (" in output["residual"]
 
 
 def _scalar(node: onnx.NodeProto) -> bool:
