@@ -85,8 +85,8 @@ def test_measured_peaks_ask_for_less_than_the_bound(
     peaks = {o: {"peak": 104_061.0} for n in _graph(gemma).node for o in n.output}
     ranges = tmp_path / "ranges.json"
     ranges.write_text(json.dumps({"values": peaks}))
-    command = [binary, "plan", "--policy", "gemma-rescale", "--json", gemma]
-    for arguments, exponent in (([], EXPONENT), (["--ranges", ranges], 5)):
+    command = [str(binary), "plan", "--policy", "gemma-rescale", "--json", str(gemma)]
+    for arguments, exponent in (([], EXPONENT), (["--ranges", str(ranges)], 5)):
         done = subprocess.run(command + arguments, capture_output=True, text=True, check=True)
         for output in json.loads(done.stdout)["outputs"]:
             assert f"2^-{exponent} (" in output["residual"]
