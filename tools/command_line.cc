@@ -3,6 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "lib/policy/policy_yaml.h"
+#include "tools/completion.h"
+
 namespace onnxquant::cli {
 namespace {
 
@@ -115,6 +118,9 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   CLI::App* policies = app.add_subcommand("policies", "List the built-in policies, or print one");
   policies->add_option("NAME", arguments.policy_name, "print this policy's YAML");
 
+  CLI::App* completion =
+      app.add_subcommand("completion", "Print a script that lets bash complete this command line");
+
   try {
     app.parse(argc, argv);
     if (app.get_subcommands().empty() && arguments.model.empty()) {
@@ -126,6 +132,13 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     const bool failed = app.exit(error, std::cout, std::cerr) != 0;
     parsed.leave_with = static_cast<int>(failed ? ExitStatus::kUsage : ExitStatus::kDone);
+    return parsed;
+  }
+  if (completion->parsed()) {
+    std::vector<std::string> names;
+    for (const BuiltinPolicy& builtin : BuiltinPolicies()) names.emplace_back(builtin.name);
+    std::cout << BashCompletion(app, names);
+    parsed.leave_with = static_cast<int>(ExitStatus::kDone);
     return parsed;
   }
   if (plan->parsed() || dry_run) arguments.command = Command::kPlan;
