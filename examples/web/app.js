@@ -1,4 +1,4 @@
-// The page's behaviour: loads a model folder with Transformers.js and continues a prompt.
+// The page's behaviour: lets worker.js load a model folder and continue a prompt, and shows how it goes.
 //
 // Settings come from the address, all optional:
 //   ?model=gemma-web &dtype=fp16 &device=webgpu &count=64 &prompt=…   what the form starts with
@@ -7,17 +7,15 @@
 //   &wasm=…             the folder of ONNX Runtime's .wasm files, when not from the CDN
 // <body data-state> is idle, loading, generating, done or failed: what a script waits for.
 
-const settings = new URLSearchParams(location.search);
-const library =
-  settings.get('library') ??
+const CDN =
   'https://cdn.jsdelivr.net/npm/@huggingface/transformers@4.3.1/dist/transformers.min.js';
+const settings = new URLSearchParams(location.search);
 // A path, not an address: Transformers.js looks for a tokenizer beside a local path only.
 const models = new URL(settings.get('models') ?? 'models/', location.href).pathname;
 
 const element = (id) => document.getElementById(id);
 const fields = ['model', 'dtype', 'device', 'count', 'prompt'];
-let transformers;
-let current; // {key, generator, stopper}: the model in memory
+let current; // {runner, key, padding}: the model in memory
 let gpu; // {adapter, half}: whether there is WebGPU, and with shader-f16
 
 function setState(state, status = '') {
@@ -101,61 +99,70 @@ async function sizeOfFiles(model, dtype) {
   return bytes;
 }
 
-async function loadLibrary() {
-  if (transformers) return;
-  try {
-    transformers = await import(library);
-  } catch (error) {
-    throw new PageError(
-      `Transformers.js did not load from ${library}: ${error.message}`,
-      'Is there a network? A local copy is given with ?library=…',
-    );
+/** The worker that holds the model, one request at a time. */
+class Runner {
+  constructor() {
+    this.worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
   }
-  const { env } = transformers;
-  Object.assign(env, {
-    allowRemoteModels: false,
-    allowLocalModels: true,
-    localModelPath: models,
-    useBrowserCache: false,
-  });
-  const wasm = settings.get('wasm');
-  if (wasm) env.backends.onnx.wasm.wasmPaths = new URL(wasm, location.href).href;
+
+  /** Sends a request; `watch` has a function for each type of message that comes before the end. */
+  request(message, watch) {
+    return new Promise((resolve, reject) => {
+      this.worker.onmessage = ({ data }) => {
+        if (data.type === 'end') resolve(data.result);
+        else if (data.type === 'error') reject(new PageError(data.message, data.hint));
+        else watch[data.type]?.(data);
+      };
+      this.worker.onerror = (event) => reject(new PageError(`worker.js: ${event.message}`));
+      this.worker.postMessage(message);
+    });
+  }
+
+  stop() {
+    this.worker.postMessage({ type: 'stop' });
+  }
+
+  end() {
+    this.worker.terminate();
+  }
 }
 
-function showProgress(event) {
-  if (event.status !== 'progress_total') return;
-  element('progress').value = event.total ? event.loaded / event.total : 0;
-  element('status').textContent = `${megabytes(event.loaded)} of ${megabytes(event.total)}`;
+function showProgress({ loaded, total }) {
+  element('progress').value = total ? loaded / total : 0;
+  element('status').textContent = `${megabytes(loaded)} of ${megabytes(total)}`;
+}
+
+/** Ends the model in memory, and gives its memory back. */
+function unload() {
+  current?.runner.end();
+  current = undefined;
 }
 
 async function load(model, dtype, device) {
   const key = JSON.stringify([model, dtype, device]);
   if (current?.key === key) return;
   if (device === 'webgpu') checkGpu(dtype);
-  await current?.generator.dispose();
-  current = undefined;
+  unload();
   element('progress').value = 0;
   setState('loading', 'Loading …');
   element('size').textContent = megabytes(await sizeOfFiles(model, dtype));
-  await loadLibrary();
   const start = performance.now();
-  const generator = await transformers.pipeline('text-generation', model, {
-    dtype,
-    device,
-    progress_callback: showProgress,
-  });
+  current = { runner: new Runner() };
+  const wasm = settings.has('wasm') && new URL(settings.get('wasm'), location.href).href;
+  const library = new URL(settings.get('library') ?? CDN, location.href).href;
+  const request = { type: 'load', library, wasm, models, model, dtype, device };
+  const { padding } = await current.runner.request(request, { progress: showProgress });
+  Object.assign(current, { key, padding });
   element('loading').textContent = seconds(performance.now() - start);
-  current = { key, generator, stopper: new transformers.InterruptableStoppingCriteria() };
 }
 
 /** Shows tokens as they come; returns their ids. */
 async function generate(prompt, count) {
-  const { generator, stopper } = current;
   const ids = [];
   const start = performance.now();
   let first;
-  const countToken = (tokens) => {
-    ids.push(...tokens.map(Number));
+  const token = (message) => {
+    ids.push(...message.ids);
     const now = performance.now();
     first ??= now;
     element('tokens').textContent = ids.join(' ');
@@ -165,26 +172,17 @@ async function generate(prompt, count) {
       element('speed').textContent = `${rate.toFixed(rate < 10 ? 2 : 0)} tokens/s`;
     }
   };
-  const streamer = new transformers.TextStreamer(generator.tokenizer, {
-    skip_prompt: true,
-    skip_special_tokens: true,
-    token_callback_function: countToken,
-    callback_function: (piece) => { element('text').textContent += piece; },
-  });
-  stopper.reset();
+  const text = (message) => {
+    element('text').textContent += message.text;
+  };
   setState('generating', 'Generating …');
-  await generator(prompt, {
-    max_new_tokens: count,
-    do_sample: false,
-    streamer,
-    stopping_criteria: stopper,
-  });
+  await current.runner.request({ type: 'generate', prompt, count }, { token, text });
   return ids;
 }
 
 /** A model whose logits are NaN answers with the first token, padding, for ever. */
 function checkTokens(ids, dtype) {
-  const padding = current.generator.tokenizer.pad_token_id ?? 0;
+  const { padding } = current;
   if (ids.length === 0 || ids.some((id) => id !== padding)) return;
   throw new PageError(
     `The model wrote nothing but padding (token ${padding}), ${ids.length} times.`,
@@ -220,8 +218,7 @@ async function run() {
     setState('done', `${ids.length} tokens`);
   } catch (error) {
     console.error(error);
-    // What failed inside a model may have broken it: the next click loads it anew.
-    if (!(error instanceof PageError)) current = undefined;
+    unload(); // what failed may have broken the model: the next click loads it anew
     showError(error);
   }
 }
@@ -233,6 +230,6 @@ element('form').addEventListener('submit', (event) => {
   event.preventDefault();
   run();
 });
-element('stop').addEventListener('click', () => current?.stopper.interrupt());
+element('stop').addEventListener('click', () => current?.runner.stop());
 gpu = await describeGpu();
 setState('idle');
