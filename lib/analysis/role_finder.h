@@ -60,6 +60,7 @@ class RoleFinder {
   // roles_residual.cc
   void FindResiduals();
   bool DependsThroughWeights(ValueId later, ValueId earlier) const;
+  bool IsAttentionScore(NodeId add) const;
 
   // roles_attention.cc
   void FindAttentions();

@@ -28,6 +28,22 @@ bool RoleFinder::DependsThroughWeights(ValueId later, ValueId earlier) const {
   return false;
 }
 
+// Whether the sum goes into a Softmax without weights or products of activations in between: scores
+// of an attention, to which a mask or a position bias is added. Layers share those, so that later
+// scores do depend on them through weights.
+bool RoleFinder::IsAttentionScore(NodeId add) const {
+  constexpr int kMostSteps = 32;
+  int steps = 0;
+  bool found = false;
+  WalkForward(Output(add), [&](NodeId next) {
+    found = found || Is(next, {"Softmax"});
+    return !found && ++steps < kMostSteps &&
+           Is(next, {"Add", "Mul", "Div", "Where", "Max", "Min", "Clip", "Cast", "Reshape",
+                     "Transpose", "Squeeze", "Unsqueeze", "Expand", "Identity"});
+  });
+  return found;
+}
+
 void RoleFinder::FindResiduals() {
   for (const NodeId id : graph_.order()) {
     const Node& node = graph_.node(id);
@@ -41,7 +57,7 @@ void RoleFinder::FindResiduals() {
     };
     const ValueId earlier = place(a) < place(b) ? a : b;
     const ValueId later = earlier == a ? b : a;
-    if (!DependsThroughWeights(later, earlier)) continue;
+    if (!DependsThroughWeights(later, earlier) || IsAttentionScore(id)) continue;
     Assign(id, Role::kResidual,
            absl::StrCat("adds to '", graph_.value(earlier).name,
                         "' what a branch with weights made of it"));

@@ -146,6 +146,28 @@ TEST_F(RolesTest, TellResidualAddsFromOtherAdds) {
   EXPECT_EQ(At("stream").role, Role::kResidual);
 }
 
+// The second layer's scores depend on the mask through the first layer's weights.
+TEST_F(RolesTest, TellResidualAddsFromMasksThatLayersShare) {
+  std::string text =
+      std::string(kHead) + R"(g (int64[b, s] ids, float[b, s] mask) => (float[b, s, 8] x2)
+<float[64, 8] table, float[8, 8] w, float[8] gain> {
+  x0 = Gather(table, ids)
+)";
+  for (const int layer : {0, 1}) {
+    const std::string n = std::to_string(layer);
+    text += "  a" + n + " = LayerNormalization(x" + n + ", gain)\n  q" + n + " = MatMul(a" + n +
+            ", w)\n  t" + n + " = Transpose<perm = [0, 2, 1]>(a" + n + ")\n  s" + n +
+            " = MatMul(q" + n + ", t" + n + ")\n  [mask" + n + "] m" + n + " = Add(s" + n +
+            ", mask)\n  r" + n + " = Identity(m" + n + ")\n  p" + n + " = Softmax(r" + n +
+            ")\n  c" + n + " = MatMul(p" + n + ", a" + n + ")\n  o" + n + " = MatMul(c" + n +
+            ", w)\n  [sum" + n + "] x" + std::to_string(layer + 1) + " = Add(x" + n + ", o" + n +
+            ")\n";
+  }
+  Load(text + "}");
+  for (const char* node : {"mask0", "mask1"}) EXPECT_EQ(At(node).role, Role::kNone) << node;
+  for (const char* node : {"sum0", "sum1"}) EXPECT_EQ(At(node).role, Role::kResidual) << node;
+}
+
 TEST_F(RolesTest, SeeADecomposedAttentionAndAnUngatedMlp) {
   Load(std::string(kHead) + R"(g (int64[b, s] ids, float[b, s] mask) => (float[b, s, 8] z)
 <float[64, 8] table, float[8, 8] wq, float[8, 8] wk, float[8, 8] wv, float[8, 8] wo, float[8] bias,

@@ -85,6 +85,12 @@ class Stream:
         self.value = self.norm(self.value)
         return self
 
+    def normed_layers(self) -> "Stream":
+        """Add three layers that normalize each sum before anything else reads it."""
+        for _ in range(3):
+            self.value = self.norm(self.add("Add", self.branch(self.value, True), self.value))
+        return self
+
     def skip_layers(self, op: str) -> "Stream":
         """Add three layers whose sums stand in Skip… norms."""
         normed = self.norm(self.value)
@@ -133,6 +139,7 @@ FAMILIES: dict[str, Callable[[], onnx.ModelProto]] = {
     "qwen, tied": lambda: Stream("SimplifiedLayerNormalization", tied=True).layers(True).model(),
     "t5": lambda: Stream("decomposed", tied=True).layers().model(),
     "gpt2": lambda: Stream("LayerNormalization", tied=True).layers(bias=True).model(),
+    "bert": lambda: Stream("LayerNormalization", tied=True).normed_layers().model(),
     "skip": lambda: (
         Stream("SimplifiedLayerNormalization")
         .skip_layers("SkipSimplifiedLayerNormalization")
