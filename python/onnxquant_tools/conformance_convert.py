@@ -1,6 +1,5 @@
 """Converts a test model with the program, once for each pass of the conformance suite."""
 
-import os
 import random
 import subprocess
 from collections.abc import Iterator
@@ -10,8 +9,8 @@ from pathlib import Path
 import onnx
 
 from onnxquant_tools.conformance_cases import Case
+from onnxquant_tools.product import program
 
-ROOT = Path(__file__).resolve().parents[2]
 _POLICY = (
     "policy: 1\nname: conformance\noutputs:\n"
     "  fp16: {{compute: float16, weights: float16, io: {io}, constants: {{overflow: clamp}}}}\n"
@@ -40,11 +39,6 @@ MIXED = Pass("mixed", mixed=True)
 HALF_IO = Pass("half-io", half_io=True)
 NAMED = Pass("named", named=True)
 PASSES = (PLAIN, MIXED, HALF_IO)
-
-
-def program() -> Path:
-    """Return the program: $ONNXQUANT, else that of the release build."""
-    return Path(os.environ.get("ONNXQUANT", ROOT / "build" / "release" / "bin" / "onnxquant"))
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

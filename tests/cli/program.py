@@ -1,6 +1,5 @@
 """Runs the program as a user would, on small models."""
 
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,10 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnxquant_tools.product import program
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("ONNXQUANT", ROOT / "build" / "release" / "bin" / "onnxquant"))
+BINARY = program()
 
 FP16 = "policy: 1\nname: p\noutputs:\n  fp16: {compute: float16, weights: float16, io: float32}\n"
 THREE = (

@@ -1,7 +1,5 @@
 """Models that are large in one way or the other."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,18 +7,15 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from onnxquant_tools.cache import cache_folder
+from onnxquant_tools.product import scratch_folder
 from program import run
 
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """Return a folder on the cache's disk (there may be little room elsewhere)."""
-    parent = cache_folder() / "tests"
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="large-", dir=parent))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    """Return a folder that goes away with the test."""
+    with scratch_folder("large") as folder:
+        yield folder
 
 
 def _external(name: str, offset: int, rows: int, columns: int) -> TensorProto:

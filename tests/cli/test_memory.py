@@ -1,15 +1,12 @@
 """Memory on the real Gemma 3 270M, file mappings aside."""
 
-import os
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from onnxquant_tools.cache import cache_folder
+from onnxquant_tools.product import gemma, scratch_folder
 from program import BINARY
 
 LIMIT = 256 << 20
@@ -17,12 +14,9 @@ LIMIT = 256 << 20
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """Return a folder on the cache's disk (there may be little room elsewhere)."""
-    parent = cache_folder() / "tests"
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="memory-", dir=parent))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    """Return a folder that goes away with the test."""
+    with scratch_folder("memory") as folder:
+        yield folder
 
 
 def _anonymous(process: int) -> int:
@@ -54,12 +48,8 @@ def test_sampling_sees_memory_that_is_used() -> None:
 
 @pytest.mark.parametrize("policy", ["gemma-safe", "gemma-web"])
 def test_resident_memory_stays_below_256_mb(scratch: Path, policy: str) -> None:
-    given = os.environ.get("ONNXQUANT_GEMMA")
-    model = Path(given or cache_folder() / "models" / "gemma3-270m" / "onnx" / "model.onnx")
-    if not model.is_file():
-        pytest.fail(f"{model} is missing; run scripts/fetch_gemma.sh or set ONNXQUANT_GEMMA", False)
     status, messages, peak = _peak(
-        [str(BINARY), "-q", "--policy", policy, "-o", str(scratch), str(model)]
+        [str(BINARY), "-q", "--policy", policy, "-o", str(scratch), str(gemma())]
     )
     assert status == 0, messages
     assert len(list(scratch.iterdir())) == 6

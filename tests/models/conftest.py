@@ -7,43 +7,31 @@ Environment: ONNXQUANT names the binary (default build/release/bin/onnxquant). R
 
 import functools
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from agreement import Array
-from onnxquant_tools.cache import cache_folder
 from onnxquant_tools.model_packages import PackageError, model_path
+from onnxquant_tools.product import ROOT, program, scratch_folder
 from packaged import Conversion, Convert, Provider, RunFile
 
-ROOT = Path(__file__).resolve().parents[2]
 RUNNER = Path(__file__).with_name("run_packaged.py")
 
 
 @pytest.fixture(scope="session")
 def binary() -> Path:
     """Return the program under test."""
-    path = Path(os.environ.get("ONNXQUANT", ROOT / "build" / "release" / "bin" / "onnxquant"))
-    if not path.is_file():
-        pytest.fail(
-            f"{path} does not exist; build it (cmake --build --preset release) or set ONNXQUANT",
-            pytrace=False,
-        )
-    return path
+    return program()
 
 
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
     """Return a folder that goes away with the session."""
-    parent = cache_folder() / "tests"
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="models-", dir=parent))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with scratch_folder("models") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

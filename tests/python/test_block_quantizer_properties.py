@@ -18,15 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime as ort
-import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 from onnxquant_tools.build_gemma_reference import quantized_matmul
 from onnxquant_tools.initializers import Initializer, read_initializers
+from onnxquant_tools.product import program
 
-ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("ONNXQUANT", ROOT / "build" / "release" / "bin" / "onnxquant"))
+BINARY = program()
 
 Matrix = npt.NDArray[np.floating[Any]]
 
@@ -187,12 +186,6 @@ def _dequantized(case: Case, parts: list[Initializer]) -> Matrix:
     wide = (levels.astype(np.float32) - zeros[..., None].astype(np.float32)) * scales
     result: Matrix = wide.reshape(columns, -1)[:, :rows].T
     return result
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _program_exists() -> None:
-    if not BINARY.is_file():
-        pytest.fail(f"{BINARY} does not exist; build it or set ONNXQUANT", pytrace=False)
 
 
 @given(cases())

@@ -9,54 +9,40 @@ float32 model (default: the one in the cache folder, exported there when missing
 import functools
 import json
 import os
-import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from onnxquant_tools.cache import cache_folder
+from onnxquant_tools.product import ROOT, gemma, program, scratch_folder
 from real_model import PROMPT, Convert, Generate, Provider
 
-ROOT = Path(__file__).resolve().parents[2]
 _without_webgpu: list[str] = []
 
 
 @pytest.fixture(scope="session")
 def binary() -> Path:
     """Return the program under test."""
-    path = Path(os.environ.get("ONNXQUANT", ROOT / "build" / "release" / "bin" / "onnxquant"))
-    if not path.is_file():
-        pytest.fail(
-            f"{path} does not exist; build it (cmake --build --preset release) or set ONNXQUANT",
-            pytrace=False,
-        )
-    return path
+    return program()
+
+
+@pytest.fixture(scope="session", name="gemma")
+def _gemma() -> Path:
+    """Return the float32 Gemma 3 270M with logits for all positions."""
+    return gemma()
 
 
 @pytest.fixture(scope="session")
-def gemma() -> Path:
-    """Return the float32 Gemma 3 270M with logits for all positions, exporting it at first."""
-    given = os.environ.get("ONNXQUANT_GEMMA")
-    if given:
-        return Path(given)
-    folder = cache_folder() / "models" / "gemma3-270m"
-    model = folder / "onnx" / "model.onnx"
-    if not model.is_file():
-        command = [sys.executable, "-m", "onnxquant_tools.export_gemma", "--out", str(folder)]
-        subprocess.run(command, check=True)
-    return model
+def scratch() -> Iterator[Path]:
+    """Return a folder that goes away with the session."""
+    with scratch_folder("real") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
-def convert(binary: Path, gemma: Path) -> Iterator[Convert]:
+def convert(binary: Path, gemma: Path, scratch: Path) -> Convert:
     """Return a function that converts the model once for each policy and gives the folder."""
-    parent = cache_folder() / "tests"
-    parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="real-", dir=parent))
 
     @functools.cache
     def run(policy: str) -> Path:
@@ -68,8 +54,7 @@ def convert(binary: Path, gemma: Path) -> Iterator[Convert]:
             pytest.fail(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}", False)
         return folder
 
-    yield run
-    shutil.rmtree(scratch, ignore_errors=True)
+    return run
 
 
 @functools.cache

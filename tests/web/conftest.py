@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,10 +19,10 @@ import pytest
 from browser import Browser
 from demo_page import DemoPage
 from onnxquant_tools.cache import cache_folder
+from onnxquant_tools.product import ROOT, gemma, program, scratch_folder
 from web_model import Convert, Expected
 from web_server import serve
 
-ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "The capital of France is"
 TOKENS = 6
 _not_run: list[str] = []
@@ -64,23 +63,15 @@ def web() -> Path:
 
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
-    """Return a folder on a real disk that goes with the run."""
-    parent = cache_folder() / "tests"
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="web-", dir=parent))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    """Return a folder that goes away with the session."""
+    with scratch_folder("web") as folder:
+        yield folder
 
 
-@pytest.fixture(scope="session")
-def gemma() -> Path:
-    """Return the float32 Gemma 3 270M, exporting it at first."""
-    given = os.environ.get("ONNXQUANT_GEMMA")
-    if given:
-        return Path(given)
-    command = [str(ROOT / "scripts" / "fetch_gemma.sh")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return Path(done.stdout.splitlines()[-1])
+@pytest.fixture(scope="session", name="gemma")
+def _gemma() -> Path:
+    """Return the float32 Gemma 3 270M."""
+    return gemma()
 
 
 @pytest.fixture(scope="session")
@@ -98,8 +89,7 @@ def convert(gemma: Path, models: Path, web: Path) -> Convert:
     The folder is laid out as Transformers.js wants it. The tokenizer is not among the weights'
     files: a package brings it.
     """
-    binary = os.environ.get("ONNXQUANT", str(ROOT / "build" / "release" / "bin" / "onnxquant"))
-    assert Path(binary).is_file(), f"{binary} does not exist; run scripts/build.sh release"
+    binary = str(program())
     tokenizer = web / "node_modules" / "@lenml" / "tokenizer-gemma3" / "models"
 
     @functools.cache
