@@ -15,6 +15,7 @@ constexpr char kFooter[] = R"(Examples:
   onnxquant --policy gemma-safe onnx/model.onnx
   onnxquant --policy gemma-web --dtype q4f16 -o web/onnx onnx/model.onnx
   onnxquant plan --policy gemma-web --why model.embed_tokens.weight onnx/model.onnx
+  onnxquant verify model.onnx model_fp16.onnx --tokens text.npy --provider cpu,webgpu
 
 Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is bad,
 4 writing failed, 5 verification failed, 130 interrupted.)";
@@ -77,6 +78,49 @@ void AddConvertOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("--report", arguments.report, "write what was done as JSON")->type_name("FILE");
 }
 
+void AddMeasureOptions(CLI::App& app, Arguments& arguments) {
+  MeasureArguments& measure = arguments.measure;
+  app.add_option("-t,--tokens", measure.tokens,
+                 "token ids: a .npy, .jsonl or text file, or 'self': the model writes its own text")
+      ->type_name("FILE|self");
+  app.add_option("--count", measure.count, "read only so many tokens (default: all; self: 256)");
+  app.add_option("--chunk", measure.chunk, "tokens a step")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  app.add_option("--seed", measure.seed, "of the model's own text and of made-up inputs");
+  app.add_option("--dim", measure.dims, "size of an open dimension of the inputs: batch=4")
+      ->type_name("NAME=SIZE")
+      ->allow_extra_args(false)
+      ->take_all();
+  app.add_option("--onnxruntime", measure.library,
+                 "ONNX Runtime's shared library (default: ONNXQUANT_ONNXRUNTIME, or the Python "
+                 "package that scripts/setup.sh installed)")
+      ->type_name("LIB");
+  app.add_option("--memory", measure.memory, kSizeHelp)
+      ->transform(CLI::AsSizeValue(true))
+      ->transform(NotNegative());  // before the above
+  app.add_flag("-f,--force", measure.force, "replace an existing report");
+  app.add_flag("--json", arguments.json, "print JSON");
+}
+
+void AddVerifyOptions(CLI::App& app, Arguments& arguments) {
+  MeasureArguments& measure = arguments.measure;
+  app.add_option("--provider", measure.providers,
+                 "where the candidates run: cpu,webgpu or others by name")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->take_all()
+      ->capture_default_str();
+  app.add_option("--greedy", measure.greedy, "tokens to continue the text by, on each model")
+      ->capture_default_str();
+  app.add_option("--max-kl", measure.max_kl, "fail above this mean KL divergence, in nats");
+  app.add_option("--min-top1", measure.min_top1, "fail below this share of equal first choices")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--max-error", measure.max_error,
+                 "models without logits: fail above this error of an output");
+  app.add_option("--report", arguments.report, "write the result as JSON")->type_name("FILE");
+}
+
 }  // namespace
 
 Parsed ParseCommandLine(int argc, const char* const* argv) {
@@ -115,6 +159,14 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   diff->add_flag("--json", arguments.json, "print JSON");
   AddVerbosity(*diff, arguments);
 
+  CLI::App* verify = app.add_subcommand(
+      "verify", "Run candidates against a reference and measure how far they part");
+  verify->add_option("REF", arguments.model, "the ONNX model that is right")->required();
+  verify->add_option("CAND", arguments.candidates, "ONNX models to compare with it")->required();
+  AddMeasureOptions(*verify, arguments);
+  AddVerifyOptions(*verify, arguments);
+  AddVerbosity(*verify, arguments);
+
   CLI::App* policies = app.add_subcommand("policies", "List the built-in policies, or print one");
   policies->add_option("NAME", arguments.policy_name, "print this policy's YAML");
 
@@ -144,6 +196,7 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   if (plan->parsed() || dry_run) arguments.command = Command::kPlan;
   if (inspect->parsed()) arguments.command = Command::kInspect;
   if (diff->parsed()) arguments.command = Command::kDiff;
+  if (verify->parsed()) arguments.command = Command::kVerify;
   if (policies->parsed()) arguments.command = Command::kPolicies;
   return parsed;
 }

@@ -11,20 +11,39 @@
 
 namespace onnxquant::cli {
 
-enum class Command { kConvert, kPlan, kInspect, kDiff, kPolicies };
+enum class Command { kConvert, kPlan, kInspect, kDiff, kVerify, kPolicies };
 enum class Verbosity { kQuiet, kNormal, kVerbose };
+
+// What verify and ranges run models with.
+struct MeasureArguments {
+  std::string tokens;  // a file, or "self"
+  std::vector<std::string> providers = {"cpu"};
+  std::size_t count = 0;   // tokens; 0: all
+  std::size_t chunk = 64;  // tokens a step
+  std::size_t greedy = 16;
+  std::uint64_t seed = 0;
+  std::vector<std::string> dims;  // "name=16"
+  std::string library;
+  std::uint64_t memory = 0;  // 0: the command's default
+  bool force = false;        // replace the report
+  std::optional<double> max_kl;
+  std::optional<double> min_top1;
+  std::optional<double> max_error;
+};
 
 struct Arguments {
   Command command = Command::kConvert;
   Verbosity verbosity = Verbosity::kNormal;
-  std::string model;        // convert, plan, inspect; the first model of diff
-  std::string other;        // the second model of diff
-  std::string policy_name;  // policies NAME
+  std::string model;                    // convert, plan, inspect; the first model of diff
+  std::string other;                    // the second model of diff
+  std::string policy_name;              // policies NAME
+  std::vector<std::string> candidates;  // verify
+  MeasureArguments measure;             // verify
   PlanOptions plan;
   ApplyOptions apply;
-  std::string report;  // convert: path of the JSON report; "" for none
+  std::string report;  // convert, verify: path of the JSON report; "" for none
   std::string why;     // plan: explain this tensor, node or value
-  bool json = false;   // plan, inspect, diff: print JSON
+  bool json = false;   // plan, inspect, diff, verify: print JSON
 };
 
 enum class ExitStatus : int {

@@ -1,0 +1,189 @@
+#include "lib/runtime/decoder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "lib/base/error.h"
+
+namespace onnxquant {
+namespace {
+
+constexpr char kPast[] = "past_key_values";
+
+absl::Status Fails(const std::string& message) {
+  return MakeError(ErrorKind::kVerify, message);
+}
+
+// The output that becomes the input of the next step.
+const ValueSignature* PresentOf(const Signature& signature, const std::string& past) {
+  const std::string rest = past.substr(sizeof(kPast) - 1);
+  for (const char* prefix : {"present", "present_key_values"}) {
+    if (const auto* found = signature.Output(prefix + rest)) return found;
+  }
+  return nullptr;
+}
+
+// A cache that holds no position yet.
+absl::StatusOr<Tensor> EmptyCache(const ValueSignature& input) {
+  std::vector<std::int64_t> dims;
+  bool open = false;
+  for (std::size_t axis = 0; axis < input.dims.size(); ++axis) {
+    const Dimension& dim = input.dims[axis];
+    dims.push_back(dim.fixed() ? dim.size : axis == 0 ? 1 : 0);
+    open |= !dim.fixed() && axis > 0;
+  }
+  if (!open || !IsReadableFloat(input.type)) {
+    return Fails(absl::StrCat("cache input '", input.name, "' is ", SignatureText(input),
+                              "; expected floats with an open dimension for the positions"));
+  }
+  return Tensor::Empty(input.type, std::move(dims));
+}
+
+std::vector<std::int64_t> Counting(std::int64_t first, std::int64_t count) {
+  std::vector<std::int64_t> values;
+  for (std::int64_t i = 0; i < count; ++i) values.push_back(first + i);
+  return values;
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<TextInterface>> FindTextInterface(const Signature& signature) {
+  TextInterface text;
+  for (const char* name : {"decoder_input_ids", "input_ids"}) {
+    if (text.ids.empty() && signature.Input(name) != nullptr) text.ids = name;
+  }
+  if (text.ids.empty()) return std::optional<TextInterface>();
+  for (const ValueSignature& input : signature.inputs) {
+    if (!absl::StartsWith(input.name, kPast)) continue;
+    const ValueSignature* present = PresentOf(signature, input.name);
+    if (present == nullptr) {
+      return Fails(absl::StrCat("cache input '", input.name, "' has no output 'present",
+                                input.name.substr(sizeof(kPast) - 1), "'; the outputs are ",
+                                NamesText(signature.outputs)));
+    }
+    text.caches.push_back({input.name, present->name});
+  }
+  const ValueSignature* logits = signature.Output("logits");
+  if (logits != nullptr && logits->dims.size() == 3 && IsReadableFloat(logits->type)) {
+    text.logits = logits->name;
+    text.vocabulary = logits->dims[2].size;
+  }
+  return std::optional<TextInterface>(std::move(text));
+}
+
+Decoder::Decoder(std::unique_ptr<Runner> runner, TextInterface text, InputOptions options)
+    : runner_(std::move(runner)), text_(std::move(text)), options_(std::move(options)) {}
+
+absl::StatusOr<Decoder> Decoder::Create(std::unique_ptr<Runner> runner,
+                                        const InputOptions& options) {
+  ONNXQUANT_ASSIGN_OR_RETURN(std::optional<TextInterface> text,
+                             FindTextInterface(runner->signature()));
+  if (!text.has_value()) {
+    return Fails(
+        absl::StrCat("the model takes no token ids (input_ids or decoder_input_ids); its "
+                     "inputs are ",
+                     NamesText(runner->signature().inputs)));
+  }
+  Decoder decoder(std::move(runner), *std::move(text), options);
+  for (const TextInterface::Cache& cache : decoder.text_.caches) {
+    ONNXQUANT_RETURN_IF_ERROR(EmptyCache(*decoder.signature().Input(cache.past)).status());
+  }
+  decoder.Reset();
+  return decoder;
+}
+
+void Decoder::Reset() {
+  length_ = 0;
+  history_.clear();
+  past_.clear();
+  for (const TextInterface::Cache& cache : text_.caches) {
+    // Create() has seen that it can be made.
+    past_[cache.past] = *EmptyCache(*signature().Input(cache.past));
+  }
+}
+
+absl::StatusOr<Tensor> Decoder::MakeStepInput(const ValueSignature& input,
+                                              absl::Span<const std::int64_t> tokens) {
+  const std::string& name = input.name;
+  const auto count = static_cast<std::int64_t>(tokens.size());
+  const auto cache = past_.find(name);
+  if (cache != past_.end()) return cache->second;
+  if (name == text_.ids) return Tensor::OfIntegers(input.type, {1, count}, tokens);
+  if (name == "attention_mask" || name == "decoder_attention_mask") {
+    const std::int64_t all = length_ + count;
+    return Tensor::OfIntegers(input.type, {1, all},
+                              std::vector<std::int64_t>(static_cast<std::size_t>(all), 1));
+  }
+  if (name == "position_ids") {
+    return Tensor::OfIntegers(input.type, {1, count}, Counting(length_, count));
+  }
+  if (name == "token_type_ids") {
+    return Tensor::OfIntegers(input.type, {1, count}, std::vector<std::int64_t>(tokens.size(), 0));
+  }
+  if (name == "use_cache_branch") return Tensor::OfIntegers(input.type, {1}, {length_ > 0 ? 1 : 0});
+  if (name == "num_logits_to_keep" || name == "logits_to_keep") {
+    return Tensor::OfIntegers(input.type, std::vector<std::int64_t>(input.dims.size(), 1), {0});
+  }
+  auto made = others_.find(name);
+  if (made == others_.end()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(Tensor tensor, MakeInput(input, options_));
+    made = others_.emplace(name, std::move(tensor)).first;
+  }
+  return made->second;
+}
+
+absl::Status Decoder::KeepCaches(std::vector<Tensor>& results, std::size_t first) {
+  for (std::size_t i = 0; i < text_.caches.size(); ++i) {
+    Tensor& present = results[first + i];
+    Tensor& past = past_[text_.caches[i].past];
+    // A merged decoder gives its encoder's keys in the first step only, and nothing later.
+    if (present.elements() == 0 && past.elements() != 0) continue;
+    past = std::move(present);
+  }
+  results.resize(first);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Tensor>> Decoder::Step(absl::Span<const std::int64_t> tokens,
+                                                  absl::Span<const std::string> outputs) {
+  absl::Span<const std::int64_t> given = tokens;
+  if (!cached()) {
+    history_.insert(history_.end(), tokens.begin(), tokens.end());
+    given = history_;
+    length_ = 0;
+  }
+  std::vector<NamedTensor> inputs;
+  for (const ValueSignature& input : signature().inputs) {
+    ONNXQUANT_ASSIGN_OR_RETURN(Tensor tensor, MakeStepInput(input, given));
+    if (tensor.type() == ElementType::kUndefined) {
+      return Fails(absl::StrCat("input '", input.name, "' is ", SignatureText(input),
+                                ", which tokens, masks and positions cannot be given as"));
+    }
+    inputs.push_back({input.name, std::move(tensor)});
+  }
+  std::vector<std::string> wanted(outputs.begin(), outputs.end());
+  for (const TextInterface::Cache& cache : text_.caches) wanted.push_back(cache.present);
+  ONNXQUANT_ASSIGN_OR_RETURN(std::vector<Tensor> results, runner_->Run(inputs, wanted));
+  ONNXQUANT_RETURN_IF_ERROR(KeepCaches(results, outputs.size()));
+  length_ += static_cast<std::int64_t>(given.size());
+  return results;
+}
+
+absl::StatusOr<LogitRows> LastRows(Tensor logits, std::size_t count) {
+  const std::vector<std::int64_t>& dims = logits.dims();
+  if (dims.size() != 3 || dims[0] != 1 || dims[1] < 1 || dims[2] < 1 || !logits.is_float()) {
+    return Fails(absl::StrCat("the logits are ", NameOf(logits.type()), DimsText(dims),
+                              "; expected floats [1, positions, vocabulary]"));
+  }
+  LogitRows rows;
+  const auto given = static_cast<std::size_t>(dims[1]);
+  rows.rows = std::min(given, count);
+  rows.first = given - rows.rows;
+  rows.vocabulary = static_cast<std::size_t>(dims[2]);
+  rows.tensor = std::move(logits);
+  return rows;
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,65 @@
+// Candidates while they are compared.
+#ifndef ONNXQUANT_LIB_VERIFY_CANDIDATE_H_
+#define ONNXQUANT_LIB_VERIFY_CANDIDATE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "lib/runtime/decoder.h"
+#include "lib/verify/verify.h"
+
+namespace onnxquant {
+
+// A candidate on one provider, loaded.
+struct LoadedCandidate {
+  CandidateResult* result = nullptr;
+  std::unique_ptr<Runner> runner;  // taken by Decoder::Create for models with tokens
+};
+
+// Loads the model on the provider. An error of kind kVerify (it does not load) is put down in the
+// result and gives a candidate without runner; others are returned.
+absl::StatusOr<LoadedCandidate> LoadCandidate(const VerifyOptions& options,
+                                              CandidateResult* result);
+
+// A model with the bytes of its file and of the data files named after it.
+std::uint64_t BytesOnDisk(const std::string& model);
+
+// The results that fit into memory together from `first` on, at least one.
+std::size_t BatchEnd(const std::vector<CandidateResult>& results, std::size_t first,
+                     std::uint64_t memory);
+
+// Language models: runs `reference` and the candidates in step over the tokens and fills in
+// `language` and `greedy`.
+absl::Status CompareLanguage(const VerifyOptions& options,
+                             const std::vector<std::vector<std::int64_t>>& sequences,
+                             Decoder& reference, std::vector<LoadedCandidate> candidates);
+
+// Other models: every float output. With tokens (an encoder) the inputs are made of each sequence's
+// first 512, else by MakeInputs.
+absl::Status CompareTensors(const VerifyOptions& options,
+                            const std::vector<std::vector<std::int64_t>>& sequences,
+                            std::unique_ptr<Runner> reference,
+                            std::vector<LoadedCandidate> candidates);
+
+// Adds a pair of tensors' errors to a comparison that keeps sums: see OutputSums.
+struct OutputSums {
+  std::uint64_t elements = 0;
+  double largest = 0;
+  double error = 0;  // summed |error|
+  double expected_square = 0;
+  double given_square = 0;
+  double product = 0;
+  std::uint64_t nan = 0;
+  std::uint64_t inf = 0;
+  // Values of equal length. A value that is not finite where the reference is enters the counts
+  // only; one that equals the reference (Inf too) is an error of 0.
+  void Add(absl::Span<const float> expected, absl::Span<const float> given);
+  OutputComparison Finish(const std::string& name) const;
+};
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_VERIFY_CANDIDATE_H_

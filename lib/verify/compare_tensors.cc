@@ -1,0 +1,170 @@
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/error.h"
+#include "lib/verify/candidate.h"
+
+namespace onnxquant {
+namespace {
+
+using Sequence = std::vector<std::int64_t>;
+constexpr std::size_t kEncoderTokens = 512;  // positions that most encoders have
+constexpr std::size_t kSlice = 1 << 16;      // elements turned into float32 at once
+
+// Runs a model with tokens or made-up inputs.
+class AnyModel {
+ public:
+  static absl::StatusOr<AnyModel> Create(std::unique_ptr<Runner> runner,
+                                         const InputOptions& inputs) {
+    AnyModel model(inputs);
+    ONNXQUANT_ASSIGN_OR_RETURN(const auto text, FindTextInterface(runner->signature()));
+    if (text.has_value()) {
+      ONNXQUANT_ASSIGN_OR_RETURN(Decoder decoder, Decoder::Create(std::move(runner), inputs));
+      model.decoder_.emplace(std::move(decoder));
+    } else {
+      model.runner_ = std::move(runner);
+    }
+    return model;
+  }
+
+  const Signature& signature() const {
+    return decoder_.has_value() ? decoder_->signature() : runner_->signature();
+  }
+
+  absl::StatusOr<std::vector<Tensor>> Run(const Sequence& sequence,
+                                          absl::Span<const std::string> outputs) {
+    if (decoder_.has_value()) {
+      decoder_->Reset();
+      return decoder_->Step(absl::MakeConstSpan(sequence).subspan(0, kEncoderTokens), outputs);
+    }
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<NamedTensor> made,
+                               MakeInputs(runner_->signature(), inputs_));
+    return runner_->Run(made, outputs);
+  }
+
+ private:
+  explicit AnyModel(InputOptions inputs) : inputs_(std::move(inputs)) {}
+
+  InputOptions inputs_;
+  std::optional<Decoder> decoder_;
+  std::unique_ptr<Runner> runner_;
+};
+
+absl::StatusOr<std::vector<std::string>> FloatOutputs(const std::string& model,
+                                                      const Signature& signature) {
+  std::vector<std::string> names;
+  for (const ValueSignature& output : signature.outputs) {
+    if (IsReadableFloat(output.type)) names.push_back(output.name);
+  }
+  if (names.empty()) {
+    return MakeError(ErrorKind::kVerify,
+                     absl::StrCat(model, ": has no output of floats to compare; its outputs are ",
+                                  NamesText(signature.outputs)));
+  }
+  return names;
+}
+
+absl::Status CheckShapes(const std::string& reference, const std::string& model,
+                         const std::string& name, const Tensor& expected, const Tensor& given) {
+  if (expected.dims() == given.dims() && given.is_float()) return absl::OkStatus();
+  return MakeError(ErrorKind::kVerify,
+                   absl::StrCat(model, ": output '", name, "' is ", NameOf(given.type()),
+                                DimsText(given.dims()), "; the reference ", reference, " gives ",
+                                NameOf(expected.type()), DimsText(expected.dims())));
+}
+
+void AddTensors(const Tensor& expected, const Tensor& given, OutputSums& sums) {
+  std::vector<float> scratch;
+  std::vector<float> other_scratch;
+  for (std::size_t first = 0; first < expected.elements(); first += kSlice) {
+    const std::size_t count = std::min(kSlice, expected.elements() - first);
+    sums.Add(expected.Floats(first, count, scratch), given.Floats(first, count, other_scratch));
+  }
+}
+
+}  // namespace
+
+void OutputSums::Add(absl::Span<const float> expected, absl::Span<const float> given) {
+  elements += expected.size();
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const double a = expected[i];
+    const double b = given[i];
+    if (!std::isfinite(a) || !std::isfinite(b)) {
+      const bool equal = a == b || (std::isnan(a) && std::isnan(b));
+      if (!equal) (std::isnan(b) ? nan : inf) += 1;
+      continue;
+    }
+    const double difference = std::abs(a - b);
+    largest = std::max(largest, difference);
+    error += difference;
+    expected_square += a * a;
+    given_square += b * b;
+    product += a * b;
+  }
+}
+
+OutputComparison OutputSums::Finish(const std::string& name) const {
+  OutputComparison result;
+  result.name = name;
+  result.elements = elements;
+  result.max_error = largest;
+  result.mean_error = elements == 0 ? 0 : error / static_cast<double>(elements);
+  if (error > 0) {
+    const double lengths = std::sqrt(expected_square) * std::sqrt(given_square);
+    result.cosine = lengths > 0 ? product / lengths : 0;
+  }
+  result.nan = nan;
+  result.inf = inf;
+  return result;
+}
+
+absl::Status CompareTensors(const VerifyOptions& options, const std::vector<Sequence>& sequences,
+                            std::unique_ptr<Runner> reference,
+                            std::vector<LoadedCandidate> candidates) {
+  ONNXQUANT_ASSIGN_OR_RETURN(AnyModel base, AnyModel::Create(std::move(reference), options.inputs));
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::string> outputs,
+                             FloatOutputs(options.reference, base.signature()));
+  for (LoadedCandidate& candidate : candidates) {
+    if (candidate.runner == nullptr) continue;
+    CandidateResult& result = *candidate.result;
+    absl::StatusOr<AnyModel> model = AnyModel::Create(std::move(candidate.runner), options.inputs);
+    if (!model.ok()) {
+      return MakeError(ErrorKind::kVerify,
+                       absl::StrCat(result.model, ": ", model.status().message()));
+    }
+    for (const std::string& name : outputs) {
+      if (model->signature().Output(name) == nullptr) {
+        return MakeError(ErrorKind::kVerify,
+                         absl::StrCat(result.model, ": has no output '", name,
+                                      "', as the reference has; its outputs are ",
+                                      NamesText(model->signature().outputs)));
+      }
+    }
+    std::vector<OutputSums> sums(outputs.size());
+    for (const Sequence& sequence : sequences) {
+      if (options.cancelled && options.cancelled()) {
+        return MakeError(ErrorKind::kCancelled, "interrupted");
+      }
+      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, base.Run(sequence, outputs));
+      absl::StatusOr<std::vector<Tensor>> given = model->Run(sequence, outputs);
+      if (!given.ok()) {
+        result.error = std::string(given.status().message());
+        break;
+      }
+      for (std::size_t i = 0; i < outputs.size(); ++i) {
+        ONNXQUANT_RETURN_IF_ERROR(
+            CheckShapes(options.reference, result.model, outputs[i], expected[i], (*given)[i]));
+        AddTensors(expected[i], (*given)[i], sums[i]);
+      }
+    }
+    if (!result.error.empty()) continue;
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      result.outputs.push_back(sums[i].Finish(outputs[i]));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,158 @@
+#include "lib/verify/verify.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "lib/base/error.h"
+#include "lib/runtime/self_text.h"
+#include "lib/runtime/tokens.h"
+#include "lib/verify/candidate.h"
+
+namespace onnxquant {
+namespace {
+
+constexpr std::size_t kSelfTokens = 256;
+constexpr char kSelf[] = "self";
+
+absl::StatusOr<std::unique_ptr<Runner>> LoadReference(const VerifyOptions& options) {
+  RunnerOptions runner = options.runner;
+  runner.provider = "cpu";
+  return options.factory({options.reference, nullptr}, runner);
+}
+
+// The text to read: from the file, or written by the reference.
+absl::StatusOr<TokenSequences> GetTokens(const VerifyOptions& options, Decoder& reference) {
+  if (options.tokens.empty()) {
+    return UsageError(options.reference,
+                      ": reads tokens; give a file of token ids with --tokens, or --tokens self "
+                      "for text that the model writes itself");
+  }
+  if (options.tokens != kSelf) {
+    ONNXQUANT_ASSIGN_OR_RETURN(TokenSequences sequences, ReadTokens(options.tokens));
+    LimitTokens(sequences, options.count);
+    sequences.erase(std::remove_if(sequences.begin(), sequences.end(),
+                                   [](const auto& sequence) { return sequence.empty(); }),
+                    sequences.end());
+    ONNXQUANT_RETURN_IF_ERROR(CheckTokens(sequences, reference.text().vocabulary, options.tokens));
+    return sequences;
+  }
+  const std::optional<std::int64_t> start = StartToken(options.reference);
+  const std::size_t count = options.count == 0 ? kSelfTokens : options.count;
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      std::vector<std::int64_t> written,
+      WriteSelfText(reference, start.value_or(1), count, options.inputs.seed, options.cancelled));
+  return TokenSequences{std::move(written)};
+}
+
+// What is wrong with a result.
+void Judge(const Thresholds& thresholds, CandidateResult& result) {
+  if (!result.error.empty()) {
+    result.failures.push_back("it does not run");
+    return;
+  }
+  if (result.has_nonfinite()) result.failures.push_back("NaN or Inf");
+  if (result.language.has_value()) {
+    // Written so that NaN fails.
+    const Summary& summary = *result.language;
+    if (thresholds.max_kl && !(summary.kl_mean <= *thresholds.max_kl)) {
+      result.failures.push_back(
+          absl::StrFormat("mean KL %.3g is above %.3g", summary.kl_mean, *thresholds.max_kl));
+    }
+    if (thresholds.min_top1 && !(summary.top1 >= *thresholds.min_top1)) {
+      result.failures.push_back(absl::StrFormat("top-1 agreement %.4f is below %.4f", summary.top1,
+                                                *thresholds.min_top1));
+    }
+  }
+  for (const OutputComparison& output : result.outputs) {
+    if (thresholds.max_error && !(output.max_error <= *thresholds.max_error)) {
+      result.failures.push_back(absl::StrFormat("error %.3g of output '%s' is above %.3g",
+                                                output.max_error, output.name,
+                                                *thresholds.max_error));
+    }
+  }
+}
+
+// Loads as many candidates as fit, compares them, frees them, and so on.
+class Comparison {
+ public:
+  Comparison(const VerifyOptions& options, Verification& verification)
+      : options_(options), verification_(verification) {}
+
+  absl::Status Run() {
+    ONNXQUANT_ASSIGN_OR_RETURN(std::unique_ptr<Runner> runner, LoadReference(options_));
+    ONNXQUANT_ASSIGN_OR_RETURN(const auto text, FindTextInterface(runner->signature()));
+    std::optional<Decoder> decoder;
+    TokenSequences sequences(1);
+    if (text.has_value()) {
+      ONNXQUANT_ASSIGN_OR_RETURN(Decoder made, Decoder::Create(std::move(runner), options_.inputs));
+      decoder.emplace(std::move(made));
+      ONNXQUANT_ASSIGN_OR_RETURN(sequences, GetTokens(options_, *decoder));
+      verification_.tokens = CountTokens(sequences);
+      if (text->logits.empty()) decoder.reset();  // an encoder: loaded anew for its outputs
+    }
+    std::vector<CandidateResult>& results = verification_.results;
+    std::size_t first = 0;
+    while (first < results.size()) {
+      const std::size_t end = BatchEnd(results, first, options_.memory);
+      std::vector<LoadedCandidate> batch;
+      for (; first < end; ++first) {
+        ONNXQUANT_ASSIGN_OR_RETURN(LoadedCandidate loaded,
+                                   LoadCandidate(options_, &results[first]));
+        batch.push_back(std::move(loaded));
+      }
+      if (decoder.has_value()) {
+        ONNXQUANT_RETURN_IF_ERROR(CompareLanguage(options_, sequences, *decoder, std::move(batch)));
+        continue;
+      }
+      if (runner == nullptr) {
+        ONNXQUANT_ASSIGN_OR_RETURN(runner, LoadReference(options_));
+      }
+      ONNXQUANT_RETURN_IF_ERROR(
+          CompareTensors(options_, sequences, std::move(runner), std::move(batch)));
+      runner = nullptr;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  const VerifyOptions& options_;
+  Verification& verification_;
+};
+
+}  // namespace
+
+bool CandidateResult::has_nonfinite() const {
+  if (language.has_value() && language->bad > 0) return true;
+  return std::any_of(outputs.begin(), outputs.end(),
+                     [](const OutputComparison& output) { return output.nan + output.inf > 0; });
+}
+
+bool Verification::passed() const {
+  return std::all_of(results.begin(), results.end(),
+                     [](const CandidateResult& result) { return result.passed(); });
+}
+
+absl::StatusOr<Verification> Verify(const VerifyOptions& options) {
+  Verification verification;
+  verification.reference = options.reference;
+  for (const std::string& candidate : options.candidates) {
+    for (const std::string& provider : options.providers) {
+      CandidateResult result;
+      result.model = candidate;
+      result.provider = provider;
+      verification.results.push_back(std::move(result));
+    }
+  }
+  ONNXQUANT_RETURN_IF_ERROR(Comparison(options, verification).Run());
+  for (CandidateResult& result : verification.results) {
+    Judge(options.thresholds, result);
+    if (result.language.has_value()) {
+      verification.reference_perplexity = result.language->reference_perplexity;
+    }
+  }
+  return verification;
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,45 @@
+#include "tools/measure.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "absl/strings/numbers.h"
+#include "lib/base/error.h"
+
+namespace onnxquant::cli {
+
+absl::StatusOr<InputOptions> InputOptionsOf(const MeasureArguments& measure) {
+  InputOptions options;
+  options.seed = measure.seed;
+  for (const std::string& text : measure.dims) {
+    const std::size_t equals = text.rfind('=');
+    std::int64_t size = 0;
+    if (equals == std::string::npos || !absl::SimpleAtoi(text.substr(equals + 1), &size) ||
+        size < 0) {
+      return UsageError("--dim ", text, ": expected NAME=SIZE, as in batch=4");
+    }
+    options.dims[text.substr(0, equals)] = size;
+  }
+  return options;
+}
+
+RunnerOptions RunnerOptionsOf(const MeasureArguments& measure) {
+  RunnerOptions options;
+  options.library = measure.library;
+  return options;
+}
+
+std::function<bool()> CancelledOf(const Arguments& arguments) {
+  return [flag = arguments.apply.cancelled] { return flag != nullptr && flag->load(); };
+}
+
+std::function<void(std::size_t, std::size_t)> StepsOf(const Arguments& arguments) {
+  if (arguments.verbosity == Verbosity::kQuiet || isatty(STDERR_FILENO) == 0) return nullptr;
+  return [](std::size_t done, std::size_t total) {
+    std::fprintf(stderr, "\r\x1b[Kstep %zu of %zu%s", done, total, done == total ? "\r\x1b[K" : "");
+    std::fflush(stderr);
+  };
+}
+
+}  // namespace onnxquant::cli

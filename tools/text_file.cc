@@ -1,0 +1,32 @@
+#include "tools/text_file.h"
+
+#include <cstddef>
+#include <filesystem>
+#include <utility>
+
+#include "absl/types/span.h"
+#include "lib/base/error.h"
+
+namespace onnxquant::cli {
+
+absl::StatusOr<TextFile> TextFile::Open(const std::string& path, bool force,
+                                        const std::vector<std::string>& inputs) {
+  TextFile file;
+  if (path.empty()) return file;
+  const std::filesystem::path target(path);
+  const std::string folder = target.has_parent_path() ? target.parent_path().string() : ".";
+  ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles files, OutputFiles::Create(folder, {.force = force}));
+  for (const std::string& input : inputs) files.Protect(input);
+  file.files_.emplace(std::move(files));
+  ONNXQUANT_RETURN_IF_ERROR(file.files_->Add(target.filename().string(), 0).status());
+  return file;
+}
+
+absl::Status TextFile::Write(const std::string& text) {
+  if (!files_.has_value()) return absl::OkStatus();
+  ONNXQUANT_RETURN_IF_ERROR(
+      files_->WriteAt(0, 0, {reinterpret_cast<const std::byte*>(text.data()), text.size()}));
+  return files_->Commit();
+}
+
+}  // namespace onnxquant::cli

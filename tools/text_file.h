@@ -1,0 +1,31 @@
+// A result as a file of its own.
+#ifndef ONNXQUANT_TOOLS_TEXT_FILE_H_
+#define ONNXQUANT_TOOLS_TEXT_FILE_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/model/output_files.h"
+
+namespace onnxquant::cli {
+
+// Opened before the work begins, so that what would stop it at the end stops it at the start.
+class TextFile {
+ public:
+  // Refused (kWrite): a file that exists (unless `force`), one of the inputs, a folder that cannot
+  // be written to. Nothing when `path` is "".
+  static absl::StatusOr<TextFile> Open(const std::string& path, bool force,
+                                       const std::vector<std::string>& inputs);
+
+  absl::Status Write(const std::string& text);
+
+ private:
+  std::optional<OutputFiles> files_;
+};
+
+}  // namespace onnxquant::cli
+
+#endif  // ONNXQUANT_TOOLS_TEXT_FILE_H_

@@ -1,0 +1,182 @@
+#include "lib/verify/verify.h"
+
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "lib/base/error.h"
+#include "lib/report/table.h"
+#include "lib/runtime/ort_runner.h"
+#include "tools/commands.h"
+#include "tools/measure.h"
+#include "tools/text_file.h"
+
+namespace onnxquant::cli {
+namespace {
+
+using Align = Table::Align;
+constexpr char kTick[] = "✓";
+constexpr char kCross[] = "✗";
+
+std::string Short(double value) {
+  return std::isnan(value) ? "-" : absl::StrFormat("%.3g", value);
+}
+
+std::string Percent(double share) {
+  return std::isnan(share) ? "-" : absl::StrFormat("%.2f %%", 100 * share);
+}
+
+std::string PerplexityText(const Perplexity& perplexity) {
+  if (std::isnan(perplexity.value)) return "-";
+  if (std::isnan(perplexity.low)) return absl::StrFormat("%.3f", perplexity.value);
+  return absl::StrFormat("%.3f (%.2f–%.2f)", perplexity.value, perplexity.low, perplexity.high);
+}
+
+const char* Mark(const CandidateResult& result) {
+  return result.passed() ? kTick : kCross;
+}
+
+void PrintLanguage(const Verification& verification) {
+  Table table({{"candidate"},
+               {"on"},
+               {""},
+               {"KL mean", Align::kRight},
+               {"median", Align::kRight},
+               {"p99", Align::kRight},
+               {"p99.9", Align::kRight},
+               {"top-1", Align::kRight},
+               {"top-5", Align::kRight},
+               {"perplexity (95 %)", Align::kRight},
+               {"max error", Align::kRight},
+               {"greedy", Align::kRight},
+               {"NaN", Align::kRight},
+               {"Inf", Align::kRight}});
+  for (const CandidateResult& result : verification.results) {
+    if (!result.language.has_value()) continue;
+    const Summary& figures = *result.language;
+    table.AddRow(
+        {result.model, result.provider, Mark(result), Short(figures.kl_mean),
+         Short(figures.kl_median), Short(figures.kl_p99), Short(figures.kl_p999),
+         Percent(figures.top1), Percent(figures.top5), PerplexityText(figures.perplexity),
+         Short(figures.largest_error),
+         result.greedy ? absl::StrCat(result.greedy->same, "/", result.greedy->steps) : "-",
+         WithSeparators(figures.nan), WithSeparators(figures.inf)});
+  }
+  std::printf("%s\n", table.ToString().c_str());
+}
+
+void PrintOutputs(const Verification& verification) {
+  Table table({{"candidate"},
+               {"on"},
+               {""},
+               {"output"},
+               {"max error", Align::kRight},
+               {"mean error", Align::kRight},
+               {"cosine", Align::kRight},
+               {"NaN", Align::kRight},
+               {"Inf", Align::kRight}});
+  for (const CandidateResult& result : verification.results) {
+    for (const OutputComparison& output : result.outputs) {
+      table.AddRow({result.model, result.provider, Mark(result), output.name,
+                    Short(output.max_error), Short(output.mean_error),
+                    absl::StrFormat("%.7f", output.cosine), WithSeparators(output.nan),
+                    WithSeparators(output.inf)});
+    }
+  }
+  std::printf("%s\n", table.ToString().c_str());
+}
+
+// Candidates by providers, where there is more than one of each.
+void PrintMatrix(const Verification& verification, const std::vector<std::string>& providers) {
+  if (providers.size() < 2) return;
+  std::vector<Table::Column> columns = {{"candidate"}};
+  for (const std::string& provider : providers) columns.push_back({provider});
+  Table table(columns);
+  for (std::size_t i = 0; i < verification.results.size(); i += providers.size()) {
+    std::vector<std::string> row = {verification.results[i].model};
+    for (std::size_t j = 0; j < providers.size(); ++j) {
+      row.push_back(Mark(verification.results[i + j]));
+    }
+    table.AddRow(row);
+  }
+  std::printf("%s\n", table.ToString().c_str());
+}
+
+void PrintFaults(const Verification& verification) {
+  for (const CandidateResult& result : verification.results) {
+    const std::string place = absl::StrCat(result.model, " on ", result.provider);
+    if (!result.error.empty()) std::printf("%s: %s\n", place.c_str(), result.error.c_str());
+    if (!result.first_bad.empty()) std::printf("%s: %s\n", place.c_str(), result.first_bad.c_str());
+  }
+}
+
+void Print(const Verification& verification, const std::vector<std::string>& providers) {
+  bool language = false;
+  bool outputs = false;
+  for (const CandidateResult& result : verification.results) {
+    language |= result.language.has_value();
+    outputs |= !result.outputs.empty();
+  }
+  if (language) {
+    std::printf("%zu tokens; reference %s, perplexity %s\n\n", verification.tokens,
+                verification.reference.c_str(),
+                PerplexityText(verification.reference_perplexity).c_str());
+    PrintLanguage(verification);
+  }
+  if (outputs) PrintOutputs(verification);
+  PrintMatrix(verification, providers);
+  PrintFaults(verification);
+}
+
+absl::Status Verdict(const Verification& verification) {
+  if (verification.passed()) return absl::OkStatus();
+  std::vector<std::string> lines;
+  for (const CandidateResult& result : verification.results) {
+    if (result.passed()) continue;
+    lines.push_back(absl::StrCat(result.model, " on ", result.provider, ": ",
+                                 absl::StrJoin(result.failures, "; ")));
+  }
+  return MakeError(ErrorKind::kVerify,
+                   absl::StrCat("verification failed: ", absl::StrJoin(lines, "\n  ")));
+}
+
+}  // namespace
+
+absl::Status Verify(const Arguments& arguments) {
+  const MeasureArguments& measure = arguments.measure;
+  VerifyOptions options;
+  options.reference = arguments.model;
+  options.candidates = arguments.candidates;
+  options.providers = measure.providers;
+  options.tokens = measure.tokens;
+  options.count = measure.count;
+  options.chunk = measure.chunk;
+  options.greedy = measure.greedy;
+  options.thresholds = {measure.max_kl, measure.min_top1, measure.max_error};
+  if (measure.memory > 0) options.memory = measure.memory;
+  options.runner = RunnerOptionsOf(measure);
+  options.factory = LoadWithOnnxRuntime;
+  options.cancelled = CancelledOf(arguments);
+  options.progress = StepsOf(arguments);
+  ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
+  std::vector<std::string> inputs = options.candidates;
+  inputs.push_back(options.reference);
+  inputs.push_back(measure.tokens);
+  ONNXQUANT_ASSIGN_OR_RETURN(TextFile report,
+                             TextFile::Open(arguments.report, measure.force, inputs));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Verification verification, onnxquant::Verify(options));
+  const std::string json = ToJson(verification);
+  if (arguments.json) {
+    std::fputs(json.c_str(), stdout);
+  } else if (arguments.verbosity != Verbosity::kQuiet) {
+    Print(verification, options.providers);
+  }
+  ONNXQUANT_RETURN_IF_ERROR(report.Write(json));
+  return Verdict(verification);
+}
+
+}  // namespace onnxquant::cli
