@@ -9,7 +9,7 @@
 namespace onnxquant::ort {
 namespace {
 
-constexpr int kErrorsOnly = 3;
+constexpr int kFatalOnly = 4;  // errors are returned as well
 
 // The table, or null and the reason.
 const ApiBase* Open(const std::string& path, std::string* reason) {
@@ -49,7 +49,7 @@ absl::StatusOr<std::shared_ptr<const Library>> Library::Load(
       continue;
     }
     const std::string message =
-        library->Message(library->api_->CreateEnv(kErrorsOnly, "onnxquant", &library->env_));
+        library->Message(library->api_->CreateEnv(kFatalOnly, "onnxquant", &library->env_));
     if (!message.empty()) {
       reasons.push_back(absl::StrCat(path, ": does not start: ", message));
       continue;

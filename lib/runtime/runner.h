@@ -39,7 +39,7 @@ struct RunnerOptions {
   std::string provider = "cpu";  // "cpu", "webgpu", or a provider's name as ONNX Runtime lists it
   std::string library;           // the runtime's shared library; "": look for it
   Optimization optimization = Optimization::kAll;
-  int log_level = 3;  // 0 verbose, 1 info, 2 warning, 3 error, 4 fatal
+  int log_level = 4;  // 0 verbose … 4 fatal; what it says of errors is in ours
   int threads = 0;    // 0: the runtime's choice
 };
 

@@ -72,6 +72,8 @@ class LanguageComparison {
     return absl::OkStatus();
   }
 
+  bool empty() const { return running_.empty(); }
+
   absl::Status Read(const std::vector<Sequence>& sequences) {
     std::size_t total = 0;
     for (const Sequence& sequence : sequences) {
@@ -204,6 +206,7 @@ absl::Status CompareLanguage(const VerifyOptions& options, const std::vector<Seq
     if (candidate.runner != nullptr)
       ONNXQUANT_RETURN_IF_ERROR(comparison.Add(std::move(candidate)));
   }
+  if (comparison.empty()) return absl::OkStatus();
   ONNXQUANT_RETURN_IF_ERROR(comparison.Read(sequences));
   return comparison.Continue(sequences.front());
 }

@@ -6,6 +6,15 @@
 namespace onnxquant {
 namespace {
 
+// Beyond it exp(error) swamps everything else, and the plain formula loses nothing.
+constexpr double kLargeError = 30;
+
+double LogSum(absl::Span<const float> logits, double largest) {
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - largest);
+  return largest + std::log(sum);
+}
+
 // NaN below everything, lower indices first among equals.
 bool Before(absl::Span<const float> values, std::size_t a, std::size_t b) {
   const bool nan_a = std::isnan(values[a]);
@@ -57,26 +66,36 @@ PositionComparison ComparePosition(const ReferencePosition& reference,
   const absl::Span<const float> expected = reference.logits();
   const absl::Span<const double> probabilities = reference.probabilities();
   const std::vector<std::size_t> top = TopIndices(candidate, kTopCount);
-  const double largest = candidate[top.front()];
-  double sum = 0;
-  double difference = 0;  // sum of p (reference's logit - candidate's)
   PositionComparison result;
+  double weight = 0;  // of all probabilities: 1, but for rounding
+  double mean = 0;
   for (std::size_t i = 0; i < candidate.size(); ++i) {
-    const double logit = candidate[i];
-    const double error = expected[i] - logit;
-    sum += std::exp(logit - largest);
-    difference += probabilities[i] * error;
+    const double error = static_cast<double>(candidate[i]) - expected[i];
+    weight += probabilities[i];
+    mean += probabilities[i] * error;
     result.largest_error = std::max(result.largest_error, std::abs(error));
   }
-  const double log_sum = largest + std::log(sum);
-  result.kl = difference - reference.log_sum() + log_sum;
+  mean /= weight;
+  double excess = 0;
+  double farthest = 0;
+  for (std::size_t i = 0; i < candidate.size(); ++i) {
+    const double error = static_cast<double>(candidate[i]) - expected[i] - mean;
+    excess += probabilities[i] * std::expm1(std::min(error, kLargeError));
+    farthest = std::max(farthest, error);
+  }
+  result.kl = farthest <= kLargeError
+                  ? std::log1p(excess / weight)
+                  : LogSum(candidate, candidate[top.front()]) - reference.log_sum() - mean;
   result.same_top = top.front() == reference.top().front();
   std::size_t shared = 0;
   for (const std::size_t index : reference.top()) {
     shared += std::count(top.begin(), top.end(), index) > 0 ? 1 : 0;
   }
   result.top_overlap = static_cast<double>(shared) / static_cast<double>(reference.top().size());
-  if (token.has_value()) result.loss = log_sum - candidate[*token];
+  // The logarithm of the candidate's own sum follows from the divergence.
+  if (token.has_value()) {
+    result.loss = reference.log_sum() + mean + result.kl - candidate[*token];
+  }
   return result;
 }
 

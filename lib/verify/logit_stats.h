@@ -25,8 +25,8 @@ struct NonFinite {
 };
 NonFinite CountNonFinite(absl::Span<const float> values);
 
-// What the reference says at one position; the logits must be finite. Everything is computed in
-// float64.
+// What the reference says at one position; the logits must be finite and outlive this. Everything
+// is computed in float64.
 class ReferencePosition {
  public:
   explicit ReferencePosition(absl::Span<const float> logits);
@@ -54,8 +54,12 @@ struct PositionComparison {
   std::optional<double> loss;  // of the candidate for the token that followed, where one did
 };
 
-// `candidate` is finite and as long as the reference. KL is the sum of p (ln p - ln q), summed in
-// float64, so that near 0 rounding can make it slightly negative.
+// `candidate` is finite and as long as the reference.
+//
+// With logits r and c of the reference and the candidate, p = softmax(r), e = c - r and m the mean
+// of e under p, the divergence sum(p ln(p / softmax(c))) is ln(sum(p exp(e - m))). Computed as
+// log1p of the sum of p expm1(e - m), nothing cancels, however small it is and large the
+// vocabulary.
 PositionComparison ComparePosition(const ReferencePosition& reference,
                                    absl::Span<const float> candidate,
                                    std::optional<std::size_t> token);

@@ -1,0 +1,120 @@
+#include "lib/runtime/tokens.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/error.h"
+#include "tests/support/temp_folder.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Sequence = std::vector<std::int64_t>;
+
+class TokensTest : public ::testing::Test {
+ protected:
+  TokenSequences Read(const std::string& name, const std::string& content) {
+    folder_.Write(name, content);
+    const auto result = ReadTokens(folder_ / name);
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? *result : TokenSequences();
+  }
+  std::string Refusal(const std::string& name, const std::string& content) {
+    folder_.Write(name, content);
+    const auto result = ReadTokens(folder_ / name);
+    EXPECT_EQ(KindOf(result.status()), ErrorKind::kUsage);
+    return std::string(result.status().message());
+  }
+  // NumPy's format 1.0.
+  static std::string Numpy(const std::string& description, const std::string& shape,
+                           const std::string& data) {
+    std::string header =
+        "{'descr': '" + description + "', 'fortran_order': False, 'shape': " + shape + ", }";
+    header.resize(117, ' ');
+    header += '\n';
+    return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) +
+           std::string(1, '\0') + header + data;
+  }
+  TempFolder folder_;
+};
+
+TEST_F(TokensTest, ReadsNumbersBetweenSpacesAndCommas) {
+  EXPECT_THAT(Read("t.txt", " 2, 818\n5279\t529,"), ElementsAre(Sequence{2, 818, 5279, 529}));
+}
+
+TEST_F(TokensTest, RefusesText) {
+  EXPECT_THAT(Refusal("t.txt", "2 The capital"), HasSubstr("token 2 is 'The'; expected a whole"));
+  EXPECT_THAT(Refusal("t.txt", "1.5"), HasSubstr("token 1 is '1.5'"));
+  EXPECT_THAT(Refusal("t.txt", "  \n"), HasSubstr("holds no tokens"));
+}
+
+TEST_F(TokensTest, ReadsASequenceALineOfJson) {
+  EXPECT_THAT(Read("t.jsonl", "[1,2]\n\n{\"id\": 7, \"tokens\": [3]}\n{\"input_ids\": [4, 5]}"),
+              ElementsAre(Sequence{1, 2}, Sequence{3}, Sequence{4, 5}));
+}
+
+TEST_F(TokensTest, NamesTheLineOfBadJson) {
+  for (const char* line : {"[1, 2.5]", "[1,", "{\"text\": \"no\"}", "7"}) {
+    EXPECT_THAT(Refusal("t.jsonl", std::string("[1]\n") + line), HasSubstr("t.jsonl:2: is no list"))
+        << line;
+  }
+}
+
+TEST_F(TokensTest, ReadsNumpyArraysOfBothWidths) {
+  EXPECT_THAT(Read("t.npy", Numpy("<i4", "(2,)", std::string("\x02\0\0\0\x01\x01\0\0", 8))),
+              ElementsAre(Sequence{2, 257}));
+  EXPECT_THAT(Read("t.npy", Numpy("<i8", "(2, 1)",
+                                  std::string("\x02\0\0\0\0\0\0\0\xff\xff\xff\xff"
+                                              "\xff\xff\xff\xff",
+                                              16))),
+              ElementsAre(Sequence{2}, Sequence{-1}));
+}
+
+TEST_F(TokensTest, RefusesOtherNumpyArrays) {
+  const std::string data(16, '\0');
+  EXPECT_THAT(Refusal("t.npy", Numpy("<f4", "(4,)", data)), HasSubstr("expected int32 or int64"));
+  EXPECT_THAT(Refusal("t.npy", Numpy("<i4", "(1, 2, 2)", data)), HasSubstr("expected int32"));
+  EXPECT_THAT(Refusal("t.npy", Numpy("<i4", "(5,)", data)), HasSubstr("its shape needs more"));
+  EXPECT_THAT(Refusal("t.npy", Numpy("<i8", "(4611686018427387904, 8)", data)),
+              HasSubstr("its shape needs more"));
+  EXPECT_THAT(Refusal("t.npy", "1 2 3"), HasSubstr("is no NumPy file"));
+  EXPECT_THAT(Refusal("t.npy", Numpy("<i4", "(1,)", data).substr(0, 60)),
+              HasSubstr("ends within its header"));
+}
+
+TEST_F(TokensTest, RefusesAMissingFileAndAFolder) {
+  EXPECT_THAT(std::string(ReadTokens(folder_ / "none.txt").status().message()),
+              HasSubstr("none.txt: cannot be opened"));
+  EXPECT_EQ(KindOf(ReadTokens(folder_.path()).status()), ErrorKind::kUsage);
+}
+
+TEST_F(TokensTest, ChecksTokensAgainstTheVocabulary) {
+  EXPECT_TRUE(CheckTokens({{0, 7}}, 8, "t").ok());
+  EXPECT_TRUE(CheckTokens({{0, 700}}, -1, "t").ok());
+  const auto status = CheckTokens({{0}, {1, 8}}, 8, "t.txt");
+  EXPECT_EQ(KindOf(status), ErrorKind::kUsage);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("t.txt: token 2 of sequence 2 is 8; the model's vocabulary is 0 to 7"));
+  EXPECT_FALSE(CheckTokens({{-1}}, -1, "t").ok());
+}
+
+TEST_F(TokensTest, LimitsTheTokensInAll) {
+  TokenSequences sequences = {{1, 2, 3}, {4, 5}, {6}};
+  LimitTokens(sequences, 0);
+  EXPECT_EQ(CountTokens(sequences), 6U);
+  LimitTokens(sequences, 4);
+  EXPECT_THAT(sequences, ElementsAre(Sequence{1, 2, 3}, Sequence{4}, Sequence{}));
+}
+
+TEST_F(TokensTest, FindsTheStartTokenBesideTheModelAndAboveItsOnnxFolder) {
+  EXPECT_EQ(StartToken(folder_ / "onnx/model.onnx"), std::nullopt);
+  folder_.Write("config.json", "{\"bos_token_id\": 2}");
+  EXPECT_EQ(StartToken(folder_ / "onnx/model.onnx"), 2);
+  EXPECT_EQ(StartToken(folder_ / "other/model.onnx"), std::nullopt);
+  folder_.Write("onnx/generation_config.json", "{\"decoder_start_token_id\": 5}");
+  EXPECT_EQ(StartToken(folder_ / "onnx/model.onnx"), 5);
+}
+
+}  // namespace
+}  // namespace onnxquant

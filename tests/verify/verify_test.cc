@@ -1,0 +1,214 @@
+#include "lib/verify/verify.h"
+
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/error.h"
+#include "tests/support/temp_folder.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A language model without weights: the logit of the token after the one that was read is `peak`,
+// the others are 0. A callback in place of a runtime.
+struct FakeModel {
+  std::int64_t vocabulary = 8;
+  float peak = 3;
+  float poison = 0;  // added to the first logit of every position after the third
+  bool cache = true;
+};
+
+class FakeRunner : public Runner {
+ public:
+  explicit FakeRunner(FakeModel model) : model_(model) {
+    const Dimension open{-1, "n"};
+    signature_.inputs = {{"input_ids", ElementType::kInt64, {open, open}}};
+    signature_.outputs = {{"logits", ElementType::kFloat, {open, open, {model.vocabulary, ""}}}};
+    if (!model.cache) return;
+    signature_.inputs.push_back(
+        {"past_key_values.0.key", ElementType::kFloat, {open, {1, ""}, open, {1, ""}}});
+    signature_.outputs.push_back(
+        {"present.0.key", ElementType::kFloat, {open, {1, ""}, open, {1, ""}}});
+  }
+
+  const Signature& signature() const override { return signature_; }
+
+  absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const NamedTensor> inputs,
+                                          absl::Span<const std::string> outputs) override {
+    const Tensor& ids = inputs[0].tensor;
+    const std::int64_t past = model_.cache ? inputs[1].tensor.dims()[2] : 0;
+    const std::int64_t count = ids.dims()[1];
+    std::vector<float> logits(static_cast<std::size_t>(count * model_.vocabulary));
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto* id = reinterpret_cast<const std::int64_t*>(ids.bytes().data()) + i;
+      float* row = logits.data() + i * model_.vocabulary;
+      row[(*id + 1) % model_.vocabulary] = model_.peak;
+      if (past + i >= 3) row[0] += model_.poison;
+    }
+    std::vector<Tensor> results;
+    for (const std::string& output : outputs) {
+      if (output == "logits") {
+        results.push_back(
+            Tensor::OfFloats(ElementType::kFloat, {1, count, model_.vocabulary}, logits));
+      } else {
+        const auto length = static_cast<std::size_t>(past + count);
+        results.push_back(Tensor::OfFloats(ElementType::kFloat, {1, 1, past + count, 1},
+                                           std::vector<float>(length)));
+      }
+    }
+    return results;
+  }
+
+ private:
+  FakeModel model_;
+  Signature signature_;
+};
+
+class VerifyTest : public ::testing::Test {
+ protected:
+  VerifyTest() {
+    folder_.Write("tokens.txt", "1 2 3 4 5 6 7 0");
+    options_.reference = "ref";
+    options_.candidates = {"cand"};
+    options_.tokens = folder_ / "tokens.txt";
+    options_.chunk = 3;
+    options_.greedy = 4;
+    options_.factory = [this](const ModelSource& source,
+                              const RunnerOptions&) -> absl::StatusOr<std::unique_ptr<Runner>> {
+      if (!models_.contains(source.path)) {
+        return MakeError(ErrorKind::kVerify, source.path + ": does not load");
+      }
+      return std::make_unique<FakeRunner>(models_[source.path]);
+    };
+  }
+
+  TempFolder folder_;
+  std::map<std::string, FakeModel> models_ = {{"ref", {}}, {"cand", {}}};
+  VerifyOptions options_;
+};
+
+TEST_F(VerifyTest, FindsNoDifferenceBetweenEqualModels) {
+  const auto result = Verify(options_);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE(result->passed());
+  EXPECT_EQ(result->tokens, 8U);
+  const Summary& figures = *result->results[0].language;
+  EXPECT_EQ(figures.positions, 8U);
+  EXPECT_NEAR(figures.kl_max, 0, 1e-15);
+  EXPECT_EQ(figures.top1, 1);
+  EXPECT_EQ(result->results[0].greedy->same, 4U);
+}
+
+TEST_F(VerifyTest, GivesTheSameForEveryChunkLength) {
+  models_["cand"].peak = 1;
+  options_.chunk = 1;
+  const auto single = Verify(options_);
+  options_.chunk = 100;
+  const auto whole = Verify(options_);
+  ASSERT_TRUE(single.ok() && whole.ok());
+  EXPECT_GT(single->results[0].language->kl_mean, 0.1);
+  EXPECT_EQ(ToJson(*single), ToJson(*whole));
+}
+
+TEST_F(VerifyTest, FailsACandidateWithNan) {
+  models_["cand"].poison = std::numeric_limits<float>::quiet_NaN();
+  const auto result = Verify(options_);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_FALSE(result->passed());
+  EXPECT_EQ(result->results[0].language->nan, 5U);
+  EXPECT_EQ(result->results[0].language->bad, 5U);
+}
+
+TEST_F(VerifyTest, RefusesAReferenceWithNan) {
+  models_["ref"].poison = std::numeric_limits<float>::quiet_NaN();
+  const auto result = Verify(options_);
+  EXPECT_EQ(KindOf(result.status()), ErrorKind::kVerify);
+  EXPECT_THAT(std::string(result.status().message()),
+              HasSubstr("the reference itself gives NaN or Inf, first at position 3"));
+}
+
+TEST_F(VerifyTest, HoldsCandidatesToTheThresholds) {
+  models_["cand"].peak = 1;
+  options_.thresholds.max_kl = 10;
+  options_.thresholds.min_top1 = 1.0;
+  EXPECT_TRUE(Verify(options_)->passed());
+  options_.thresholds.max_kl = 0.01;
+  EXPECT_FALSE(Verify(options_)->passed());
+  models_["cand"].peak = -1;
+  options_.thresholds.max_kl.reset();
+  EXPECT_FALSE(Verify(options_)->passed());
+}
+
+TEST_F(VerifyTest, CountsTheGreedyTokensBeforeTheFirstThatDiffers) {
+  // The prompt ends with token 0; token 0's logit wins from the fourth position on.
+  models_["cand"].poison = 9;
+  EXPECT_EQ(Verify(options_)->results[0].greedy->same, 0U);
+}
+
+TEST_F(VerifyTest, RefusesAnotherVocabulary) {
+  models_["cand"].vocabulary = 9;
+  const auto result = Verify(options_);
+  EXPECT_EQ(KindOf(result.status()), ErrorKind::kVerify);
+  EXPECT_THAT(std::string(result.status().message()),
+              HasSubstr("cand: its vocabulary has 9 tokens, that of the reference ref has 8"));
+}
+
+TEST_F(VerifyTest, RefusesAnotherNumberOfCaches) {
+  models_["cand"].cache = false;
+  const auto result = Verify(options_);
+  EXPECT_EQ(KindOf(result.status()), ErrorKind::kVerify);
+  EXPECT_THAT(std::string(result.status().message()), HasSubstr("0 key-value caches"));
+}
+
+TEST_F(VerifyTest, RefusesTokensOutOfRangeAndMissingOnes) {
+  folder_.Write("tokens.txt", "1 2 8");
+  auto result = Verify(options_);
+  EXPECT_EQ(KindOf(result.status()), ErrorKind::kUsage);
+  EXPECT_THAT(std::string(result.status().message()), HasSubstr("token 3 is 8"));
+  options_.tokens = "";
+  EXPECT_EQ(KindOf(Verify(options_).status()), ErrorKind::kUsage);
+}
+
+TEST_F(VerifyTest, ListsACandidateThatDoesNotLoadAmongTheResults) {
+  options_.candidates = {"missing", "cand"};
+  const auto result = Verify(options_);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(result->results[0].error, HasSubstr("does not load"));
+  EXPECT_FALSE(result->results[0].passed());
+  EXPECT_TRUE(result->results[1].passed());
+}
+
+TEST_F(VerifyTest, ComparesInBatchesWithTheSameResult) {
+  models_["other"] = {.peak = 2};
+  options_.candidates = {"cand", "other"};
+  const auto together = Verify(options_);
+  options_.memory = 0;
+  const auto apart = Verify(options_);
+  ASSERT_TRUE(together.ok() && apart.ok());
+  EXPECT_EQ(ToJson(*together), ToJson(*apart));
+}
+
+TEST_F(VerifyTest, ReadsTextThatTheReferenceWritesItselfTheSameEachTime) {
+  options_.tokens = "self";
+  options_.count = 20;
+  const auto first = Verify(options_);
+  const auto second = Verify(options_);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->tokens, 20U);
+  EXPECT_EQ(ToJson(*first), ToJson(*second));
+  options_.inputs.seed = 1;
+  EXPECT_NE(ToJson(*first), ToJson(*Verify(options_)));
+}
+
+TEST_F(VerifyTest, StopsWhenAskedTo) {
+  options_.cancelled = [] { return true; };
+  EXPECT_EQ(KindOf(Verify(options_).status()), ErrorKind::kCancelled);
+}
+
+}  // namespace
+}  // namespace onnxquant
