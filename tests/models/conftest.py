@@ -6,7 +6,6 @@ Environment: ONNXQUANT names the binary (default build/release/bin/onnxquant). R
 """
 
 import functools
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,12 @@ import pytest
 from agreement import Array
 from onnxquant_tools.model_packages import PackageError, model_path
 from onnxquant_tools.product import ROOT, program, scratch_folder
+from onnxquant_tools.pytest_webgpu import pytest_terminal_summary, require_webgpu
 from packaged import Conversion, Convert, Provider, RunFile
 
 RUNNER = Path(__file__).with_name("run_packaged.py")
+
+__all__ = ["pytest_terminal_summary"]  # for pytest to find
 
 
 @pytest.fixture(scope="session")
@@ -53,24 +55,6 @@ def convert(binary: Path, scratch: Path) -> Convert:
     return run
 
 
-@functools.cache
-def _webgpu_fault() -> str | None:
-    """Return why WebGPU does not work here in true half precision, or None when it does."""
-    command = [str(ROOT / "scripts" / "python_webgpu.sh"), "-m", "onnxquant_tools.check_webgpu"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return None if done.returncode == 0 else done.stderr.strip()
-
-
-def _require_webgpu() -> None:
-    fault = _webgpu_fault()
-    if fault is None:
-        return
-    message = f"WebGPU does not work here; run scripts/setup_webgpu.sh.\n{fault}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
-
-
 @pytest.fixture(scope="session")
 def run_file(scratch: Path) -> RunFile:
     """Return a function that runs a file of a packaged model, once for each provider."""
@@ -78,7 +62,7 @@ def run_file(scratch: Path) -> RunFile:
     @functools.cache
     def run(name: str, provider: Provider, path: Path) -> list[Array]:
         if provider == "webgpu":
-            _require_webgpu()
+            require_webgpu()
         script = ROOT / "scripts" / ("python_webgpu.sh" if provider == "webgpu" else "python.sh")
         results = scratch / f"{path.stem}-{provider}.npz"
         command = [str(script), str(RUNNER), name, provider, str(results), str(path)]

@@ -8,7 +8,6 @@ float32 model (default: the one in the cache folder, exported there when missing
 
 import functools
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,10 @@ from typing import Any
 
 import pytest
 from onnxquant_tools.product import ROOT, gemma, program, scratch_folder
+from onnxquant_tools.pytest_webgpu import pytest_terminal_summary, require_webgpu
 from real_model import PROMPT, Convert, Generate, Provider
 
-_without_webgpu: list[str] = []
+__all__ = ["pytest_terminal_summary"]  # for pytest to find
 
 
 @pytest.fixture(scope="session")
@@ -57,42 +57,13 @@ def convert(binary: Path, gemma: Path, scratch: Path) -> Convert:
     return run
 
 
-@functools.cache
-def _webgpu_fault() -> str | None:
-    """Return why WebGPU does not work here in true half precision, or None when it does."""
-    command = [str(ROOT / "scripts" / "python_webgpu.sh"), "-m", "onnxquant_tools.check_webgpu"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return None if done.returncode == 0 else done.stderr.strip()
-
-
-def _require_webgpu() -> None:
-    fault = _webgpu_fault()
-    if fault is None:
-        return
-    _without_webgpu.append(fault)
-    message = f"WebGPU does not work here; run scripts/setup_webgpu.sh.\n{fault}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say loudly that WebGPU was not tested: the CPU provider hides exactly what it shows."""
-    if _without_webgpu:
-        terminalreporter.section("WEBGPU WAS NOT TESTED", sep="!", red=True, bold=True)
-        terminalreporter.line(
-            f"{len(_without_webgpu)} tests did not run; run scripts/setup_webgpu.sh. "
-            f"Reason: {_without_webgpu[0]}"
-        )
-
-
 @pytest.fixture(scope="session")
 def generate() -> Generate:
     """Return a function that continues the prompt by four tokens in a process of its own."""
 
     def run(model: Path, provider: Provider) -> dict[str, Any]:
         if provider == "webgpu":
-            _require_webgpu()
+            require_webgpu()
         script = "python_webgpu.sh" if provider == "webgpu" else "python.sh"
         command = [
             str(ROOT / "scripts" / script),
