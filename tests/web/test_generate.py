@@ -22,7 +22,7 @@ def _megabytes(model: Path) -> str:
     return f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
 
 
-@pytest.mark.parametrize("policy", ["gemma-safe", "gemma-web"])
+@pytest.mark.parametrize("policy", ["gemma-safe", "gemma-web", "gemma-rescale"])
 def test_float16_on_webgpu_gives_the_text_of_float32(
     policy: str, page: DemoPage, convert: Convert, expected: Expected
 ) -> None:
