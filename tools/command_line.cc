@@ -106,7 +106,8 @@ void AddMeasureOptions(CLI::App& app, Arguments& arguments) {
 void AddVerifyOptions(CLI::App& app, Arguments& arguments) {
   MeasureArguments& measure = arguments.measure;
   app.add_option("--provider", measure.providers,
-                 "where the candidates run: cpu,webgpu or others by name")
+                 "where the candidates run: cpu, webgpu, simulated (float16 hardware on the CPU), "
+                 "or others by name; a comma between them")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->take_all()

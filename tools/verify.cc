@@ -11,6 +11,7 @@
 #include "lib/base/error.h"
 #include "lib/report/table.h"
 #include "lib/runtime/ort_runner.h"
+#include "lib/simulate/simulated_provider.h"
 #include "tools/commands.h"
 #include "tools/measure.h"
 #include "tools/text_file.h"
@@ -159,7 +160,7 @@ absl::Status Verify(const Arguments& arguments) {
   options.thresholds = {measure.max_kl, measure.min_top1, measure.max_error};
   if (measure.memory > 0) options.memory = measure.memory;
   options.runner = RunnerOptionsOf(measure);
-  options.factory = LoadWithOnnxRuntime;
+  options.factory = WithSimulatedProvider(LoadWithOnnxRuntime);
   options.cancelled = CancelledOf(arguments);
   options.progress = StepsOf(arguments);
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));

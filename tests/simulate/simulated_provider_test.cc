@@ -1,0 +1,72 @@
+#include "lib/simulate/simulated_provider.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/error.h"
+#include "onnx/onnx_pb.h"
+#include "tests/support/text_model.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Keeps what it is asked for; loads nothing.
+class Asked {
+ public:
+  RunnerFactory Factory() {
+    return [this](const ModelSource& source,
+                  const RunnerOptions& options) -> absl::StatusOr<std::unique_ptr<Runner>> {
+      source_ = source;
+      options_ = options;
+      return MakeError(ErrorKind::kVerify, "asked");
+    };
+  }
+  ModelSource source_;
+  RunnerOptions options_;
+};
+
+std::shared_ptr<const std::string> Model() {
+  return std::make_shared<std::string>(ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float16[4] x) => (float16[4] y) { y = Exp(x) })")
+                                           .SerializeAsString());
+}
+
+TEST(SimulatedProvider, RunsTheSimulatedModelUnoptimizedOnTheCpu) {
+  Asked asked;
+  RunnerOptions options;
+  options.provider = kSimulatedProvider;
+  options.threads = 3;
+  const auto runner = WithSimulatedProvider(asked.Factory())({"folder/m.onnx", Model()}, options);
+  EXPECT_THAT(std::string(runner.status().message()), HasSubstr("asked"));
+  EXPECT_EQ(asked.options_.provider, "cpu");
+  EXPECT_EQ(asked.options_.optimization, RunnerOptions::Optimization::kNone);
+  EXPECT_EQ(asked.options_.threads, 3);
+  EXPECT_EQ(asked.source_.path, "folder/m.onnx");
+  onnx::ModelProto model;
+  ASSERT_TRUE(model.ParseFromString(*asked.source_.bytes));
+  EXPECT_EQ(model.graph().node_size(), 3);  // widen, compute, round
+}
+
+TEST(SimulatedProvider, HandsOtherProvidersOn) {
+  Asked asked;
+  RunnerOptions options;
+  options.provider = "webgpu";
+  const ModelSource source = {"m.onnx", Model()};
+  EXPECT_FALSE(WithSimulatedProvider(asked.Factory())(source, options).ok());
+  EXPECT_EQ(asked.options_.provider, "webgpu");
+  EXPECT_EQ(asked.source_.bytes, source.bytes);
+}
+
+TEST(SimulatedProvider, NamesAFileThatIsNoModel) {
+  RunnerOptions options;
+  options.provider = kSimulatedProvider;
+  Asked asked;
+  const auto runner = WithSimulatedProvider(asked.Factory())({"none.onnx", nullptr}, options);
+  EXPECT_EQ(KindOf(runner.status()), ErrorKind::kModel);
+  EXPECT_THAT(std::string(runner.status().message()),
+              HasSubstr("none.onnx: cannot be read as an ONNX model"));
+}
+
+}  // namespace
+}  // namespace onnxquant
