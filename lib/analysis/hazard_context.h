@@ -100,6 +100,7 @@ void FindAccumulatingLoops(HazardContext& context);
 void FindSmallConstants(HazardContext& context);
 void FindLargeConstants(HazardContext& context);
 void FindMaskFills(HazardContext& context);
+void FindTransposeFusions(HazardContext& context);
 
 }  // namespace onnxquant
 

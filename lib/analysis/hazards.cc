@@ -22,11 +22,12 @@ constexpr HazardName kNames[] = {
     {"small_constant", "a factor or divisor below 6.1e-05"},
     {"large_constant", "a factor, divisor or limit beyond 65504"},
     {"mask_fill", "a constant beyond 65504 that fills masks: see the field 'constants'"},
+    {"transpose_fusion", "a Transpose into a MatMul whose fusion crashes ONNX Runtime"},
 };
 constexpr void (*kFinders[])(HazardContext&) = {
     FindDecomposedNorms, FindExpSums,           FindSmallEps,          FindNearZero,
     FindLongReductions,  FindIntegerArithmetic, FindAccumulatingLoops, FindSmallConstants,
-    FindLargeConstants,  FindMaskFills,
+    FindLargeConstants,  FindMaskFills,         FindTransposeFusions,
 };
 static_assert(std::size(kNames) == std::size(kFinders));
 

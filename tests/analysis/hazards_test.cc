@@ -1,12 +1,8 @@
 #include "lib/analysis/hazards.h"
 
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/support/text_model.h"
+#include "tests/analysis/hazards_fixture.h"
 
 namespace onnxquant {
 namespace {
@@ -14,41 +10,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
-
-constexpr char kHead[] = "<ir_version: 10, opset_import: [\"\" : 17]>\ng ";
-
-class HazardsTest : public ::testing::Test {
- protected:
-  // The hazards of a model with the signature, initializers and nodes given.
-  const std::vector<Hazard>& Find(const std::string& text) {
-    model_ = ParseModel(kHead + text);
-    auto graph = Graph::Build(model_, "m.onnx");
-    EXPECT_TRUE(graph.ok()) << graph.status();
-    graph_.emplace(*std::move(graph));
-    hazards_ = FindHazards(*graph_, *InferTypes(*graph_, "m.onnx"));
-    return hazards_;
-  }
-
-  // The first outputs of the nodes that have the hazard.
-  std::vector<std::string> With(const std::string& name) const {
-    std::vector<std::string> outputs;
-    for (const Hazard& hazard : hazards_) {
-      if (hazard.name == name) outputs.push_back(graph_->node(hazard.node).proto->output(0));
-    }
-    return outputs;
-  }
-
-  std::string Why(const std::string& name) const {
-    for (const Hazard& hazard : hazards_) {
-      if (hazard.name == name) return hazard.why;
-    }
-    return "";
-  }
-
-  onnx::ModelProto model_;
-  std::optional<Graph> graph_;
-  std::vector<Hazard> hazards_;
-};
 
 TEST_F(HazardsTest, ALayerNormIsDecomposedFromItsMeanToItsDivision) {
   Find(R"((float[2, 8] x) => (float[2, 8] y) <float two = {2}, float eps = {0.001}, float[8] gain> {

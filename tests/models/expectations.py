@@ -93,10 +93,7 @@ EXPECTED: dict[str, Expected] = {
 
 # Faults that are known, and must be seen until they are gone: these tests must fail.
 _SPECTRUM = "squares of a spectrum pass 65504 before the logarithm"
-FAULTS_ON_CPU = {
-    "wake-spectrogram": _SPECTRUM,
-    "thai-bilstm": "ONNX Runtime crashes at a float16 MatMul after a Transpose of the batch",
-}
+FAULTS_ON_CPU = {"wake-spectrogram": _SPECTRUM}
 FAULTS_ON_WEBGPU = {
     "wake-spectrogram": _SPECTRUM,
     "silero-vad-v4": "a product with 1048576 is cast to float16 before the logarithm",
