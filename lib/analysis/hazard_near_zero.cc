@@ -1,9 +1,13 @@
 // near_zero: functions that are steep at zero, of values that may be zero or become it.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/hazard_context.h"
 
 namespace onnxquant {
 namespace {
+
+constexpr int kLongestWay = 10;  // from a root or logarithm back to squares
 
 // Whether the value is a whole number from an integer tensor (a size, a count): zero means zero.
 bool IsWhole(const HazardContext& context, ValueId value) {
@@ -18,38 +22,64 @@ bool IsWhole(const HazardContext& context, ValueId value) {
   return false;
 }
 
-// The squares that a root's or logarithm's argument is the sum of: in float16 they vanish below
-// 0.0002, long before the root would.
-void ReportSquares(HazardContext& context, ValueId value, int depth, const std::string& why) {
-  const NodeId node = context.Producer(value);
-  if (node == kNone || depth == 0) return;
-  const ValueId first = context.Input(node, 0);
-  const bool pow = context.Op(node) == "Pow" && context.Scalar(context.Input(node, 1)) == 2.0;
-  if (pow || (context.Op(node) == "Mul" && first == context.Input(node, 1))) {
-    context.Report(node, why);
-  } else if (context.Op(node) == "Add") {
-    context.Report(node, why);
-    ReportSquares(context, first, depth - 1, why);
-    ReportSquares(context, context.Input(node, 1), depth - 1, why);
-  } else if (context.Op(node) == "ReduceSum" || context.IsMover(node)) {
-    context.Report(node, why);
-    ReportSquares(context, first, depth - 1, why);
-  }
+bool IsSquare(const HazardContext& context, NodeId node) {
+  if (context.Op(node) == "Pow") return context.Scalar(context.Input(node, 1)) == 2.0;
+  return context.Op(node) == "Mul" && context.Input(node, 0) == context.Input(node, 1);
 }
 
-// Whether a chain of at most `depth` Adds, sums and moves leads back to a square.
-bool SumsSquares(const HazardContext& context, ValueId value, int depth) {
+// The inputs through which a power (a sum of squares, possibly weighted) may reach the node's
+// result; none where the result is something else.
+std::vector<ValueId> PowersOf(const HazardContext& context, NodeId node) {
+  const ValueId first = context.Input(node, 0);
+  const ValueId second = context.Input(node, 1);
+  if (context.IsMover(node) || context.IsOneOf(node, {"ReduceSum", "ReduceMean", "Clip"})) {
+    return {first};
+  }
+  if (context.Op(node) == "Add") return {first, second};
+  if (context.IsOneOf(node, {"Max", "Mul", "MatMul"})) {
+    if (context.IsConstant(second)) return {first};
+    if (context.IsConstant(first)) return {second};
+  }
+  if (context.Op(node) == "Div" && context.IsConstant(second)) return {first};
+  return {};
+}
+
+// The squares that a root or logarithm leads back to, and the nodes on the way.
+struct Squares {
+  std::vector<NodeId> squares;
+  std::vector<NodeId> way;
+};
+
+bool FindSquares(const HazardContext& context, ValueId value, int depth, Squares& found) {
   const NodeId node = context.Producer(value);
   if (node == kNone || depth == 0) return false;
-  const ValueId first = context.Input(node, 0);
-  if (context.Op(node) == "Pow") return context.Scalar(context.Input(node, 1)) == 2.0;
-  if (context.Op(node) == "Mul") return first == context.Input(node, 1);
-  if (context.Op(node) == "Add") {
-    return SumsSquares(context, first, depth - 1) ||
-           SumsSquares(context, context.Input(node, 1), depth - 1);
+  const bool square = IsSquare(context, node);
+  bool any = square;
+  if (!square) {
+    for (const ValueId input : PowersOf(context, node)) {
+      any = FindSquares(context, input, depth - 1, found) || any;
+    }
   }
-  const bool passes = context.Op(node) == "ReduceSum" || context.IsMover(node);
-  return passes && SumsSquares(context, first, depth - 1);
+  if (any) (square ? found.squares : found.way).push_back(node);
+  return any;
+}
+
+// In float16 squares vanish below 0.0002, long before their root would, and overflow beyond 256. A
+// logarithm is taken of what spans many orders of magnitude, so its squares' operands do as well:
+// the filters or the Fourier transform that make them (by Conv or MatMul with constants) are part
+// of it.
+void ReportSquares(HazardContext& context, NodeId steep, const std::string& why) {
+  Squares found;
+  if (!FindSquares(context, context.Input(steep, 0), kLongestWay, found)) return;
+  context.Report(steep, why);
+  context.Report(found.way, why);
+  context.Report(found.squares, why);
+  if (context.Op(steep) != "Log") return;
+  for (const NodeId square : found.squares) {
+    const NodeId source = context.Producer(context.Origin(context.Input(square, 0)));
+    if (!context.IsOneOf(source, {"Conv", "MatMul", "Gemm"})) continue;
+    if (context.IsConstant(context.Input(source, 1))) context.Report(source, why);
+  }
 }
 
 bool IsSteepAtZero(const HazardContext& context, NodeId node) {
@@ -67,13 +97,21 @@ void FindNearZero(HazardContext& context) {
     const ValueId value = context.Input(node, 0);
     if (!context.IsFloat32(value) || context.Constant(value) || IsWhole(context, value)) continue;
     const std::optional<double> bound = context.LowerBound(value);
-    // Between zero and the smallest normal number small_eps has its say.
-    if (bound && *bound > 0.0) continue;
+    // Between zero and the smallest normal number small_eps has its say, but not of squares.
+    if (bound && *bound > 0.0) {
+      if (context.Op(node) == "Log") {
+        ReportSquares(context, node,
+                      absl::StrCat("Log ", context.Quote(node),
+                                   " is taken of a power; squares overflow float16 beyond 256 and "
+                                   "vanish below 0.0002"));
+      }
+      continue;
+    }
     const std::string why =
         absl::StrCat(context.Op(node), " reads ", context.QuoteValue(value),
                      ", which nothing keeps from zero; float16 rounds what is below 3e-08 to it");
     context.Report(node, why);
-    if (SumsSquares(context, value, 4)) ReportSquares(context, value, 4, why);
+    ReportSquares(context, node, why);
   }
 }
 
