@@ -8,6 +8,8 @@
 namespace onnxquant {
 namespace {
 
+constexpr int kLongestDrag = 6;  // nodes that a product is followed through
+
 // The constant that keeps the node's result away from zero; nothing where it adds none.
 std::optional<double> FloorConstant(const HazardContext& context, NodeId node) {
   if (context.Op(node) == "Clip") return context.ClipLimit(node, "min", 1);
@@ -83,6 +85,32 @@ bool FillsAMask(const HazardContext& context, NodeId node, int input, double num
                                 "ScatterND", "ScatterElements", "Concat"});
 }
 
+// Elementwise: what such a node makes of numbers beyond float16's range is beyond it as well.
+constexpr const char* kKeepsRange[] = {"Add", "Sub", "Mul",  "Div", "Neg",   "Abs",   "Relu",
+                                       "Max", "Min", "Mean", "Sum", "Where", "Concat"};
+
+// The readers of numbers that a factor of `scale` has sent beyond float16's range, up to those
+// that bring them back (a logarithm, a limit, a division by as much): in float16 they would be
+// read as infinity.
+void DragReaders(HazardContext& context, ValueId value, double scale, int depth,
+                 const std::string& why) {
+  if (value == kNone || depth == 0) return;
+  for (const Use& use : context.graph().value(value).uses) {
+    context.Report(use.node, why);
+    if (!context.IsOneOf(use.node, kKeepsRange) && !(context.IsMover(use.node) && use.input == 0)) {
+      continue;
+    }
+    double reached = scale;
+    const auto other = context.OtherScalar(use);
+    if (context.Op(use.node) == "Mul" && other) reached *= *other;
+    if (context.Op(use.node) == "Div") reached = other && use.input == 0 ? scale / *other : 0.0;
+    if (std::abs(reached) <= kHalfLargest) continue;
+    for (const ValueId output : context.graph().node(use.node).outputs) {
+      DragReaders(context, output, reached, depth - 1, why);
+    }
+  }
+}
+
 void FindBeyondRange(HazardContext& context, bool fills) {
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     if (context.IsMover(node)) continue;
@@ -90,8 +118,13 @@ void FindBeyondRange(HazardContext& context, bool fills) {
       const double largest = LargestOf(numbers);
       if (std::abs(largest) <= kHalfLargest) return;
       if (FillsAMask(context, node, input, largest) != fills) return;
-      context.Report(node, absl::StrCat(context.Op(node), " reads the constant ",
-                                        NumberText(largest), ", beyond float16's 65504"));
+      const std::string constant =
+          absl::StrCat("the constant ", NumberText(largest), ", beyond float16's 65504");
+      context.Report(node, absl::StrCat(context.Op(node), " reads ", constant));
+      if (fills || context.Op(node) != "Mul") return;
+      DragReaders(
+          context, context.Output(node), largest, kLongestDrag,
+          absl::StrCat("reads what Mul ", context.Quote(node), " multiplies by ", constant));
     });
   }
 }

@@ -95,7 +95,6 @@ EXPECTED: dict[str, Expected] = {
 # Faults that are known, and must be seen until they are gone: these tests must fail.
 FAULTS_ON_CPU: dict[str, str] = {}
 FAULTS_ON_WEBGPU = {
-    "silero-vad-v4": "a product with 1048576 is cast to float16 before the logarithm",
     "ocr-detector-v4": "GlobalAveragePool sums a picture in float16",
     "captcha-int8": "integer sums of ConvInteger are cast to float16 before they are scaled",
     "piper-joe": "a phoneme's duration, rounded up to an integer, changes by one",
