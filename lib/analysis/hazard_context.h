@@ -89,6 +89,9 @@ class HazardContext {
 // "1e-12", "65504".
 std::string NumberText(double number);
 
+// The part of integer_arithmetic that concerns quantized products.
+void FindQuantizedSums(HazardContext& context);
+
 // The detectors, one for each row of HazardNames().
 void FindDecomposedNorms(HazardContext& context);
 void FindExpSums(HazardContext& context);

@@ -1,4 +1,4 @@
-// integer_arithmetic: positions, sizes, counts and accumulators that pass through float.
+// integer_arithmetic: positions, sizes and counts that pass through float.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -199,7 +199,6 @@ class IntegerFinder {
   void Check(NodeId node) {
     const ValueId output = context_.Output(node);
     if (output == kNone) return;
-    if (context_.Op(node) == "Cast") CheckAccumulator(node);
     // Float from the start.
     if (context_.IsOneOf(node, {"Range", "CumSum"}) && IsTainted(output) && Of(output).whole) {
       Mark(node, Why(node, Of(output)));
@@ -219,20 +218,6 @@ class IntegerFinder {
     if (IsSink(node, operands) || MeetsLargeInteger(node)) Mark(node, Why(node, numbers));
   }
 
-  // The int32 sums of quantized products go far beyond 65504 before their scale brings them back.
-  void CheckAccumulator(NodeId cast) {
-    const ValueId output = context_.Output(cast);
-    const NodeId product = context_.Producer(context_.Input(cast, 0));
-    if (!context_.IsFloat32(output)) return;
-    if (!context_.IsOneOf(product, {"MatMulInteger", "ConvInteger"})) return;
-    const std::string why = absl::StrCat("the integer sums ", context_.Quote(product),
-                                         " go beyond float16's 65504 before they are scaled");
-    context_.Report(cast, why);
-    for (const Use& use : context_.graph().value(output).uses) {
-      if (context_.IsOneOf(use.node, {"Mul", "Div"})) context_.Report(use.node, why);
-    }
-  }
-
   HazardContext& context_;
   std::vector<Knowledge> known_;  // by ValueId
   std::vector<bool> marked_;      // by ValueId: what made it has been reported
@@ -242,6 +227,7 @@ class IntegerFinder {
 
 void FindIntegerArithmetic(HazardContext& context) {
   IntegerFinder(context).Run();
+  FindQuantizedSums(context);
 }
 
 }  // namespace onnxquant

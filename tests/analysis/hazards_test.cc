@@ -311,17 +311,6 @@ TEST_F(HazardsTest, IntegersMeetLargeIntegers) {
   EXPECT_THAT(With("integer_arithmetic"), UnorderedElementsAre("wave", "y"));
 }
 
-TEST_F(HazardsTest, TheSumsOfIntegerProductsAreScaledInFull) {
-  Find(
-      R"((uint8[2, 4] x, float scale) => (float[2, 3] y, float[2, 3] z) <uint8[4, 3] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}> {
-  product = MatMulInteger(x, w)
-  sums = Cast<to = 1>(product)
-  y = Mul(sums, scale)
-  z = Relu(y)
-})");
-  EXPECT_THAT(With("integer_arithmetic"), UnorderedElementsAre("sums", "y"));
-}
-
 TEST_F(HazardsTest, ALoopThatAddsToItsStateAccumulates) {
   Find(R"((int64 n, bool go, float[2] start, float[2] x) => (float[2] y) {
   y = Loop(n, go, start) <body = b (int64 i, bool c, float[2] total) => (bool c2, float[2] next) {
