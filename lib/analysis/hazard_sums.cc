@@ -1,11 +1,15 @@
 // long_reduction and accumulating_loop: sums that outgrow float16.
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/hazard_context.h"
 
 namespace onnxquant {
 namespace {
+
+constexpr std::int64_t kVeryLong = std::int64_t{1} << 30;
 
 constexpr const char* kSums[] = {"ReduceSum",       "ReduceMean",   "ReduceL1",
                                  "ReduceL2",        "ReduceLogSum", "ReduceLogSumExp",
@@ -25,8 +29,40 @@ std::optional<std::vector<std::int64_t>> AxesOf(const HazardContext& context, No
   return axes;
 }
 
+// Whether the node averages or sums over a picture (or a volume), the axes after batch and channel.
+bool ReducesPicture(const HazardContext& context, NodeId node) {
+  if (context.Op(node) == "GlobalAveragePool") return true;
+  std::optional<std::vector<std::int64_t>> axes = AxesOf(context, node);
+  if (!axes || axes->size() < 2) return false;
+  std::sort(axes->begin(), axes->end());
+  const auto count = static_cast<std::int64_t>(axes->size());
+  const std::int64_t first = axes->front();
+  return axes->back() - first + 1 == count && (first == 2 || first == -count);
+}
+
+// Whether the model leaves open how large the picture is that the node reduces.
+bool HasOpenPicture(const HazardContext& context, NodeId node) {
+  const auto shape = context.ShapeOf(context.Input(node, 0));
+  if (!shape) return true;
+  const auto picture = shape->begin() + std::min<std::ptrdiff_t>(2, std::ssize(*shape));
+  return std::any_of(picture, shape->end(), [](std::int64_t dim) { return dim < 0; });
+}
+
+// The elements under an AveragePool's window.
+std::int64_t WindowLength(const HazardContext& context, NodeId node) {
+  std::int64_t length = 1;
+  const onnx::AttributeProto* kernel =
+      FindAttribute(*context.graph().node(node).proto, "kernel_shape");
+  if (kernel == nullptr) return length;
+  for (const std::int64_t size : kernel->ints()) {
+    length = std::min<std::int64_t>(length * std::max<std::int64_t>(size, 1), kVeryLong);
+  }
+  return length;
+}
+
 // How many elements make one of the result, as far as the model's shapes tell; at least 1.
 std::int64_t ReducedLength(const HazardContext& context, NodeId node) {
+  if (context.Op(node) == "AveragePool") return WindowLength(context, node);
   const auto shape = context.ShapeOf(context.Input(node, 0));
   if (!shape) return 1;
   const auto rank = static_cast<std::int64_t>(shape->size());
@@ -47,7 +83,7 @@ std::int64_t ReducedLength(const HazardContext& context, NodeId node) {
     if (axis < 0) axis += rank;
     if (axis < 0 || axis >= rank) return 1;
     length *= std::max<std::int64_t>((*shape)[static_cast<std::size_t>(axis)], 1);
-    if (length > (std::int64_t{1} << 40)) break;
+    if (length > kVeryLong) break;
   }
   return length;
 }
@@ -115,9 +151,18 @@ void CheckBody(HazardContext& context, NodeId owner, ScopeId scope) {
 void FindLongReductions(HazardContext& context) {
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     if (context.Op(node) == "CumSum") CheckCumSum(context, node);
-    if (!context.IsOneOf(node, kSums) && context.Op(node) != "GlobalAveragePool") continue;
+    const bool sums = context.IsOneOf(node, kSums);
+    if (!sums && !context.IsOneOf(node, {"GlobalAveragePool", "AveragePool"})) continue;
     const std::int64_t length = ReducedLength(context, node);
-    if (static_cast<double>(length) <= kHalfLargestInteger) continue;
+    if (static_cast<double>(length) <= kHalfLargestInteger) {
+      const bool pools = context.Op(node) == "AveragePool";
+      if (!pools && ReducesPicture(context, node) && HasOpenPicture(context, node)) {
+        context.Report(node, absl::StrCat(context.Quote(node), " reduces the picture ",
+                                          context.QuoteValue(context.Input(node, 0)),
+                                          " of no known size to one; GPUs add in float16"));
+      }
+      continue;
+    }
     context.Report(node, absl::StrCat(context.Quote(node), " reduces ", length, " elements of ",
                                       context.QuoteValue(context.Input(node, 0)), " to one"));
   }

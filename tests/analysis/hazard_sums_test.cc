@@ -1,0 +1,47 @@
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/analysis/hazards_fixture.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+TEST_F(HazardsTest, AveragesOfPicturesOfOpenSizeAreLong) {
+  Find(R"((float[1, 3, h, w] image, float[1, 3, 4, 4, n] volume)
+  => (float[1, 3, 1, 1] a, float[1, 3, 1, 1] b, float[1, 3, 1, 1] c, float d, float[1, 3, 1, 1] e) {
+  a = GlobalAveragePool(image)
+  b = ReduceMean<axes = [2, 3]>(image)
+  c = ReduceMean<axes = [-1, -2]>(image)
+  d = ReduceL2<axes = [2, 3, 4], keepdims = 0>(volume)
+  features = Relu(image)
+  e = GlobalAveragePool(features)
+})");
+  EXPECT_THAT(With("long_reduction"), UnorderedElementsAre("a", "b", "c", "d", "e"));
+  EXPECT_THAT(Why("long_reduction"), HasSubstr("the picture 'image' of no known size"));
+}
+
+TEST_F(HazardsTest, SmallPicturesAndOtherOpenAxesAreNotLong) {
+  Find(R"((float[n, 3, 7, 7] image, float[b, s, d] text, float[b, h, w, 8] last)
+  => (float[n, 3, 1, 1] a, float[n, 3, 1, 1] b, float[b, s, 1] c, float[b, 1, 1, 8] d) {
+  a = GlobalAveragePool(image)
+  b = ReduceMean<axes = [2, 3]>(image)
+  c = ReduceMean<axes = [-1]>(text)
+  d = ReduceMean<axes = [1, 3]>(last)
+})");
+  EXPECT_THAT(With("long_reduction"), IsEmpty());
+}
+
+TEST_F(HazardsTest, AnAveragePoolIsAsLongAsItsWindow) {
+  Find(R"((float[1, 3, h, w] image) => (float[1, 3, p, q] a, float[1, 3, r, s] b) {
+  a = AveragePool<kernel_shape = [64, 64]>(image)
+  b = AveragePool<kernel_shape = [3, 3]>(image)
+})");
+  EXPECT_THAT(With("long_reduction"), UnorderedElementsAre("a"));
+  EXPECT_THAT(Why("long_reduction"), HasSubstr("'a' reduces 4096 elements of 'image'"));
+}
+
+}  // namespace
+}  // namespace onnxquant
