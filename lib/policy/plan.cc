@@ -42,6 +42,7 @@ absl::StatusOr<OutputPlan> PlanMaker::Make() {
   ONNXQUANT_RETURN_IF_ERROR(PlanResidual());
   PlanIo();
   DecideStoredMovers();
+  KeepIslands();
   DecideDataMovers();
   PlanWeights();
   SettleValueTypes();

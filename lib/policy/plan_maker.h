@@ -4,6 +4,7 @@
 #ifndef ONNXQUANT_LIB_POLICY_PLAN_MAKER_H_
 #define ONNXQUANT_LIB_POLICY_PLAN_MAKER_H_
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,13 @@ struct MoverEdge {
   };
   End source;
   std::vector<End> readers;
+  bool io = false;  // an input or output of the model
+};
+
+// Open nodes that share a value, and the values between them: one problem to solve.
+struct Region {
+  std::vector<NodeId> nodes;
+  std::vector<MoverEdge> edges;
 };
 
 class PlanMaker {
@@ -64,7 +72,10 @@ class PlanMaker {
   std::optional<double> PeakOf(NodeId id) const;
 
   // plan_movers.cc
+  void KeepIslands();
   void DecideDataMovers();
+  std::map<NodeId, Region> OpenRegions() const;
+  bool IsLight(NodeId id) const;
   MoverEdge EdgeOf(ValueId value) const;
 
   // plan_weights.cc

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <utility>
@@ -12,11 +13,12 @@
 namespace onnxquant {
 namespace {
 
-// Nodes that share a value, and the values between them: one problem to solve.
-struct Region {
-  std::vector<NodeId> nodes;
-  std::vector<MoverEdge> edges;
-};
+// Arithmetic on each element, too little to be worth a cast before and after it.
+constexpr const char* kElementwise[] = {
+    "Abs",  "Add",         "Clip",    "Div",      "Elu",       "Erf",       "Exp",
+    "Gelu", "HardSigmoid", "Max",     "Min",      "HardSwish", "LeakyRelu", "Mul",
+    "Neg",  "Relu",        "Sigmoid", "Softplus", "Sqrt",      "Sub",       "Tanh"};
+constexpr std::int64_t kLightWeight = 1024;  // elements that are not worth halving
 
 class RegionFinder {
  public:
@@ -115,6 +117,7 @@ MoverEdge PlanMaker::EdgeOf(ValueId id) const {
   const auto owner = [&] { return graph.scope(value.scope).owner; };
   MoverEdge edge;
   edge.source = {kNone, Produced(id)};
+  edge.io = value.scope == kMainScope && (value.graph_input || value.graph_output);
   if (value.producer != kNone) {
     const auto output = static_cast<std::size_t>(value.output);
     if (Traits(value.producer).outputs[output] == SlotRule::kFollows) {
@@ -136,7 +139,26 @@ MoverEdge PlanMaker::EdgeOf(ValueId id) const {
   return edge;
 }
 
-void PlanMaker::DecideDataMovers() {
+bool PlanMaker::IsLight(NodeId id) const {
+  const std::string& op = analysis_.graph.node(id).proto->op_type();
+  const bool elementwise = std::any_of(std::begin(kElementwise), std::end(kElementwise),
+                                       [&op](const char* name) { return op == name; });
+  const auto at = static_cast<std::size_t>(id);
+  if (!elementwise || !IsOnnxDomain(analysis_.graph.node(id).proto->domain())) return false;
+  if (PlanOf(id).compute == ElementType::kFloat || resolved_[at].compute_by_rule) return false;
+  const std::vector<std::size_t>& uses = uses_of_reader_[at];
+  return std::all_of(uses.begin(), uses.end(), [this](std::size_t use) {
+    const auto shape = ConstantShape(analysis_.graph, analysis_.weight_uses[use].weight);
+    std::int64_t elements = 1;
+    for (const std::int64_t dim : shape.value_or(std::vector<std::int64_t>{})) {
+      if (dim > kLightWeight) return false;
+      elements = std::min(elements * dim, kLightWeight + 1);
+    }
+    return elements <= kLightWeight;
+  });
+}
+
+std::map<NodeId, Region> PlanMaker::OpenRegions() const {
   const Graph& graph = analysis_.graph;
   RegionFinder finder(graph.nodes().size());
   std::vector<MoverEdge> edges;
@@ -154,7 +176,32 @@ void PlanMaker::DecideDataMovers() {
   }
   for (MoverEdge& edge : edges)
     regions[finder.Root(OpenEnd(edge))].edges.push_back(std::move(edge));
+  return regions;
+}
+
+// Elementwise arithmetic whose neighbours all work in float32, as between quantized products: in
+// the half type it would cost casts and save nothing.
+void PlanMaker::KeepIslands() {
+  const std::vector<bool> movers = floating_;
+  for (NodeId id = 0; id < static_cast<NodeId>(floating_.size()); ++id) {
+    if (IsLight(id)) floating_[static_cast<std::size_t>(id)] = true;
+  }
+  const std::map<NodeId, Region> regions = OpenRegions();
+  floating_ = movers;
   for (const auto& [root, region] : regions) {
+    const bool io = std::any_of(region.edges.begin(), region.edges.end(),
+                                [](const MoverEdge& edge) { return edge.io; });
+    if (io || !TouchesFloat32(region, true)) continue;
+    for (const NodeId id : region.nodes) {
+      if (movers[static_cast<std::size_t>(id)]) continue;  // they follow
+      PlanOf(id).compute = ElementType::kFloat;
+      PlanOf(id).why.push_back({"arithmetic between float32 nodes", "compute: float32"});
+    }
+  }
+}
+
+void PlanMaker::DecideDataMovers() {
+  for (const auto& [root, region] : OpenRegions()) {
     if (!TouchesFloat32(region, false)) continue;
     const std::vector<NodeId> float32 =
         TouchesFloat32(region, true) ? region.nodes : Float32NodesOf(region);

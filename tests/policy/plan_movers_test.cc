@@ -1,4 +1,4 @@
-// Nodes that only move data take the types that need the fewest casts.
+// Nodes that only move data take the types that need the fewest casts; islands stay float32.
 #include <map>
 #include <string>
 
@@ -95,6 +95,44 @@ g (int64 n, bool c, float[4] x) => (float[4] z) {
   EXPECT_THAT(ComputeTypes(loop, ""), Contains(Pair("l", kWide)));
   EXPECT_THAT(ComputeTypes(loop, "  - {match: {op: Sqrt}, compute: float16}\n"),
               Contains(Pair("l", kHalf)));
+}
+
+constexpr char kIsland[] = R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2] x) => (float[2] z) <float[2] w = {1, 2}> {
+  a = Sqrt(x)
+  b = Sigmoid(a)
+  c = Mul(a, b)
+  d = Add(c, w)
+  z = Sqrt(d)
+})";
+
+TEST(Islands, ElementwiseArithmeticBetweenFloat32NodesStaysFloat32) {
+  EXPECT_THAT(
+      ComputeTypes(kIsland, ""),
+      AllOf(Contains(Pair("b", kWide)), Contains(Pair("c", kWide)), Contains(Pair("d", kWide))));
+}
+
+TEST(Islands, ARuleIsObeyedAndOpensTheIsland) {
+  const auto types = ComputeTypes(kIsland, "  - {match: {op: Sigmoid}, compute: float16}\n");
+  EXPECT_THAT(types, AllOf(Contains(Pair("b", kHalf)), Contains(Pair("c", kHalf))));
+}
+
+TEST(Islands, WhatReachesAnotherNodeAnInputOrAnOutputIsNone) {
+  const auto types = ComputeTypes(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2, 2048] x, float[2048] shift) => (float[2, 1] y, float[2, 2048] b, float[2, 2048] e) {
+  a = Sqrt(x)
+  b = Relu(a)
+  s = Sqrt(x)
+  c = Sigmoid(s)
+  p = Softmax(c)
+  y = ReduceSum<keepdims = 1>(p)
+  t = Sqrt(x)
+  d = Add(t, shift)
+  e = Sqrt(d)
+})",
+                                  "");
+  EXPECT_THAT(types, AllOf(Contains(Pair("b", kHalf)), Contains(Pair("c", kHalf)),
+                           Contains(Pair("d", kHalf))));
 }
 
 }  // namespace
