@@ -15,6 +15,7 @@ constexpr char kFooter[] = R"(Examples:
   onnxquant --policy gemma-safe onnx/model.onnx
   onnxquant --policy gemma-web --dtype q4f16 -o web/onnx onnx/model.onnx
   onnxquant plan --policy gemma-web --why model.embed_tokens.weight onnx/model.onnx
+  onnxquant ranges model.onnx --tokens self -o ranges.json
   onnxquant verify model.onnx model_fp16.onnx --tokens text.npy --provider cpu,webgpu
 
 Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is bad,
@@ -160,6 +161,19 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   diff->add_flag("--json", arguments.json, "print JSON");
   AddVerbosity(*diff, arguments);
 
+  CLI::App* ranges = app.add_subcommand(
+      "ranges", "Measure what every float value comes to, and what float16 cannot hold");
+  AddModel(*ranges, arguments, true);
+  AddMeasureOptions(*ranges, arguments);
+  ranges->add_option("-o,--output", arguments.report, "write the ranges as JSON, for --ranges")
+      ->type_name("FILE");
+  ranges
+      ->add_option("--margin", arguments.measure.margin,
+                   "also print values whose peak comes within this factor of 65504")
+      ->check(CLI::Range(1.0, 1e9))
+      ->capture_default_str();
+  AddVerbosity(*ranges, arguments);
+
   CLI::App* verify = app.add_subcommand(
       "verify", "Run candidates against a reference and measure how far they part");
   verify->add_option("REF", arguments.model, "the ONNX model that is right")->required();
@@ -197,6 +211,7 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   if (plan->parsed() || dry_run) arguments.command = Command::kPlan;
   if (inspect->parsed()) arguments.command = Command::kInspect;
   if (diff->parsed()) arguments.command = Command::kDiff;
+  if (ranges->parsed()) arguments.command = Command::kRanges;
   if (verify->parsed()) arguments.command = Command::kVerify;
   if (policies->parsed()) arguments.command = Command::kPolicies;
   return parsed;

@@ -11,7 +11,7 @@
 
 namespace onnxquant::cli {
 
-enum class Command { kConvert, kPlan, kInspect, kDiff, kVerify, kPolicies };
+enum class Command { kConvert, kPlan, kInspect, kDiff, kRanges, kVerify, kPolicies };
 enum class Verbosity { kQuiet, kNormal, kVerbose };
 
 // What verify and ranges run models with.
@@ -26,6 +26,7 @@ struct MeasureArguments {
   std::string library;
   std::uint64_t memory = 0;  // 0: the command's default
   bool force = false;        // replace the report
+  double margin = 2;         // ranges: how near to 65504 a value is shown
   std::optional<double> max_kl;
   std::optional<double> min_top1;
   std::optional<double> max_error;
@@ -38,12 +39,12 @@ struct Arguments {
   std::string other;                    // the second model of diff
   std::string policy_name;              // policies NAME
   std::vector<std::string> candidates;  // verify
-  MeasureArguments measure;             // verify
+  MeasureArguments measure;             // verify, ranges
   PlanOptions plan;
   ApplyOptions apply;
-  std::string report;  // convert, verify: path of the JSON report; "" for none
+  std::string report;  // convert, verify, ranges: path of the JSON report; "" for none
   std::string why;     // plan: explain this tensor, node or value
-  bool json = false;   // plan, inspect, diff, verify: print JSON
+  bool json = false;   // plan, inspect, diff, verify, ranges: print JSON
 };
 
 enum class ExitStatus : int {

@@ -11,6 +11,7 @@ absl::Status Convert(const Arguments& arguments);
 absl::Status ShowPlan(const Arguments& arguments);
 absl::Status Inspect(const Arguments& arguments);
 absl::Status Diff(const Arguments& arguments);
+absl::Status ShowRanges(const Arguments& arguments);
 absl::Status Verify(const Arguments& arguments);
 absl::Status ShowPolicies(const Arguments& arguments);
 

@@ -41,6 +41,8 @@ absl::Status Run(const Arguments& arguments) {
       return Inspect(arguments);
     case Command::kDiff:
       return Diff(arguments);
+    case Command::kRanges:
+      return ShowRanges(arguments);
     case Command::kVerify:
       return Verify(arguments);
     case Command::kPolicies:

@@ -29,7 +29,7 @@ def test_the_first_word_is_a_subcommand_or_a_model(tmp_path: Path) -> None:
 
 
 def test_every_option_of_a_subcommand_is_offered_and_no_other(tmp_path: Path) -> None:
-    for command in ([], ["plan"], ["inspect"], ["diff"]):
+    for command in ([], ["plan"], ["inspect"], ["diff"], ["ranges"], ["verify"]):
         text = run(*command, "--help").stdout
         options = {
             word.split("{")[0]

@@ -1,0 +1,41 @@
+#include "lib/runtime/text_source.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "lib/base/error.h"
+#include "lib/runtime/self_text.h"
+
+namespace onnxquant {
+namespace {
+
+constexpr std::size_t kSelfTokens = 256;
+constexpr std::int64_t kDefaultStart = 1;
+constexpr char kSelf[] = "self";
+
+}  // namespace
+
+absl::StatusOr<TokenSequences> GetTokens(const TextSource& source, Decoder& decoder) {
+  if (source.tokens.empty()) {
+    return UsageError(source.model,
+                      ": reads tokens; give a file of token ids with --tokens, or --tokens self "
+                      "for text that the model writes itself");
+  }
+  if (source.tokens == kSelf) {
+    const std::int64_t start = StartToken(source.model).value_or(kDefaultStart);
+    const std::size_t count = source.count == 0 ? kSelfTokens : source.count;
+    ONNXQUANT_ASSIGN_OR_RETURN(std::vector<std::int64_t> written,
+                               WriteSelfText(decoder, start, count, source.seed, source.cancelled));
+    return TokenSequences{std::move(written)};
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(TokenSequences sequences, ReadTokens(source.tokens));
+  LimitTokens(sequences, source.count);
+  sequences.erase(std::remove_if(sequences.begin(), sequences.end(),
+                                 [](const auto& sequence) { return sequence.empty(); }),
+                  sequences.end());
+  ONNXQUANT_RETURN_IF_ERROR(CheckTokens(sequences, decoder.text().vocabulary, source.tokens));
+  return sequences;
+}
+
+}  // namespace onnxquant

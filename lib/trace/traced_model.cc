@@ -1,0 +1,92 @@
+#include "lib/trace/traced_model.h"
+
+#include <fstream>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "lib/analysis/roles.h"
+#include "lib/analysis/types.h"
+#include "lib/base/error.h"
+#include "lib/graph/graph.h"
+#include "lib/model/serialize.h"
+#include "onnx/onnx_pb.h"
+
+namespace onnxquant {
+namespace {
+
+// With the payloads that stand in the file itself: the runtime needs them.
+absl::StatusOr<onnx::ModelProto> ReadWhole(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) return ModelError(path, ": cannot be opened: No such file or directory");
+  onnx::ModelProto model;
+  if (!model.ParseFromIstream(&stream)) return ModelError(path, ": not a valid ONNX file");
+  return model;
+}
+
+}  // namespace
+
+struct TracedModel::State {
+  std::string path;
+  onnx::ModelProto model;
+  std::vector<TracedValue> values;
+  int layers = 0;
+};
+
+TracedModel::TracedModel(std::unique_ptr<State> state) : state_(std::move(state)) {}
+TracedModel::TracedModel(TracedModel&&) noexcept = default;
+TracedModel& TracedModel::operator=(TracedModel&&) noexcept = default;
+TracedModel::~TracedModel() = default;
+
+absl::StatusOr<TracedModel> TracedModel::Load(const std::string& path) {
+  auto state = std::make_unique<State>();
+  state->path = path;
+  ONNXQUANT_ASSIGN_OR_RETURN(state->model, ReadWhole(path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(state->model, path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, path));
+  const Roles roles = FindRoles(graph);
+  state->layers = roles.layers;
+  absl::flat_hash_map<ValueId, std::size_t> traced;
+  for (const NodeId id : graph.order(kMainScope)) {
+    const Node& node = graph.node(id);
+    TracedValue value;
+    value.node = graph.Describe(id);
+    value.op = graph.OpName(id);
+    value.layer = roles.nodes[static_cast<std::size_t>(id)].layer;
+    for (const ValueId input : node.inputs) {
+      const auto found = traced.find(input);
+      if (found != traced.end()) value.inputs.push_back(found->second);
+    }
+    for (const ValueId output : node.outputs) {
+      if (output == kNone || !IsReadableFloat(types[static_cast<std::size_t>(output)])) continue;
+      value.name = graph.value(output).name;
+      traced[output] = state->values.size();
+      state->values.push_back(value);
+    }
+  }
+  return TracedModel(std::move(state));
+}
+
+const std::vector<TracedValue>& TracedModel::values() const {
+  return state_->values;
+}
+
+int TracedModel::layers() const {
+  return state_->layers;
+}
+
+absl::StatusOr<ModelSource> TracedModel::WithOutputs(absl::Span<const std::size_t> values) const {
+  onnx::ModelProto model = state_->model;
+  absl::flat_hash_set<std::string> given;
+  for (const auto& output : model.graph().output()) given.insert(output.name());
+  for (const std::size_t index : values) {
+    const std::string& name = state_->values[index].name;
+    // Runtimes infer the type of an output that declares none.
+    if (given.insert(name).second) model.mutable_graph()->add_output()->set_name(name);
+  }
+  std::string bytes;
+  ONNXQUANT_RETURN_IF_ERROR(SerializeModel(model, &bytes));
+  return ModelSource{state_->path, std::make_shared<const std::string>(std::move(bytes))};
+}
+
+}  // namespace onnxquant

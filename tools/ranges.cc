@@ -1,0 +1,88 @@
+#include "lib/trace/ranges.h"
+
+#include <cstdio>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "lib/base/error.h"
+#include "lib/report/table.h"
+#include "lib/runtime/ort_runner.h"
+#include "tools/commands.h"
+#include "tools/measure.h"
+#include "tools/text_file.h"
+
+namespace onnxquant::cli {
+namespace {
+
+using Align = Table::Align;
+
+bool Overflows(const ValueRange& value) {
+  return value.range.beyond_fp16 > 0;
+}
+
+std::string LayerText(const ValueRange& value) {
+  return value.layer < 0 ? "" : absl::StrCat(value.layer);
+}
+
+void Print(const RangeReport& ranges, double margin) {
+  Table table({{"value"},
+               {"operator"},
+               {"layer", Align::kRight},
+               {"peak", Align::kRight},
+               {"of 65504", Align::kRight},
+               {"p99.9", Align::kRight},
+               {"beyond", Align::kRight}});
+  const ValueRange* first = nullptr;
+  std::size_t overflowing = 0;
+  std::size_t near = 0;
+  for (const ValueRange& value : ranges.values) {
+    const Range& range = value.range;
+    if (range.peak * margin <= kLargestHalf && !Overflows(value)) continue;
+    ++(Overflows(value) ? overflowing : near);
+    if (first == nullptr && Overflows(value)) first = &value;
+    table.AddRow({value.name, value.op, LayerText(value), absl::StrFormat("%.5g", range.peak),
+                  absl::StrFormat("%.2f", range.peak / kLargestHalf),
+                  absl::StrFormat("%.3g", range.p999),
+                  range.beyond_fp16 > 0 ? absl::StrFormat("%.2g", range.beyond_fp16) : ""});
+  }
+  if (overflowing + near > 0) std::printf("%s\n", table.ToString().c_str());
+  std::printf("%zu float values", ranges.values.size());
+  if (ranges.tokens > 0) std::printf(" on %zu tokens", ranges.tokens);
+  std::printf(": %zu %s beyond float16's 65504, %zu more %s within a factor of %g\n", overflowing,
+              overflowing == 1 ? "goes" : "go", near, near == 1 ? "comes" : "come", margin);
+  if (first != nullptr) {
+    std::printf("the first is '%s' (%s%s), up to %.5g\n", first->name.c_str(), first->node.c_str(),
+                first->layer < 0 ? "" : absl::StrCat(", layer ", first->layer).c_str(),
+                first->range.peak);
+  }
+}
+
+}  // namespace
+
+absl::Status ShowRanges(const Arguments& arguments) {
+  const MeasureArguments& measure = arguments.measure;
+  RangesOptions options;
+  options.model = arguments.model;
+  options.tokens = measure.tokens;
+  options.count = measure.count;
+  options.chunk = measure.chunk;
+  if (measure.memory > 0) options.memory = measure.memory;
+  options.runner = RunnerOptionsOf(measure);
+  options.factory = LoadWithOnnxRuntime;
+  options.cancelled = CancelledOf(arguments);
+  options.progress = StepsOf(arguments);
+  ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
+  ONNXQUANT_ASSIGN_OR_RETURN(TextFile file, TextFile::Open(arguments.report, measure.force,
+                                                           {arguments.model, measure.tokens}));
+  ONNXQUANT_ASSIGN_OR_RETURN(const RangeReport ranges, MeasureRanges(options));
+  const std::string json = ToJson(ranges);
+  if (arguments.json) {
+    std::fputs(json.c_str(), stdout);
+  } else if (arguments.verbosity != Verbosity::kQuiet) {
+    Print(ranges, measure.margin);
+  }
+  return file.Write(json);
+}
+
+}  // namespace onnxquant::cli
