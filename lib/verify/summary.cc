@@ -42,6 +42,7 @@ void PositionLog::Add(const ReferencePosition& reference, absl::Span<const float
   const NonFinite counted = CountNonFinite(candidate);
   nan += counted.nan;
   inf += counted.inf;
+  if (token.has_value()) reference_losses.push_back(reference.Loss(*token));
   if (counted.any()) {
     ++bad;
     return;
@@ -53,7 +54,7 @@ void PositionLog::Add(const ReferencePosition& reference, absl::Span<const float
   largest_error = std::max(largest_error, compared.largest_error);
   if (compared.loss.has_value()) {
     losses.push_back(*compared.loss);
-    reference_losses.push_back(reference.Loss(*token));
+    differences.push_back(*compared.loss - reference_losses.back());
   }
 }
 
@@ -74,11 +75,7 @@ Summary Summarize(const PositionLog& log) {
   summary.largest_error = log.kl.empty() ? kNothing : log.largest_error;
   summary.perplexity = PerplexityOf(log.losses);
   summary.reference_perplexity = PerplexityOf(log.reference_losses);
-  std::vector<double> differences;
-  for (std::size_t i = 0; i < log.losses.size(); ++i) {
-    differences.push_back(log.losses[i] - log.reference_losses[i]);
-  }
-  summary.ratio = PerplexityOf(differences);
+  summary.ratio = PerplexityOf(log.differences);
   return summary;
 }
 

@@ -30,13 +30,14 @@ Perplexity PerplexityOf(absl::Span<const double> losses);
 struct PositionLog {
   std::vector<double> kl;
   std::vector<double> losses;            // of positions that have a next token
-  std::vector<double> reference_losses;  // of the same
+  std::vector<double> differences;       // of these losses from the reference's
+  std::vector<double> reference_losses;  // of those whose candidate is bad, too
   std::size_t same_top = 0;
   double overlap = 0;  // summed
   double largest_error = 0;
   std::uint64_t nan = 0;
   std::uint64_t inf = 0;
-  std::size_t bad = 0;  // positions with NaN or Inf, which enter nothing else
+  std::size_t bad = 0;  // positions with NaN or Inf, which enter nothing else of the candidate
 
   // Rows of equal length. `token`: the one that followed.
   void Add(const ReferencePosition& reference, absl::Span<const float> candidate,
@@ -61,7 +62,7 @@ struct Summary {
   std::uint64_t inf = 0;
   std::size_t bad = 0;
 };
-// All figures but the counts are NaN when no position was finite.
+// All figures but the counts and the reference's are NaN when no position was finite.
 Summary Summarize(const PositionLog& log);
 
 }  // namespace onnxquant

@@ -6,44 +6,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "lib/base/error.h"
-#include "lib/runtime/self_text.h"
-#include "lib/runtime/tokens.h"
+#include "lib/runtime/text_source.h"
+#include "lib/trace/first_bad.h"
 #include "lib/verify/candidate.h"
 
 namespace onnxquant {
 namespace {
 
-constexpr std::size_t kSelfTokens = 256;
-constexpr char kSelf[] = "self";
-
 absl::StatusOr<std::unique_ptr<Runner>> LoadReference(const VerifyOptions& options) {
   RunnerOptions runner = options.runner;
   runner.provider = "cpu";
   return options.factory({options.reference, nullptr}, runner);
-}
-
-// The text to read: from the file, or written by the reference.
-absl::StatusOr<TokenSequences> GetTokens(const VerifyOptions& options, Decoder& reference) {
-  if (options.tokens.empty()) {
-    return UsageError(options.reference,
-                      ": reads tokens; give a file of token ids with --tokens, or --tokens self "
-                      "for text that the model writes itself");
-  }
-  if (options.tokens != kSelf) {
-    ONNXQUANT_ASSIGN_OR_RETURN(TokenSequences sequences, ReadTokens(options.tokens));
-    LimitTokens(sequences, options.count);
-    sequences.erase(std::remove_if(sequences.begin(), sequences.end(),
-                                   [](const auto& sequence) { return sequence.empty(); }),
-                    sequences.end());
-    ONNXQUANT_RETURN_IF_ERROR(CheckTokens(sequences, reference.text().vocabulary, options.tokens));
-    return sequences;
-  }
-  const std::optional<std::int64_t> start = StartToken(options.reference);
-  const std::size_t count = options.count == 0 ? kSelfTokens : options.count;
-  ONNXQUANT_ASSIGN_OR_RETURN(
-      std::vector<std::int64_t> written,
-      WriteSelfText(reference, start.value_or(1), count, options.inputs.seed, options.cancelled));
-  return TokenSequences{std::move(written)};
 }
 
 // What is wrong with a result.
@@ -84,12 +57,14 @@ class Comparison {
     ONNXQUANT_ASSIGN_OR_RETURN(std::unique_ptr<Runner> runner, LoadReference(options_));
     ONNXQUANT_ASSIGN_OR_RETURN(const auto text, FindTextInterface(runner->signature()));
     std::optional<Decoder> decoder;
-    TokenSequences sequences(1);
     if (text.has_value()) {
       ONNXQUANT_ASSIGN_OR_RETURN(Decoder made, Decoder::Create(std::move(runner), options_.inputs));
       decoder.emplace(std::move(made));
-      ONNXQUANT_ASSIGN_OR_RETURN(sequences, GetTokens(options_, *decoder));
-      verification_.tokens = CountTokens(sequences);
+      ONNXQUANT_ASSIGN_OR_RETURN(sequences_,
+                                 GetTokens({options_.reference, options_.tokens, options_.count,
+                                            options_.inputs.seed, options_.cancelled},
+                                           *decoder));
+      verification_.tokens = CountTokens(sequences_);
       if (text->logits.empty()) decoder.reset();  // an encoder: loaded anew for its outputs
     }
     std::vector<CandidateResult>& results = verification_.results;
@@ -103,15 +78,36 @@ class Comparison {
         batch.push_back(std::move(loaded));
       }
       if (decoder.has_value()) {
-        ONNXQUANT_RETURN_IF_ERROR(CompareLanguage(options_, sequences, *decoder, std::move(batch)));
+        ONNXQUANT_RETURN_IF_ERROR(
+            CompareLanguage(options_, sequences_, *decoder, std::move(batch)));
         continue;
       }
       if (runner == nullptr) {
         ONNXQUANT_ASSIGN_OR_RETURN(runner, LoadReference(options_));
       }
       ONNXQUANT_RETURN_IF_ERROR(
-          CompareTensors(options_, sequences, std::move(runner), std::move(batch)));
+          CompareTensors(options_, sequences_, std::move(runner), std::move(batch)));
       runner = nullptr;
+    }
+    return absl::OkStatus();
+  }
+
+  // When the compared models are gone: says where the faults of each begin.
+  absl::Status TraceFaults() {
+    for (CandidateResult& result : verification_.results) {
+      if (!options_.trace || !result.has_nonfinite()) continue;
+      RunnerOptions runner = options_.runner;
+      runner.provider = result.provider;
+      const absl::StatusOr<std::optional<FirstBad>> found =
+          TraceFirstBad(result.model, options_.factory, runner, options_.inputs, sequences_.front(),
+                        options_.cancelled);
+      if (KindOf(found.status()) == ErrorKind::kCancelled) return found.status();
+      // That it cannot be traced is no reason to keep what was measured back.
+      result.first_bad = !found.ok() ? absl::StrCat("where NaN or Inf begin cannot be traced: ",
+                                                    std::string(found.status().message()))
+                         : found->has_value()
+                             ? DescribeFirstBad(**found)
+                             : "no value shows NaN or Inf when all of them are given out";
     }
     return absl::OkStatus();
   }
@@ -119,6 +115,7 @@ class Comparison {
  private:
   const VerifyOptions& options_;
   Verification& verification_;
+  TokenSequences sequences_ = TokenSequences(1);  // one without tokens, where the model takes none
 };
 
 }  // namespace
@@ -145,7 +142,9 @@ absl::StatusOr<Verification> Verify(const VerifyOptions& options) {
       verification.results.push_back(std::move(result));
     }
   }
-  ONNXQUANT_RETURN_IF_ERROR(Comparison(options, verification).Run());
+  Comparison comparison(options, verification);
+  ONNXQUANT_RETURN_IF_ERROR(comparison.Run());
+  ONNXQUANT_RETURN_IF_ERROR(comparison.TraceFaults());
   for (CandidateResult& result : verification.results) {
     Judge(options.thresholds, result);
     if (result.language.has_value()) {

@@ -36,6 +36,7 @@ struct VerifyOptions {
   std::uint64_t memory = 4'000'000'000;
   RunnerOptions runner;  // the provider in it is not used
   RunnerFactory factory;
+  bool trace = true;  // look for the first value with NaN or Inf of candidates that have some
   std::function<bool()> cancelled;
   std::function<void(std::size_t done, std::size_t total)> progress;  // steps
 };

@@ -10,9 +10,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxquant_tools.compare_logits import compare
-from program import run, save, small_model
+from program import policy, run, save, small_model
 
 TOKENS = np.random.default_rng(5).integers(0, 50, 120)
+INFINITE_GAIN = "model.layers.2.post_feedforward_layernorm.weight"
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,7 @@ def _with_nan(path: Path, folder: Path) -> Path:
     """Write a copy of the model with an infinite gain in layer 2's last norm."""
     model = onnx.load(path)
     for tensor in model.graph.initializer:
-        if tensor.name == "model.layers.2.post_feedforward_layernorm.weight":
+        if tensor.name == INFINITE_GAIN:
             values = numpy_helper.to_array(tensor).copy()
             values[3] = np.inf
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
@@ -140,6 +141,44 @@ def test_a_candidate_with_nan_fails(converted: dict[str, Path], tmp_path: Path) 
     assert failed["language"]["bad_positions"] == len(TOKENS)
     assert failed["language"]["nan"] + failed["language"]["inf"] > 0
     assert failed["failures"] == ["NaN or Inf"]
+    alone = _verify({**converted, "bad": bad}, "bad", status=5)
+    for key, value in result["reference_perplexity"].items():
+        assert alone["reference_perplexity"][key] == pytest.approx(value) and value > 1
+    assert "first_bad" not in good
+    (norm,) = [n for n in onnx.load(bad).graph.node if INFINITE_GAIN in n.input]
+    assert (
+        f"the first value with NaN or Inf is '{norm.output[0]}' (node '{norm.name}'"
+        in (failed["first_bad"])
+    )
+    assert "layer 2" in failed["first_bad"]
+    done = run("verify", converted["ref"], bad, "--tokens", converted["tokens"])
+    assert f"bad.onnx on cpu: {failed['first_bad']}" in done.stdout
+
+
+def test_simulated_float16_names_the_value_that_overflows(tmp_path: Path) -> None:
+    """The CPU computes float16 models in float32, and sees nothing."""
+    model = small_model()
+    for tensor in model.graph.initializer:
+        if tensor.name == "w2":
+            raised = numpy_helper.to_array(tensor) * np.float32(60000)
+            tensor.CopyFrom(numpy_helper.from_array(raised, "w2"))
+    scale = numpy_helper.from_array(np.array(1e-4, np.float32), "scale")
+    model.graph.initializer.append(scale)
+    model.graph.node[-1].output[0] = "large"
+    model.graph.node.append(helper.make_node("Mul", ["large", "scale"], ["y"], "lower"))
+    reference = save(model, tmp_path)
+    done = run("--policy", policy(tmp_path), "-o", tmp_path / "out", reference)
+    assert done.returncode == 0, done.stderr
+    candidate = tmp_path / "out" / "model_fp16.onnx"
+    done = run("verify", reference, candidate, "--provider", "cpu,simulated", "--json")
+    assert done.returncode == 5, done.stderr
+    cpu, simulated = json.loads(done.stdout)["results"]
+    assert cpu["passed"] and "first_bad" not in cpu
+    assert simulated["failures"] == ["NaN or Inf"]
+    assert (
+        "the first value with NaN or Inf is 'c' (node 'second' (MatMul), outside layers)"
+        in (simulated["first_bad"])
+    )
 
 
 def _renamed(path: Path, folder: Path, **changes: Any) -> Path:

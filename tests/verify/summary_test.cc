@@ -72,6 +72,16 @@ TEST(SummarizeTest, KeepsPositionsWithNanOutOfEverythingButTheCounts) {
   EXPECT_EQ(summary.top1, 1);
 }
 
+TEST(SummarizeTest, GivesTheReferencesPerplexityOfBadPositionsToo) {
+  PositionLog log;
+  const ReferencePosition reference(kReference);
+  log.Add(reference, std::vector<float>{std::numeric_limits<float>::quiet_NaN(), 0, 0}, 1);
+  const Summary summary = Summarize(log);
+  EXPECT_TRUE(std::isnan(summary.perplexity.value));
+  EXPECT_TRUE(std::isnan(summary.ratio.value));
+  EXPECT_DOUBLE_EQ(summary.reference_perplexity.value, std::exp(reference.Loss(1)));
+}
+
 TEST(SummarizeTest, SaysNothingOfNoPositions) {
   const Summary summary = Summarize({});
   EXPECT_TRUE(std::isnan(summary.kl_mean));

@@ -1,0 +1,60 @@
+// Where NaN or infinity begins.
+#ifndef ONNXQUANT_LIB_TRACE_FIRST_BAD_H_
+#define ONNXQUANT_LIB_TRACE_FIRST_BAD_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "lib/runtime/inputs.h"
+#include "lib/runtime/runner.h"
+#include "lib/trace/traced_model.h"
+
+namespace onnxquant {
+
+// What one value holds besides finite numbers.
+struct BadCounts {
+  std::uint64_t nan = 0;
+  std::uint64_t inf = 0;           // +Inf
+  std::uint64_t negative_inf = 0;  // -Inf
+  double peak = 0;                 // largest finite |x|
+  bool any() const { return nan + inf + negative_inf > 0; }
+  void Add(absl::Span<const float> values);
+};
+
+// The first value, producers before consumers, that holds NaN or infinity although what its node
+// reads does not. A mask is no fault: -Inf alone counts as finite where a node that only moves or
+// chooses data makes it (Where, Cast of a magnitude beyond 1e30 …), and where a node reads such a
+// mask. `counts` are by traced value.
+std::optional<std::size_t> FindFirstBad(absl::Span<const TracedValue> values,
+                                        absl::Span<const BadCounts> counts);
+
+struct FirstBad {
+  TracedValue value;
+  BadCounts counts;
+  double input_peak = 0;       // largest finite magnitude that its node reads
+  std::size_t bad_values = 0;  // how many values hold NaN or infinity
+  std::size_t values = 0;
+};
+
+// "NaN and Inf begin at '/model/layers.7/…' (node '…' (Add), layer 7): 3 Inf; its inputs reach
+// 6.1e+04".
+std::string DescribeFirstBad(const FirstBad& bad);
+
+// Runs the model on `tokens` (none: made-up inputs) in steps of 16 with all its float values as
+// outputs, up to the first step that shows a fault. Nothing if none does: giving values out keeps
+// the runtime from fusing nodes, which can change what overflows.
+absl::StatusOr<std::optional<FirstBad>> TraceFirstBad(const std::string& path,
+                                                      const RunnerFactory& factory,
+                                                      const RunnerOptions& runner,
+                                                      const InputOptions& inputs,
+                                                      absl::Span<const std::int64_t> tokens,
+                                                      const std::function<bool()>& cancelled);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_TRACE_FIRST_BAD_H_
