@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from onnxquant.export import CheckpointError
 
-from onnxquant_tools.gguf_checkpoint import DEFAULT_PACKAGE, CheckpointError
+from onnxquant_tools.gguf_package import DEFAULT_PACKAGE
 from onnxquant_tools.run_model import load_tokenizer
 from onnxquant_tools.session import CausalModel, Provider
 

@@ -6,61 +6,14 @@ writes DIR/config.json, DIR/generation_config.json, DIR/onnx/model.onnx and its 
 """
 
 import argparse
-import json
-import os
-import shutil
 import sys
-import tempfile
 import time
+import warnings
 from pathlib import Path
-from typing import Any
 
-import onnx
-import onnx_ir as ir
+from onnxquant.export import CheckpointError, gemma3
 
-from onnxquant_tools.external_data import ExternalDataWriter
-from onnxquant_tools.gemma_graph import GemmaGraph, LogitPositions
-from onnxquant_tools.gguf_checkpoint import (
-    DEFAULT_PACKAGE,
-    CheckpointError,
-    GgufCheckpoint,
-    locate_checkpoint,
-)
-
-_MODEL = "model.onnx"
-_DATA = "model.onnx_data"
-
-
-def export(checkpoint: GgufCheckpoint, folder: Path, logits: LogitPositions) -> int:
-    """Write the model folder and return the data file's bytes; the folder appears whole or not."""
-    folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        draft.chmod(0o755)
-        (draft / "onnx").mkdir()
-        data = ExternalDataWriter(draft / "onnx", _DATA)
-        try:
-            model = GemmaGraph(checkpoint, data).build(logits)
-        finally:
-            data.close()
-        onnx.save_model(ir.to_proto(model), draft / "onnx" / _MODEL)
-        _write_json(draft / "config.json", checkpoint.config.to_json())
-        _write_json(draft / "generation_config.json", checkpoint.config.generation_json())
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-            folder.rename(old / "replaced")
-            draft.rename(folder)
-            shutil.rmtree(old)
-        else:
-            draft.rename(folder)
-        return data.size
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + os.linesep, encoding="utf-8")
+from onnxquant_tools.gguf_package import DEFAULT_PACKAGE, locate_checkpoint
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,18 +30,21 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--force", action="store_true", help="replace an existing folder")
     options = parser.parse_args(arguments)
-    if options.out.exists() and not options.force:
-        print(f"{options.out}: exists already; pass --force to replace it", file=sys.stderr)
-        return 1
     start = time.monotonic()
     try:
-        checkpoint = GgufCheckpoint(locate_checkpoint(options.gguf))
-        size = export(checkpoint, options.out, options.logits)
+        path = locate_checkpoint(options.gguf)
+        with warnings.catch_warnings():
+            # A package of weights has no tokenizer's files: the tools read the GGUF's vocabulary.
+            warnings.simplefilter("ignore")
+            done = gemma3(path, options.out, logits=options.logits, force=options.force)
+    except FileExistsError:
+        print(f"{options.out}: exists already; pass --force to replace it", file=sys.stderr)
+        return 1
     except CheckpointError as error:
         print(f"export_gemma: {error}", file=sys.stderr)
         return 2
     seconds = time.monotonic() - start
-    print(f"{options.out / 'onnx' / _MODEL}: {size} bytes of weights in {seconds:.0f} s")
+    print(f"{done.models['fp32']}: {done.data_bytes} bytes of weights in {seconds:.0f} s")
     return 0
 
 

@@ -16,14 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from onnxquant.export import CheckpointError
+from onnxquant.export.gguf_checkpoint import GgufCheckpoint
 
 from onnxquant_tools.cache import cache_folder
-from onnxquant_tools.gguf_checkpoint import (
-    DEFAULT_PACKAGE,
-    CheckpointError,
-    GgufCheckpoint,
-    locate_checkpoint,
-)
+from onnxquant_tools.gguf_package import DEFAULT_PACKAGE, locate_checkpoint
 from onnxquant_tools.session import CausalModel, Provider
 from onnxquant_tools.tokenizer import Tokenizer
 

@@ -126,7 +126,7 @@ def test_the_config_json_of_a_folder_to_be_made_is_updated(gemma: Path, tmp_path
     _convert(gemma, "gemma-safe", "-o", web / "onnx")
     assert listing(gemma) == before
     external = json.loads((web / "config.json").read_text())["transformers.js_config"]
-    assert external["use_external_data_format"] == dict.fromkeys(FILES, 1)
+    assert external["use_external_data_format"] == {"model.onnx": 1} | dict.fromkeys(FILES, 1)
 
 
 @pytest.mark.parametrize("arguments", [("-j", "1"), ("-j", "4"), ("--memory", "1M", "-j", "2")])

@@ -1,17 +1,23 @@
 """The numbers that define a Gemma 3 text model, and the config.json they make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # In Gemma 3 every sixth layer attends to everything, the others to a sliding window.
-_GLOBAL_LAYER_PERIOD = 6
-# The local layers' rotary base is fixed by the architecture; checkpoints do not carry it.
-_LOCAL_ROPE_BASE = 10000.0
+GLOBAL_LAYER_PERIOD = 6
+# The local layers' rotary base, where a checkpoint does not say it.
+LOCAL_ROPE_BASE = 10000.0
 
 
 @dataclass(frozen=True)
 class GemmaConfig:
-    """Sizes and constants of one Gemma 3 text decoder; all counts are per model, not per layer."""
+    """Sizes and constants of one Gemma 3 text decoder; all counts are per model, not per layer.
+
+    `layer_is_global` has one entry per layer: whether it attends to the whole context. Rotary
+    frequencies are divided by the linear factor of their kind of layer. `tied` says whether the
+    head is the embedding, as the weights really are. `source` is the checkpoint's own config.json
+    (its text part), whose other keys are passed on.
+    """
 
     layers: int
     hidden: int
@@ -27,22 +33,24 @@ class GemmaConfig:
     rope_linear_factor: float
     query_scalar: float
     tied: bool
-    bos: int
-    eos: int
-    pad: int
-
-    @property
-    def local_rope_base(self) -> float:
-        """Rotary base of the sliding-window layers."""
-        return _LOCAL_ROPE_BASE
+    bos: Any
+    eos: Any
+    pad: Any
+    layer_is_global: tuple[bool, ...]
+    local_rope_base: float = LOCAL_ROPE_BASE
+    local_rope_linear_factor: float = 1.0
+    source: dict[str, Any] = field(default_factory=dict)
 
     def is_global(self, layer: int) -> bool:
         """Whether the layer attends to the whole context."""
-        return (layer + 1) % _GLOBAL_LAYER_PERIOD == 0
+        return self.layer_is_global[layer]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return config.json as Transformers and Transformers.js read it."""
-        config: dict[str, Any] = {
+    def to_json(self, data_files: int) -> dict[str, Any]:
+        """Return config.json as Transformers and Transformers.js read it.
+
+        `data_files` is the number of external data files of model.onnx.
+        """
+        known: dict[str, Any] = {
             "architectures": ["Gemma3ForCausalLM"],
             "attention_bias": False,
             "attention_dropout": 0.0,
@@ -56,8 +64,8 @@ class GemmaConfig:
             "initializer_range": 0.02,
             "intermediate_size": self.feed_forward,
             "layer_types": [
-                "full_attention" if self.is_global(i) else "sliding_attention"
-                for i in range(self.layers)
+                "full_attention" if is_global else "sliding_attention"
+                for is_global in self.layer_is_global
             ],
             "max_position_embeddings": self.max_positions,
             "model_type": "gemma3_text",
@@ -78,12 +86,16 @@ class GemmaConfig:
             "use_cache": True,
             "vocab_size": self.vocab,
         }
-        config["transformers.js_config"] = {
-            "dtype": "fp32",
-            "use_external_data_format": True,
-            "kv_cache_dtype": {"q4f16": "float16", "fp16": "float16"},
+        passed_on = {k: v for k, v in self.source.items() if k not in (*known, "dtype")}
+        return {
+            **known,
+            **passed_on,
+            "transformers.js_config": {
+                "dtype": "fp32",
+                "use_external_data_format": {"model.onnx": data_files},
+                "kv_cache_dtype": {"q4f16": "float16", "fp16": "float16"},
+            },
         }
-        return config
 
     def generation_json(self) -> dict[str, Any]:
         """Return generation_config.json: the special tokens and the family's sampling defaults."""

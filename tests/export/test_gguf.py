@@ -1,4 +1,4 @@
-"""The exporter writes the community's graph, and it computes what Gemma 3 computes."""
+"""From a GGUF file: the community's graph, which computes what Gemma 3 computes."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
+from onnxquant.export.checkpoint import tensor
+from onnxquant.export.gguf_checkpoint import GgufCheckpoint
 from onnxquant_tools.export_gemma import main
-from onnxquant_tools.gguf_checkpoint import GgufCheckpoint
 from onnxquant_tools.initializers import read_initializers
 from onnxquant_tools.session import CausalModel
 
@@ -43,32 +44,34 @@ def _gemma(path: Path, tokens: list[int]) -> Array:
     c = source.config
 
     def weight(name: str) -> Array:
-        return source.tensor(f"{name}.weight").astype(np.float64)
+        return tensor(source, f"{name}.weight").astype(np.float64)
 
-    x = weight("token_embd")[tokens] * np.sqrt(c.hidden)
+    x = weight("model.embed_tokens")[tokens] * np.sqrt(c.hidden)
     count = len(tokens)
     for i in range(c.layers):
-        block = f"blk.{i}"
+        block = f"model.layers.{i}"
         base = c.rope_base if c.is_global(i) else 10000.0
-        y = _norm(x, weight(f"{block}.attn_norm"))
+        y = _norm(x, weight(f"{block}.input_layernorm"))
         q, k, v = (
-            (y @ weight(f"{block}.attn_{part}").T).reshape(count, -1, c.head_dim).swapaxes(0, 1)
+            (y @ weight(f"{block}.self_attn.{part}_proj").T)
+            .reshape(count, -1, c.head_dim)
+            .swapaxes(0, 1)
             for part in "qkv"
         )
-        q = _rotate(_norm(q, weight(f"{block}.attn_q_norm")), base)
-        k = _rotate(_norm(k, weight(f"{block}.attn_k_norm")), base)
+        q = _rotate(_norm(q, weight(f"{block}.self_attn.q_norm")), base)
+        k = _rotate(_norm(k, weight(f"{block}.self_attn.k_norm")), base)
         scores = q @ k.swapaxes(-1, -2) * c.query_scalar**-0.5
         scores = np.exp(np.where(np.tri(count) == 1, scores, -np.inf))
         mixed = (scores / scores.sum(-1, keepdims=True)) @ v
-        y = mixed.swapaxes(0, 1).reshape(count, -1) @ weight(f"{block}.attn_output").T
-        x = x + _norm(y, weight(f"{block}.post_attention_norm"))
-        y = _norm(x, weight(f"{block}.ffn_norm"))
-        gate = y @ weight(f"{block}.ffn_gate").T
+        y = mixed.swapaxes(0, 1).reshape(count, -1) @ weight(f"{block}.self_attn.o_proj").T
+        x = x + _norm(y, weight(f"{block}.post_attention_layernorm"))
+        y = _norm(x, weight(f"{block}.pre_feedforward_layernorm"))
+        gate = y @ weight(f"{block}.mlp.gate_proj").T
         gate = gate / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (gate + 0.044715 * gate**3)))
-        y = (gate * (y @ weight(f"{block}.ffn_up").T)) @ weight(f"{block}.ffn_down").T
-        x = x + _norm(y, weight(f"{block}.post_ffw_norm"))
-    head = weight("token_embd" if c.tied else "output")
-    logits: Array = _norm(x, weight("output_norm")) @ head.T
+        y = (gate * (y @ weight(f"{block}.mlp.up_proj").T)) @ weight(f"{block}.mlp.down_proj").T
+        x = x + _norm(y, weight(f"{block}.post_feedforward_layernorm"))
+    head = weight("model.embed_tokens" if c.tied else "lm_head")
+    logits: Array = _norm(x, weight("model.norm")) @ head.T
     return logits
 
 
@@ -131,7 +134,7 @@ def test_the_folder_has_the_configuration_that_web_runtimes_read(
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["model_type"] == "gemma3_text"
     assert config["layer_types"].index("full_attention") == 5
-    assert config["transformers.js_config"]["use_external_data_format"] is True
+    assert config["transformers.js_config"]["use_external_data_format"] == {"model.onnx": 1}
     assert (tmp_path / "out" / "generation_config.json").is_file()
 
 

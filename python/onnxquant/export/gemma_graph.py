@@ -12,12 +12,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
+from onnxquant.export.checkpoint import EMBEDDING, HEAD, Checkpoint
+from onnxquant.export.errors import CheckpointError
+from onnxquant.export.external_data import ExternalDataWriter
+from onnxquant.export.graph_builder import Dims, GraphBuilder, typed_value
+from onnxquant.export.safetensors_file import FloatArray
 
-from onnxquant_tools.external_data import ExternalDataWriter
-from onnxquant_tools.gguf_checkpoint import FloatArray, GgufCheckpoint
-from onnxquant_tools.graph_builder import Dims, GraphBuilder, typed_value
-
-LogitPositions = Literal["all", "last"]
+# Logits for all positions, for the last alone, or for as many as the input num_logits_to_keep says.
+LogitPositions = Literal["all", "last", "input"]
 
 _F32 = ir.DataType.FLOAT
 _I64 = ir.DataType.INT64
@@ -31,11 +33,12 @@ _BATCH, _SEQUENCE, _PAST, _TOTAL = (
 class GemmaGraph:
     """Builds one model; weights go to `data` as they are met, in the order of the graph."""
 
-    def __init__(self, checkpoint: GgufCheckpoint, data: ExternalDataWriter) -> None:
+    def __init__(self, checkpoint: Checkpoint, data: ExternalDataWriter) -> None:
         self._source = checkpoint
         self._config = checkpoint.config
         self._data = data
-        self._b = GraphBuilder({"": 21, _MS: 1}, "onnxquant-tools", ir_version=10)
+        self._used: set[str] = set()
+        self._b = GraphBuilder({"": 21, _MS: 1}, "onnxquant", ir_version=10)
         self._rope: dict[bool, tuple[ir.Value, ir.Value]] = {}
 
     def build(self, logits: LogitPositions) -> ir.Model:
@@ -44,6 +47,7 @@ class GemmaGraph:
         ids = b.add_input("input_ids", _I64, (_BATCH, _SEQUENCE))
         mask = b.add_input("attention_mask", _I64, (_BATCH, _TOTAL))
         positions = b.add_input("position_ids", _I64, (_BATCH, _SEQUENCE))
+        kept = b.add_input("num_logits_to_keep", _I64, ()) if logits == "input" else None
         cache_dims: Dims = (_BATCH, c.kv_heads, _PAST, c.head_dim)
         past = [
             (
@@ -56,8 +60,7 @@ class GemmaGraph:
         positions = self._flat_positions(ids, positions)
 
         embedding = self._weight(
-            "model.embed_tokens.weight", (c.vocab, c.hidden),
-            self._source.row_chunks("token_embd.weight"),
+            EMBEDDING, (c.vocab, c.hidden), self._rows(EMBEDDING, (c.vocab, c.hidden))
         )  # fmt: skip
         stream = b.node(
             "Gather", "/model/embed_tokens/Gather", [embedding, ids], _F32, self._hidden_dims()
@@ -70,12 +73,34 @@ class GemmaGraph:
         for layer in range(c.layers):
             stream, new_cache = self._layer(layer, stream, past[layer], lengths, positions)
             present += new_cache
-        stream = self._norm("/model/final_norm", "output_norm", stream, self._hidden_dims())
-        b.add_output(self._head(stream, embedding, logits))
+        stream = self._norm("/model/final_norm", "model.norm", stream, self._hidden_dims())
+        b.add_output(self._head(stream, embedding, logits, kept))
         for value in present:
             b.add_output(value)
         b.graph.sort()
+        self._refuse_unused()
         return b.model
+
+    def _refuse_unused(self) -> None:
+        """Refuse weights that the graph has no place for: leaving them out changes the answers."""
+        unused = sorted(set(self._source.names()) - self._used - {HEAD, EMBEDDING})
+        if unused:
+            raise CheckpointError(
+                f"{self._source.place}: tensor '{unused[0]}' ({len(unused)} in all) has no place "
+                "in Gemma 3's text graph and would be lost; merge it into the weights, or export "
+                "with another tool"
+            )
+
+    def _rows(self, name: str, shape: tuple[int, ...]) -> Iterable[FloatArray]:
+        """Check a weight's shape against the configuration and return its rows."""
+        found = self._source.shape(name)
+        if found != shape:
+            raise CheckpointError(
+                f"{self._source.place}: tensor '{name}' has shape {list(found)}, expected "
+                f"{list(shape)} from the configuration; the two do not belong together"
+            )
+        self._used.add(name)
+        return self._source.row_chunks(name)
 
     def _hidden_dims(self) -> Dims:
         return (_BATCH, _SEQUENCE, self._config.hidden)
@@ -115,20 +140,26 @@ class GemmaGraph:
         return b.node("Reshape", f"{base}/Reshape", [positions, target], _I64, (None, _SEQUENCE))
 
     def _norm(self, name: str, tensor: str, value: ir.Value, dims: Dims) -> ir.Value:
-        # GGUF stores Gemma's norm gains as 1 + w already.
-        gain = self._source.tensor(f"{tensor}.weight")
+        self._rows(f"{tensor}.weight", (int(dims[-1] or 0),))
+        gain = self._source.norm_gain(f"{tensor}.weight")
         weight = self._weight(f"{name[1:].replace('/', '.')}.weight", gain.shape, [gain])
         return self._b.node(
             "SimplifiedLayerNormalization", name, [value, weight], _F32, dims,
             axis=-1, epsilon=self._config.rms_eps, stash_type=1,
         )  # fmt: skip
 
-    def _projection(self, name: str, tensor: str, value: ir.Value) -> ir.Value:
+    def _projection(self, name: str, tensor: str, value: ir.Value, columns: int) -> ir.Value:
         """Multiply by the checkpoint's [out, in] matrix, stored transposed as MatMul's B."""
-        matrix = self._source.tensor(f"{tensor}.weight").T
-        rows, columns = matrix.shape
-        weight = self._weight(f"{name[1:].replace('/', '.')}.weight", (rows, columns), [matrix])
+        weight = self._transposed(name, f"{tensor}.weight", _last_dim(value), columns)
         return self._b.node("MatMul", name, [value, weight], _F32, (_BATCH, _SEQUENCE, columns))
+
+    def _transposed(self, name: str, tensor: str, rows: int, columns: int) -> ir.Value:
+        chunks = self._rows(tensor, (columns, rows))
+        return self._b.add_initializer(
+            self._data.add_transposed(
+                f"{name[1:].replace('/', '.')}.weight", (rows, columns), chunks, _F32
+            )
+        )
 
     def _head_norm(self, name: str, tensor: str, value: ir.Value, heads: int) -> ir.Value:
         """Normalize each head's vector: [B,S,N*H] -> [B,S*N,H] -> norm -> [B,S,N*H]."""
@@ -148,7 +179,7 @@ class GemmaGraph:
         c, is_global = self._config, self._config.is_global(layer)
         if is_global not in self._rope:
             base = c.rope_base if is_global else c.local_rope_base
-            factor = c.rope_linear_factor if is_global else 1.0
+            factor = c.rope_linear_factor if is_global else c.local_rope_linear_factor
             kind = "global" if is_global else "local"
             angles = rotary_angles(c.max_positions, c.head_dim, base, factor)
             self._rope[is_global] = (
@@ -173,16 +204,21 @@ class GemmaGraph:
         lengths: tuple[ir.Value, ir.Value],
         positions: ir.Value,
     ) -> tuple[ir.Value, list[ir.Value]]:
-        c, base, block = self._config, f"/model/layers.{layer}/attn", f"blk.{layer}"
-        query = self._projection(f"{base}/q_proj/MatMul", f"{block}.attn_q", value)
-        key = self._projection(f"{base}/k_proj/MatMul", f"{block}.attn_k", value)
-        content = self._projection(f"{base}/v_proj/MatMul", f"{block}.attn_v", value)
-        query = self._head_norm(f"{base}/q_norm", f"{block}.attn_q_norm", query, c.heads)
-        key = self._head_norm(f"{base}/k_norm", f"{block}.attn_k_norm", key, c.kv_heads)
+        c, base, block = (
+            self._config,
+            f"/model/layers.{layer}/attn",
+            f"model.layers.{layer}.self_attn",
+        )
+        width, kv_width = c.heads * c.head_dim, c.kv_heads * c.head_dim
+        query = self._projection(f"{base}/q_proj/MatMul", f"{block}.q_proj", value, width)
+        key = self._projection(f"{base}/k_proj/MatMul", f"{block}.k_proj", value, kv_width)
+        content = self._projection(f"{base}/v_proj/MatMul", f"{block}.v_proj", value, kv_width)
+        query = self._head_norm(f"{base}/q_norm", f"{block}.q_norm", query, c.heads)
+        key = self._head_norm(f"{base}/k_norm", f"{block}.k_norm", key, c.kv_heads)
         query = self._rotate(f"{base}/q_rotary", query, positions, layer)
         key = self._rotate(f"{base}/k_rotary", key, positions, layer)
         name = f"{base}/GroupQueryAttention"
-        out = typed_value(f"{name}/output_0", _F32, (_BATCH, _SEQUENCE, c.heads * c.head_dim))
+        out = typed_value(f"{name}/output_0", _F32, (_BATCH, _SEQUENCE, width))
         cache_dims: Dims = (_BATCH, c.kv_heads, _TOTAL, c.head_dim)
         present = [
             typed_value(f"present.{layer}.{part}", _F32, cache_dims) for part in ("key", "value")
@@ -196,16 +232,20 @@ class GemmaGraph:
             local_window_size=-1 if c.is_global(layer) else c.sliding_window,
             rotary_interleaved=0, scale=float(c.query_scalar) ** -0.5, softcap=0.0,
         )  # fmt: skip
-        return self._projection(f"{base}/o_proj/MatMul", f"{block}.attn_output", out), present
+        value = self._projection(f"{base}/o_proj/MatMul", f"{block}.o_proj", out, c.hidden)
+        return value, present
 
     def _mlp(self, layer: int, value: ir.Value) -> ir.Value:
-        b, base, block = self._b, f"/model/layers.{layer}/mlp", f"blk.{layer}"
-        dims: Dims = (_BATCH, _SEQUENCE, self._config.feed_forward)
-        gate = self._projection(f"{base}/gate_proj/MatMul", f"{block}.ffn_gate", value)
-        up = self._projection(f"{base}/up_proj/MatMul", f"{block}.ffn_up", value)
+        b, base, block = self._b, f"/model/layers.{layer}/mlp", f"model.layers.{layer}.mlp"
+        inner = self._config.feed_forward
+        dims: Dims = (_BATCH, _SEQUENCE, inner)
+        gate = self._projection(f"{base}/gate_proj/MatMul", f"{block}.gate_proj", value, inner)
+        up = self._projection(f"{base}/up_proj/MatMul", f"{block}.up_proj", value, inner)
         gate = b.node("Gelu", f"{base}/act_fn/FastGelu", [gate], _F32, dims, approximate="tanh")
         product = b.node("Mul", f"{base}/Mul", [gate, up], _F32, dims)
-        return self._projection(f"{base}/down_proj/MatMul", f"{block}.ffn_down", product)
+        return self._projection(
+            f"{base}/down_proj/MatMul", f"{block}.down_proj", product, self._config.hidden
+        )
 
     def _layer(
         self,
@@ -216,22 +256,26 @@ class GemmaGraph:
         positions: ir.Value,
     ) -> tuple[ir.Value, list[ir.Value]]:
         b, base, block, dims = (
-            self._b, f"/model/layers.{layer}", f"blk.{layer}", self._hidden_dims(),
+            self._b, f"/model/layers.{layer}", f"model.layers.{layer}", self._hidden_dims(),
         )  # fmt: skip
-        value = self._norm(f"{base}/input_layernorm", f"{block}.attn_norm", stream, dims)
+        value = self._norm(f"{base}/input_layernorm", f"{block}.input_layernorm", stream, dims)
         value, present = self._attention(layer, value, past, lengths, positions)
         value = self._norm(
-            f"{base}/post_attention_layernorm", f"{block}.post_attention_norm", value, dims
+            f"{base}/post_attention_layernorm", f"{block}.post_attention_layernorm", value, dims
         )
         stream = b.node("Add", f"{base}/Add_1", [stream, value], _F32, dims)
-        value = self._norm(f"{base}/pre_feedforward_layernorm", f"{block}.ffn_norm", stream, dims)
+        value = self._norm(
+            f"{base}/pre_feedforward_layernorm", f"{block}.pre_feedforward_layernorm", stream, dims
+        )
         value = self._mlp(layer, value)
         value = self._norm(
-            f"{base}/post_feedforward_layernorm", f"{block}.post_ffw_norm", value, dims
+            f"{base}/post_feedforward_layernorm", f"{block}.post_feedforward_layernorm", value, dims
         )
         return b.node("Add", f"{base}/Add_2", [stream, value], _F32, dims), present
 
-    def _head(self, stream: ir.Value, embedding: ir.Value, logits: LogitPositions) -> ir.Value:
+    def _head(
+        self, stream: ir.Value, embedding: ir.Value, logits: LogitPositions, kept: ir.Value | None
+    ) -> ir.Value:
         b, c = self._b, self._config
         if c.tied:
             weight = b.node(
@@ -239,26 +283,50 @@ class GemmaGraph:
                 perm=[1, 0],
             )  # fmt: skip
         else:
-            matrix = np.ascontiguousarray(self._source.tensor("output.weight").T)
-            weight = self._weight("lm_head.MatMul.weight", (c.hidden, c.vocab), [matrix])
+            weight = self._transposed("/lm_head/MatMul", HEAD, c.hidden, c.vocab)
         all_dims: Dims = (_BATCH, _SEQUENCE, c.vocab)
-        if logits == "all":
+        if logits == "last":
+            last_dims: Dims = (_BATCH, 1, c.vocab)
+            value = b.node("MatMul", "/lm_head/MatMul", [stream, weight], _F32, all_dims)
+            value = b.node(
+                "Gather", "/lm_head/Gather", [value, b.constant([-1], np.int64)], _F32, last_dims,
+                axis=1,
+            )  # fmt: skip
             return b.node(
-                "MatMul", "/lm_head/MatMul", [stream, weight], _F32, all_dims, output="logits"
+                "Identity", "/lm_head/Identity", [value], _F32, last_dims, output="logits"
             )
-        last_dims: Dims = (_BATCH, 1, c.vocab)
-        value = b.node("MatMul", "/lm_head/MatMul", [stream, weight], _F32, all_dims)
-        value = b.node(
-            "Gather", "/lm_head/Gather", [value, b.constant([-1], np.int64)], _F32, last_dims,
-            axis=1,
+        if kept is not None:
+            stream, all_dims = self._last_positions(stream, kept), (_BATCH, "num_logits", c.vocab)
+        return b.node(
+            "MatMul", "/lm_head/MatMul", [stream, weight], _F32, all_dims, output="logits"
+        )
+
+    def _last_positions(self, stream: ir.Value, kept: ir.Value) -> ir.Value:
+        """Keep the last `kept` positions; none or 0 keeps all, as transformers' slice does."""
+        b, base = self._b, "/lm_head/num_logits_to_keep"
+        # -0 is 0, the first position: the slice from there has them all.
+        first = b.node("Neg", f"{base}/Neg", [kept], _I64, ())
+        axis = b.constant([0], np.int64)
+        first = b.node("Unsqueeze", f"{base}/Unsqueeze", [first, axis], _I64, (1,))
+        end = b.constant([np.iinfo(np.int64).max], np.int64)
+        return b.node(
+            "Slice", f"{base}/Slice", [stream, first, end, b.constant([1], np.int64)], _F32,
+            (_BATCH, "num_logits", self._config.hidden),
         )  # fmt: skip
-        return b.node("Identity", "/lm_head/Identity", [value], _F32, last_dims, output="logits")
+
+
+def _last_dim(value: ir.Value) -> int:
+    assert value.shape is not None
+    return int(value.shape[-1])  # type: ignore[arg-type]
 
 
 def rotary_angles(
     positions: int, head_dim: int, base: float, linear_factor: float
 ) -> npt.NDArray[np.float32]:
-    """Return the rotation angles [positions, head_dim/2], in float32 as the model was trained."""
+    """Return the rotation angles [positions, head_dim/2], in float32 as the model was trained.
+
+    The order of operations is transformers': the reciprocal, then the linear factor.
+    """
     exponents = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
-    frequencies = np.float32(1.0) / (np.float32(linear_factor) * np.float32(base) ** exponents)
+    frequencies = np.float32(1.0) / np.float32(base) ** exponents / np.float32(linear_factor)
     return np.outer(np.arange(positions, dtype=np.float32), frequencies).astype(np.float32)

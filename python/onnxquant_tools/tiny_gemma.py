@@ -1,16 +1,15 @@
-"""Fixtures of the Python tools' tests: a tiny Gemma checkpoint with random weights."""
+"""A tiny Gemma 3 checkpoint with random weights, for tests."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import gguf
 import numpy as np
-import pytest
 
 LAYERS, HIDDEN, HEADS, HEAD_DIM, FEED, VOCAB = 7, 64, 2, 32, 96, 50
 
 
-def _write(path: Path, *, tied: bool, architecture: str) -> None:
+def write_tiny_gguf(path: Path, *, tied: bool = True, architecture: str = "gemma3") -> None:
+    """Write seven small layers, the sixth of them global, as a GGUF file."""
     random = np.random.default_rng(7)
     writer = gguf.GGUFWriter(str(path), architecture)
     writer.add_block_count(LAYERS)
@@ -54,15 +53,3 @@ def _write(path: Path, *, tied: bool, architecture: str) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-
-
-@pytest.fixture
-def tiny_checkpoint(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that writes a checkpoint of seven small layers and gives its path."""
-
-    def make(*, tied: bool = True, architecture: str = "gemma3") -> Path:
-        path = tmp_path / f"{architecture}-{'tied' if tied else 'untied'}.gguf"
-        _write(path, tied=tied, architecture=architecture)
-        return path
-
-    return make
