@@ -1,5 +1,6 @@
 #include "lib/trace/traced_model.h"
 
+#include <algorithm>
 #include <fstream>
 #include <utility>
 
@@ -14,6 +15,39 @@
 
 namespace onnxquant {
 namespace {
+
+constexpr std::int64_t kSmallConstant = 65536;  // elements
+
+std::int64_t Elements(const onnx::TensorProto& tensor) {
+  std::int64_t elements = 1;
+  for (const std::int64_t size : tensor.dims()) elements *= size;
+  return elements;
+}
+
+// By value: the elements of the largest initializer that it is made of; -1 where it depends on an
+// input of the graph or on a body.
+std::vector<std::int64_t> FindConstants(const Graph& graph) {
+  std::vector<std::int64_t> largest(graph.values().size(), -1);
+  for (std::size_t i = 0; i < largest.size(); ++i) {
+    const Value& value = graph.values()[i];
+    if (value.initializer != nullptr && !value.graph_input) {
+      largest[i] = Elements(*value.initializer);
+    }
+  }
+  for (const NodeId id : graph.order(kMainScope)) {
+    const Node& node = graph.node(id);
+    std::int64_t made = node.bodies.empty() ? 0 : -1;
+    for (const ValueId input : node.inputs) {
+      if (input == kNone || made < 0) continue;
+      const std::int64_t read = largest[static_cast<std::size_t>(input)];
+      made = read < 0 ? -1 : std::max(made, read);
+    }
+    for (const ValueId output : node.outputs) {
+      if (output != kNone) largest[static_cast<std::size_t>(output)] = made;
+    }
+  }
+  return largest;
+}
 
 // With the payloads that stand in the file itself: the runtime needs them.
 absl::StatusOr<onnx::ModelProto> ReadWhole(const std::string& path) {
@@ -46,6 +80,7 @@ absl::StatusOr<TracedModel> TracedModel::Load(const std::string& path) {
   ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, path));
   const Roles roles = FindRoles(graph);
   state->layers = roles.layers;
+  const std::vector<std::int64_t> constants = FindConstants(graph);
   absl::flat_hash_map<ValueId, std::size_t> traced;
   for (const NodeId id : graph.order(kMainScope)) {
     const Node& node = graph.node(id);
@@ -59,6 +94,7 @@ absl::StatusOr<TracedModel> TracedModel::Load(const std::string& path) {
     }
     for (const ValueId output : node.outputs) {
       if (output == kNone || !IsReadableFloat(types[static_cast<std::size_t>(output)])) continue;
+      if (constants[static_cast<std::size_t>(output)] > kSmallConstant) continue;
       value.name = graph.value(output).name;
       traced[output] = state->values.size();
       state->values.push_back(value);

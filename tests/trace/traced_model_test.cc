@@ -42,6 +42,25 @@ TEST_F(TracedModelTest, ListsTheFloatValuesOfTheMainGraphInOrder) {
   EXPECT_EQ(model->values()[0].layer, -1);
 }
 
+TEST_F(TracedModelTest, LeavesWeightsInAnotherFormOut) {
+  folder_.Write("weights.onnx", ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
+    g (float[n, 300] x) => (float[n, 300] y)
+    <float[300, 300] large, float[3] small>
+    {
+      t = Transpose(large)
+      i = Identity(t)
+      s = Neg(small)
+      z = Neg(x)
+      y = MatMul(z, i)
+    })")
+                                    .SerializeAsString());
+  const auto model = TracedModel::Load(folder_ / "weights.onnx");
+  ASSERT_TRUE(model.ok()) << model.status();
+  std::vector<std::string> names;
+  for (const TracedValue& value : model->values()) names.push_back(value.name);
+  EXPECT_THAT(names, ElementsAre("s", "z", "y"));
+}
+
 TEST_F(TracedModelTest, AddsOutputsOnce) {
   const auto model = TracedModel::Load(folder_ / "model.onnx");
   const auto source = model->WithOutputs({1, 3});
