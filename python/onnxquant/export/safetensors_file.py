@@ -1,4 +1,4 @@
-"""Reading a .safetensors file with NumPy alone: bfloat16 included, mapped rather than read.
+"""Reading a .safetensors file with NumPy alone, bfloat16 included, some rows at a time.
 
 The format: eight bytes with the header's length (little-endian), a header in JSON that gives every
 tensor's element type, shape and first and last byte, then the tensors' bytes, little-endian and
@@ -63,7 +63,6 @@ class SafetensorsFile:
         self.tensors = {
             name: _tensor_info(path, name, entry, start, size) for name, entry in header.items()
         }
-        self._bytes: npt.NDArray[np.uint8] = np.memmap(path, np.uint8, mode="r")
 
     def row_chunks(self, name: str) -> Iterator[FloatArray]:
         """Yield a tensor's rows (its first axis) in float32, at most CHUNK_BYTES at a time."""
@@ -73,11 +72,17 @@ class SafetensorsFile:
                 f"{self.path}: tensor '{name}' has elements of type {info.dtype}, expected one of "
                 f"{', '.join(_TYPES)}: give the checkpoint as it was before it was quantized"
             )
-        stored = self._bytes[info.first : info.last].view(_TYPES[info.dtype]).reshape(info.shape)
-        rows = rows_per_chunk(info.shape)
-        for row in range(0, info.shape[0] if info.shape else 1, rows):
-            part = stored[row : row + rows] if info.shape else stored
-            yield np.asarray(part, dtype=np.float32)
+        dtype, row_shape = np.dtype(_TYPES[info.dtype]), info.shape[1:]
+        row_bytes = math.prod(row_shape) * dtype.itemsize
+        total, rows = info.shape[0] if info.shape else 1, rows_per_chunk(info.shape)
+        # Read, not mapped: a map of a checkpoint of gigabytes would count as memory in use.
+        with self.path.open("rb") as file:
+            for row in range(0, total, rows):
+                count = min(rows, total - row)
+                file.seek(info.first + row * row_bytes)
+                stored = np.frombuffer(file.read(count * row_bytes), dtype)
+                shape = (count, *row_shape) if info.shape else ()
+                yield stored.astype(np.float32, copy=False).reshape(shape)
 
 
 def rows_per_chunk(shape: tuple[int, ...]) -> int:
