@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "lib/runtime/inputs.h"
 #include "lib/runtime/runner.h"
+#include "lib/runtime/tokens.h"
 #include "lib/trace/traced_model.h"
 
 namespace onnxquant {
@@ -41,19 +42,28 @@ struct FirstBad {
   std::size_t values = 0;
 };
 
-// "NaN and Inf begin at '/model/layers.7/…' (node '…' (Add), layer 7): 3 Inf; its inputs reach
-// 6.1e+04".
+// What FindFirstBad finds, with the numbers around it.
+std::optional<FirstBad> FirstBadAmong(absl::Span<const TracedValue> values,
+                                      absl::Span<const BadCounts> counts);
+
+// "the first value with NaN or Inf is '/model/layers.7/…' (node '…' (Add), layer 7): 3 Inf; what
+// that node reads reaches 6.1e+04, and 20 of 474 values have some".
 std::string DescribeFirstBad(const FirstBad& bad);
 
-// Runs the model on `tokens` (none: made-up inputs) in steps of 16 with all its float values as
-// outputs, up to the first step that shows a fault. Nothing if none does: giving values out keeps
-// the runtime from fusing nodes, which can change what overflows.
-absl::StatusOr<std::optional<FirstBad>> TraceFirstBad(const std::string& path,
-                                                      const RunnerFactory& factory,
-                                                      const RunnerOptions& runner,
-                                                      const InputOptions& inputs,
-                                                      absl::Span<const std::int64_t> tokens,
-                                                      const std::function<bool()>& cancelled);
+struct FirstBadOptions {
+  std::string model;
+  RunnerFactory factory;
+  RunnerOptions runner;
+  InputOptions inputs;
+  TokenSequences sequences;  // for models that take tokens
+  std::function<bool()> cancelled;
+};
+
+// Runs the model with its float values as outputs: a model with a cache in steps of 16 tokens up to
+// the first that shows a fault; others on the first 512 tokens of each sequence or on made-up
+// inputs, a group of values at a time so that memory stays bounded. Nothing if no value shows a
+// fault: giving values out keeps the runtime from fusing nodes, which can change what overflows.
+absl::StatusOr<std::optional<FirstBad>> TraceFirstBad(const FirstBadOptions& options);
 
 }  // namespace onnxquant
 

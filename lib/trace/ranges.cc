@@ -8,15 +8,14 @@
 #include "lib/base/error.h"
 #include "lib/runtime/decoder.h"
 #include "lib/runtime/text_source.h"
+#include "lib/trace/group_size.h"
 #include "lib/trace/traced_model.h"
 
 namespace onnxquant {
 namespace {
 
 constexpr std::size_t kProbeTokens = 8;
-constexpr std::size_t kSlice = 1 << 16;    // elements turned into float32 at once
-constexpr std::size_t kFirstGroup = 32;    // values, where nothing is known of their size
-constexpr std::size_t kLargestGrowth = 8;  // from one such group to the next
+constexpr std::size_t kSlice = 1 << 16;  // elements turned into float32 at once
 
 std::vector<std::size_t> Numbers(std::size_t first, std::size_t end) {
   std::vector<std::size_t> numbers;
@@ -113,13 +112,12 @@ class RangeMeter {
   // Models without tokens run once for each group; what the first take tells how many fit.
   absl::Status RunInGrowingGroups() {
     sequences_ = TokenSequences(1);
-    std::size_t group = kFirstGroup;
+    GroupSize group(options_.memory);
     std::size_t first = 0;
     while (first < model_.values().size()) {
-      const std::size_t end = std::min(first + group, model_.values().size());
+      const std::size_t end = std::min(first + group.values(), model_.values().size());
       ONNXQUANT_ASSIGN_OR_RETURN(const std::uint64_t bytes, MeasureGroup(first, end));
-      const std::uint64_t each = std::max<std::uint64_t>(1, bytes / (end - first));
-      group = std::clamp<std::size_t>(options_.memory / each, 1, group * kLargestGrowth);
+      group.Learn(bytes, end - first);
       first = end;
     }
     return absl::OkStatus();

@@ -19,7 +19,7 @@ struct RangesOptions {
   std::string model;
   std::string tokens;      // a file, or "self"; "" for models without tokens
   std::size_t count = 0;   // tokens to read; 0: all of a file, 256 of the model's own text
-  std::size_t chunk = 64;  // tokens a step
+  std::size_t chunk = 64;  // tokens a step; without a cache, each step stands alone
   InputOptions inputs;
   // Values are fetched in groups of so many bytes a step, as foreseen from a first step; the model
   // runs once for each group.

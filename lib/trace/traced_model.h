@@ -32,9 +32,9 @@ class TracedModel {
   ~TracedModel();
 
   // Every float value that a node of the main graph makes, producers before consumers. Left out:
-  // those in the bodies of If, Loop and Scan, which cannot be given out, and weights in another form
-  // (a transposed embedding of 671 MB, the same in every step): what nodes make of initializers
-  // alone, one of them above 65,536 elements.
+  // those in the bodies of If, Loop and Scan, which cannot be given out, and weights in another
+  // form (a transposed embedding of 671 MB, the same in every step): what nodes make of
+  // initializers alone, one of them above 65,536 elements.
   const std::vector<TracedValue>& values() const;
   int layers() const;
 

@@ -99,8 +99,8 @@ class Comparison {
       RunnerOptions runner = options_.runner;
       runner.provider = result.provider;
       const absl::StatusOr<std::optional<FirstBad>> found =
-          TraceFirstBad(result.model, options_.factory, runner, options_.inputs, sequences_.front(),
-                        options_.cancelled);
+          TraceFirstBad({result.model, options_.factory, runner, options_.inputs, sequences_,
+                         options_.cancelled});
       if (KindOf(found.status()) == ErrorKind::kCancelled) return found.status();
       // That it cannot be traced is no reason to keep what was measured back.
       result.first_bad = !found.ok() ? absl::StrCat("where NaN or Inf begin cannot be traced: ",

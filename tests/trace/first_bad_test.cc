@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/runtime/ort_runner.h"
+#include "lib/trace/group_size.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/text_model.h"
 
@@ -69,6 +70,13 @@ TEST(FindFirstBadTest, TakesAMaskThatMakesNanForAFault) {
       1U);
 }
 
+FirstBadOptions Options(const std::string& model) {
+  FirstBadOptions options;
+  options.model = model;
+  options.factory = LoadWithOnnxRuntime;
+  return options;
+}
+
 TEST(TraceFirstBadTest, NamesTheValueTheNodeAndWhatItReads) {
   const TempFolder folder;
   folder.Write("model.onnx", ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
@@ -80,7 +88,7 @@ TEST(TraceFirstBadTest, NamesTheValueTheNodeAndWhatItReads) {
         y = Mul(bad, zero)
       })")
                                  .SerializeAsString());
-  const auto found = TraceFirstBad(folder / "model.onnx", LoadWithOnnxRuntime, {}, {}, {}, nullptr);
+  const auto found = TraceFirstBad(Options(folder / "model.onnx"));
   ASSERT_TRUE(found.ok()) << found.status();
   ASSERT_TRUE(found->has_value());
   EXPECT_EQ((*found)->value.name, "bad");
@@ -95,9 +103,51 @@ TEST(TraceFirstBadTest, FindsNothingInASoundModel) {
   folder.Write("model.onnx", ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
       g (float[4] x) => (float[4] y) { y = Add(x, x) })")
                                  .SerializeAsString());
-  const auto found = TraceFirstBad(folder / "model.onnx", LoadWithOnnxRuntime, {}, {}, {}, nullptr);
+  const auto found = TraceFirstBad(Options(folder / "model.onnx"));
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_FALSE(found->has_value());
+}
+
+// Without a cache: what overflows does so at the 20th token of the second sequence.
+TEST(TraceFirstBadTest, ReadsEverySequenceToItsEnd) {
+  const TempFolder folder;
+  folder.Write("model.onnx", ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
+      g (int64[1, n] input_ids) => (float[1, n, 3] logits)
+      <float[3, 3] table, float zero = {0.0}, float large = {1e38}>
+      {
+        e = Gather(table, input_ids)
+        f = Cast <to: int = 1> (input_ids)
+        big = Mul(f, large)
+        huge = Mul(big, large)
+        gone = Mul(big, zero)
+        axes = Constant <value_ints: ints = [2]> ()
+        bias = Unsqueeze(gone, axes)
+        raised = Unsqueeze(huge, axes)
+        sum = Add(e, bias)
+        logits = Add(sum, raised)
+      })")
+                                 .SerializeAsString());
+  FirstBadOptions options = Options(folder / "model.onnx");
+  options.sequences = {std::vector<std::int64_t>(8, 0), std::vector<std::int64_t>(20, 0)};
+  auto found = TraceFirstBad(options);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_FALSE(found->has_value());
+  options.sequences[1].back() = 1;
+  found = TraceFirstBad(options);
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->value.name, "huge");
+  EXPECT_EQ((*found)->counts.inf, 1U);
+}
+
+TEST(GroupSizeTest, FitsTheNextGroupIntoMemoryAndGrowsSlowly) {
+  GroupSize group(1000);
+  const std::size_t first = group.values();
+  group.Learn(first, first);  // a byte each
+  EXPECT_EQ(group.values(), 8 * first);
+  group.Learn(100 * group.values(), group.values());
+  EXPECT_EQ(group.values(), 10U);
+  group.Learn(20'000, 10);
+  EXPECT_EQ(group.values(), 1U);
 }
 
 }  // namespace
