@@ -21,7 +21,9 @@ _onnxquant() {
   compopt -o filenames 2>/dev/null
   case $previous in
     -p|--policy) COMPREPLY=($(compgen -W '@POLICIES@' -f -- "$current")); return ;;
-    -o|--output) COMPREPLY=($(compgen -d -- "$current")); return ;;
+    -o|--output)
+      COMPREPLY=($(compgen "-$([[ $command == ranges ]] && echo f || echo d)" -- "$current"))
+      return ;;
     @VALUES@) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
   if [[ $current == -* ]]; then

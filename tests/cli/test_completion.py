@@ -51,7 +51,8 @@ def test_a_policy_is_a_name_or_a_file(tmp_path: Path) -> None:
     assert _complete(tmp_path, "policies", "gemma-w") == {"gemma-web"}
 
 
-def test_an_output_is_a_folder(tmp_path: Path) -> None:
+def test_an_output_is_a_folder_and_that_of_ranges_a_file(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "model.onnx").touch()
     assert _complete(tmp_path, "-o", "") == {"folder"}
+    assert _complete(tmp_path, "ranges", "-o", "") == {"folder", "model.onnx"}
