@@ -22,7 +22,11 @@ _onnxquant() {
   case $previous in
     -p|--policy) COMPREPLY=($(compgen -W '@POLICIES@' -f -- "$current")); return ;;
     -o|--output)
-      COMPREPLY=($(compgen "-$([[ $command == ranges ]] && echo f || echo d)" -- "$current"))
+      if [[ $command == ranges ]]; then
+        COMPREPLY=($(compgen -f -- "$current"))
+      else
+        COMPREPLY=($(compgen -d -- "$current"))
+      fi
       return ;;
     @VALUES@) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
