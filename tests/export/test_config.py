@@ -100,3 +100,32 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(CheckpointError, match="not JSON"):
         claims_tied(path)
+
+
+@pytest.mark.parametrize(
+    ("size", "text", "expected"),
+    [
+        # What the published configurations say apart from the defaults.
+        ("270M", (640, 2048, 18, 4, 1, 256, 512, None), (18, 1024, 256, 3, 1.0)),
+        ("1B", (1152, 6912, 26, 4, 1, 256, 512, None), (26, 1024, 256, 4, 1.0)),
+        ("12B", (3840, 15360, 48, 16, 8, 256, 1024, 8.0), (48, 4096, 256, 8, 8.0)),
+        ("27B", (5376, 21504, 62, 32, 16, 128, 1024, 8.0), (62, 4096, 168, 10, 8.0)),
+    ],
+)
+def test_every_published_size_is_read(
+    size: str, text: tuple[Any, ...], expected: tuple[Any, ...], tmp_path: Path
+) -> None:
+    keys = (
+        "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+        "num_key_value_heads", "head_dim", "sliding_window",
+    )  # fmt: skip
+    config = TEXT | dict(zip(keys, text[:-1], strict=True))
+    if text[-1]:
+        config |= {"rope_scaling": {"rope_type": "linear", "factor": text[-1]}}
+    if size == "27B":
+        config["query_pre_attn_scalar"] = 168
+    c = _read(tmp_path, config)
+    assert (
+        c.layers, c.heads * c.head_dim, c.query_scalar, sum(c.layer_is_global),
+        c.rope_linear_factor,
+    ) == expected  # fmt: skip

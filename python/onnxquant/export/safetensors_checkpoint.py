@@ -41,7 +41,9 @@ class SafetensorsCheckpoint:
             elif not name.endswith(_BUFFERS):
                 self._home[text_name(name)] = (file, name)
         if vision:
-            self.notes.append(f"{vision} tensors of the image side are left out: text model only")
+            self.notes.append(
+                f"the image side is left out, {vision} tensors: this is the text model only"
+            )
         shapes = {name: self.shape(name) for name in (EMBEDDING, HEAD) if name in self._home}
         if EMBEDDING not in shapes:
             self.shape(EMBEDDING)
