@@ -17,8 +17,15 @@ namespace {
 
 using Align = Table::Align;
 
+constexpr double kMaskFill = 1e30;  // masks are filled with -3.4e38 or -1e38
+
 bool Overflows(const ValueRange& value) {
   return value.range.beyond_fp16 > 0;
+}
+
+// Float16 holds a mask as -65504 or -Inf: no sum of the model is lost.
+bool IsMask(const ValueRange& value) {
+  return value.range.peak > kMaskFill;
 }
 
 std::string LayerText(const ValueRange& value) {
@@ -36,21 +43,23 @@ void Print(const RangeReport& ranges, double margin) {
   const ValueRange* first = nullptr;
   std::size_t overflowing = 0;
   std::size_t near = 0;
+  std::size_t masks = 0;
   for (const ValueRange& value : ranges.values) {
     const Range& range = value.range;
     if (range.peak * margin <= kLargestHalf && !Overflows(value)) continue;
-    ++(Overflows(value) ? overflowing : near);
-    if (first == nullptr && Overflows(value)) first = &value;
+    ++(IsMask(value) ? masks : Overflows(value) ? overflowing : near);
+    if (first == nullptr && Overflows(value) && !IsMask(value)) first = &value;
     table.AddRow({value.name, value.op, LayerText(value), absl::StrFormat("%.5g", range.peak),
-                  absl::StrFormat("%.2f", range.peak / kLargestHalf),
+                  IsMask(value) ? "mask" : absl::StrFormat("%.2f", range.peak / kLargestHalf),
                   absl::StrFormat("%.3g", range.p999),
                   range.beyond_fp16 > 0 ? absl::StrFormat("%.2g", range.beyond_fp16) : ""});
   }
-  if (overflowing + near > 0) std::printf("%s\n", table.ToString().c_str());
+  if (overflowing + near + masks > 0) std::printf("%s\n", table.ToString().c_str());
   std::printf("%zu float values", ranges.values.size());
   if (ranges.tokens > 0) std::printf(" on %zu tokens", ranges.tokens);
   std::printf(": %zu %s beyond float16's 65504, %zu more %s within a factor of %g\n", overflowing,
               overflowing == 1 ? "goes" : "go", near, near == 1 ? "comes" : "come", margin);
+  if (masks > 0) std::printf("%zu more %s filled as masks are\n", masks, masks == 1 ? "is" : "are");
   if (first != nullptr) {
     std::printf("the first is '%s' (%s%s), up to %.5g\n", first->name.c_str(), first->node.c_str(),
                 first->layer < 0 ? "" : absl::StrCat(", layer ", first->layer).c_str(),

@@ -1,9 +1,11 @@
 #include "lib/runtime/inputs.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/runtime/random.h"
 
@@ -63,6 +65,23 @@ absl::StatusOr<std::vector<NamedTensor>> MakeInputs(const Signature& signature,
     inputs.push_back({input.name, std::move(tensor)});
   }
   return inputs;
+}
+
+absl::Status SuggestDimensions(const absl::Status& status, const Signature& signature) {
+  std::vector<std::string> open;
+  for (const ValueSignature& input : signature.inputs) {
+    for (const Dimension& dimension : input.dims) {
+      const bool known = std::find(open.begin(), open.end(), dimension.symbol) != open.end();
+      if (!dimension.fixed() && !dimension.symbol.empty() && !known)
+        open.push_back(dimension.symbol);
+    }
+  }
+  if (status.ok() || open.empty()) return status;
+  return MakeError(KindOf(status),
+                   absl::StrCat(std::string(status.message()),
+                                "; if the made-up inputs do not suit it, give sizes with --dim "
+                                "NAME=SIZE; open are ",
+                                absl::StrJoin(open, ", ")));
 }
 
 }  // namespace onnxquant

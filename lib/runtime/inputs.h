@@ -34,6 +34,10 @@ absl::StatusOr<Tensor> MakeInput(const ValueSignature& input, const InputOptions
 absl::StatusOr<std::vector<NamedTensor>> MakeInputs(const Signature& signature,
                                                     const InputOptions& options);
 
+// Adds to an error of running the model on such inputs how open dimensions get other sizes, where
+// there are some.
+absl::Status SuggestDimensions(const absl::Status& status, const Signature& signature);
+
 }  // namespace onnxquant
 
 #endif  // ONNXQUANT_LIB_RUNTIME_INPUTS_H_

@@ -23,6 +23,11 @@ absl::StatusOr<TokenSequences> GetTokens(const TextSource& source, Decoder& deco
                       "for text that the model writes itself");
   }
   if (source.tokens == kSelf) {
+    if (decoder.text().logits.empty()) {
+      return UsageError(source.model,
+                        ": writes no text, for it has no output 'logits'; give a file of token ids "
+                        "with --tokens");
+    }
     const std::int64_t start = StartToken(source.model).value_or(kDefaultStart);
     const std::size_t count = source.count == 0 ? kSelfTokens : source.count;
     ONNXQUANT_ASSIGN_OR_RETURN(std::vector<std::int64_t> written,

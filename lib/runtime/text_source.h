@@ -22,7 +22,8 @@ struct TextSource {
 };
 
 // Reads the file, or lets the decoder write, and checks the ids against its vocabulary. No sequence
-// is empty. Errors (kUsage): no tokens named, those of ReadTokens and CheckTokens.
+// is empty. Errors (kUsage): no tokens named, a model that writes none, those of ReadTokens and
+// CheckTokens.
 absl::StatusOr<TokenSequences> GetTokens(const TextSource& source, Decoder& decoder);
 
 }  // namespace onnxquant

@@ -136,10 +136,10 @@ class RangeMeter {
     ONNXQUANT_RETURN_IF_ERROR(CheckCancelled());
     ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<NamedTensor> inputs,
                                MakeInputs(runner->signature(), options_.inputs));
-    ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> results,
-                               runner->Run(inputs, NamesOf(first, end)));
-    std::vector<RangeStats> stats(results.size());
-    const std::uint64_t bytes = AddAll(results, stats);
+    const absl::StatusOr<std::vector<Tensor>> results = runner->Run(inputs, NamesOf(first, end));
+    if (!results.ok()) return SuggestDimensions(results.status(), runner->signature());
+    std::vector<RangeStats> stats(results->size());
+    const std::uint64_t bytes = AddAll(*results, stats);
     Keep(first, stats);
     return bytes;
   }

@@ -41,7 +41,9 @@ class AnyModel {
     }
     ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<NamedTensor> made,
                                MakeInputs(runner_->signature(), inputs_));
-    return runner_->Run(made, outputs);
+    absl::StatusOr<std::vector<Tensor>> results = runner_->Run(made, outputs);
+    if (!results.ok()) return SuggestDimensions(results.status(), runner_->signature());
+    return results;
   }
 
  private:

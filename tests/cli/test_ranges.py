@@ -132,6 +132,39 @@ def test_the_table_shows_what_overflows_or_comes_near(tmp_path: Path) -> None:
     assert run("ranges", "-q", path).stdout == ""
 
 
+def test_masks_are_told_from_sums(tmp_path: Path) -> None:
+    model = small_model()
+    fill = numpy_helper.from_array(np.array(-3.4e38, np.float32), "fill")
+    model.graph.node.insert(0, helper.make_node("Constant", [], ["mask"], value=fill))
+    model.graph.node[-1].output[0] = "sum"
+    model.graph.node.append(helper.make_node("Max", ["sum", "mask"], ["y"], "limit"))
+    done = run("ranges", save(model, tmp_path))
+    assert done.returncode == 0, done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("mask ")]
+    assert row.split() == ["mask", "Constant", "3.4e+38", "mask", "3.4e+38", "1"]
+    assert done.stdout.endswith(
+        "6 float values: 0 go beyond float16's 65504, 0 more come within a factor of 2\n"
+        "1 more is filled as masks are\n"
+    )
+
+
+def test_sizes_that_do_not_suit_the_model_can_be_given(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Reshape", ["x", "shape"], ["y"], "fold")],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "width"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["a", 9])],
+        [numpy_helper.from_array(np.array([-1, 9]), "shape")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    path = save(model, tmp_path)
+    for command in (("ranges", path), ("verify", path, path)):
+        done = run(*command)
+        assert done.returncode == 5
+        assert "give sizes with --dim NAME=SIZE; open are batch, width" in done.stderr
+        assert run(*command, "--dim", "width=18").returncode == 0
+
+
 def test_plans_read_what_it_writes(tmp_path: Path) -> None:
     path = save(small_model(), tmp_path)
     ranges = tmp_path / "ranges.json"
@@ -209,6 +242,23 @@ def test_what_is_wrong_is_named(
     assert done.returncode == status, done.stderr
     assert expected in done.stderr
     assert done.stdout == ""
+
+
+def test_an_encoder_writes_no_text(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "input_ids"], ["states"])],
+        "g",
+        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "n"])],
+        [helper.make_tensor_value_info("states", TensorProto.FLOAT, [1, "n", 4])],
+        [numpy_helper.from_array(np.ones((9, 4), np.float32), "table")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    path = save(model, tmp_path)
+    done = run("ranges", path, "--tokens", "self")
+    assert done.returncode == 1
+    assert f"{path}: writes no text, for it has no output 'logits'" in done.stderr
+    (tmp_path / "tokens.txt").write_text("1 2 3")
+    assert _ranges(path, "--tokens", tmp_path / "tokens.txt")["values"]["states"]["peak"] == 1
 
 
 def test_tokens_out_of_range_are_named(model: Path, tmp_path: Path) -> None:
