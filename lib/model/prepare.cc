@@ -9,6 +9,8 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/model/remove_unread.h"
+#include "lib/model/sort_nodes.h"
 #include "onnx/inliner/inliner.h"
 #include "onnx/version_converter/convert.h"
 
@@ -170,6 +172,10 @@ absl::StatusOr<std::vector<std::string>> Prepare(onnx::ModelProto& model, const 
   }
   ONNXQUANT_RETURN_IF_ERROR(InlineFunctions(model, origin, notes));
   SeparateWeightsFromInputs(model, notes);
+  if (const std::size_t unread = RemoveUnread(*model.mutable_graph()); unread > 0) {
+    notes.push_back(absl::StrCat(unread, " nodes that nothing reads were left out"));
+  }
+  SortNodes(*model.mutable_graph());
   ONNXQUANT_RETURN_IF_ERROR(RaiseOpset(model, origin, least_opset, notes));
   return notes;
 }

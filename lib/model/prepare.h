@@ -12,6 +12,8 @@ namespace onnxquant {
 
 // Changes `model` where conversion needs it, and says what it changed, a sentence each:
 //  - nodes of one graph that share a name get names of their own.
+//  - nodes that lead to no graph output are left out, in bodies too.
+//  - nodes come behind those that make what they read.
 //  - calls of local functions are replaced by what the functions do (ONNX's inliner), so that each
 //    call can work in its own types. A function for another opset than the model's stays.
 //  - below IR 4 every initializer must also be a graph input; the model becomes IR 4 and its

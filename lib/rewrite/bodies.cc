@@ -43,6 +43,7 @@ absl::Status GraphRewriter::EmitBody(ScopeId scope, onnx::GraphProto& body) {
   ONNXQUANT_RETURN_IF_ERROR(EmitBodyInitializers(scope, body));
   ONNXQUANT_RETURN_IF_ERROR(EmitNodes(scope, body));
   RemoveDead(body);
+  RemoveUnreadInitializers(body);
   DeclareValues(scope, body);
   return absl::OkStatus();
 }

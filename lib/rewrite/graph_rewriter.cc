@@ -43,6 +43,7 @@ absl::StatusOr<Rewritten> GraphRewriter::Run() {
   StoreInitializers();
   ONNXQUANT_RETURN_IF_ERROR(EmitNodes(kMainScope, *main_));
   RemoveDead(*main_);
+  RemoveUnreadInitializers(result_);
   DeclareInputsAndOutputs();
   DeclareValues(kMainScope, *main_);
   CountValues();

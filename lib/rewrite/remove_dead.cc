@@ -1,6 +1,7 @@
 #include "lib/rewrite/remove_dead.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,14 @@ void AddReads(const onnx::GraphProto& graph, Names& read) {
   for (const onnx::ValueInfoProto& output : graph.output()) read.insert(output.name());
 }
 
+// What keeps an initializer: a reader, or a graph input or output of its name.
+Names NamesInUse(const onnx::GraphProto& graph) {
+  Names names;
+  AddReads(graph, names);
+  for (const onnx::ValueInfoProto& input : graph.input()) names.insert(input.name());
+  return names;
+}
+
 }  // namespace
 
 void RemoveDead(onnx::GraphProto& graph) {
@@ -46,6 +55,49 @@ void RemoveDead(onnx::GraphProto& graph) {
     if (live[static_cast<std::size_t>(i)]) graph.mutable_node()->SwapElements(i, kept++);
   }
   graph.mutable_node()->DeleteSubrange(kept, graph.node_size() - kept);
+}
+
+void RemoveUnreadInitializers(onnx::GraphProto& body) {
+  const Names used = NamesInUse(body);
+  int kept = 0;
+  for (int i = 0; i < body.initializer_size(); ++i) {
+    if (used.contains(body.initializer(i).name())) {
+      body.mutable_initializer()->SwapElements(i, kept++);
+    }
+  }
+  body.mutable_initializer()->DeleteSubrange(kept, body.initializer_size() - kept);
+}
+
+void RemoveUnreadInitializers(Rewritten& result) {
+  onnx::GraphProto& graph = *result.model.mutable_graph();
+  const Names used = NamesInUse(graph);
+  const auto is_used = [&](int i) { return used.contains(graph.initializer(i).name()); };
+  const auto fills_nothing = [&](const FillJob& job) {
+    return std::none_of(job.targets.begin(), job.targets.end(), is_used);
+  };
+  std::vector<bool> dropped(static_cast<std::size_t>(graph.initializer_size()), false);
+  for (const FillJob& job : result.jobs) {
+    if (!fills_nothing(job)) continue;
+    for (const int target : job.targets) dropped[static_cast<std::size_t>(target)] = true;
+  }
+  result.jobs.erase(std::remove_if(result.jobs.begin(), result.jobs.end(), fills_nothing),
+                    result.jobs.end());
+  std::vector<int> places(dropped.size(), 0);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < dropped.size(); ++i) {
+    if (dropped[i]) continue;
+    graph.mutable_initializer()->SwapElements(static_cast<int>(i), static_cast<int>(kept));
+    result.bytes[kept] = result.bytes[i];
+    result.keep_inline[kept] = result.keep_inline[i];
+    places[i] = static_cast<int>(kept++);
+  }
+  graph.mutable_initializer()->DeleteSubrange(static_cast<int>(kept),
+                                              graph.initializer_size() - static_cast<int>(kept));
+  result.bytes.resize(kept);
+  result.keep_inline.resize(kept);
+  for (FillJob& job : result.jobs) {
+    for (int& target : job.targets) target = places[static_cast<std::size_t>(target)];
+  }
 }
 
 }  // namespace onnxquant

@@ -57,6 +57,15 @@ g (float[4] x) => (float[4] z) {
   EXPECT_EQ(model.graph().node(3).name(), "");
 }
 
+TEST(Prepare, LeavesOutNodesThatNothingReads) {
+  onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[4] x) => (float[4] y) { a = Exp(x) b = Neg(a) y = Sqrt(x) })");
+  const auto notes = Prepare(model, "m.onnx", kLeast);
+  ASSERT_TRUE(notes.ok()) << notes.status();
+  EXPECT_THAT(*notes, ElementsAre("2 nodes that nothing reads were left out"));
+  EXPECT_EQ(model.graph().node_size(), 1);
+}
+
 TEST(Prepare, RefusesFunctionsThatCallEachOtherInACircle) {
   onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21, "mine" : 1]>
 g (float[4] x) => (float[4] z) { z = mine.A(x) }

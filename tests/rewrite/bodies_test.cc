@@ -96,5 +96,20 @@ g (bool c, float[4] x) => (float[4] z) {
   EXPECT_EQ(BodyOf(Run(kFp16), "If", "then_branch").node_size(), 1);
 }
 
+TEST_F(BodiesTest, InitializersThatOnlyDeadNodesOfABodyReadAreLeftOut) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (bool c, float[4] x) => (float[4] z) {
+  z = If(c) <
+    then_branch = t () => (float[4] a) <float k = {2}, double d = {2}> {
+      unused = Mul(x, k) other = Neg(d) a = Sqrt(x)
+    },
+    else_branch = e () => (float[4] b) <float k = {3}> { b = Mul(x, k) }
+  >
+})");
+  const Rewritten out = Run(kFp16);
+  EXPECT_EQ(BodyOf(out, "If", "then_branch").initializer_size(), 0);
+  EXPECT_EQ(BodyOf(out, "If", "else_branch").initializer_size(), 1);
+}
+
 }  // namespace
 }  // namespace onnxquant

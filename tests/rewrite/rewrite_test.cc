@@ -292,5 +292,30 @@ g (float[4] x) => (float[n] z) <int64[1] s = {-1}> { z = Reshape(x, s) })");
   EXPECT_TRUE(out.keep_inline[0]);
 }
 
+TEST_F(RewriteTest, WeightsThatOnlyDeadNodesReadAreLeftOut) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2] x) => (float[2] y) <float[2] w = {1, 2}, float[2] v = {3, 4}, float[2] u = {5, 6}> {
+  dead = Mul(x, w)
+  a = Mul(x, v)
+  y = Mul(a, u)
+})");
+  EXPECT_THAT(InitializerTypes(Run(kFp16)), ElementsAre(Pair("u", 10), Pair("v", 10)));
+}
+
+TEST_F(RewriteTest, WhatGaveACastLikeItsTypeIsLeftOutWithoutMovingTheOtherWeights) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (int64[2] i, float[2] x) => (float[2] y) <float k = {1}, float[2] w = {1, 2}> {
+  a = CastLike(i, k)
+  b = Mul(a, x)
+  y = Mul(b, w)
+})");
+  const Rewritten out = Run(kFp16);
+  EXPECT_THAT(InitializerTypes(out), ElementsAre(Pair("w", 10)));
+  ASSERT_EQ(out.jobs.size(), 1U);
+  EXPECT_EQ(out.jobs[0].source->name(), "w");
+  EXPECT_THAT(out.jobs[0].targets, ElementsAre(0));
+  EXPECT_THAT(out.bytes, ElementsAre(4U));
+}
+
 }  // namespace
 }  // namespace onnxquant
