@@ -171,6 +171,8 @@ class TraitsMaker {
     }
     if (standard_ && QuantizesTo16Bits()) return "a 16-bit float has not the digits of its output";
     if (standard_ && ReducesDuplicates()) return "ONNX Runtime's float16 kernel does not reduce";
+    if (standard_ && ClipsByOldWhere())
+      return "ONNX Runtime spells it with a Where that takes no bfloat16 before opset 16";
     if (!control_flow_ && TouchesUntyped(row, schema)) return "touches a value that is no tensor";
     const auto follows = [](SlotRule rule) { return rule == SlotRule::kFollows; };
     const bool any = std::any_of(traits_.inputs.begin(), traits_.inputs.end(), follows) ||
@@ -213,6 +215,11 @@ class TraitsMaker {
     if (!Op("QuantizeLinear") || node_.outputs.empty()) return false;
     const ElementType type = TypeOf(node_.outputs[0]);
     return type == ElementType::kInt16 || type == ElementType::kUint16;
+  }
+
+  // Providers without a kernel for bfloat16 take the function that ONNX's schema gives.
+  bool ClipsByOldWhere() const {
+    return Op("Clip") && half_ == "tensor(bfloat16)" && OpsetOf(graph_.model(), "") < 16;
   }
 
   // ScatterND and ScatterElements that add, multiply …, where the last value does not simply win.

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/text_model.h"
@@ -110,6 +111,20 @@ g (float[4] x) => (float[4] y) { y = Sqrt(x) })");
   ASSERT_TRUE(types.ok()) << types.status();
   EXPECT_TRUE(TraitsOf(*graph, 0, *types, ElementType::kFloat16).CanChange());
   EXPECT_FALSE(TraitsOf(*graph, 0, *types, ElementType::kBFloat16).CanChange());
+}
+
+TEST(OpTraits, ClipStaysFloat32InsteadOfBFloat16WhereItsFunctionCannotTakeIt) {
+  for (const int opset : {13, 16}) {
+    const onnx::ModelProto model =
+        ParseModel(absl::StrCat("<ir_version: 8, opset_import: [\"\" : ", opset,
+                                "]> g (float[4] x, float a) => (float[4] y) { y = Clip(x, a) }"));
+    const auto graph = Graph::Build(model, "m.onnx");
+    ASSERT_TRUE(graph.ok()) << graph.status();
+    const auto types = InferTypes(*graph, "m.onnx");
+    ASSERT_TRUE(types.ok()) << types.status();
+    EXPECT_TRUE(TraitsOf(*graph, 0, *types, ElementType::kFloat16).CanChange());
+    EXPECT_EQ(TraitsOf(*graph, 0, *types, ElementType::kBFloat16).CanChange(), opset == 16);
+  }
 }
 
 TEST(OpTraits, SequencesStayFloat32) {
