@@ -36,6 +36,16 @@ g (float[4] x, float16[4] h, int64[4] i, int8[4] q, bool b) => (float[4] unused)
   onnx::ModelProto model_;
 };
 
+TEST_F(TypesTest, NeedNoTypeOfWhatOnnxInferenceCannotDoWithout) {
+  EXPECT_EQ(OutputOf("u = mine.Foo(x) y = EyeLike<dtype = 11>(u)"), ElementType::kDouble);
+  EXPECT_EQ(OutputOf("u = mine.Foo(x) y = RegexFullMatch<pattern = \"a\">(u)"), ElementType::kBool);
+  EXPECT_EQ(OutputOf(R"(u = mine.Foo(b) y = If(b) <
+      then_branch = t () => (double[2, 2] p) { p = EyeLike<dtype = 11>(u) },
+      else_branch = e () => (double[2, 2] q) { q = EyeLike<dtype = 11>(u) }
+    >)"),
+            ElementType::kDouble);
+}
+
 TEST_F(TypesTest, FollowTheTypeConstraintsOfOnnx) {
   EXPECT_EQ(OutputOf("y = Add(x, x)"), ElementType::kFloat);
   EXPECT_EQ(OutputOf("y = Add(h, h)"), ElementType::kFloat16);
