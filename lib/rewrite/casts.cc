@@ -4,11 +4,13 @@
 namespace onnxquant {
 
 // A float Cast of the input model whose two sides have come to the same type. One that makes a
-// graph output stays, to make that name.
+// graph output stays, to make that name, unless another Cast makes it.
 bool GraphRewriter::IsFoldedCast(NodeId id) const {
   const Node& node = graph_.node(id);
   if (!Traits(id).float_cast || !IsOpenScope(graph_, node.scope)) return false;
-  if (graph_.value(node.outputs[0]).graph_output || weights_.contains(node.inputs[0])) return false;
+  const bool makes_the_name =
+      graph_.value(node.outputs[0]).graph_output && !output_types_.contains(node.outputs[0]);
+  if (makes_the_name || weights_.contains(node.inputs[0])) return false;
   return TypeOf(node.inputs[0]) == TypeOf(node.outputs[0]);
 }
 

@@ -292,6 +292,18 @@ g (float[4] x) => (float[n] z) <int64[1] s = {-1}> { z = Reshape(x, s) })");
   EXPECT_TRUE(out.keep_inline[0]);
 }
 
+TEST_F(RewriteTest, ACastThatChangesNothingAnyMoreIsFoldedWhereAnotherMakesTheOutput) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2] x) => (float[2] y, float[2] z) {
+  a = Sqrt(x)
+  y = Cast<to = 1>(a)
+  z = Sin(y)
+})");
+  EXPECT_THAT(Lines(Run(kFp16KeepIo)),
+              ElementsAre("Cast(x) -> x_float16", "Sqrt(x_float16) -> a", "Cast(a) -> y",
+                          "Sin(a) -> z_float16", "Cast(z_float16) -> z"));
+}
+
 TEST_F(RewriteTest, WeightsThatOnlyDeadNodesReadAreLeftOut) {
   Load(R"(<ir_version: 10, opset_import: ["" : 21]>
 g (float[2] x) => (float[2] y) <float[2] w = {1, 2}, float[2] v = {3, 4}, float[2] u = {5, 6}> {
