@@ -42,6 +42,10 @@ std::string GraphRewriter::CastOf(ValueId value, ElementType to) {
     if (const auto it = casts_.find({scope, value, to}); it != casts_.end()) return it->second;
   }
   const NodeId producer = graph_.value(value).producer;
+  // What a folded Cast gives is its input, which may have been cast already.
+  if (producer != kNone && IsFoldedCast(producer)) {
+    return CastOf(graph_.node(producer).inputs[0], to);
+  }
   if (producer != kNone && Traits(producer).float_cast && TypeOf(value) == ElementType::kFloat) {
     const ValueId source = graph_.node(producer).inputs[0];
     if (!weights_.contains(source) && TypeOf(source) == to) {

@@ -304,6 +304,20 @@ g (float[2] x) => (float[2] y, float[2] z) {
                           "Sin(a) -> z_float16", "Cast(z_float16) -> z"));
 }
 
+TEST_F(RewriteTest, AFoldedCastsValueSharesTheCastOfItsInput) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2] x) => (float[2] y, float[2] z) {
+  [kept] a = Cast<to = 1>(x)
+  y = Sqrt(x)
+  z = Sqrt(a)
+})");
+  const Rewritten out =
+      Run(std::string(kFp16KeepIo) + "rules:\n  - {match: {name: kept}, keep: true}\n");
+  EXPECT_THAT(Lines(out), ElementsAre("Cast(x) -> x_float16", "Sqrt(x_float16) -> y_float16",
+                                      "Cast(y_float16) -> y", "Sqrt(x_float16) -> z_float16",
+                                      "Cast(z_float16) -> z"));
+}
+
 TEST_F(RewriteTest, WeightsThatOnlyDeadNodesReadAreLeftOut) {
   Load(R"(<ir_version: 10, opset_import: ["" : 21]>
 g (float[2] x) => (float[2] y) <float[2] w = {1, 2}, float[2] v = {3, 4}, float[2] u = {5, 6}> {
