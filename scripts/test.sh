@@ -71,6 +71,7 @@ check "ruff and mypy" "$root/scripts/check_python.sh"
 ctest_run release
 pytest_run tests/python tests/cli
 pytest_run tests/conformance
+pytest_run tests/random
 if [ "$real" -eq 1 ]; then
   # Without it the exporter's tests leave out the comparisons with transformers, and say so.
   check "torch, for the exporter's references" "$root/scripts/setup_torch.sh"

@@ -1,0 +1,192 @@
+"""Converts a random model in several ways and says what is wrong with the results."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import structure
+from onnx import TensorProto
+from onnxquant_tools.product import program
+from random_graphs import Case
+from walking import all_nodes
+
+FLOAT, HALF, BRAIN = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
+
+# How a model is converted. The keys are dtypes that the program knows; what is in the files is what
+# the fields say: one run of the program converts in every way.
+PLAIN, HALF_IO, MIXED, BFLOAT, KEPT = "fp16", "q4f16", "q8", "bf16", "fp32"
+WAYS = {
+    PLAIN: "{compute: float16, weights: float16, io: float32}",
+    HALF_IO: "{compute: float16, weights: float16, io: float16}",
+    MIXED: "{compute: float16, weights: float16, io: float32}",
+    BFLOAT: "{compute: bfloat16, weights: bfloat16, io: float32}",
+    KEPT: "{compute: float16, weights: float16, io: float32}",
+}
+_ENDINGS = {PLAIN: "_fp16", HALF_IO: "_q4f16", MIXED: "_quantized", BFLOAT: "_bf16", KEPT: ""}
+
+
+def policy(ways: Sequence[str], keep: Sequence[str]) -> str:
+    """Return a policy for the ways; nodes named in `keep` compute in float32 in MIXED."""
+    lines = ["policy: 1", "name: random", "outputs:"]
+    lines += [f"  {way}: {WAYS[way]}" for way in ways]
+    rules = []
+    if MIXED in ways and keep:
+        match = f"match: {{name: [{', '.join(keep)}]}}"
+        rules += [f"  - {{{match}, when: {MIXED}, compute: float32, optional: true}}"]
+    if KEPT in ways:
+        rules += [f"  - {{match: {{name: '*'}}, when: {KEPT}, keep: true, optional: true}}"]
+    return "\n".join([*lines, *(["rules:", *rules] if rules else [])]) + "\n"
+
+
+def convert(
+    model: onnx.ModelProto, ways: Sequence[str], keep: Sequence[str] = ()
+) -> dict[str, onnx.ModelProto]:
+    """Convert a model with the program, in each of the ways."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "model.onnx").write_bytes(model.SerializeToString())
+        (folder / "p.yaml").write_text(policy(ways, keep))
+        files = ["-o", f"{folder}/out", "--policy", f"{folder}/p.yaml", f"{folder}/model.onnx"]
+        done = subprocess.run(
+            [program(), "--threads", "1", "--no-config", *files],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        said = done.stderr.strip().replace(f"{folder}/", "")
+        assert done.returncode == 0, f"exit status {done.returncode}: {said}"
+        return {way: onnx.load(folder / "out" / f"model{_ENDINGS[way]}.onnx") for way in ways}
+
+
+def _session(model: onnx.ModelProto) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    providers = ["CPUExecutionProvider"]
+    return ort.InferenceSession(model.SerializeToString(), options, providers=providers)
+
+
+def run(model: onnx.ModelProto, feeds: dict[str, Any]) -> dict[str, Any]:
+    """Run a model on the CPU provider; what it declares float16 is fed as float16."""
+    session = _session(model)
+    types = {item.name: item.type for item in session.get_inputs()}
+    fed = {}
+    for name, array in feeds.items():
+        half = types[name] == "tensor(float16)" and array.dtype == np.float32
+        fed[name] = array.astype(np.float16) if half else array
+    names = [item.name for item in session.get_outputs()]
+    return dict(zip(names, session.run(names, fed), strict=True))
+
+
+def check_loads(model: onnx.ModelProto) -> None:
+    """ONNX Runtime takes the model, but for kernels that its CPU provider lacks in bfloat16."""
+    try:
+        _session(model)
+    except Exception as error:
+        lacks_kernel = "NOT_IMPLEMENTED" in str(error)
+        assert lacks_kernel, f"ONNX Runtime does not load it: {error}"
+
+
+def declared(values: Any) -> dict[str, int]:
+    """Return the element types that graph inputs or outputs declare."""
+    return {item.name: item.type.tensor_type.elem_type for item in values}
+
+
+def check_declarations(before: onnx.ModelProto, after: onnx.ModelProto, io: int) -> None:
+    """Names and types of inputs and outputs: float32 becomes `io`, the rest stays.
+
+    An initializer keeps its type, as a default of an input and as an output.
+    """
+    fixed = {tensor.name for tensor in before.graph.initializer}
+    inputs = declared(before.graph.input)
+    for old, new in (
+        (before.graph.input, after.graph.input),
+        (before.graph.output, after.graph.output),
+    ):
+        wanted = {
+            name: io if kind == FLOAT and name not in (fixed & set(inputs)) else kind
+            for name, kind in declared(old).items()
+        }
+        got = declared(new)
+        assert got == wanted, f"declared {got}, expected {wanted}"
+
+
+def check_close(case: Case, expected: dict[str, Any], got: dict[str, Any]) -> None:
+    """Outputs agree within the error that the model's values allow in float16.
+
+    The generator adds up what each operator makes of its inputs' errors in the worst case, and of
+    its own rounding; the result is an upper bound but for what the kernels' order of summation
+    changes, so three times it is plenty, and a wrong type or operand is far off it.
+    """
+    assert list(got) == list(expected)
+    for name, wanted in expected.items():
+        actual = got[name]
+        assert actual.shape == wanted.shape, f"{name}: shape {actual.shape}, not {wanted.shape}"
+        if not np.issubdtype(wanted.dtype, np.floating):
+            assert np.array_equal(actual, wanted), f"{name}: {actual}, expected {wanted}"
+            continue
+        limit = 3 * case.errors[name] + 1e-3
+        off = np.abs(actual.astype(np.float64) - wanted.astype(np.float64))
+        worst = off.max(initial=0.0)
+        assert worst <= limit, f"{name}: off by {worst}, allowed {limit}: {actual} for {wanted}"
+
+
+def check_equal(expected: dict[str, Any], got: dict[str, Any]) -> None:
+    """Outputs are the same, bit by bit."""
+    assert list(got) == list(expected)
+    for name, wanted in expected.items():
+        actual = got[name]
+        same = (actual.dtype, actual.shape) == (wanted.dtype, wanted.shape)
+        assert same and actual.tobytes() == wanted.tobytes(), f"{name}: {actual} for {wanted}"
+
+
+def check_structure(before: onnx.ModelProto, after: onnx.ModelProto, io: int) -> None:
+    """The checker accepts the model; nothing in it is useless or twice there."""
+    onnx.checker.check_model(after, full_check=True)
+    check_declarations(before, after, io)
+    wrong = structure.faults(after, before)
+    assert not wrong, "; ".join(wrong)
+
+
+def check_same_graph(once: onnx.ModelProto, twice: onnx.ModelProto) -> None:
+    """Two models have the same graph, byte for byte."""
+    first, second = (item.graph.SerializeToString(deterministic=True) for item in (once, twice))
+    assert first == second, (
+        f"converting again changes the graph from\n{onnx.printer.to_text(once)}\nto\n"
+        f"{onnx.printer.to_text(twice)}"
+    )
+
+
+def named_nodes(model: onnx.ModelProto) -> list[str]:
+    """Return the names that single nodes have."""
+    return sorted({node.name for node in all_nodes(model.graph) if node.name})
+
+
+def check_case(case: Case) -> None:
+    """Convert a model in every way and check every promise."""
+    names = named_nodes(case.model)
+    keep = [name for index, name in enumerate(names) if case.mask >> index & 1]
+    expected = run(case.model, case.feeds)
+    made = convert(case.model, list(WAYS), keep)
+    for way, model in made.items():
+        try:
+            check_structure(case.model, model, HALF if way == HALF_IO else FLOAT)
+            if way == BFLOAT:
+                check_loads(model)
+            elif way == KEPT:
+                check_equal(expected, run(model, case.feeds))
+            else:
+                check_close(case, expected, run(model, case.feeds))
+            if way != BFLOAT or case.mask & 1:
+                check_same_graph(model, convert(model, [way], keep)[way])
+        except Exception as error:
+            kept = f" with {', '.join(keep)} kept" if way == MIXED else ""
+            raise AssertionError(f"{way}{kept}: {error}\n{onnx.printer.to_text(model)}") from error
