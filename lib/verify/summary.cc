@@ -45,10 +45,12 @@ void PositionLog::Add(const ReferencePosition& reference, absl::Span<const float
   if (token.has_value()) reference_losses.push_back(reference.Loss(*token));
   if (counted.any()) {
     ++bad;
+    kl_course.push_back(kNothing);
     return;
   }
   const PositionComparison compared = ComparePosition(reference, candidate, token);
   kl.push_back(compared.kl);
+  kl_course.push_back(compared.kl);
   same_top += compared.same_top ? 1 : 0;
   overlap += compared.top_overlap;
   largest_error = std::max(largest_error, compared.largest_error);
@@ -56,6 +58,20 @@ void PositionLog::Add(const ReferencePosition& reference, absl::Span<const float
     losses.push_back(*compared.loss);
     differences.push_back(*compared.loss - reference_losses.back());
   }
+}
+
+KlCourse CourseOf(absl::Span<const double> kl) {
+  KlCourse course;
+  course.each = std::max<std::size_t>(1, (kl.size() + kMaxCourse - 1) / kMaxCourse);
+  for (std::size_t first = 0; first < kl.size(); first += course.each) {
+    double largest = 0;
+    for (const double value : kl.subspan(first, course.each)) {
+      // Once NaN, it stays: no comparison with NaN holds.
+      if (!(value <= largest)) largest = std::isnan(largest) ? largest : value;
+    }
+    course.largest.push_back(largest);
+  }
+  return course;
 }
 
 Summary Summarize(const PositionLog& log) {
@@ -70,6 +86,7 @@ Summary Summarize(const PositionLog& log) {
   summary.kl_p99 = Quantile(log.kl, 0.99);
   summary.kl_p999 = Quantile(log.kl, 0.999);
   summary.kl_max = Quantile(log.kl, 1);
+  summary.kl_by_position = CourseOf(log.kl_course);
   summary.top1 = log.kl.empty() ? kNothing : static_cast<double>(log.same_top) / finite;
   summary.top5 = log.kl.empty() ? kNothing : log.overlap / finite;
   summary.largest_error = log.kl.empty() ? kNothing : log.largest_error;

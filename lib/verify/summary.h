@@ -29,6 +29,7 @@ Perplexity PerplexityOf(absl::Span<const double> losses);
 // What is kept of each position.
 struct PositionLog {
   std::vector<double> kl;
+  std::vector<double> kl_course;         // of every position, NaN where the candidate is bad
   std::vector<double> losses;            // of positions that have a next token
   std::vector<double> differences;       // of these losses from the reference's
   std::vector<double> reference_losses;  // of those whose candidate is bad, too
@@ -44,6 +45,14 @@ struct PositionLog {
            std::optional<std::size_t> token);
 };
 
+// The divergence along the text, in at most kMaxCourse steps.
+inline constexpr std::size_t kMaxCourse = 2000;
+struct KlCourse {
+  std::size_t each = 1;         // positions a step; the last may have fewer
+  std::vector<double> largest;  // of each step; NaN where a position has NaN or Inf
+};
+KlCourse CourseOf(absl::Span<const double> kl);
+
 struct Summary {
   std::size_t positions = 0;  // compared, those with NaN or Inf included
   double kl_mean = 0;
@@ -51,6 +60,7 @@ struct Summary {
   double kl_p99 = 0;
   double kl_p999 = 0;
   double kl_max = 0;
+  KlCourse kl_by_position;
   double top1 = 0;  // shares of 1
   double top5 = 0;
   Perplexity perplexity;

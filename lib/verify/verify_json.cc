@@ -18,6 +18,12 @@ Json PerplexityJson(const Perplexity& perplexity) {
           {"high", Number(perplexity.high)}};
 }
 
+Json CourseJson(const KlCourse& course) {
+  Json largest = Json::array();
+  for (const double kl : course.largest) largest.push_back(Number(kl));
+  return {{"each", course.each}, {"largest", largest}};
+}
+
 Json LanguageJson(const Summary& summary) {
   return {{"positions", summary.positions},
           {"kl_mean", Number(summary.kl_mean)},
@@ -32,7 +38,8 @@ Json LanguageJson(const Summary& summary) {
           {"largest_logit_error", Number(summary.largest_error)},
           {"nan", summary.nan},
           {"inf", summary.inf},
-          {"bad_positions", summary.bad}};
+          {"bad_positions", summary.bad},
+          {"kl_by_position", CourseJson(summary.kl_by_position)}};
 }
 
 Json ResultJson(const CandidateResult& result) {

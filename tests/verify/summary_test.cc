@@ -30,6 +30,28 @@ TEST(PerplexityTest, GivesTheIntervalOfTheMeanLoss) {
   EXPECT_NEAR(result.high, std::exp(2.0 + 1.959963984540054 / std::sqrt(3.0)), 1e-12);
 }
 
+TEST(CourseTest, KeepsEveryPositionOfAShortText) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const KlCourse course = CourseOf({0.5, nan, 0.25});
+  EXPECT_EQ(course.each, 1U);
+  ASSERT_EQ(course.largest.size(), 3U);
+  EXPECT_EQ(course.largest[0], 0.5);
+  EXPECT_TRUE(std::isnan(course.largest[1]));
+  EXPECT_EQ(course.largest[2], 0.25);
+}
+
+TEST(CourseTest, GivesTheLargestOfEachStepOfALongText) {
+  std::vector<double> kl(kMaxCourse * 2 + 1, 0.125);
+  kl[5] = 3;
+  kl[8] = std::numeric_limits<double>::quiet_NaN();  // and 9 is finite
+  const KlCourse course = CourseOf(kl);
+  EXPECT_EQ(course.each, 3U);
+  EXPECT_EQ(course.largest.size(), (kl.size() + 2) / 3);
+  EXPECT_EQ(course.largest[0], 0.125);
+  EXPECT_EQ(course.largest[1], 3);
+  EXPECT_TRUE(std::isnan(course.largest[2]));
+}
+
 TEST(PerplexityTest, HasNoIntervalForOneTokenAndNoValueForNone) {
   EXPECT_NEAR(PerplexityOf({2}).value, std::exp(2.0), 1e-12);
   EXPECT_TRUE(std::isnan(PerplexityOf({2}).low));
