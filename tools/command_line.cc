@@ -21,6 +21,9 @@ constexpr char kFooter[] = R"(Examples:
 Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is bad,
 4 writing failed, 5 verification failed, 130 interrupted.)";
 
+const char kReportHelp[] =
+    "write all of it to a file: a page to look at (.html), or JSON (any other ending)";
+
 const char kSizeHelp[] = "bytes, or with a suffix: 512M, 1900M, 2G (decimal) or 512Mi (binary)";
 
 // CLI11 reads "-1" as a very large size.
@@ -76,7 +79,7 @@ void AddConvertOptions(CLI::App& app, Arguments& arguments) {
       ->transform(CLI::AsSizeValue(true))
       ->transform(NotNegative())  // before the above
       ->default_str("128M");
-  app.add_option("--report", arguments.report, "write what was done as JSON")->type_name("FILE");
+  app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
 }
 
 void AddMeasureOptions(CLI::App& app, Arguments& arguments) {
@@ -120,7 +123,7 @@ void AddVerifyOptions(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--max-error", measure.max_error,
                  "models without logits: fail above this error of an output");
-  app.add_option("--report", arguments.report, "write the result as JSON")->type_name("FILE");
+  app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
 }
 
 }  // namespace
@@ -146,6 +149,8 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   AddModel(*plan, arguments, true);
   AddPlanOptions(*plan, arguments);
   AddVerbosity(*plan, arguments);
+  plan->add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
+  plan->add_flag("-f,--force", arguments.apply.force, "replace an existing report");
   plan->add_option("--why", arguments.why, "explain this tensor, node, input or output")
       ->type_name("NAME");
   plan->add_flag("--json", arguments.json, "print JSON");

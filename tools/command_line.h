@@ -42,7 +42,7 @@ struct Arguments {
   MeasureArguments measure;             // verify, ranges
   PlanOptions plan;
   ApplyOptions apply;
-  std::string report;  // convert, verify, ranges: path of the JSON report; "" for none
+  std::string report;  // all that measure or plan: path of the report; "" for none
   std::string why;     // plan: explain this tensor, node or value
   bool json = false;   // plan, inspect, diff, verify, ranges: print JSON
 };

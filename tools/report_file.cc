@@ -2,11 +2,14 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
 #include "absl/types/span.h"
 #include "lib/base/error.h"
+#include "lib/report/html.h"
 #include "lib/report/json.h"
 
 namespace onnxquant::cli {
@@ -37,10 +40,17 @@ absl::StatusOr<ReportFile> ReportFile::Open(const Arguments& arguments, const Re
                       ": is written by this run itself; choose another file for --report");
   }
   const std::string folder = path.has_parent_path() ? path.parent_path().string() : ".";
-  ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles files,
-                             OutputFiles::Create(folder, {.force = arguments.apply.force}));
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      OutputFiles files,
+      OutputFiles::Create(folder, {.force = arguments.apply.force, .option = "--report"}));
   for (const std::string& input : plan.input_files) files.Protect(input);
   files.Protect(arguments.plan.policy);
+  if (!arguments.plan.ranges.empty()) files.Protect(arguments.plan.ranges);
+  report.html_ = IsHtmlName(arguments.report);
+  if (report.html_ && !arguments.plan.ranges.empty()) {
+    std::ifstream stream(arguments.plan.ranges);
+    report.ranges_.assign(std::istreambuf_iterator<char>(stream), {});
+  }
   report.name_ = path.filename().string();
   report.files_.emplace(std::move(files));
   // Only tried here: how long the report will be is not known yet.
@@ -51,7 +61,9 @@ absl::StatusOr<ReportFile> ReportFile::Open(const Arguments& arguments, const Re
 absl::Status ReportFile::Write(const Report& report) {
   if (!files_.has_value()) return absl::OkStatus();
   const std::string json = ToJson(report);
-  const absl::Span<const char> text = json;
+  const std::string page =
+      html_ ? ToHtml({.plan = json, .ranges = ranges_, .verification = ""}) : "";
+  const absl::Span<const char> text = html_ ? page : json;
   ONNXQUANT_RETURN_IF_ERROR(
       files_->WriteAt(0, 0, {reinterpret_cast<const std::byte*>(text.data()), text.size()}));
   return files_->Commit();

@@ -1,4 +1,5 @@
-// The file that --report asks for.
+// The file that --report of a conversion or a plan asks for: a page when its name ends in .html,
+// else JSON.
 #ifndef ONNXQUANT_TOOLS_REPORT_FILE_H_
 #define ONNXQUANT_TOOLS_REPORT_FILE_H_
 
@@ -24,6 +25,8 @@ class ReportFile {
 
  private:
   std::string name_;
+  bool html_ = false;
+  std::string ranges_;  // the file's text, for a page
   std::optional<OutputFiles> files_;
 };
 

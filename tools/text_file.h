@@ -16,9 +16,10 @@ namespace onnxquant::cli {
 class TextFile {
  public:
   // Refused (kWrite): a file that exists (unless `force`), one of the inputs, a folder that cannot
-  // be written to. Nothing when `path` is "".
+  // be written to. Nothing when `path` is "". Errors name the `option` that gave the path.
   static absl::StatusOr<TextFile> Open(const std::string& path, bool force,
-                                       const std::vector<std::string>& inputs);
+                                       const std::vector<std::string>& inputs,
+                                       const char* option = "-o");
 
   absl::Status Write(const std::string& text);
 

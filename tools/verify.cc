@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
+#include "lib/report/html.h"
 #include "lib/report/table.h"
 #include "lib/runtime/ort_runner.h"
 #include "lib/simulate/simulated_provider.h"
@@ -168,7 +169,7 @@ absl::Status Verify(const Arguments& arguments) {
   inputs.push_back(options.reference);
   inputs.push_back(measure.tokens);
   ONNXQUANT_ASSIGN_OR_RETURN(TextFile report,
-                             TextFile::Open(arguments.report, measure.force, inputs));
+                             TextFile::Open(arguments.report, measure.force, inputs, "--report"));
   ONNXQUANT_ASSIGN_OR_RETURN(const Verification verification, onnxquant::Verify(options));
   const std::string json = ToJson(verification);
   if (arguments.json) {
@@ -176,7 +177,9 @@ absl::Status Verify(const Arguments& arguments) {
   } else if (arguments.verbosity != Verbosity::kQuiet) {
     Print(verification, options.providers);
   }
-  ONNXQUANT_RETURN_IF_ERROR(report.Write(json));
+  ONNXQUANT_RETURN_IF_ERROR(report.Write(
+      IsHtmlName(arguments.report) ? ToHtml({.plan = "", .ranges = "", .verification = json})
+                                   : json));
   return Verdict(verification);
 }
 

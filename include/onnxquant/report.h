@@ -28,8 +28,9 @@ struct NodeRow {
   std::string op;
   std::string role;
   int layer = -1;
-  std::string compute;   // "float32" or "float16"
-  std::string evidence;  // for the role
+  std::string compute;               // "float32" or "float16"
+  std::vector<std::string> outputs;  // names of its values in the input
+  std::string evidence;              // for the role
   std::vector<std::string> why;
 };
 

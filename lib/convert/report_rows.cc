@@ -51,6 +51,9 @@ std::vector<NodeRow> NodeRows(const Analysis& analysis, const OutputPlan& plan) 
     row.role = NameOf(role.role);
     row.layer = role.layer;
     row.compute = NameOf(node.compute);
+    for (const std::string& name : analysis.graph.node(id).proto->output()) {
+      if (!name.empty()) row.outputs.push_back(name);
+    }
     row.evidence = role.evidence;
     row.why = Texts(node.why);
     rows.push_back(std::move(row));

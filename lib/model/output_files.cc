@@ -122,11 +122,12 @@ absl::Status OutputFiles::CheckTarget(const std::string& name, bool replace) con
   if (!fs::exists(fs::symlink_status(path, error))) return absl::OkStatus();
   if (const std::string input = InputAt(path); !input.empty()) {
     return WriteError(path, ": is part of the input (", input,
-                      "), which is never written to; choose another folder (-o)");
+                      "), which is never written to; choose another place (", options_.option, ")");
   }
   if (fs::is_directory(path, error)) return WriteError(path, ": is a folder");
   if (options_.force || replace) return absl::OkStatus();
-  return WriteError(path, ": exists already; --force replaces it, -o writes elsewhere");
+  return WriteError(path, ": exists already; --force replaces it, ", options_.option,
+                    " writes elsewhere");
 }
 
 absl::StatusOr<int> OutputFiles::Add(const std::string& name, std::uint64_t size, bool replace) {

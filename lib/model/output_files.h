@@ -20,7 +20,8 @@ namespace onnxquant {
 class OutputFiles {
  public:
   struct Options {
-    bool force = false;  // replace files that exist
+    bool force = false;         // replace files that exist
+    const char* option = "-o";  // that chooses another place; errors name it
   };
 
   static absl::StatusOr<OutputFiles> Create(const std::string& directory, const Options& options);

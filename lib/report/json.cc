@@ -21,10 +21,10 @@ Json ToJson(const TensorRow& row) {
 }
 
 Json ToJson(const NodeRow& row) {
-  return {{"name", row.name},       {"op", row.op},
-          {"role", row.role},       {"layer", LayerOf(row.layer)},
-          {"compute", row.compute}, {"evidence", row.evidence},
-          {"why", row.why}};
+  return {{"name", row.name},         {"op", row.op},
+          {"role", row.role},         {"layer", LayerOf(row.layer)},
+          {"compute", row.compute},   {"outputs", row.outputs},
+          {"evidence", row.evidence}, {"why", row.why}};
 }
 
 Json ToJson(const ValueRow& row) {

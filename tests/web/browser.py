@@ -34,6 +34,8 @@ class Browser:
         log = profile / "chromium.log"
         profile.mkdir(parents=True, exist_ok=True)
         self._log = log
+        self.console: list[str] = []  # warnings and errors of the page that is open
+        self.requests: list[str] = []  # what it asked for, itself first
         with log.open("w") as errors:
             self._process = subprocess.Popen(
                 [
@@ -57,6 +59,8 @@ class Browser:
 
     def open(self, url: str, scheme: Scheme = "light") -> str:
         """Open a page and return its title; modules may still be running."""
+        self.console.clear()
+        self.requests.clear()
         return str(self._send({"open": url, "scheme": scheme}, 60))
 
     def evaluate(self, expression: str) -> Any:
@@ -67,9 +71,27 @@ class Browser:
         """Wait until an expression is true in the page."""
         self._send({"wait": expression, "seconds": seconds}, seconds + 30)
 
-    def screenshot(self, path: Path, width: int = 1100, height: int = 900) -> Picture:
-        """Write a PNG of the page in a window of the given size; return what it looks like."""
-        command = {"screenshot": str(path), "width": width, "height": height}
+    def resize(self, width: int, height: int) -> None:
+        """Give the window another size."""
+        self._send({"resize": True, "width": width, "height": height}, 60)
+
+    def press(self, key: str) -> None:
+        """Press a key, such as Tab or Enter."""
+        self._send({"press": key}, 60)
+
+    def screenshot(
+        self, path: Path, width: int = 1100, height: int = 900, *, full: bool = False
+    ) -> Picture:
+        """Write a PNG of the page in a window of the given size; return what it looks like.
+
+        A `full` one goes on to the end of the page.
+        """
+        command = {
+            "screenshot": str(path),
+            "width": width,
+            "height": height,
+            "full": full,
+        }
         return Picture(**self._send(command, 60))
 
     def close(self) -> None:
@@ -100,6 +122,8 @@ class Browser:
                 + self._log.read_text()[-3000:]
             )
         answer = json.loads(line)
+        self.console += answer.get("console", [])
+        self.requests += answer.get("requests", [])
         if "error" in answer:
             console = "\n".join(answer.get("console", []))
             raise BrowserError(f"{what}: {answer['error']}\nconsole: {console}")

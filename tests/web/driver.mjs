@@ -7,10 +7,13 @@
 //   {open: url, scheme: "light" | "dark"}   opens a page in place of the last; answers with its title
 //   {evaluate: "expression"}                evaluates in the page, promises awaited; answers with the value
 //   {wait: "expression", seconds}           waits until it is true in the page
-//   {screenshot: path, width, height}       writes a PNG of the page in a window of that size; answers
+//   {resize: true, width, height}           gives the window another size
+//   {press: key}                            presses a key, such as "Tab" or "Enter"
+//   {screenshot: path, width, height, full} writes a PNG of the page in a window of that size (full: of
+//                                           what is below, too); answers
 //                                           with {colours, brightness}: how many differ, the mean of 0..1
 // An answer is {value} or {error}; every one carries `console`: the page's warnings and errors since
-// the last.
+// the last, and `requests`: the addresses that were asked for since the last.
 import readline from 'node:readline';
 import { createRequire } from 'node:module';
 
@@ -36,6 +39,7 @@ const context = await chromium.launchPersistentContext(profile, {
 });
 let page = context.pages()[0];
 let messages = [];
+let requests = [];
 
 async function open({ open: url, scheme = 'light' }) {
   const old = page;
@@ -44,6 +48,7 @@ async function open({ open: url, scheme = 'light' }) {
   page.on('console', (message) => {
     if (['warning', 'error'].includes(message.type())) messages.push(message.text());
   });
+  page.on('request', (request) => requests.push(request.url()));
   page.on('pageerror', (error) => messages.push(`uncaught: ${error}`));
   page.on('crash', () => messages.push('the page crashed'));
   await page.emulateMedia({ colorScheme: scheme });
@@ -51,9 +56,9 @@ async function open({ open: url, scheme = 'light' }) {
   return page.title();
 }
 
-async function screenshot({ screenshot: path, width = 1100, height = 900 }) {
+async function screenshot({ screenshot: path, width = 1100, height = 900, full = false }) {
   await page.setViewportSize({ width, height });
-  const png = await page.screenshot({ path });
+  const png = await page.screenshot({ path, fullPage: full });
   const blank = await context.newPage();
   try {
     return await blank.evaluate(measure, png.toString('base64'));
@@ -82,6 +87,8 @@ function run(command) {
     const options = { timeout: command.seconds * 1000, polling: 200 };
     return page.waitForFunction(command.wait, null, options).then(() => true);
   }
+  if (command.resize) return page.setViewportSize({ width: command.width, height: command.height });
+  if (command.press) return page.keyboard.press(command.press);
   if (command.screenshot) return screenshot(command);
   throw new Error(`unknown command ${JSON.stringify(command)}`);
 }
@@ -94,6 +101,6 @@ for await (const line of readline.createInterface({ input: process.stdin })) {
   } catch (error) {
     answer = { error: String(error.message ?? error) };
   }
-  process.stdout.write(`${JSON.stringify({ ...answer, console: messages.splice(0) })}\n`);
+  process.stdout.write(`${JSON.stringify({ ...answer, console: messages.splice(0), requests: requests.splice(0) })}\n`);
 }
 await context.close();
