@@ -96,15 +96,16 @@ def _sorted(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _idle_casts(model: onnx.ModelProto) -> set[str]:
-    """Return the outputs of Casts (CastLike too) to the type that is there already."""
+    """Return what Casts (CastLike too) to the type that is there already read and make."""
     model = _sorted(model)
     types = _types(model)
     return {
-        node.output[0]
+        name
         for position, graph in enumerate(all_graphs(model.graph))
         for node in graph.node
         if node.op_type in _CASTS
         and types[position].get(node.input[0]) == types[position].get(node.output[0])
+        for name in (node.input[0], node.output[0])
     }
 
 
@@ -135,7 +136,7 @@ def useless_casts(model: onnx.ModelProto, before: onnx.ModelProto) -> list[str]:
                 start = next((t[inner.input[0]] for t in types.values() if inner.input[0] in t), 0)
                 if start == to and {start, _target(inner)} <= {FLOAT, *HALVES}:
                     useless.append(f"{name}: casts back what {source} was cast from")
-            if (source, to) in repeated and new and name not in outputs:
+            if (source, to) in repeated and new and source not in idle and name not in outputs:
                 useless.append(f"{name}: a second Cast of {source} to type {to}")
             if new:
                 repeated.add((source, to))
