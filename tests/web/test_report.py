@@ -236,8 +236,31 @@ def test_a_verification_shows_its_matrix_and_the_divergence_of_each_position(
     verified.open()
     assert verified.count(".matrix tbody tr") == 2
     assert verified.texts(".matrix thead th") == ["candidate", "cpu", "simulated"]
+    assert verified.texts(".matrix tbody th") == ["model_fp16.onnx", "model_q4.onnx"]
     assert verified.count(".matrix .pass") == 4
     assert verified.count("#figures tbody tr") == 4
     assert verified.count(".kl-chart") == 4
     assert verified.count(".kl-chart .spot") == 4 * 40
     assert verified.count(".kl-chart .course") >= 4
+
+
+def test_positions_with_nan_are_marked_and_leave_a_gap_in_the_line(
+    browser: Browser, folder: Path, verified: ReportPage
+) -> None:
+    verified.open()
+    whole = verified.evaluate("document.getElementById('verify-data').textContent")
+    data: Any = json.loads(str(whole))
+    data["results"][0]["language"]["kl_by_position"]["largest"][7:10] = [None] * 3
+    data["results"][1]["language"]["kl_by_position"]["largest"] = [None] * 40
+    data["results"][1] |= {"passed": False, "failures": ["NaN or Inf"]}
+    page = (folder / "verify.html").read_text()
+    (folder / "bad.html").write_text(page.replace(str(whole), json.dumps(data)))
+    bad = ReportPage(browser, folder / "bad.html")
+    bad.open()
+    assert bad.count(".kl-chart") == 3
+    assert bad.count(".kl-chart .spot.bad") == 3
+    assert bad.count(".kl-chart .course") == 4  # one is in two parts
+    assert bad.texts("#kl .nothing") == ["NaN or Inf at every position."]
+    assert bad.count(".matrix .fail") == 1
+    assert bad.texts(".matrix small") == ["NaN or Inf"]
+    assert bad.faults() == []

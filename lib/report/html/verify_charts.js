@@ -1,5 +1,14 @@
 // What verify measured: ticks and crosses, figures, KL divergence along the text.
-const resultName = (result) => `${result.model.split('/').pop()} on ${result.provider}`;
+// Candidates by what tells them apart: their paths without the folders that all have in common.
+function sharedFolder(paths) {
+  const folders = paths.map((path) => path.split('/').slice(0, -1));
+  const differs = folders[0].findIndex((name, i) => folders.some((other) => other[i] !== name));
+  return differs < 0 ? folders[0].length : differs;
+}
+
+const common = verification ? sharedFolder(verification.results.map((result) => result.model)) : 0;
+const modelName = (model) => model.split('/').slice(common).join('/');
+const resultName = (result) => `${modelName(result.model)} on ${result.provider}`;
 
 function mark(passed) {
   return make('span', { class: passed ? 'pass' : 'fail' },
@@ -27,14 +36,14 @@ function matrix() {
   return make('div', { class: 'scroll' }, make('table', { class: 'matrix' },
     make('thead', {}, make('tr', {}, make('th', { scope: 'col' }, 'candidate'),
       ...providers.map((provider) => make('th', { scope: 'col' }, provider)))),
-    make('tbody', {}, ...models.map((model) => make('tr', {}, make('th', { scope: 'row' }, model),
+    make('tbody', {}, ...models.map((model) => make('tr', {}, make('th', { scope: 'row', title: model }, modelName(model)),
       ...providers.map((provider) => cell(model, provider)))))));
 }
 
 function languageColumns() {
   const figureOf = (key) => (result) => result.language[key];
   return [
-    { title: 'candidate', value: (result) => result.model },
+    { title: 'candidate', value: (result) => modelName(result.model) },
     { title: 'on', value: (result) => result.provider },
     { title: 'KL mean', value: figureOf('kl_mean'), text: short, number: true },
     { title: '99 %', value: figureOf('kl_p99'), text: short, number: true },
@@ -52,7 +61,7 @@ function languageColumns() {
 
 function outputColumns() {
   return [
-    { title: 'candidate', value: (row) => row.model },
+    { title: 'candidate', value: (row) => modelName(row.model) },
     { title: 'on', value: (row) => row.provider },
     { title: 'output', value: (row) => row.name },
     { title: 'max error', value: (row) => row.max_error, text: short, number: true },
@@ -77,11 +86,15 @@ function runs(values) {
 
 const LOWEST_KL = 1e-12;
 
-function klChart(result, width) {
+// One scale for all, so that charts can be compared.
+function klLimits(results) {
+  const positive = results.flatMap((result) => result.language.kl_by_position.largest).filter((value) => value > 0);
+  const low = Math.max(LOWEST_KL, positive.reduce((a, b) => Math.min(a, b), 1e-2));
+  return [low, positive.reduce((a, b) => Math.max(a, b), low * 10)];
+}
+
+function klChart(result, [low, high], width) {
   const { each, largest } = result.language.kl_by_position;
-  const positive = largest.filter((value) => value !== null && value > 0);
-  const low = Math.max(LOWEST_KL, Math.min(1e-2, ...positive) / 2);
-  const high = Math.max(low * 10, ...positive);
   const [left, right, top, bottom] = [48, width - 10, 12, 190];
   const axis = logAxis(low, high, top, bottom);
   const x = (i) => left + (right - left) * (i + 0.5) / largest.length;
@@ -113,7 +126,8 @@ function klChart(result, width) {
     'position in the text'));
   return figure(`KL divergence by position: ${resultName(result)}`, walkable(chart, marks),
     legend([[each === 1 ? 'KL in nats' : `largest KL of ${each} positions, in nats`, 'var(--c2)', 'line'],
-      ['mean', 'var(--muted)', 'dash'], ['NaN or Inf', 'var(--bad)']]),
+      ['mean', 'var(--muted)', 'dash'],
+      ...(largest.includes(null) ? [['NaN or Inf', 'var(--bad)']] : [])]),
     ['position', 'KL'], largest.map((value, i) => [exact(i * each), value === null ? 'NaN or Inf' : short(value)]));
 }
 
@@ -137,9 +151,12 @@ function verifySection() {
   }
   const courses = language.filter((result) => result.language.kl_by_position?.largest.length);
   if (courses.length) {
+    const limits = klLimits(courses);
     parts.push(section('kl', 'KL divergence by position', null, ...courses.map((result) =>
       make('div', { class: 'course-block' }, make('h3', {}, resultName(result)),
-        drawn(make('div'), (width) => klChart(result, width))))));
+        result.language.kl_by_position.largest.every((value) => value === null)
+          ? make('p', { class: 'nothing' }, 'NaN or Inf at every position.')
+          : drawn(make('div'), (width) => klChart(result, limits, width))))));
   }
   return parts;
 }
