@@ -3,8 +3,9 @@
     scripts/matrix.sh [--tokens N]
 
 Each file is compared with the float32 model by `onnxquant verify`: a tick where the mean KL
-divergence to float32 is below the bound of its kind (0.001 nats for 16-bit weights, 1 for 4-bit
-ones), a cross where it is not, or where logits are NaN or Inf, or the model does not load.
+divergence to float32 is below the bound of its kind (0.01 nats for 16-bit weights: WebGPU adds up
+products in float16; 1 for 4-bit ones), a cross where it is not, or where logits are NaN or Inf, or
+the model does not run.
 """
 
 import argparse
@@ -28,7 +29,7 @@ POLICIES = {
     "gemma-rescale": ("fp16", "q4f16"),
 }
 PROVIDERS = {"cpu": "CPU", "webgpu": "WebGPU", "simulated": "simulated float16"}
-_BOUNDS = {"fp16": 1e-3, "q4": 1.0, "q4f16": 1.0}
+_BOUNDS = {"fp16": 1e-2, "q4": 1.0, "q4f16": 1.0}
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def measure(
 def cell(dtype: str, result: dict[str, Any]) -> str:
     """Return a tick or a cross, and the figure or the fault behind it."""
     if "error" in result:
-        return "✗ does not load"
+        return "✗ does not run"
     figures = result["language"]
     if figures["bad_positions"]:
         return "✗ NaN or Inf"
