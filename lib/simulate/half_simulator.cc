@@ -7,20 +7,6 @@
 #include "lib/analysis/op_traits.h"
 
 namespace onnxquant {
-namespace {
-
-// ONNX Runtime plans memory by symbolic dimensions, and takes a cache and the longer cache that an
-// attention operator makes of it for equal where no value_info tells them apart: that of the new
-// values here does not.
-void ForgetSymbols(google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>& values) {
-  for (onnx::ValueInfoProto& value : values) {
-    if (!value.type().tensor_type().has_shape()) continue;
-    onnx::TensorShapeProto& shape = *value.mutable_type()->mutable_tensor_type()->mutable_shape();
-    for (auto& dim : *shape.mutable_dim()) dim.clear_dim_param();
-  }
-}
-
-}  // namespace
 
 HalfSimulator::HalfSimulator(const Graph& graph, const ValueTypes& types)
     : graph_(graph), types_(types), wide_names_(graph.values().size()) {
@@ -30,11 +16,7 @@ HalfSimulator::HalfSimulator(const Graph& graph, const ValueTypes& types)
 onnx::ModelProto HalfSimulator::Run() {
   FindReadWide();
   onnx::ModelProto model = graph_.model();
-  onnx::GraphProto& graph = *model.mutable_graph();
-  EmitScope(kMainScope, graph);
-  ForgetSymbols(*graph.mutable_input());
-  ForgetSymbols(*graph.mutable_output());
-  ForgetSymbols(*graph.mutable_value_info());
+  EmitScope(kMainScope, *model.mutable_graph());
   return model;
 }
 

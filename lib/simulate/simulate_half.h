@@ -21,9 +21,9 @@ namespace onnxquant {
 // the sum of magnitudes stands for every partial sum. The products that a MatMul adds up count by
 // their total alone, and so do an attention operator's scores.
 //
-// Symbolic dimensions are left out. To be run without graph optimization, which would take the
-// roundings out. Weights in other files are referred to as in `model`. Errors are kModel (see
-// Graph::Build and InferTypes); `origin` names the model in them.
+// To be run without graph optimization, which would take the roundings out. Weights in other files
+// are referred to as in `model`. Errors are kModel (see Graph::Build and InferTypes); `origin`
+// names the model in them.
 absl::StatusOr<onnx::ModelProto> SimulateHalf(const onnx::ModelProto& model,
                                               const std::string& origin);
 

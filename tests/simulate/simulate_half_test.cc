@@ -104,18 +104,6 @@ TEST(SimulateHalf, WidensWhatABodyCapturesOutside) {
               ElementsAre("Sqrt(y/float32) -> a/exact", "Cast(a/exact) -> a"));
 }
 
-// ONNX Runtime would give a cache and the longer one made of it the same memory.
-TEST(SimulateHalf, ForgetsSymbolsByWhichMemoryIsPlanned) {
-  const onnx::ModelProto model = Simulated(R"(g (float16[past, 4] x) => (float16[total, 4] y) {
-  y = Exp(x)
-})");
-  for (const auto* values : {&model.graph().input(), &model.graph().output()}) {
-    const onnx::TensorShapeProto& shape = (*values)[0].type().tensor_type().shape();
-    EXPECT_FALSE(shape.dim(0).has_dim_param());
-    EXPECT_EQ(shape.dim(1).dim_value(), 4);
-  }
-}
-
 TEST(SimulateHalf, TakesNamesThatAreFree) {
   const auto lines = LinesOf(Simulated(R"(g (float16[4] x) => (float16[4] z) {
   "x/float32" = Exp(x)
