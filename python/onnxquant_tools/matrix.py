@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from onnxquant_tools.compare_logits import default_text
 from onnxquant_tools.peer_converters import PEERS
 from onnxquant_tools.product import program
@@ -45,6 +47,11 @@ class Candidate:
         """Return the size of the file and its data, in 10^6 bytes."""
         files = self.path.parent.glob(f"{self.path.name}*")
         return sum(file.stat().st_size for file in files) / 1e6
+
+    @property
+    def nodes(self) -> int:
+        """Return how many nodes the graph has."""
+        return len(onnx.load(self.path, load_external_data=False).graph.node)
 
 
 def _run(command: list[str]) -> None:
@@ -98,13 +105,13 @@ def cell(dtype: str, result: dict[str, Any]) -> str:
 def table(candidates: list[Candidate], found: dict[str, dict[Path, dict[str, Any]]]) -> str:
     """Return the matrix as a Markdown table."""
     lines = [
-        f"| converter | dtype | MB | {' | '.join(PROVIDERS[name] for name in found)} |",
-        "|---|---|--:|" + "---|" * len(found),
+        f"| converter | dtype | MB | nodes | {' | '.join(PROVIDERS[name] for name in found)} |",
+        "|---|---|--:|--:|" + "---|" * len(found),
     ]
     for candidate in candidates:
         cells = [cell(candidate.dtype, results[candidate.path]) for results in found.values()]
-        name = f"{candidate.maker} | {candidate.dtype} | {candidate.megabytes:.0f}"
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        size = f"{candidate.megabytes:.0f} | {candidate.nodes}"
+        lines.append(f"| {candidate.maker} | {candidate.dtype} | {size} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
