@@ -47,4 +47,9 @@ ErrorKind KindOf(const absl::Status& status) {
   return static_cast<ErrorKind>(std::string(*payload)[0] - '0');
 }
 
+absl::Status CheckCancelled(const std::function<bool()>& cancelled) {
+  if (!cancelled || !cancelled()) return absl::OkStatus();
+  return MakeError(ErrorKind::kCancelled, "interrupted");
+}
+
 }  // namespace onnxquant

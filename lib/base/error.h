@@ -4,6 +4,7 @@
 #ifndef ONNXQUANT_LIB_BASE_ERROR_H_
 #define ONNXQUANT_LIB_BASE_ERROR_H_
 
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -37,6 +38,9 @@ template <typename... Parts>
 absl::Status InternalError(const Parts&... parts) {
   return MakeError(ErrorKind::kInternal, absl::StrCat(parts...));
 }
+
+// kCancelled once `cancelled` is given and says so.
+absl::Status CheckCancelled(const std::function<bool()>& cancelled);
 
 }  // namespace onnxquant
 

@@ -56,7 +56,7 @@ absl::StatusOr<std::vector<std::int64_t>> WriteSelfText(Decoder& decoder, std::i
   decoder.Reset();
   std::vector<std::int64_t> tokens = {start};
   while (tokens.size() < count) {
-    if (cancelled && cancelled()) return MakeError(ErrorKind::kCancelled, "interrupted");
+    ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(cancelled));
     ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<float> logits,
                                LastLogits(decoder, {&tokens.back(), 1}));
     tokens.push_back(static_cast<std::int64_t>(SampleIndex(logits, random.Uniform())));

@@ -2,6 +2,7 @@
 #ifndef ONNXQUANT_LIB_RUNTIME_TENSOR_H_
 #define ONNXQUANT_LIB_RUNTIME_TENSOR_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -60,6 +61,28 @@ class Tensor {
   std::shared_ptr<const void> owner_;
   absl::Span<const std::byte> bytes_;
 };
+
+// Calls visit(floats) with all elements of a float tensor in order, a slice at a time, so that
+// halves are never widened as a whole.
+template <typename Visit>
+void VisitFloats(const Tensor& tensor, Visit visit) {
+  constexpr std::size_t kSlice = 1 << 16;
+  std::vector<float> scratch;
+  for (std::size_t first = 0; first < tensor.elements(); first += kSlice) {
+    visit(tensor.Floats(first, std::min(kSlice, tensor.elements() - first), scratch));
+  }
+}
+
+// Calls visit(a's floats, b's floats) likewise; the tensors have as many elements.
+template <typename Visit>
+void VisitFloatPairs(const Tensor& a, const Tensor& b, Visit visit) {
+  std::size_t first = 0;
+  std::vector<float> scratch;
+  VisitFloats(a, [&](absl::Span<const float> floats) {
+    visit(floats, b.Floats(first, floats.size(), scratch));
+    first += floats.size();
+  });
+}
 
 struct NamedTensor {
   std::string name;

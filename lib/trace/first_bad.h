@@ -55,7 +55,8 @@ struct FirstBadOptions {
   RunnerFactory factory;
   RunnerOptions runner;
   InputOptions inputs;
-  TokenSequences sequences;  // for models that take tokens
+  // A model that takes no tokens runs once for each, on made-up inputs.
+  TokenSequences sequences = TokenSequences(1);
   std::function<bool()> cancelled;
 };
 

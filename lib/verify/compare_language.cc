@@ -84,9 +84,7 @@ class LanguageComparison {
       const absl::Span<const std::int64_t> sequence = sequences[i];
       ResetAll();
       for (std::size_t first = 0; first < sequence.size(); first += options_.chunk) {
-        if (options_.cancelled && options_.cancelled()) {
-          return MakeError(ErrorKind::kCancelled, "interrupted");
-        }
+        ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
         if (!reference_.cached()) ResetAll();  // each chunk is then a text of its own
         const std::size_t count = std::min(options_.chunk, sequence.size() - first);
         ONNXQUANT_RETURN_IF_ERROR(Step(sequence, first, count));

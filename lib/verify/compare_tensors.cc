@@ -4,56 +4,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/runtime/any_model.h"
 #include "lib/verify/candidate.h"
 
 namespace onnxquant {
 namespace {
 
 using Sequence = std::vector<std::int64_t>;
-constexpr std::size_t kEncoderTokens = 512;  // positions that most encoders have
-constexpr std::size_t kSlice = 1 << 16;      // elements turned into float32 at once
-
-// Runs a model with tokens or made-up inputs.
-class AnyModel {
- public:
-  static absl::StatusOr<AnyModel> Create(std::unique_ptr<Runner> runner,
-                                         const InputOptions& inputs) {
-    AnyModel model(inputs);
-    ONNXQUANT_ASSIGN_OR_RETURN(const auto text, FindTextInterface(runner->signature()));
-    if (text.has_value()) {
-      ONNXQUANT_ASSIGN_OR_RETURN(Decoder decoder, Decoder::Create(std::move(runner), inputs));
-      model.decoder_.emplace(std::move(decoder));
-    } else {
-      model.runner_ = std::move(runner);
-    }
-    return model;
-  }
-
-  const Signature& signature() const {
-    return decoder_.has_value() ? decoder_->signature() : runner_->signature();
-  }
-
-  absl::StatusOr<std::vector<Tensor>> Run(const Sequence& sequence,
-                                          absl::Span<const std::string> outputs) {
-    if (decoder_.has_value()) {
-      decoder_->Reset();
-      return decoder_->Step(absl::MakeConstSpan(sequence).subspan(0, kEncoderTokens), outputs);
-    }
-    ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<NamedTensor> made,
-                               MakeInputs(runner_->signature(), inputs_));
-    absl::StatusOr<std::vector<Tensor>> results = runner_->Run(made, outputs);
-    if (!results.ok()) return SuggestDimensions(results.status(), runner_->signature());
-    return results;
-  }
-
- private:
-  explicit AnyModel(InputOptions inputs) : inputs_(std::move(inputs)) {}
-
-  InputOptions inputs_;
-  std::optional<Decoder> decoder_;
-  std::unique_ptr<Runner> runner_;
-};
-
 absl::StatusOr<std::vector<std::string>> FloatOutputs(const std::string& model,
                                                       const Signature& signature) {
   std::vector<std::string> names;
@@ -75,15 +32,6 @@ absl::Status CheckShapes(const std::string& reference, const std::string& model,
                    absl::StrCat(model, ": output '", name, "' is ", NameOf(given.type()),
                                 DimsText(given.dims()), "; the reference ", reference, " gives ",
                                 NameOf(expected.type()), DimsText(expected.dims())));
-}
-
-void AddTensors(const Tensor& expected, const Tensor& given, OutputSums& sums) {
-  std::vector<float> scratch;
-  std::vector<float> other_scratch;
-  for (std::size_t first = 0; first < expected.elements(); first += kSlice) {
-    const std::size_t count = std::min(kSlice, expected.elements() - first);
-    sums.Add(expected.Floats(first, count, scratch), given.Floats(first, count, other_scratch));
-  }
 }
 
 }  // namespace
@@ -146,9 +94,7 @@ absl::Status CompareTensors(const VerifyOptions& options, const std::vector<Sequ
     }
     std::vector<OutputSums> sums(outputs.size());
     for (const Sequence& sequence : sequences) {
-      if (options.cancelled && options.cancelled()) {
-        return MakeError(ErrorKind::kCancelled, "interrupted");
-      }
+      ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options.cancelled));
       ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, base.Run(sequence, outputs));
       absl::StatusOr<std::vector<Tensor>> given = model->Run(sequence, outputs);
       if (!given.ok()) {
@@ -158,7 +104,7 @@ absl::Status CompareTensors(const VerifyOptions& options, const std::vector<Sequ
       for (std::size_t i = 0; i < outputs.size(); ++i) {
         ONNXQUANT_RETURN_IF_ERROR(
             CheckShapes(options.reference, result.model, outputs[i], expected[i], (*given)[i]));
-        AddTensors(expected[i], (*given)[i], sums[i]);
+        VisitFloatPairs(expected[i], (*given)[i], [&](auto a, auto b) { sums[i].Add(a, b); });
       }
     }
     if (!result.error.empty()) continue;

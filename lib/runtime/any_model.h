@@ -1,0 +1,45 @@
+// Runs a model whatever it takes: tokens, or inputs made up from its signature.
+#ifndef ONNXQUANT_LIB_RUNTIME_ANY_MODEL_H_
+#define ONNXQUANT_LIB_RUNTIME_ANY_MODEL_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "lib/runtime/decoder.h"
+#include "lib/runtime/inputs.h"
+#include "lib/runtime/runner.h"
+
+namespace onnxquant {
+
+class AnyModel {
+ public:
+  // Errors: those of Decoder::Create.
+  static absl::StatusOr<AnyModel> Create(std::unique_ptr<Runner> runner,
+                                         const InputOptions& inputs);
+
+  const Signature& signature() const;
+
+  // Of a model that takes tokens; null for others.
+  Decoder* decoder() { return decoder_.has_value() ? &*decoder_ : nullptr; }
+
+  // The named outputs for the sequence's first 512 tokens, as many as most encoders have positions
+  // for; a model that takes no tokens runs on made-up inputs.
+  absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const std::int64_t> sequence,
+                                          absl::Span<const std::string> outputs);
+
+ private:
+  explicit AnyModel(InputOptions inputs);
+
+  InputOptions inputs_;
+  std::optional<Decoder> decoder_;
+  std::unique_ptr<Runner> runner_;
+};
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_RUNTIME_ANY_MODEL_H_
