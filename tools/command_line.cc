@@ -118,6 +118,8 @@ void AddVerifyOptions(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--greedy", measure.greedy, "tokens to continue the text by, on each model")
       ->capture_default_str();
+  app.add_flag("--layers", measure.layers,
+               "compare the values inside, too, and show by layer how far they part");
   app.add_option("--max-kl", measure.max_kl, "fail above this mean KL divergence, in nats");
   app.add_option("--min-top1", measure.min_top1, "fail below this share of equal first choices")
       ->check(CLI::Range(0.0, 1.0));

@@ -27,6 +27,7 @@ struct MeasureArguments {
   std::uint64_t memory = 0;  // 0: the command's default
   bool force = false;        // replace the report
   double margin = 2;         // ranges: how near to 65504 a value is shown
+  bool layers = false;       // verify: compare inner values
   std::optional<double> max_kl;
   std::optional<double> min_top1;
   std::optional<double> max_error;

@@ -108,6 +108,33 @@ void PrintMatrix(const Verification& verification, const std::vector<std::string
   std::printf("%s\n", table.ToString().c_str());
 }
 
+// What each layer hands on, and its worst value.
+void PrintLayers(const Verification& verification) {
+  for (const CandidateResult& result : verification.results) {
+    if (!result.values_error.empty()) {
+      std::printf("%s on %s: inner values cannot be compared: %s\n\n", result.model.c_str(),
+                  result.provider.c_str(), result.values_error.c_str());
+    }
+    if (result.values.empty()) continue;
+    Table table({{"layer", Align::kRight},
+                 {"last value"},
+                 {"SQNR dB", Align::kRight},
+                 {"cosine", Align::kRight},
+                 {"worst value"},
+                 {"SQNR dB", Align::kRight},
+                 {"NaN, Inf", Align::kRight}});
+    for (const LayerError& layer : ByLayer(result.values)) {
+      const ValueError& last = result.values[layer.last];
+      const ValueError& worst = result.values[layer.worst];
+      table.AddRow({layer.layer < 0 ? "-" : absl::StrCat(layer.layer), last.name,
+                    absl::StrFormat("%.1f", last.sqnr), absl::StrFormat("%.7f", last.cosine),
+                    worst.name, absl::StrFormat("%.1f", worst.sqnr), WithSeparators(worst.bad)});
+    }
+    std::printf("%s on %s, inside:\n%s\n", result.model.c_str(), result.provider.c_str(),
+                table.ToString().c_str());
+  }
+}
+
 void PrintFaults(const Verification& verification) {
   for (const CandidateResult& result : verification.results) {
     const std::string place = absl::StrCat(result.model, " on ", result.provider);
@@ -131,6 +158,7 @@ void Print(const Verification& verification, const std::vector<std::string>& pro
   }
   if (outputs) PrintOutputs(verification);
   PrintMatrix(verification, providers);
+  PrintLayers(verification);
   PrintFaults(verification);
 }
 
@@ -159,6 +187,7 @@ absl::Status Verify(const Arguments& arguments) {
   options.chunk = measure.chunk;
   options.greedy = measure.greedy;
   options.thresholds = {measure.max_kl, measure.min_top1, measure.max_error};
+  options.layers = measure.layers;
   if (measure.memory > 0) options.memory = measure.memory;
   options.runner = RunnerOptionsOf(measure);
   options.factory = WithSimulatedProvider(LoadWithOnnxRuntime);

@@ -112,6 +112,32 @@ class Comparison {
     return absl::OkStatus();
   }
 
+  // Likewise: how far the inner values of each are from the reference's.
+  absl::Status CompareInside() {
+    if (!options_.layers) return absl::OkStatus();
+    for (CandidateResult& result : verification_.results) {
+      if (!result.error.empty()) continue;
+      ValueErrorOptions inside;
+      inside.reference = options_.reference;
+      inside.candidate = result.model;
+      inside.reference_runner = {options_.factory, options_.runner, options_.inputs};
+      inside.reference_runner.options.provider = "cpu";
+      inside.candidate_runner = {options_.factory, options_.runner, options_.inputs};
+      inside.candidate_runner.options.provider = result.provider;
+      inside.sequences = sequences_;
+      inside.chunk = options_.chunk;
+      inside.cancelled = options_.cancelled;
+      absl::StatusOr<std::vector<ValueError>> values = CompareValues(inside);
+      if (KindOf(values.status()) == ErrorKind::kCancelled) return values.status();
+      if (values.ok()) {
+        result.values = *std::move(values);
+      } else {
+        result.values_error = std::string(values.status().message());
+      }
+    }
+    return absl::OkStatus();
+  }
+
  private:
   const VerifyOptions& options_;
   Verification& verification_;
@@ -145,6 +171,7 @@ absl::StatusOr<Verification> Verify(const VerifyOptions& options) {
   Comparison comparison(options, verification);
   ONNXQUANT_RETURN_IF_ERROR(comparison.Run());
   ONNXQUANT_RETURN_IF_ERROR(comparison.TraceFaults());
+  ONNXQUANT_RETURN_IF_ERROR(comparison.CompareInside());
   for (CandidateResult& result : verification.results) {
     Judge(options.thresholds, result);
     if (result.language.has_value()) {

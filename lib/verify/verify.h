@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "lib/runtime/inputs.h"
 #include "lib/runtime/runner.h"
+#include "lib/trace/value_errors.h"
 #include "lib/verify/summary.h"
 
 namespace onnxquant {
@@ -36,7 +37,8 @@ struct VerifyOptions {
   std::uint64_t memory = 4'000'000'000;
   RunnerOptions runner;  // the provider in it is not used
   RunnerFactory factory;
-  bool trace = true;  // look for the first value with NaN or Inf of candidates that have some
+  bool trace = true;    // look for the first value with NaN or Inf of candidates that have some
+  bool layers = false;  // compare the inner values, too; the models then run again
   std::function<bool()> cancelled;
   std::function<void(std::size_t done, std::size_t total)> progress;  // steps
 };
@@ -65,6 +67,8 @@ struct CandidateResult {
   std::optional<GreedyAgreement> greedy;
   std::vector<OutputComparison> outputs;
   std::string first_bad;              // the value where NaN or Inf begins, in words
+  std::vector<ValueError> values;     // inner ones, where they were asked for
+  std::string values_error;           // why they could not be compared
   std::vector<std::string> failures;  // why it does not pass; empty when it does
   bool passed() const { return failures.empty(); }
   bool has_nonfinite() const;

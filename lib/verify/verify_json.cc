@@ -42,6 +42,29 @@ Json LanguageJson(const Summary& summary) {
           {"kl_by_position", CourseJson(summary.kl_by_position)}};
 }
 
+Json ValueJson(const ValueError& value) {
+  Json json = {{"name", value.name},
+               {"op", value.op},
+               {"layer", value.layer < 0 ? Json(nullptr) : Json(value.layer)},
+               {"elements", value.elements},
+               {"sqnr_db", Number(value.sqnr)},
+               {"cosine", Number(value.cosine)}};
+  if (value.scale != 1) json["scale"] = value.scale;
+  if (value.bad > 0) json["bad"] = value.bad;
+  return json;
+}
+
+void AddInside(const CandidateResult& result, Json& json) {
+  if (!result.values_error.empty()) json["values_error"] = result.values_error;
+  if (result.values.empty()) return;
+  for (const LayerError& layer : ByLayer(result.values)) {
+    json["layers"].push_back({{"layer", layer.layer < 0 ? Json(nullptr) : Json(layer.layer)},
+                              {"last", ValueJson(result.values[layer.last])},
+                              {"worst", ValueJson(result.values[layer.worst])}});
+  }
+  for (const ValueError& value : result.values) json["values"].push_back(ValueJson(value));
+}
+
 Json ResultJson(const CandidateResult& result) {
   Json json = {{"model", result.model},
                {"provider", result.provider},
@@ -62,6 +85,7 @@ Json ResultJson(const CandidateResult& result) {
                                {"inf", output.inf}});
   }
   if (!result.first_bad.empty()) json["first_bad"] = result.first_bad;
+  AddInside(result, json);
   return json;
 }
 

@@ -116,7 +116,7 @@ def verified(browser: Browser, folder: Path) -> ReportPage:
             "--tokens",
             tokens,
         ),
-        *("--quiet", "--report", folder / "verify.html"),
+        *("--layers", "--quiet", "--report", folder / "verify.html"),
     )
     return ReportPage(browser, folder / "verify.html")
 
@@ -242,6 +242,19 @@ def test_a_verification_shows_its_matrix_and_the_divergence_of_each_position(
     assert verified.count(".kl-chart") == 4
     assert verified.count(".kl-chart .spot") == 4 * 40
     assert verified.count(".kl-chart .course") >= 4
+
+
+def test_a_verification_shows_the_error_of_each_layer(verified: ReportPage) -> None:
+    verified.open()
+    assert verified.count(".layers-chart") == 4
+    data: Any = json.loads(
+        str(verified.evaluate("document.getElementById('verify-data').textContent"))
+    )
+    layers = sum(len(result["layers"]) for result in data["results"])
+    assert verified.count(".layers-chart .bar.safe") == layers >= 4
+    assert verified.count(".layers-chart .worst") == 4
+    verified.evaluate("document.querySelector('.layers-chart .bar').focus()")
+    assert "dB; worst" in verified.texts("#tip")[0]
 
 
 def test_positions_with_nan_are_marked_and_leave_a_gap_in_the_line(

@@ -131,6 +131,57 @@ function klChart(result, [low, high], width) {
     ['position', 'KL'], largest.map((value, i) => [exact(i * each), value === null ? 'NaN or Inf' : short(value)]));
 }
 
+const decibels = (value) => (value === null ? '–' : value.toFixed(1));
+const layerName = (layer) => (layer === null ? 'outside' : String(layer));
+
+// What each layer hands on, as bars, and its worst value, as a line below.
+function layersChart(result, high, width) {
+  const [left, right, top, bottom] = [48, width - 10, 12, 190];
+  const { layers } = result;
+  const axis = linearAxis(high, top, bottom);
+  const y = (value) => Math.min(bottom, axis.y(value ?? 0));
+  const step = (right - left) / layers.length;
+  const chart = svg('svg', { width, height: bottom + 42, class: 'layers-chart' }, ...gridLines(axis, left, right));
+  const marks = layers.map(({ layer, last, worst }, i) => {
+    const bad = Boolean(last.bad);
+    const bar = svg('rect', { class: bad ? 'bar over' : 'bar safe', x: left + i * step + step * 0.15,
+      y: bad ? top : y(last.sqnr_db), width: Math.max(1, step * 0.7),
+      height: Math.max(1.5, bottom - (bad ? top : y(last.sqnr_db))), rx: Math.min(2, step / 4) });
+    chart.append(bar);
+    return withTip(bar, `layer ${layerName(layer)}: ${last.name} ` +
+      (bad ? 'has NaN or Inf' : `${decibels(last.sqnr_db)} dB`) +
+      `; worst ${worst.name} ${worst.bad ? 'has NaN or Inf' : `${decibels(worst.sqnr_db)} dB`}`);
+  });
+  const path = layers.map(({ worst }, i) =>
+    `${i ? 'L' : 'M'}${(left + (i + 0.5) * step).toFixed(1)} ${(worst.bad ? bottom : y(worst.sqnr_db)).toFixed(1)}`);
+  chart.append(svg('path', { class: 'worst', d: path.join('') + (layers.length === 1 ? 'h.1' : '') }));
+  let lastText = -40;
+  layers.forEach(({ layer }, i) => {
+    const x = left + (i + 0.5) * step;
+    if (x - lastText < (layer === null ? 48 : 24)) return;
+    lastText = x;
+    chart.append(svg('text', { class: 'tick', x, y: bottom + 17, 'text-anchor': 'middle' }, layerName(layer)));
+  });
+  chart.append(svg('text', { class: 'tick', x: (left + right) / 2, y: bottom + 36, 'text-anchor': 'middle' }, 'layer'));
+  const anyBad = layers.some(({ last }) => last.bad);
+  return figure(`Error by layer: ${resultName(result)}`, walkable(chart, marks),
+    legend([['signal to noise of what the layer hands on, in dB', 'var(--c2)'],
+      ['of its worst value', 'var(--text)', 'line'],
+      ...(anyBad ? [['NaN or Inf', 'var(--bad)']] : [])]),
+    ['layer', 'last value', 'dB', 'cosine', 'worst value', 'dB'],
+    layers.map(({ layer, last, worst }) => [layerName(layer), last.name, decibels(last.sqnr_db),
+      last.cosine === null ? '–' : last.cosine.toFixed(7), worst.name, decibels(worst.sqnr_db)]));
+}
+
+function layersSection(results) {
+  const ratios = results.flatMap((result) => result.layers.map(({ last }) => last.sqnr_db ?? 0));
+  const high = Math.max(10, ...ratios);
+  return section('layers', 'Error by layer', 'Signal to noise of inner values against the reference’s: ' +
+    '20 dB more is a tenth of the error.', ...results.map((result) =>
+    make('div', { class: 'course-block' }, make('h3', {}, resultName(result)),
+      drawn(make('div'), (width) => layersChart(result, high, width)))));
+}
+
 function verifySection() {
   const { results } = verification;
   const failed = results.filter((result) => !result.passed).length;
@@ -158,5 +209,7 @@ function verifySection() {
           ? make('p', { class: 'nothing' }, 'NaN or Inf at every position.')
           : drawn(make('div'), (width) => klChart(result, limits, width))))));
   }
+  const inside = results.filter((result) => result.layers);
+  if (inside.length) parts.push(layersSection(inside));
   return parts;
 }
