@@ -14,12 +14,14 @@
 
 #include "absl/status/statusor.h"
 #include "onnxquant/error.h"
+#include "onnxquant/model_in_memory.h"
 #include "onnxquant/report.h"
 
 namespace onnxquant {
 
 struct PlanOptions {
   std::string policy;               // a built-in policy's name, or a YAML file's path
+  std::string policy_yaml;          // a policy's text, in place of `policy`; "": none
   std::vector<std::string> rules;   // rules appended to it: "match: {role: norm}, compute: float32"
   std::vector<std::string> dtypes;  // which of the policy's outputs; empty: all
   std::string ranges;               // JSON of measured ranges; "": none
@@ -58,6 +60,7 @@ class Plan {
 // the residual stream). Writes nothing. Errors: kModel, kPolicy, kUsage (an unknown dtype, a
 // directory that cannot be one, ranges that cannot be read).
 absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& options);
+absl::StatusOr<Plan> MakePlan(const ModelInMemory& model, const PlanOptions& options);
 
 // Writes the planned files: all or none. The weights are read once, whatever the number of outputs;
 // the same plan gives the same bytes for any number of threads. Errors: kWrite, kModel (damaged

@@ -47,7 +47,11 @@ class PlanAccess {
 namespace {
 
 absl::StatusOr<Policy> PolicyOf(const PlanOptions& options) {
-  ONNXQUANT_ASSIGN_OR_RETURN(Policy policy, LoadPolicy(options.policy));
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      Policy policy,
+      options.policy_yaml.empty()
+          ? LoadPolicy(options.policy)
+          : ParsePolicy(options.policy_yaml, options.policy.empty() ? "policy" : options.policy));
   for (std::size_t i = 0; i < options.rules.size(); ++i) {
     const std::string origin =
         options.rules.size() == 1 ? "--set" : absl::StrCat("--set (number ", i + 1, ")");
@@ -86,11 +90,8 @@ std::string DirectoryOf(const std::string& model_path, const std::string& asked)
   return folder.empty() ? "." : folder;
 }
 
-}  // namespace
-
-absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& options) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(options));
-  ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::LoadToConvert(model_path, LeastOpset(policy)));
+absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const PlanOptions& options) {
+  const std::string model_path = model.path();
   auto state = std::make_unique<PlanAccess::State>(std::move(model));
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(state->model.proto(), model_path));
   Evidence evidence;
@@ -119,7 +120,7 @@ absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& 
     state->outputs.push_back(std::move(output));
   }
   report.input = model_path;
-  report.input_files = {model_path};
+  if (state->model.from_file()) report.input_files.push_back(model_path);
   for (const auto& file : state->model.external_files()) report.input_files.push_back(file.path);
   report.input_bytes = InputBytes(state->model);
   report.directory = DirectoryOf(model_path, options.directory);
@@ -128,6 +129,20 @@ absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& 
     report.config = FindConfigJson(beside.string()).value_or("");
   }
   return PlanAccess::Make(std::move(state));
+}
+
+}  // namespace
+
+absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& options) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(options));
+  ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::LoadToConvert(model_path, LeastOpset(policy)));
+  return PlanFor(std::move(model), policy, options);
+}
+
+absl::StatusOr<Plan> MakePlan(const ModelInMemory& model, const PlanOptions& options) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(options));
+  ONNXQUANT_ASSIGN_OR_RETURN(Model loaded, Model::FromMemoryToConvert(model, LeastOpset(policy)));
+  return PlanFor(std::move(loaded), policy, options);
 }
 
 absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options) {

@@ -23,16 +23,18 @@
 namespace onnxquant {
 
 struct Model::State {
-  // A piece of a mapped file.
+  // Where a payload lies: in a mapped file, or (null) in the caller's memory.
   struct Piece {
+    absl::Span<const std::byte> bytes;
     const MappedFile* file = nullptr;
     std::uint64_t offset = 0;
-    std::uint64_t length = 0;
   };
 
   std::string path;
   onnx::ModelProto proto;
-  std::optional<MappedFile> file;  // the .onnx file; none for a model from memory
+  std::optional<MappedFile> file;                    // the .onnx file; none for a model from memory
+  absl::Span<const std::byte> content;               // what is in it; nothing for a parsed model
+  std::vector<absl::Span<const std::byte>> tensors;  // of ModelInMemory
   std::uint64_t file_bytes = 0;
   std::vector<ExternalFile> external_files;
   std::vector<std::string> notes;
@@ -51,7 +53,16 @@ class ModelLoader {
 
   absl::Status ReadFile() {
     ONNXQUANT_ASSIGN_OR_RETURN(state_->file, MappedFile::Open(state_->path));
-    const absl::Span<const std::byte> bytes = state_->file->bytes();
+    return Parse(state_->file->bytes());
+  }
+
+  absl::Status ReadMemory(const ModelInMemory& memory) {
+    state_->tensors = memory.tensors;
+    return Parse(memory.model);
+  }
+
+  absl::Status Parse(absl::Span<const std::byte> bytes) {
+    state_->content = bytes;
     state_->file_bytes = bytes.size();
     ONNXQUANT_RETURN_IF_ERROR(RefuseOtherFormats(bytes));
     absl::StatusOr<std::string> slim = StripPayloads(bytes);
@@ -72,10 +83,10 @@ class ModelLoader {
     state_->proto = std::move(proto);
   }
 
-  absl::Status Prepare(int least_opset) {
-    ONNXQUANT_ASSIGN_OR_RETURN(state_->notes,
-                               onnxquant::Prepare(state_->proto, state_->path, least_opset));
-    return absl::OkStatus();
+  absl::StatusOr<Model> CheckToConvert(int least_opset) {
+    ONNXQUANT_RETURN_IF_ERROR(CheckIsModel());
+    ONNXQUANT_ASSIGN_OR_RETURN(state_->notes, Prepare(state_->proto, state_->path, least_opset));
+    return Check();
   }
 
   absl::Status CheckIsModel() const {
@@ -143,24 +154,54 @@ class ModelLoader {
       return ModelError("strings cannot be external data");
     }
     ONNXQUANT_ASSIGN_OR_RETURN(const ExternalReference reference, ParseExternalReference(tensor));
-    ONNXQUANT_ASSIGN_OR_RETURN(const MappedFile* file, FileAt(reference.location));
-    const std::uint64_t size = file->bytes().size();
+    ONNXQUANT_ASSIGN_OR_RETURN(const Source source, SourceAt(reference));
+    const std::uint64_t size = source.bytes.size();
     if (reference.length.has_value() && *reference.length != expected) {
       return ModelError("its shape and type ask for ", expected,
                         " bytes, but its external data has ", *reference.length);
+    }
+    if (source.in_memory) {
+      if (size == expected) {
+        state_->pieces[&tensor] = {source.bytes, nullptr, 0};
+        return absl::OkStatus();
+      }
+      return ModelError("its shape and type ask for ", expected, " bytes; the payload in memory (",
+                        reference.offset, ") has ", size);
     }
     if (reference.offset > size || expected > size - reference.offset) {
       return ModelError("external data of ", expected, " bytes at offset ", reference.offset,
                         " ends beyond '", reference.location, "' (", size,
                         " bytes); the file is probably truncated: download it again");
     }
-    state_->pieces[&tensor] = {file, reference.offset, expected};
+    state_->pieces[&tensor] = {source.bytes.subspan(reference.offset, expected), source.file,
+                               reference.offset};
     ranges_[Normal(reference.location)].push_back({reference.offset, expected, place});
     return absl::OkStatus();
   }
 
+  // What an offset counts in; of a payload in memory, the payload itself.
+  struct Source {
+    absl::Span<const std::byte> bytes;
+    const MappedFile* file = nullptr;
+    bool in_memory = false;
+  };
+
+  absl::StatusOr<Source> SourceAt(const ExternalReference& reference) {
+    if (reference.location == kInlineLocation && !state_->content.empty()) {
+      return Source{state_->content, state_->file.has_value() ? &*state_->file : nullptr};
+    }
+    if (reference.location == kInMemory && !state_->tensors.empty()) {
+      if (reference.offset < state_->tensors.size()) {
+        return Source{state_->tensors[reference.offset], nullptr, true};
+      }
+      return ModelError("is said to be payload ", reference.offset, " in memory; there are ",
+                        state_->tensors.size());
+    }
+    ONNXQUANT_ASSIGN_OR_RETURN(const MappedFile* file, FileAt(reference.location));
+    return Source{file->bytes(), file};
+  }
+
   absl::StatusOr<const MappedFile*> FileAt(const std::string& location) {
-    if (location == kInlineLocation && state_->file.has_value()) return &*state_->file;
     const std::string key = Normal(location);
     if (const auto it = state_->mapped.find(key); it != state_->mapped.end()) {
       for (ExternalFile& file : files_) file.tensors += Normal(file.location) == key ? 1 : 0;
@@ -214,9 +255,19 @@ absl::StatusOr<Model> Model::Load(const std::string& path) {
 absl::StatusOr<Model> Model::LoadToConvert(const std::string& path, int least_opset) {
   ModelLoader loader(path);
   ONNXQUANT_RETURN_IF_ERROR(loader.ReadFile());
-  ONNXQUANT_RETURN_IF_ERROR(loader.CheckIsModel());
-  ONNXQUANT_RETURN_IF_ERROR(loader.Prepare(least_opset));
+  return loader.CheckToConvert(least_opset);
+}
+
+absl::StatusOr<Model> Model::FromMemory(const ModelInMemory& memory) {
+  ModelLoader loader(memory.path);
+  ONNXQUANT_RETURN_IF_ERROR(loader.ReadMemory(memory));
   return loader.Check();
+}
+
+absl::StatusOr<Model> Model::FromMemoryToConvert(const ModelInMemory& memory, int least_opset) {
+  ModelLoader loader(memory.path);
+  ONNXQUANT_RETURN_IF_ERROR(loader.ReadMemory(memory));
+  return loader.CheckToConvert(least_opset);
 }
 
 absl::StatusOr<Model> Model::FromProto(onnx::ModelProto proto, const std::string& origin) {
@@ -230,6 +281,9 @@ const onnx::ModelProto& Model::proto() const {
 }
 const std::string& Model::path() const {
   return state_->path;
+}
+bool Model::from_file() const {
+  return state_->file.has_value();
 }
 std::uint64_t Model::file_bytes() const {
   return state_->file_bytes;
@@ -246,8 +300,7 @@ std::uint64_t Model::bytes_read() const {
 
 absl::StatusOr<absl::Span<const std::byte>> Model::Bytes(const onnx::TensorProto& tensor) const {
   if (const auto it = state_->pieces.find(&tensor); it != state_->pieces.end()) {
-    const State::Piece& piece = it->second;
-    return piece.file->bytes().subspan(piece.offset, piece.length);
+    return it->second.bytes;
   }
   if (tensor.data_type() == onnx::TensorProto::STRING) {
     return ModelError(state_->path, ": tensor '", tensor.name(),
@@ -278,7 +331,8 @@ absl::StatusOr<absl::Span<const std::byte>> Model::Read(const onnx::TensorProto&
 
 void Model::Release(const onnx::TensorProto& tensor, std::uint64_t offset,
                     std::uint64_t length) const {
-  if (const auto it = state_->pieces.find(&tensor); it != state_->pieces.end()) {
+  const auto it = state_->pieces.find(&tensor);
+  if (it != state_->pieces.end() && it->second.file != nullptr) {
     it->second.file->Release(it->second.offset + offset, length);
   }
 }

@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "lib/model/element_type.h"
 #include "onnx/onnx_pb.h"
+#include "onnxquant/model_in_memory.h"
 
 namespace onnxquant {
 
@@ -32,7 +33,11 @@ class Model {
   // The same, prepared for conversion (see prepare.h).
   static absl::StatusOr<Model> LoadToConvert(const std::string& path, int least_opset);
 
-  // A model that is already in memory; external data is looked for beside `origin`.
+  // The same two for a model that the caller holds; all of it must outlive the result.
+  static absl::StatusOr<Model> FromMemory(const ModelInMemory& memory);
+  static absl::StatusOr<Model> FromMemoryToConvert(const ModelInMemory& memory, int least_opset);
+
+  // A model that is already parsed; external data is looked for beside `origin`.
   static absl::StatusOr<Model> FromProto(onnx::ModelProto proto, const std::string& origin);
 
   Model(Model&&) noexcept;
@@ -42,6 +47,7 @@ class Model {
   // Large inline payloads of the main graph's initializers have been taken out: use Bytes().
   const onnx::ModelProto& proto() const;
   const std::string& path() const;
+  bool from_file() const;
   std::uint64_t file_bytes() const;  // of the .onnx file
   const std::vector<ExternalFile>& external_files() const;
   const std::vector<std::string>& notes() const;  // what preparing it changed

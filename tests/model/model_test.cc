@@ -248,5 +248,77 @@ TEST(StripPayloads, ChangesNothingInAModelWithoutLargePayloads) {
   EXPECT_EQ(*stripped, bytes);
 }
 
+class ModelInMemoryTest : public ModelTest {
+ protected:
+  // The model whose initializer 'w' is payload `index`.
+  ModelInMemoryTest() { SetIndex("0"); }
+
+  void SetIndex(const std::string& index) {
+    onnx::ModelProto model = ParseModel(kText);
+    onnx::TensorProto& w = *model.mutable_graph()->mutable_initializer(0);
+    w.clear_float_data();
+    w.set_data_location(onnx::TensorProto::EXTERNAL);
+    auto* location = w.add_external_data();
+    location->set_key("location");
+    location->set_value(kInMemory);
+    auto* offset = w.add_external_data();
+    offset->set_key("offset");
+    offset->set_value(index);
+    structure_ = model.SerializeAsString();
+    memory_.path = "memory.onnx";
+    memory_.model = {reinterpret_cast<const std::byte*>(structure_.data()), structure_.size()};
+  }
+
+  void AddPayload(const std::vector<float>& values) {
+    memory_.tensors.emplace_back(reinterpret_cast<const std::byte*>(values.data()),
+                                 values.size() * sizeof(float));
+  }
+
+  std::string structure_;
+  ModelInMemory memory_;
+};
+
+TEST_F(ModelInMemoryTest, ReadsPayloadsWhereTheCallerHoldsThem) {
+  const std::vector<float> values = {5, 6, 7, 8};
+  AddPayload(values);
+  const auto model = Model::FromMemory(memory_);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_FALSE(model->from_file());
+  const onnx::TensorProto& w = model->proto().graph().initializer(0);
+  EXPECT_EQ(static_cast<const void*>(model->Bytes(w)->data()), values.data());
+  EXPECT_EQ(model->Read(w, 4, 8)->size(), 8U);
+  model->Release(w, 0, 16);
+}
+
+TEST_F(ModelInMemoryTest, RefusesPayloadsThatDoNotFit) {
+  const std::vector<float> values = {5, 6, 7};
+  AddPayload(values);
+  auto model = Model::FromMemory(memory_);
+  EXPECT_EQ(KindOf(model.status()), ErrorKind::kModel);
+  EXPECT_THAT(std::string(model.status().message()),
+              HasSubstr("memory.onnx: initializer 'w': its shape and type ask for 16 bytes; the "
+                        "payload in memory (0) has 12"));
+  SetIndex("1");
+  model = Model::FromMemory(memory_);
+  EXPECT_THAT(std::string(model.status().message()),
+              HasSubstr("is said to be payload 1 in memory; there are 1"));
+}
+
+TEST_F(ModelInMemoryTest, ReadsLargeWeightsInTheSerializedModelWithoutParsingThem) {
+  onnx::ModelProto proto = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
+      g (float[4096] x) => (float[4096] z) <float[4096] w> { z = Add(x, w) })");
+  onnx::TensorProto& w = *proto.mutable_graph()->mutable_initializer(0);
+  w.clear_float_data();
+  w.set_raw_data(std::string(16384, 'a'));
+  structure_ = proto.SerializeAsString();
+  memory_.model = {reinterpret_cast<const std::byte*>(structure_.data()), structure_.size()};
+  const auto model = Model::FromMemory(memory_);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_FALSE(model->proto().graph().initializer(0).has_raw_data());
+  const auto bytes = model->Bytes(model->proto().graph().initializer(0));
+  EXPECT_EQ(bytes->size(), 16384U);
+  EXPECT_EQ(static_cast<char>(bytes->back()), 'a');
+}
+
 }  // namespace
 }  // namespace onnxquant
