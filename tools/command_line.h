@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/runtime/runner.h"
 #include "onnxquant/quantize.h"
 
 namespace onnxquant::cli {
@@ -16,7 +17,8 @@ enum class Verbosity { kQuiet, kNormal, kVerbose };
 
 // What verify and ranges run models with.
 struct MeasureArguments {
-  std::string tokens;  // a file, or "self"
+  RunnerFactory factory;  // from the program, not from its arguments
+  std::string tokens;     // a file, or "self"
   std::vector<std::string> providers = {"cpu"};
   std::size_t count = 0;   // tokens; 0: all
   std::size_t chunk = 64;  // tokens a step

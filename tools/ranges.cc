@@ -7,7 +7,6 @@
 #include "absl/strings/str_format.h"
 #include "lib/base/error.h"
 #include "lib/report/table.h"
-#include "lib/runtime/ort_runner.h"
 #include "tools/commands.h"
 #include "tools/measure.h"
 #include "tools/text_file.h"
@@ -78,7 +77,7 @@ absl::Status ShowRanges(const Arguments& arguments) {
   options.chunk = measure.chunk;
   if (measure.memory > 0) options.memory = measure.memory;
   options.runner = RunnerOptionsOf(measure);
-  options.factory = LoadWithOnnxRuntime;
+  options.factory = measure.factory;
   options.cancelled = CancelledOf(arguments);
   options.progress = StepsOf(arguments);
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));

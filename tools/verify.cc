@@ -11,8 +11,6 @@
 #include "lib/base/error.h"
 #include "lib/report/html.h"
 #include "lib/report/table.h"
-#include "lib/runtime/ort_runner.h"
-#include "lib/simulate/simulated_provider.h"
 #include "tools/commands.h"
 #include "tools/measure.h"
 #include "tools/text_file.h"
@@ -190,7 +188,7 @@ absl::Status Verify(const Arguments& arguments) {
   options.layers = measure.layers;
   if (measure.memory > 0) options.memory = measure.memory;
   options.runner = RunnerOptionsOf(measure);
-  options.factory = WithSimulatedProvider(LoadWithOnnxRuntime);
+  options.factory = measure.factory;
   options.cancelled = CancelledOf(arguments);
   options.progress = StepsOf(arguments);
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
