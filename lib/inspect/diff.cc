@@ -22,16 +22,15 @@ namespace {
 constexpr std::uint64_t kSlice = 1 << 20;  // elements
 
 struct Side {
-  Model model;
+  const Model& model;
   Graph graph;
   ValueTypes types;
 };
 
-absl::StatusOr<Side> Load(const std::string& path) {
-  ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::Load(path));
-  ONNXQUANT_ASSIGN_OR_RETURN(Graph graph, Graph::Build(model.proto(), path));
-  ONNXQUANT_ASSIGN_OR_RETURN(ValueTypes types, InferTypes(graph, path));
-  return Side{std::move(model), std::move(graph), std::move(types)};
+absl::StatusOr<Side> SideOf(const Model& model) {
+  ONNXQUANT_ASSIGN_OR_RETURN(Graph graph, Graph::Build(model.proto(), model.path()));
+  ONNXQUANT_ASSIGN_OR_RETURN(ValueTypes types, InferTypes(graph, model.path()));
+  return Side{model, std::move(graph), std::move(types)};
 }
 
 template <typename Map>
@@ -187,8 +186,14 @@ void DiffStructure(const Side& a, const Side& b, ModelDiff& diff) {
 }  // namespace
 
 absl::StatusOr<ModelDiff> DiffModels(const std::string& first, const std::string& second) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Side a, Load(first));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Side b, Load(second));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Model a, Model::Load(first));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Model b, Model::Load(second));
+  return DiffModels(a, b);
+}
+
+absl::StatusOr<ModelDiff> DiffModels(const Model& first, const Model& second) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Side a, SideOf(first));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Side b, SideOf(second));
   ModelDiff diff;
   DiffStructure(a, b, diff);
   ONNXQUANT_RETURN_IF_ERROR(DiffWeights(a, b, diff));

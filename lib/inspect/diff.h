@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/model/model.h"
 
 namespace onnxquant {
 
@@ -55,6 +56,7 @@ struct ModelDiff {
 
 // Memory stays bounded: weights are compared in slices.
 absl::StatusOr<ModelDiff> DiffModels(const std::string& first, const std::string& second);
+absl::StatusOr<ModelDiff> DiffModels(const Model& first, const Model& second);
 std::string ToJson(const ModelDiff& diff);
 
 }  // namespace onnxquant

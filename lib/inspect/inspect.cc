@@ -172,7 +172,11 @@ class Inspector {
 
 absl::StatusOr<Inspection> InspectModel(const std::string& path) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Model model, Model::Load(path));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(model.proto(), path));
+  return InspectModel(model);
+}
+
+absl::StatusOr<Inspection> InspectModel(const Model& model) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(model.proto(), model.path()));
   return Inspector(model, analysis).Run();
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/model/model.h"
 
 namespace onnxquant {
 
@@ -74,6 +75,7 @@ struct Inspection {
 };
 
 absl::StatusOr<Inspection> InspectModel(const std::string& path);
+absl::StatusOr<Inspection> InspectModel(const Model& model);
 std::string ToJson(const Inspection& inspection);
 
 }  // namespace onnxquant

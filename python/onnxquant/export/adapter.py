@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from onnxquant.export.checkpoint import EMBEDDING, HEAD, Checkpoint, same_rows
 from onnxquant.export.config import GemmaConfig
 from onnxquant.export.errors import CheckpointError

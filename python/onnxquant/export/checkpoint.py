@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
+
 from onnxquant.export.config import GemmaConfig
 from onnxquant.export.errors import CheckpointError
 from onnxquant.export.safetensors_file import FloatArray

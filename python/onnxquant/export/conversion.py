@@ -21,8 +21,7 @@ def find_program() -> list[str]:
     given = os.environ.get("ONNXQUANT")
     if given:
         return [given]
-    package = importlib.util.find_spec("onnxquant")
-    if package is not None and importlib.util.find_spec("onnxquant.__main__") is not None:
+    if importlib.util.find_spec("onnxquant._native") is not None:
         return [sys.executable, "-m", "onnxquant"]
     found = shutil.which("onnxquant")
     if found:

@@ -10,6 +10,7 @@ from typing import Any
 
 import onnx
 import onnx_ir as ir
+
 from onnxquant.export.checkpoint import Checkpoint
 from onnxquant.export.errors import CheckpointError
 from onnxquant.export.external_data import ExternalDataWriter

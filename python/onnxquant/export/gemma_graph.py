@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
+
 from onnxquant.export.checkpoint import EMBEDDING, HEAD, Checkpoint
 from onnxquant.export.errors import CheckpointError
 from onnxquant.export.external_data import ExternalDataWriter

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from onnxquant.export.checkpoint import EMBEDDING, HEAD, head_is_tied, same_rows
 from onnxquant.export.config import GLOBAL_LAYER_PERIOD, GemmaConfig
 from onnxquant.export.errors import CheckpointError

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
 from onnxquant.export.checkpoint import EMBEDDING, HEAD, head_is_tied, same_rows
 from onnxquant.export.errors import CheckpointError
 from onnxquant.export.hf_config import claims_tied, read_config

@@ -15,6 +15,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
+
 from onnxquant.export.errors import CheckpointError
 
 FloatArray = npt.NDArray[np.float32]

@@ -1,0 +1,95 @@
+"""Precision conversion and quantization of ONNX models, as a policy says.
+
+    import onnxquant
+
+    report = onnxquant.quantize("onnx/model.onnx", "gemma-safe")
+
+`plan` decides and shows, `quantize` writes; `inspect`, `diff`, `ranges` and `verify` look at
+models. What these return shows itself as a table in notebooks, and has `to_dict()` and
+`to_pandas()`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onnxquant.api import diff, inspect, plan, quantize
+    from onnxquant.errors import (
+        CancelledError,
+        InternalError,
+        ModelError,
+        OnnxquantError,
+        PolicyError,
+        UsageError,
+        VerifyError,
+        WriteError,
+    )
+    from onnxquant.measure import ranges, verify
+    from onnxquant.policy import Policy, policies
+    from onnxquant.results import Diff, Inspection, Output, Plan, Ranges, Report, Verification
+
+# Loaded when asked for: onnxquant.export works without the native part.
+_PLACES = {
+    "onnxquant.api": ("diff", "inspect", "plan", "quantize"),
+    "onnxquant.errors": (
+        "CancelledError",
+        "InternalError",
+        "ModelError",
+        "OnnxquantError",
+        "PolicyError",
+        "UsageError",
+        "VerifyError",
+        "WriteError",
+    ),
+    "onnxquant.measure": ("ranges", "verify"),
+    "onnxquant.policy": ("Policy", "policies"),
+    "onnxquant.results": (
+        "Diff",
+        "Inspection",
+        "Output",
+        "Plan",
+        "Ranges",
+        "Report",
+        "Verification",
+    ),
+    "onnxquant._native": ("__version__",),
+}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "CancelledError",
+    "Diff",
+    "Inspection",
+    "InternalError",
+    "ModelError",
+    "OnnxquantError",
+    "Output",
+    "Plan",
+    "Policy",
+    "PolicyError",
+    "Ranges",
+    "Report",
+    "UsageError",
+    "Verification",
+    "VerifyError",
+    "WriteError",
+    "diff",
+    "inspect",
+    "plan",
+    "policies",
+    "quantize",
+    "ranges",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACE_OF:
+        raise AttributeError(f"module 'onnxquant' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_PLACE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACE_OF})

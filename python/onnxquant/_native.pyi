@@ -1,0 +1,65 @@
+"""What the native part offers; a test holds it to this."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__version__: str
+
+Progress = Callable[[int, int], object] | None
+
+class Model:
+    def __init__(self, path: str, structure: Any = None, tensors: Sequence[Any] = ...) -> None: ...
+
+class PlanOptions:
+    policy: str
+    policy_yaml: str
+    rules: list[str]
+    dtypes: list[str]
+    ranges: str
+    directory: str
+    max_shard: int
+    update_config: bool
+    def __init__(self) -> None: ...
+
+class NativePlan:
+    def __init__(self, model: Model, options: PlanOptions) -> None: ...
+    def report(self) -> str: ...
+    def apply(self, force: bool, threads: int, memory: int, progress: Progress) -> str: ...
+
+class RangesOptions:
+    model: str
+    tokens: str
+    count: int
+    chunk: int
+    memory: int
+    seed: int
+    dims: dict[str, int]
+    def __init__(self) -> None: ...
+
+class VerifyOptions:
+    reference: str
+    candidates: list[str]
+    providers: list[str]
+    tokens: str
+    count: int
+    chunk: int
+    memory: int
+    seed: int
+    dims: dict[str, int]
+    greedy: int
+    layers: bool
+    def __init__(self) -> None: ...
+    def set_thresholds(
+        self, max_kl: float | None, min_top1: float | None, max_error: float | None
+    ) -> None: ...
+
+def inspect(model: Model) -> str: ...
+def diff(first: Model, second: Model) -> str: ...
+def policies() -> list[tuple[str, str]]: ...
+def load_policy(name: str) -> None: ...
+def check_policy(yaml: str, origin: str) -> None: ...
+def check_rule(rule: str, origin: str) -> None: ...
+def to_html(plan: str, ranges: str, verification: str) -> str: ...
+def measure_ranges(options: RangesOptions, load: Any, progress: Progress) -> str: ...
+def verify(options: VerifyOptions, load: Any, progress: Progress) -> str: ...
+def main(arguments: Sequence[str], load: Any) -> int: ...

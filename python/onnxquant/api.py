@@ -1,0 +1,123 @@
+"""Planning, converting, and looking at models."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from onnxquant import _native
+from onnxquant.errors import UsageError
+from onnxquant.models import native_model
+from onnxquant.policy import Policy
+from onnxquant.results import Diff, Inspection, Plan, Ranges, Report
+
+AnyPath = str | os.PathLike[str]
+AnyPolicy = str | os.PathLike[str] | Mapping[str, Any] | Policy
+Progress = Callable[[int, int], object]
+
+
+def plan(
+    model: Any,
+    policy: AnyPolicy,
+    *,
+    dtypes: Iterable[str] = (),
+    output: AnyPath | None = None,
+    rules: Iterable[str] = (),
+    ranges: AnyPath | Mapping[str, Any] | Ranges | None = None,
+    max_shard: int = 1_900_000_000,
+    update_config: bool = True,
+    model_path: AnyPath | None = None,
+) -> Plan:
+    """Decide what becomes of every weight and node; write nothing.
+
+    model: a path, an onnx.ModelProto or an onnx_ir.Model, whose weights are not copied; do not
+        change them before the plan is applied.
+    policy: a built-in policy's name, a YAML file, a dict, or a Policy.
+    dtypes: only these of the policy's outputs ("fp16", "q4", "q4f16" …); all if empty.
+    output: the folder for the files; beside the model if None. A model in memory needs one.
+    rules: more rules, as `--set` takes them: "match: {role: norm}, compute: float32".
+    ranges: what `onnxquant.ranges` measured, or a JSON file of it.
+    max_shard: bytes of one external data file; browsers need less than 2 GB.
+    update_config: keep config.json's transformers.js_config up to date.
+    model_path: where a model in memory would lie; its name names the files.
+
+    Raises UsageError, ModelError or PolicyError.
+    """
+    native, is_file = native_model(model, model_path)
+    if output is None and not is_file:
+        raise UsageError("a model in memory needs output=, the folder for the files")
+    chosen = Policy.of(policy)
+    options = _native.PlanOptions()
+    options.policy = chosen.origin
+    options.policy_yaml = chosen.yaml
+    options.rules = [*chosen.rules, *rules]
+    options.dtypes = [dtypes] if isinstance(dtypes, str) else list(dtypes)
+    options.directory = "" if output is None else os.fspath(output)
+    options.max_shard = max_shard
+    options.update_config = update_config
+    with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
+        options.ranges = _ranges_file(ranges, Path(folder))
+        return Plan(_native.NativePlan(native, options))
+
+
+def quantize(
+    model: Any,
+    policy: AnyPolicy,
+    *,
+    dtypes: Iterable[str] = (),
+    output: AnyPath | None = None,
+    rules: Iterable[str] = (),
+    ranges: AnyPath | Mapping[str, Any] | Ranges | None = None,
+    max_shard: int = 1_900_000_000,
+    update_config: bool = True,
+    model_path: AnyPath | None = None,
+    force: bool = False,
+    threads: int = 0,
+    memory: int = 0,
+    progress: Progress | None = None,
+) -> Report:
+    """Convert a model as a policy says: `plan(…).apply(…)`, which see for the arguments.
+
+    All files are written, or none. Other threads run meanwhile, and Ctrl-C stops it.
+    Raises UsageError, ModelError, PolicyError or WriteError.
+    """
+    return plan(
+        model,
+        policy,
+        dtypes=dtypes,
+        output=output,
+        rules=rules,
+        ranges=ranges,
+        max_shard=max_shard,
+        update_config=update_config,
+        model_path=model_path,
+    ).apply(force=force, threads=threads, memory=memory, progress=progress)
+
+
+def inspect(model: Any, *, model_path: AnyPath | None = None) -> Inspection:
+    """Say what is in a model: operators, roles, hazards, weights.
+
+    model: a path, an onnx.ModelProto or an onnx_ir.Model. Raises ModelError.
+    """
+    return Inspection(json.loads(_native.inspect(native_model(model, model_path)[0])))
+
+
+def diff(first: Any, second: Any) -> Diff:
+    """Say how two models differ: operators, types, weights (with their errors).
+
+    Each a path, an onnx.ModelProto or an onnx_ir.Model. Raises ModelError.
+    """
+    return Diff(json.loads(_native.diff(native_model(first)[0], native_model(second)[0])))
+
+
+def _ranges_file(ranges: AnyPath | Mapping[str, Any] | Ranges | None, folder: Path) -> str:
+    if ranges is None:
+        return ""
+    if isinstance(ranges, str | os.PathLike):
+        return os.fspath(ranges)
+    content = ranges.to_dict() if isinstance(ranges, Ranges) else ranges
+    path = folder / "ranges.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return str(path)

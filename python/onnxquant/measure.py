@@ -1,0 +1,130 @@
+"""Running models to measure them, with the onnxruntime package that is installed."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxquant import _native
+from onnxquant.errors import UsageError
+from onnxquant.results import Ranges, Verification
+from onnxquant.runner import load
+
+AnyPath = str | os.PathLike[str]
+# "self" (the model writes its own text), a file, one sequence of ids, or several.
+Tokens = str | os.PathLike[str] | Sequence[int] | Sequence[Sequence[int]] | Any
+Progress = Callable[[int, int], object]
+
+
+def ranges(
+    model: AnyPath,
+    tokens: Tokens | None = None,
+    *,
+    count: int = 0,
+    chunk: int = 64,
+    seed: int = 0,
+    dims: Mapping[str, int] | None = None,
+    memory: int = 0,
+    progress: Progress | None = None,
+) -> Ranges:
+    """Run a model and measure peak, minimum, maximum and percentiles of every float value.
+
+    model: a path.
+    tokens: for models that take tokens: "self", a file (.npy, .jsonl, .txt), or ids.
+    count: tokens to read; 0 for all of them, 256 of the model's own text.
+    chunk: tokens a step. seed, dims: for inputs that are made up (dims by the dimensions' names).
+    memory: bytes of values at once; the model runs again for the rest. 0 for 512 MB.
+
+    Raises UsageError, ModelError or VerifyError.
+    """
+    options = _native.RangesOptions()
+    options.model = os.fspath(model)
+    with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
+        _fill(options, tokens, count, chunk, seed, dims, memory, Path(folder))
+        return Ranges(_json(_native.measure_ranges(options, load, progress)))
+
+
+def verify(
+    reference: AnyPath,
+    candidates: AnyPath | Iterable[AnyPath],
+    tokens: Tokens | None = None,
+    *,
+    providers: Iterable[str] = ("cpu",),
+    count: int = 0,
+    chunk: int = 64,
+    greedy: int = 16,
+    layers: bool = False,
+    max_kl: float | None = None,
+    min_top1: float | None = None,
+    max_error: float | None = None,
+    seed: int = 0,
+    dims: Mapping[str, int] | None = None,
+    memory: int = 0,
+    progress: Progress | None = None,
+) -> Verification:
+    """Run candidates against a reference on the same inputs, and measure how far they part.
+
+    providers: where the candidates run: "cpu", "webgpu", "simulated" (float16 hardware on the
+        CPU), or others that onnxruntime has.
+    greedy: tokens to continue the text by. layers: compare the values inside, too.
+    max_kl, min_top1, max_error: what decides `passed`, besides NaN and Inf.
+    For the others see `ranges`. A candidate that does not run is a result, not an exception.
+
+    Raises UsageError, ModelError or VerifyError.
+    """
+    options = _native.VerifyOptions()
+    options.reference = os.fspath(reference)
+    several = [candidates] if isinstance(candidates, str | os.PathLike) else candidates
+    options.candidates = [os.fspath(candidate) for candidate in several]
+    options.providers = [providers] if isinstance(providers, str) else list(providers)
+    options.greedy = greedy
+    options.layers = layers
+    options.set_thresholds(max_kl, min_top1, max_error)
+    with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
+        _fill(options, tokens, count, chunk, seed, dims, memory, Path(folder))
+        return Verification(_json(_native.verify(options, load, progress)))
+
+
+def _fill(
+    options: _native.RangesOptions | _native.VerifyOptions,
+    tokens: Tokens | None,
+    count: int,
+    chunk: int,
+    seed: int,
+    dims: Mapping[str, int] | None,
+    memory: int,
+    folder: Path,
+) -> None:
+    if count < 0 or chunk < 1:
+        raise UsageError(f"count={count}, chunk={chunk}: expected at least 0 and 1")
+    options.tokens = _tokens_file(tokens, folder)
+    options.count = count
+    options.chunk = chunk
+    options.seed = seed
+    options.dims = dict(dims or {})
+    if memory > 0:
+        options.memory = memory
+
+
+def _tokens_file(tokens: Tokens | None, folder: Path) -> str:
+    """Return the file that holds the tokens, or "self"."""
+    if tokens is None:
+        return ""
+    if isinstance(tokens, str | os.PathLike):
+        return os.fspath(tokens)
+    rows = list(tokens)
+    sequences = rows if rows and np.ndim(rows[0]) == 1 else [rows]
+    lines = ("[" + ", ".join(str(int(token)) for token in row) + "]" for row in sequences)
+    path = folder / "tokens.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def _json(text: str) -> dict[str, Any]:
+    import json
+
+    content: dict[str, Any] = json.loads(text)
+    return content
