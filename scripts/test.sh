@@ -64,6 +64,14 @@ pytest_run() {  # FOLDER…
   add_counts "$junit"
 }
 
+wheel_run() {
+  local junit="$cache/logs/pytest-wheel.xml"
+  say "Python package"
+  rm -f "$junit"
+  (cd "$root" && scripts/test_wheel.sh --junit-xml="$junit")
+  add_counts "$junit"
+}
+
 "$root/scripts/setup.sh" || die "setting up failed"
 "$root/scripts/build.sh" release || die "the build failed"
 check "clang-format" "$root/scripts/check_format.sh"
@@ -76,6 +84,8 @@ if [ "$real" -eq 1 ]; then
   # Without it the exporter's tests leave out the comparisons with transformers, and say so.
   check "torch, for the exporter's references" "$root/scripts/setup_torch.sh"
 fi
+# The Python package as it is installed, in an environment of its own.
+wheel_run
 pytest_run tests/export
 if [ "$real" -eq 1 ]; then
   pytest_run tests/models

@@ -1,0 +1,72 @@
+"""Policies made in code."""
+
+from pathlib import Path
+from typing import Any
+
+import onnxquant
+import pytest
+from onnxquant import Policy
+
+
+def test_a_policy_by_name_is_what_its_yaml_says(mlp: Path, tmp_path: Path) -> None:
+    by_name = onnxquant.plan(mlp, "fp16", output=tmp_path)
+    by_text = onnxquant.plan(mlp, Policy(onnxquant.policies()["fp16"]), output=tmp_path)
+    assert by_name.to_dict() == by_text.to_dict()
+
+
+def test_a_dict_is_a_policy(mlp: Path, tmp_path: Path) -> None:
+    policy = {
+        "policy": 1,
+        "name": "mine",
+        "outputs": {"fp16": {"compute": "float16", "weights": "float16", "io": "float32"}},
+        "rules": [{"match": {"name": ["down_proj"]}, "compute": "float32", "weights": "float32"}],
+    }
+    plan = onnxquant.plan(mlp, policy, output=tmp_path)
+    formats = {row["name"]: row["format"] for row in plan.outputs[0].tensors}
+    assert formats == {"up": "float16", "bias": "float16", "down": "float32"}
+
+
+def test_rules_are_added_in_code_and_the_last_wins(mlp: Path, tmp_path: Path) -> None:
+    base = Policy.from_name("fp16")
+    kept = base.with_rule({"name": "*_proj"}, compute="float32", weights="float32")
+    both = kept.with_rule({"name": "up_proj"}, compute="float16", weights="float16")
+    assert base.rules == ()
+    assert len(both.rules) == 2
+
+    def kept_weights(policy: Policy) -> set[str]:
+        rows = onnxquant.plan(mlp, policy, output=tmp_path).outputs[0].tensors
+        return {row["name"] for row in rows if row["format"] == "float32"} & {"up", "down"}
+
+    assert kept_weights(base) == set()
+    assert kept_weights(kept) == {"up", "down"}
+    assert kept_weights(both) == {"down"}
+
+
+def test_names_with_quotes_and_signs_are_kept(mlp: Path, tmp_path: Path) -> None:
+    name = "a, {b}: 'c' \"d\" # é"
+    policy = Policy.from_name("fp16").with_rule({"name": name}, optional=True, compute="float32")
+    assert onnxquant.plan(mlp, policy, output=tmp_path).outputs
+
+
+@pytest.mark.parametrize(
+    "settings", [{"compute": "float61"}, {"colour": "red"}, {"weights": {"format": "int5"}}]
+)
+def test_a_rule_that_is_wrong_is_refused_at_once(settings: dict[str, Any]) -> None:
+    with pytest.raises(onnxquant.PolicyError):
+        Policy.from_name("fp16").with_rule({"role": "norm"}, **settings)
+
+
+def test_a_policy_comes_from_a_file(mlp: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(onnxquant.policies()["fp16"])
+    assert Policy.from_file(path).yaml == onnxquant.policies()["fp16"]
+    assert onnxquant.plan(mlp, path, output=tmp_path).outputs[0].dtype == "fp16"
+    path.write_text("policy: 1\nname: mine\noutputs: 3\n")
+    with pytest.raises(onnxquant.PolicyError, match=r"mine\.yaml:3"):
+        Policy.from_file(path)
+
+
+def test_a_policy_shows_its_yaml() -> None:
+    page = Policy.from_name("gemma-safe")._repr_html_()
+    assert page.startswith("<pre>")
+    assert "gemma-safe" in page

@@ -1,0 +1,227 @@
+"""Planning and converting from Python."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir
+import onnxquant
+import onnxruntime as ort
+import pytest
+from conftest import WIDTH, make_mlp
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(folder.iterdir())
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def _cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "onnxquant", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_conversion_gives_the_command_lines_bytes(mlp: Path, tmp_path: Path) -> None:
+    done = _cli("--policy", "fp16", "-o", tmp_path / "cli", mlp)
+    assert done.returncode == 0, done.stderr
+    report = onnxquant.quantize(mlp, "fp16", output=tmp_path / "api")
+    assert _hashes(tmp_path / "api") == _hashes(tmp_path / "cli")
+    assert report.paths["fp16"] == tmp_path / "api" / "model_fp16.onnx"
+    assert report.output("fp16").bytes == sum(
+        f.stat().st_size for f in (tmp_path / "api").iterdir()
+    )
+
+
+@pytest.mark.parametrize("external", [False, True])
+def test_models_in_memory_give_the_files_bytes(mlp: Path, tmp_path: Path, external: bool) -> None:
+    if external:
+        onnx.save(make_mlp(), mlp, save_as_external_data=True, size_threshold=0)
+    onnxquant.quantize(mlp, "q4", output=tmp_path / "file")
+    expected = _hashes(tmp_path / "file")
+    onnxquant.quantize(onnx.load(mlp), "q4", output=tmp_path / "proto")
+    assert _hashes(tmp_path / "proto") == expected
+    model = onnx_ir.load(mlp)
+    onnxquant.quantize(model, "q4", output=tmp_path / "ir")
+    assert _hashes(tmp_path / "ir") == expected
+    # The caller's model is as it was.
+    weight = model.graph.initializers["up"].const_value
+    assert weight is not None
+    assert weight.numpy().shape == (WIDTH, 2 * WIDTH)
+
+
+def test_a_proto_that_was_loaded_without_its_data_finds_it_by_its_path(
+    mlp: Path, tmp_path: Path
+) -> None:
+    onnx.save(make_mlp(), mlp, save_as_external_data=True, size_threshold=0)
+    onnxquant.quantize(mlp, "fp16", output=tmp_path / "file")
+    bare = onnx.load(mlp, load_external_data=False)
+    with pytest.raises(onnxquant.ModelError, match="cannot be found"):
+        onnxquant.quantize(bare, "fp16", output=tmp_path / "none")
+    onnxquant.quantize(bare, "fp16", output=tmp_path / "bare", model_path=mlp)
+    assert _hashes(tmp_path / "bare") == _hashes(tmp_path / "file")
+
+
+def test_weights_of_an_ir_model_are_not_copied(tmp_path: Path) -> None:
+    """A change between planning and applying shows that the plan reads the caller's array."""
+    model = onnx_ir.from_proto(make_mlp())
+    weight = model.graph.initializers["down"].const_value
+    assert weight is not None
+    array = np.array(weight.numpy())
+    model.graph.initializers["down"].const_value = onnx_ir.Tensor(array, name="down")
+    plan = onnxquant.plan(model, "fp16", output=tmp_path)
+    array[:] = 0.5
+    plan.apply()
+    session = ort.InferenceSession(tmp_path / "model_fp16.onnx")
+    rows = session.run(None, {"x": np.ones((1, WIDTH), np.float32)})[0]
+    assert np.ptp(rows) == 0
+
+
+def test_a_plan_shows_what_the_conversion_then_does(mlp: Path, tmp_path: Path) -> None:
+    plan = onnxquant.plan(mlp, "q4f16", output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    report = plan.apply()
+    assert [f["bytes"] for f in plan.outputs[0].files] == [
+        (tmp_path / "out" / f["name"]).stat().st_size for f in report.outputs[0].files
+    ]
+    assert any("int4" in row["format"] for row in plan.outputs[0].tensors)
+    assert plan.why("up")
+    with pytest.raises(onnxquant.UsageError, match="no weight, node, input or output 'nothing'"):
+        plan.why("nothing")
+    with pytest.raises(onnxquant.UsageError, match="there are q4f16"):
+        plan.output("fp16")
+
+
+def test_results_show_themselves(mlp: Path, tmp_path: Path) -> None:
+    plan = onnxquant.plan(mlp, "fp16", output=tmp_path)
+    html = plan._repr_html_()
+    assert "<table>" in html
+    assert "float16" in html
+    assert "fp16" in repr(plan)
+    frame = plan.to_pandas()
+    assert set(frame["name"]) == {"up", "bias", "down"}
+    assert int(frame["bytes"].sum()) == 2 * (WIDTH * 4 * WIDTH + 2 * WIDTH)
+    assert plan.to_dict()["outputs"][0]["dtype"] == "fp16"
+    plan.to_html(tmp_path / "plan.html")
+    assert "Content-Security-Policy" in (tmp_path / "plan.html").read_text()
+
+
+def test_names_in_tables_are_text(mlp: Path, tmp_path: Path) -> None:
+    model = onnx.load(mlp)
+    hostile = tmp_path / "<script>alert(1)</script>"
+    page = onnxquant.plan(model, "fp16", output=tmp_path, model_path=str(hostile))._repr_html_()
+    assert "<script>" not in page
+
+
+@pytest.mark.parametrize(
+    ("policy", "error", "words"),
+    [
+        ("fp61", onnxquant.PolicyError, "did you mean 'fp16'"),
+        ({"policy": 1, "outputs": {}}, onnxquant.PolicyError, "policy:1"),
+        ("./missing.yaml", OSError, "missing.yaml"),
+    ],
+)
+def test_policies_that_are_wrong_are_refused(
+    mlp: Path, policy: object, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        onnxquant.plan(mlp, policy)  # type: ignore[arg-type]
+
+
+def test_errors_are_the_packages(mlp: Path, tmp_path: Path) -> None:
+    with pytest.raises(onnxquant.ModelError, match="cannot be opened"):
+        onnxquant.quantize(tmp_path / "nothing.onnx", "fp16")
+    with pytest.raises(onnxquant.UsageError, match="needs output="):
+        onnxquant.quantize(onnx.load(mlp), "fp16")
+    with pytest.raises(onnxquant.UsageError, match="type int"):
+        onnxquant.quantize(3, "fp16")
+    onnxquant.quantize(mlp, "fp16", output=tmp_path / "out")
+    with pytest.raises(onnxquant.WriteError, match="exists already"):
+        onnxquant.quantize(mlp, "fp16", output=tmp_path / "out")
+    onnxquant.quantize(mlp, "fp16", output=tmp_path / "out", force=True)
+    with pytest.raises(onnxquant.UsageError, match="it has fp16"):
+        onnxquant.quantize(mlp, "fp16", dtypes=["q4"], output=tmp_path / "other")
+    assert issubclass(onnxquant.WriteError, OSError)
+
+
+def test_progress_is_told_to_the_end(mlp: Path, tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    onnxquant.quantize(
+        mlp, "fp16", output=tmp_path, progress=lambda done, total: calls.append((done, total))
+    )
+    assert calls
+    assert calls[-1][0] == calls[-1][1] == 4 * (WIDTH * 4 * WIDTH + 2 * WIDTH)
+
+
+def _large(tmp_path: Path) -> Path:
+    """Return a model of 512 MB of zeros, a sparse file."""
+    size = 1 << 27
+    model = make_mlp()
+    weight = onnx.TensorProto(name="large", dims=[size], data_type=onnx.TensorProto.FLOAT)
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="large.bin")
+    model.graph.initializer.append(weight)
+    model.graph.node.append(onnx.helper.make_node("Neg", ["large"], ["z"], "neg"))
+    model.graph.output.append(
+        onnx.helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, [size])
+    )
+    with (tmp_path / "large.bin").open("wb") as file:
+        file.truncate(4 * size)
+    onnx.save(model, tmp_path / "large.onnx")
+    return tmp_path / "large.onnx"
+
+
+def test_an_exception_of_progress_stops_the_work_and_leaves_nothing(tmp_path: Path) -> None:
+    def refuse(done: int, total: int) -> None:
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        onnxquant.quantize(
+            _large(tmp_path), "fp16", output=tmp_path / "out", progress=refuse, threads=1
+        )
+    assert list((tmp_path / "out").glob("*")) == []
+
+
+def test_ctrl_c_stops_the_work_and_leaves_nothing(tmp_path: Path) -> None:
+    plan = onnxquant.plan(_large(tmp_path), "fp16", output=tmp_path / "out")
+    threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        plan.apply(threads=1)
+    assert list((tmp_path / "out").glob("*")) == []
+
+
+def test_other_threads_run_meanwhile(tmp_path: Path) -> None:
+    plan = onnxquant.plan(_large(tmp_path), "fp16", output=tmp_path / "out")
+    ticks = 0
+    stop = threading.Event()
+
+    def tick() -> None:
+        nonlocal ticks
+        while not stop.wait(0.001):
+            ticks += 1
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    plan.apply(threads=1)
+    stop.set()
+    thread.join()
+    assert ticks > 20
+
+
+def test_two_conversions_at_once_do_not_disturb_each_other(mlp: Path, tmp_path: Path) -> None:
+    def convert(name: str) -> None:
+        onnxquant.quantize(mlp, "q4", output=tmp_path / name)
+
+    threads = [threading.Thread(target=convert, args=(str(i),)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = _hashes(tmp_path / "0")
+    assert expected
+    assert all(_hashes(tmp_path / str(i)) == expected for i in range(8))
