@@ -11,8 +11,8 @@ namespace onnxquant {
 namespace {
 
 struct Row {
-  const char* dtype;
-  const char* suffix;
+  const char* dtype = nullptr;
+  const char* suffix = nullptr;
   bool web = true;  // Transformers.js knows it
 };
 

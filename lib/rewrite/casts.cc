@@ -53,7 +53,7 @@ std::string GraphRewriter::CastOf(ValueId value, ElementType to) {
     }
   }
   const std::string& from = names_[static_cast<std::size_t>(value)];
-  const std::string name =
+  std::string name =
       EmitCast(from, to, UniqueValue(absl::StrCat(graph_.value(value).name, "_", NameOf(to))));
   casts_[{scope_, value, to}] = name;
   return name;
@@ -64,7 +64,7 @@ std::string GraphRewriter::CastOfConstant(const std::string& name, ElementType t
     const auto it = constant_casts_.find({scope, name, to});
     if (it != constant_casts_.end()) return it->second;
   }
-  const std::string cast = EmitCast(name, to, UniqueValue(absl::StrCat(name, "_", NameOf(to))));
+  std::string cast = EmitCast(name, to, UniqueValue(absl::StrCat(name, "_", NameOf(to))));
   constant_casts_[{scope_, name, to}] = cast;
   return cast;
 }

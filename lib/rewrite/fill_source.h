@@ -49,8 +49,8 @@ class FillSource {
 
  private:
   struct Tile {
-    std::uint64_t first_row;
-    std::uint64_t rows;
+    std::uint64_t first_row = 0;
+    std::uint64_t rows = 0;
     absl::Span<const std::byte> bytes;
     // The same as float32, where the constant is float32, float16 or bfloat16.
     absl::Span<const float> floats;

@@ -36,7 +36,7 @@ std::string HalfSimulator::Add(onnx::GraphProto& out, const char* op,
 // The value as it is after a stay in float16.
 std::string HalfSimulator::Rounded(onnx::GraphProto& out, const std::string& value) {
   const std::string half = Unique(value + "/float16");
-  const std::string wide = Unique(value + "/rounded");
+  std::string wide = Unique(value + "/rounded");
   EmitCast(out, value, ElementType::kFloat16, half);
   EmitCast(out, half, ElementType::kFloat, wide);
   return wide;
@@ -83,7 +83,7 @@ void HalfSimulator::EmitSkipNorm(const onnx::NodeProto& node, onnx::GraphProto& 
 // Where the sum does not fit float16, it is the result.
 void HalfSimulator::EmitSum(const onnx::NodeProto& node, const char* magnitude,
                             onnx::GraphProto& out) {
-  const std::string result = node.output(0);
+  const std::string& result = node.output(0);
   onnx::NodeProto total = node;
   total.clear_name();
   total.set_op_type(magnitude);

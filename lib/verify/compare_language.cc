@@ -80,8 +80,8 @@ class LanguageComparison {
       total += (sequence.size() + options_.chunk - 1) / options_.chunk;
     }
     std::size_t done = 0;
-    for (std::size_t i = 0; i < sequences.size(); ++i) {
-      const absl::Span<const std::int64_t> sequence = sequences[i];
+    for (const Sequence& whole : sequences) {
+      const absl::Span<const std::int64_t> sequence = whole;
       ResetAll();
       for (std::size_t first = 0; first < sequence.size(); first += options_.chunk) {
         ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
