@@ -6,45 +6,19 @@
 # folder. No package source is added to the system and none of its packages is replaced.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+. "$root/scripts/private_apt.sh"
 
 mesa="$cache/mesa"
 icd="$mesa/lvp_icd.json"
 
-# The distribution's own archive, as the system's configuration names it.
-archive_uri() {
-  apt-get "$@" indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
-    awk -v codename="$codename" '$1 == "Debian" && $2 == codename { print $3; exit }'
-}
-
 unpack_mesa() {
-  local uri keyring='' options package library
-  codename="$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")"
+  local package library
   work="$(mktemp -d "$cache/mesa-apt.XXXXXX")"
   trap 'rm -rf "$work"' EXIT
-  mkdir -p "$work/lists/partial" "$work/archives/partial" "$work/etc" "$work/tree"
-
-  uri="$(archive_uri)"
-  if [ -z "$uri" ]; then
-    # A machine whose package lists were cleared: read the system's sources into a private copy.
-    mkdir -p "$work/system/partial"
-    apt-get -o "Dir::State::lists=$work/system" -o Debug::NoLocking=1 update -qq
-    uri="$(archive_uri -o "Dir::State::lists=$work/system")"
-  fi
-  [ -n "$uri" ] || die "no Debian archive for '$codename' among the system's package sources"
-
-  if [ -f /usr/share/keyrings/debian-archive-keyring.gpg ]; then
-    keyring='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] '
-  fi
-  printf 'deb %s%s %s main\n' "$keyring" "$uri" "$codename" >"$work/etc/sources.list"
-  printf 'deb %s%s %s-backports main\n' "$keyring" "$uri" "$codename" >>"$work/etc/sources.list"
-  options=(
-    -o "Dir::Etc::sourcelist=$work/etc/sources.list" -o Dir::Etc::sourceparts=/dev/null
-    -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work" -o Dir::Cache::archives=archives
-    -o Debug::NoLocking=1 -o APT::Sandbox::User= -o APT::Get::List-Cleanup=0
-  )
+  mkdir -p "$work/tree"
   say "fetching Mesa's software Vulkan driver from $codename-backports"
-  apt-get "${options[@]}" update -qq
-  apt-get "${options[@]}" install -y -qq --download-only --no-install-recommends \
+  private_apt "$work" deb "$codename" "$codename-backports"
+  apt-get "${apt_options[@]}" install -y -qq --download-only --no-install-recommends \
     -t "$codename-backports" --reinstall mesa-vulkan-drivers libvulkan1 >/dev/null
   for package in "$work"/archives/*.deb; do
     dpkg-deb -x "$package" "$work/tree"
