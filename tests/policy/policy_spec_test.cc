@@ -1,0 +1,102 @@
+#include "onnxquant/policy.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/policy/policy_yaml.h"
+
+namespace onnxquant {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+PolicySpec Complete() {
+  PolicySpec spec{.name = "mine", .description = "It has: a colon, and # a hash."};
+  spec.outputs = {
+      {"fp16", {.compute = "float16", .io = "float16", .weights = {.format = "float16"}}},
+      {"q4f16",
+       {.compute = "float16",
+        .io = "float32",
+        .weights = {.format = "int4", .block = 64, .symmetric = false, .source = "float16"},
+        .accuracy_level = 4,
+        .overflow = "clamp"}}};
+  spec.rules = {{.match = {.role = {"norm", "residual"}}, .set = {.compute = "float32"}},
+                {.match = {.op = {"com.microsoft::MatMulNBits"},
+                           .name = {"*/v_proj*"},
+                           .regex = {"^/a: b$"},
+                           .weight = {"w?"},
+                           .layer = {"0-3", "-1"},
+                           .hazard = {"any"},
+                           .peak_over = 16000.5},
+                 .set = {.keep = true},
+                 .when = {"q4f16"},
+                 .optional = true},
+                {.match = {.role = {"residual"}}, .set = {.rescale = 7}}};
+  return spec;
+}
+
+TEST(PolicySpec, ReadsBackAsItWasWritten) {
+  const auto policy = ParsePolicy(ToYaml(Complete()), "spec");
+  ASSERT_TRUE(policy.ok()) << policy.status() << "\n" << ToYaml(Complete());
+  EXPECT_EQ(policy->name, "mine");
+  EXPECT_EQ(policy->description, "It has: a colon, and # a hash.");
+  ASSERT_EQ(policy->outputs.size(), 2);
+  EXPECT_EQ(policy->outputs[0].dtype, "fp16");
+  EXPECT_EQ(policy->outputs[0].defaults.compute, ElementType::kFloat16);
+  const Settings& q4f16 = policy->outputs[1].defaults;
+  EXPECT_EQ(q4f16.io, ElementType::kFloat);
+  EXPECT_EQ(q4f16.weights, (WeightFormat{.kind = WeightFormat::Kind::kInt4,
+                                         .type = q4f16.weights->type,
+                                         .block = 64,
+                                         .symmetric = false,
+                                         .source = ElementType::kFloat16}));
+  EXPECT_EQ(q4f16.accuracy_level, 4);
+  EXPECT_EQ(q4f16.overflow, Overflow::kClamp);
+  ASSERT_EQ(policy->rules.size(), 3);
+  EXPECT_THAT(policy->rules[0].match.roles, ElementsAre("norm", "residual"));
+  EXPECT_EQ(policy->rules[0].set.compute, ElementType::kFloat);
+  const Rule& second = policy->rules[1];
+  EXPECT_THAT(second.match.ops, ElementsAre("com.microsoft::MatMulNBits"));
+  EXPECT_THAT(second.match.names, ElementsAre("*/v_proj*"));
+  EXPECT_THAT(second.match.regexes, ElementsAre("^/a: b$"));
+  EXPECT_THAT(second.match.weights, ElementsAre("w?"));
+  ASSERT_EQ(second.match.layers.size(), 2);
+  EXPECT_EQ(second.match.layers[0].last, 3);
+  EXPECT_EQ(second.match.layers[1].first, -1);
+  EXPECT_THAT(second.match.hazards, ElementsAre("any"));
+  EXPECT_EQ(second.match.peak_over, 16000.5);
+  EXPECT_EQ(second.set.keep, true);
+  EXPECT_THAT(second.when, ElementsAre("q4f16"));
+  EXPECT_TRUE(second.optional);
+  EXPECT_EQ(policy->rules[2].set.residual,
+            (ResidualSetting{.kind = ResidualSetting::Kind::kRescale, .exponent = 7}));
+}
+
+TEST(PolicySpec, EveryWayWithTheResidualStreamCanBeSaid) {
+  const auto residual = [](const PolicyFields& fields) {
+    PolicySpec spec = Complete();
+    spec.rules = {{.match = {.role = {"residual"}}, .set = fields}};
+    const auto policy = ParsePolicy(ToYaml(spec), "spec");
+    EXPECT_TRUE(policy.ok()) << policy.status();
+    return policy.ok() ? policy->rules[0].set.residual.value_or(ResidualSetting{.limit = -1})
+                       : ResidualSetting{.limit = -2};
+  };
+  EXPECT_EQ(residual({.residual = "float32"}), ResidualSetting{});
+  EXPECT_EQ(residual({.rescale = 0}),
+            (ResidualSetting{.kind = ResidualSetting::Kind::kRescale, .exponent = 0}));
+  EXPECT_EQ(residual({.clip = 65000}),
+            (ResidualSetting{.kind = ResidualSetting::Kind::kClip, .limit = 65000}));
+}
+
+TEST(PolicySpec, ContradictionsReachTheParser) {
+  PolicySpec spec = Complete();
+  spec.rules = {{.match = {.role = {"residual"}}, .set = {.residual = "float32", .clip = 100}}};
+  EXPECT_THAT(ParsePolicy(ToYaml(spec), "spec").status().message(), HasSubstr("spec:"));
+  spec = Complete();
+  spec.outputs.push_back(spec.outputs[0]);
+  EXPECT_THAT(ParsePolicy(ToYaml(spec), "spec").status().message(), HasSubstr("fp16"));
+  EXPECT_FALSE(ParsePolicy(ToYaml(PolicySpec{}), "spec").ok());
+}
+
+}  // namespace
+}  // namespace onnxquant
