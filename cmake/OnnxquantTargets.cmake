@@ -26,7 +26,8 @@ target_link_libraries(onnxquant_onnx INTERFACE ONNX::onnx protobuf::libprotobuf)
 function(onnxquant_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   add_library(onnxquant_${name} STATIC ${ARG_SOURCES})
-  set_target_properties(onnxquant_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  set_target_properties(onnxquant_${name} PROPERTIES
+    POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_link_libraries(onnxquant_${name} PUBLIC ${ARG_DEPS}
                         PRIVATE onnxquant_options ${ARG_PRIVATE_DEPS})
   target_include_directories(onnxquant_${name} PUBLIC "${PROJECT_SOURCE_DIR}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Configures and builds one preset: scripts/build.sh [release|debug|asan|tsan] [cmake --build arguments]
+# Configures and builds one preset: scripts/build.sh [release|package|debug|asan|tsan] [cmake --build arguments]
 # Run scripts/setup.sh first.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

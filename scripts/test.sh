@@ -78,6 +78,7 @@ check "clang-format" "$root/scripts/check_format.sh"
 check "ruff and mypy" "$root/scripts/check_python.sh"
 ctest_run release
 pytest_run tests/python tests/cli
+pytest_run tests/package
 pytest_run tests/conformance
 pytest_run tests/random
 if [ "$real" -eq 1 ]; then

@@ -10,7 +10,7 @@
 #include "absl/types/span.h"
 #include "lib/base/error.h"
 #include "lib/report/html.h"
-#include "lib/report/json.h"
+#include "onnxquant/report.h"
 
 namespace onnxquant::cli {
 namespace {

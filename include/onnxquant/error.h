@@ -3,9 +3,11 @@
 #define ONNXQUANT_ERROR_H_
 
 #include "absl/status/status.h"
+#include "onnxquant/export.h"
 
 namespace onnxquant {
 
+// Each kind has an exit status of the command line.
 enum class ErrorKind {
   kUsage,      // the caller's arguments
   kModel,      // the model is damaged, invalid or unsupported
@@ -17,7 +19,7 @@ enum class ErrorKind {
 };
 
 // The kind of an error status; kInternal for a status that onnxquant did not make.
-ErrorKind KindOf(const absl::Status& status);
+ONNXQUANT_EXPORT ErrorKind KindOf(const absl::Status& status);
 
 }  // namespace onnxquant
 

@@ -14,33 +14,36 @@
 
 #include "absl/status/statusor.h"
 #include "onnxquant/error.h"
+#include "onnxquant/export.h"
 #include "onnxquant/model_in_memory.h"
 #include "onnxquant/report.h"
 
 namespace onnxquant {
 
+// Every member has a default, so that {.policy = "gemma-safe"} compiles without a warning.
 struct PlanOptions {
-  std::string policy;               // a built-in policy's name, or a YAML file's path
-  std::string policy_yaml;          // a policy's text, in place of `policy`; "": none
-  std::vector<std::string> rules;   // rules appended to it: "match: {role: norm}, compute: float32"
-  std::vector<std::string> dtypes;  // which of the policy's outputs; empty: all
-  std::string ranges;               // JSON of measured ranges; "": none
-  std::string directory;            // where the outputs go; "": beside the input
+  std::string policy = {};               // a built-in policy's name, or a YAML file's path
+  std::string policy_yaml = {};          // a policy's text, in place of `policy`; "": none
+  std::vector<std::string> rules = {};   // appended to it: "match: {role: norm}, compute: float32"
+  std::vector<std::string> dtypes = {};  // which of the policy's outputs; empty: all
+  std::string ranges = {};               // JSON of measured ranges; "": none
+  std::string directory = {};            // where the outputs go; "": beside the input
   std::uint64_t max_shard = 1'900'000'000;  // bytes of one external data file, below 2 GB
   bool update_config = true;                // keep config.json's transformers.js_config up to date
 };
 
+// How the files are written; the result does not depend on it.
 struct ApplyOptions {
   bool force = false;                            // replace existing outputs
   int threads = 0;                               // 0: one per core
   std::uint64_t memory = 128 << 20;              // bytes of working buffers, all threads together
   const std::atomic<bool>* cancelled = nullptr;  // polled; set it to stop: nothing is left behind
   // Called from worker threads, one at a time, with bytes of input weights done and in all.
-  std::function<void(std::uint64_t done, std::uint64_t total)> progress;
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress = {};
 };
 
 // A read model and every decision about it.
-class Plan {
+class ONNXQUANT_EXPORT Plan {
  public:
   Plan(Plan&&) noexcept;
   Plan& operator=(Plan&&) noexcept;
@@ -59,17 +62,22 @@ class Plan {
 // Reads the model's structure and the policy; of its weights only what a rule asks for (a bound of
 // the residual stream). Writes nothing. Errors: kModel, kPolicy, kUsage (an unknown dtype, a
 // directory that cannot be one, ranges that cannot be read).
-absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& options);
-absl::StatusOr<Plan> MakePlan(const ModelInMemory& model, const PlanOptions& options);
+ONNXQUANT_EXPORT absl::StatusOr<Plan> MakePlan(const std::string& model_path,
+                                               const PlanOptions& options);
+// The same for a model that the caller holds.
+ONNXQUANT_EXPORT absl::StatusOr<Plan> MakePlan(const ModelInMemory& model,
+                                               const PlanOptions& options);
 
 // Writes the planned files: all or none. The weights are read once, whatever the number of outputs;
 // the same plan gives the same bytes for any number of threads. Errors: kWrite, kModel (damaged
 // weights; a value that does not fit the type, where the policy does not say what then),
 // kCancelled.
-absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options);
+ONNXQUANT_EXPORT absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options);
 
-absl::StatusOr<Report> Quantize(const std::string& model_path, const PlanOptions& plan_options,
-                                const ApplyOptions& apply_options);
+// MakePlan, then ApplyPlan.
+ONNXQUANT_EXPORT absl::StatusOr<Report> Quantize(const std::string& model_path,
+                                                 const PlanOptions& plan_options,
+                                                 const ApplyOptions& apply_options);
 
 }  // namespace onnxquant
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "onnxquant/export.h"
+
 namespace onnxquant {
 
 // One stored form of one constant of the input.
@@ -43,17 +45,20 @@ struct ValueRow {
   std::vector<std::string> why;
 };
 
+// One file as it is written.
 struct FileRow {
   std::string name;  // without folder
   std::uint64_t bytes = 0;
 };
 
+// What all weights of one format come to.
 struct FormatRow {
   std::string format;
   int tensors = 0;
   std::uint64_t bytes = 0;
 };
 
+// One output: its files and every decision in it.
 struct OutputReport {
   std::string dtype;
   std::string policy;
@@ -75,6 +80,7 @@ struct OutputReport {
   }
 };
 
+// All outputs of one model.
 struct Report {
   std::string input;                     // path of the model
   std::vector<std::string> input_files;  // the model and its data files, as far as they are files
@@ -85,6 +91,10 @@ struct Report {
   std::uint64_t bytes_read = 0;  // of the input's weights
   double seconds = 0;            // of ApplyPlan; 0 in a plan
 };
+
+// UTF-8, indented by two spaces, keys in a fixed order, newline at the end. The keys are the fields
+// above.
+ONNXQUANT_EXPORT std::string ToJson(const Report& report);
 
 }  // namespace onnxquant
 

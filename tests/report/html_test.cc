@@ -4,7 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "lib/report/json.h"
+#include "onnxquant/report.h"
 
 namespace onnxquant {
 namespace {

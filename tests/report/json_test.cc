@@ -1,4 +1,4 @@
-#include "lib/report/json.h"
+#include "onnxquant/report.h"
 
 #include <nlohmann/json.hpp>
 
