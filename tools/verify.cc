@@ -53,6 +53,7 @@ void PrintLanguage(const Verification& verification) {
                {"perplexity (95 %)", Align::kRight},
                {"max error", Align::kRight},
                {"greedy", Align::kRight},
+               {"ms/token", Align::kRight},
                {"NaN", Align::kRight},
                {"Inf", Align::kRight}});
   for (const CandidateResult& result : verification.results) {
@@ -64,6 +65,9 @@ void PrintLanguage(const Verification& verification) {
          Percent(figures.top1), Percent(figures.top5), PerplexityText(figures.perplexity),
          Short(figures.largest_error),
          result.greedy ? absl::StrCat(result.greedy->same, "/", result.greedy->steps) : "-",
+         result.greedy && result.greedy->seconds_per_token > 0
+             ? absl::StrFormat("%.1f", result.greedy->seconds_per_token * 1e3)
+             : "-",
          WithSeparators(figures.nan), WithSeparators(figures.inf)});
   }
   std::printf("%s\n", table.ToString().c_str());

@@ -1,6 +1,7 @@
 #include "lib/runtime/self_text.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "lib/base/error.h"
@@ -65,20 +66,31 @@ absl::StatusOr<std::vector<std::int64_t>> WriteSelfText(Decoder& decoder, std::i
   return tokens;
 }
 
-absl::StatusOr<std::vector<std::int64_t>> WriteGreedily(Decoder& decoder,
-                                                        absl::Span<const std::int64_t> prompt,
-                                                        std::size_t count) {
+absl::StatusOr<GreedyText> WriteGreedily(Decoder& decoder, absl::Span<const std::int64_t> prompt,
+                                         std::size_t count) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::size_t kUncounted = 2;  // the prompt, and the first step of one token
   ONNXQUANT_RETURN_IF_ERROR(NeedLogits(decoder));
   decoder.Reset();
-  std::vector<std::int64_t> written;
+  GreedyText text;
+  std::vector<double> seconds;
   absl::Span<const std::int64_t> next = prompt;
-  while (written.size() < count) {
+  while (text.tokens.size() < count) {
+    const Clock::time_point start = Clock::now();
     ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<float> logits, LastLogits(decoder, next));
-    written.push_back(static_cast<std::int64_t>(ArgMax(logits)));
-    next = {&written.back(), 1};
+    if (text.tokens.size() >= kUncounted) {
+      seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    }
+    text.tokens.push_back(static_cast<std::int64_t>(ArgMax(logits)));
+    next = {&text.tokens.back(), 1};
   }
   decoder.Reset();
-  return written;
+  if (!seconds.empty()) {
+    const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
+    std::nth_element(seconds.begin(), middle, seconds.end());
+    text.seconds_per_token = *middle;
+  }
+  return text;
 }
 
 }  // namespace onnxquant

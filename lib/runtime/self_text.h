@@ -25,10 +25,16 @@ absl::StatusOr<std::vector<std::int64_t>> WriteSelfText(Decoder& decoder, std::i
                                                         std::size_t count, std::uint64_t seed,
                                                         const std::function<bool()>& cancelled);
 
+struct GreedyText {
+  std::vector<std::int64_t> tokens;
+  // The median of the steps that read one token, but for the first of them, in which providers
+  // prepare kernels; 0 where there is no other.
+  double seconds_per_token = 0;
+};
+
 // The `count` tokens that the model finds likeliest one after the other behind `prompt`.
-absl::StatusOr<std::vector<std::int64_t>> WriteGreedily(Decoder& decoder,
-                                                        absl::Span<const std::int64_t> prompt,
-                                                        std::size_t count);
+absl::StatusOr<GreedyText> WriteGreedily(Decoder& decoder, absl::Span<const std::int64_t> prompt,
+                                         std::size_t count);
 
 }  // namespace onnxquant
 

@@ -100,18 +100,21 @@ class LanguageComparison {
   absl::Status Continue(const Sequence& sequence) {
     if (options_.greedy == 0) return absl::OkStatus();
     const auto prompt = absl::MakeConstSpan(sequence).subspan(0, kPromptTokens);
-    ONNXQUANT_ASSIGN_OR_RETURN(const Sequence expected,
+    ONNXQUANT_ASSIGN_OR_RETURN(const GreedyText expected,
                                WriteGreedily(reference_, prompt, options_.greedy));
     for (Running& candidate : running_) {
       if (!candidate.result->error.empty()) continue;
-      absl::StatusOr<Sequence> written = WriteGreedily(candidate.decoder, prompt, options_.greedy);
+      absl::StatusOr<GreedyText> written =
+          WriteGreedily(candidate.decoder, prompt, options_.greedy);
       if (!written.ok()) {
         candidate.result->error = std::string(written.status().message());
         continue;
       }
-      const auto parted = std::mismatch(expected.begin(), expected.end(), written->begin());
-      candidate.result->greedy = {expected.size(),
-                                  static_cast<std::size_t>(parted.first - expected.begin())};
+      const Sequence& tokens = expected.tokens;
+      const auto parted = std::mismatch(tokens.begin(), tokens.end(), written->tokens.begin());
+      candidate.result->greedy = {tokens.size(),
+                                  static_cast<std::size_t>(parted.first - tokens.begin()),
+                                  written->seconds_per_token};
     }
     return absl::OkStatus();
   }

@@ -45,7 +45,8 @@ struct VerifyOptions {
 
 struct GreedyAgreement {
   std::size_t steps = 0;
-  std::size_t same = 0;  // leading tokens that are those of the reference
+  std::size_t same = 0;          // leading tokens that are those of the reference
+  double seconds_per_token = 0;  // the median of its own steps; 0: too few to say
 };
 
 // One output of a model without logits.

@@ -73,7 +73,11 @@ Json ResultJson(const CandidateResult& result) {
   if (!result.error.empty()) json["error"] = result.error;
   if (result.language.has_value()) json["language"] = LanguageJson(*result.language);
   if (result.greedy.has_value()) {
-    json["greedy"] = {{"steps", result.greedy->steps}, {"same", result.greedy->same}};
+    json["greedy"] = {{"steps", result.greedy->steps},
+                      {"same", result.greedy->same},
+                      {"seconds_per_token", result.greedy->seconds_per_token > 0
+                                                ? Json(result.greedy->seconds_per_token)
+                                                : Json(nullptr)}};
   }
   for (const OutputComparison& output : result.outputs) {
     json["outputs"].push_back({{"name", output.name},

@@ -2,7 +2,8 @@
 
     scripts/matrix.sh [--tokens N]
 
-Each file is compared with the float32 model by `onnxquant verify`: a tick where the mean KL
+The float32 model is the first row; how long one token takes is given as a multiple of its time on
+the same provider, for CPU and WebGPU. Each file is compared with the float32 model by `onnxquant verify`: a tick where the mean KL
 divergence to float32 is below the bound of its kind (0.01 nats for 16-bit weights: WebGPU adds up
 products in float16; 1 for 4-bit ones), a cross where it is not, or where logits are NaN or Inf, or
 the model does not run.
@@ -31,7 +32,7 @@ POLICIES = {
     "gemma-rescale": ("fp16", "q4f16"),
 }
 PROVIDERS = {"cpu": "CPU", "webgpu": "WebGPU", "simulated": "simulated float16"}
-_BOUNDS = {"fp16": 1e-2, "q4": 1.0, "q4f16": 1.0}
+_BOUNDS = {"fp32": 1e-3, "fp16": 1e-2, "q4": 1.0, "q4f16": 1.0}
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def convert_all(reference: Path, cache: Path) -> list[Candidate]:
             module = "onnxquant_tools.peer_converters"
             _run([str(python), "-m", module, name, str(reference), str(path)])
         candidates.append(Candidate(name, "fp16", path))
-    return candidates
+    return [Candidate("float32", "fp32", reference), *candidates]
 
 
 def measure(
@@ -91,15 +92,23 @@ def measure(
     return {Path(result["model"]): result for result in json.loads(done.stdout)["results"]}
 
 
-def cell(dtype: str, result: dict[str, Any]) -> str:
-    """Return a tick or a cross, and the figure or the fault behind it."""
+def _relative_time(result: dict[str, Any], reference: dict[str, Any]) -> str:
+    """Return how long a token takes, as a multiple of what it takes the reference."""
+    seconds = result.get("greedy", {}).get("seconds_per_token")
+    of_reference = reference.get("greedy", {}).get("seconds_per_token")
+    return f", {seconds / of_reference:.2f} ×" if seconds and of_reference else ""
+
+
+def cell(dtype: str, result: dict[str, Any], reference: dict[str, Any] | None) -> str:
+    """Return a tick or a cross, the figure or the fault behind it, and the time if it counts."""
     if "error" in result:
         return "✗ does not run"
     figures = result["language"]
     if figures["bad_positions"]:
         return "✗ NaN or Inf"
     kl = figures["kl_mean"]
-    return f"{'✓' if kl < _BOUNDS[dtype] else '✗'} {kl:.2g}"
+    time = _relative_time(result, reference) if reference else ""
+    return f"{'✓' if kl < _BOUNDS[dtype] else '✗'} {kl:.2g}{time}"
 
 
 def table(candidates: list[Candidate], found: dict[str, dict[Path, dict[str, Any]]]) -> str:
@@ -109,7 +118,15 @@ def table(candidates: list[Candidate], found: dict[str, dict[Path, dict[str, Any
         "|---|---|--:|--:|" + "---|" * len(found),
     ]
     for candidate in candidates:
-        cells = [cell(candidate.dtype, results[candidate.path]) for results in found.values()]
+        cells = [
+            # The simulation runs on the CPU: its time says nothing.
+            cell(
+                candidate.dtype,
+                results[candidate.path],
+                None if provider == "simulated" else results[candidates[0].path],
+            )
+            for provider, results in found.items()
+        ]
         size = f"{candidate.megabytes:.0f} | {candidate.nodes}"
         lines.append(f"| {candidate.maker} | {candidate.dtype} | {size} | {' | '.join(cells)} |")
     return "\n".join(lines)

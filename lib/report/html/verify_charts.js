@@ -54,6 +54,8 @@ function languageColumns() {
     { title: 'logit error', value: figureOf('largest_logit_error'), text: short, number: true },
     { title: 'greedy', value: (result) => (result.greedy ? result.greedy.same : null), number: true,
       text: (same, result) => (result.greedy ? `${same}/${result.greedy.steps}` : '–') },
+    { title: 'ms/token', number: true, text: short,
+      value: (result) => (result.greedy?.seconds_per_token ? result.greedy.seconds_per_token * 1e3 : null) },
     { title: 'NaN', value: figureOf('nan'), text: exact, number: true },
     { title: 'Inf', value: figureOf('inf'), text: exact, number: true },
   ];
