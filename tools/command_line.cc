@@ -24,7 +24,10 @@ Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is
 const char kReportHelp[] =
     "write all of it to a file: a page to look at (.html), or JSON (any other ending)";
 
-const char kSizeHelp[] = "bytes, or with a suffix: 512M, 1900M, 2G (decimal) or 512Mi (binary)";
+const char kShardHelp[] = "the largest data file; browsers need less than 2G; 512Mi is binary";
+const char kBufferHelp[] = "working buffers of all threads: 512M, 2G (decimal) or 512Mi (binary)";
+const char kHeldHelp[] =
+    "what is held at once, above which the models run again for the rest: 512M, 2G, 512Mi";
 
 // CLI11 reads "-1" as a very large size.
 CLI::Validator NotNegative() {
@@ -37,19 +40,23 @@ CLI::Validator NotNegative() {
 
 void AddModel(CLI::App& app, Arguments& arguments, bool required) {
   CLI::Option* option =
-      app.add_option("MODEL", arguments.model, "the ONNX model (external data beside it)");
+      app.add_option("MODEL", arguments.model, "the ONNX model (external data beside it)")
+          ->type_name("FILE");
   if (required) option->required();
 }
 
 void AddPlanOptions(CLI::App& app, Arguments& arguments) {
   PlanOptions& plan = arguments.plan;
   app.add_option("-p,--policy", plan.policy,
-                 "a built-in policy's name (see 'onnxquant policies') or a YAML file");
+                 "a built-in policy's name (see 'onnxquant policies') or a YAML file")
+      ->type_name("NAME|FILE");
   app.add_option("-d,--dtype", plan.dtypes, "only these of the policy's outputs: fp16,q4,q4f16")
+      ->option_text("DTYPE,...")
       ->delimiter(',')
       ->allow_extra_args(false);
   app.add_option("--set", plan.rules,
                  "append a rule: 'match: {role: norm}, compute: float32'; repeatable")
+      ->option_text("RULE")
       ->allow_extra_args(false)
       ->take_all();
   app.add_option("--ranges", plan.ranges,
@@ -57,11 +64,13 @@ void AddPlanOptions(CLI::App& app, Arguments& arguments) {
       ->type_name("FILE");
   app.add_option("-o,--output", plan.directory, "folder for the outputs (default: beside MODEL)")
       ->type_name("DIR");
-  app.add_option("--max-shard", plan.max_shard, kSizeHelp)
+  app.add_option("--max-shard", plan.max_shard, kShardHelp)
       ->transform(CLI::AsSizeValue(true))
       ->transform(NotNegative())  // before the above
-      ->default_str("1900M");
-  app.add_flag("!--no-config", plan.update_config, "leave config.json as it is");
+      ->default_str("1900M")
+      ->option_text("SIZE (1900M)");
+  app.add_flag_callback(
+      "--no-config", [&] { plan.update_config = false; }, "leave config.json as it is");
 }
 
 void AddVerbosity(CLI::App& app, Arguments& arguments) {
@@ -74,11 +83,13 @@ void AddVerbosity(CLI::App& app, Arguments& arguments) {
 void AddConvertOptions(CLI::App& app, Arguments& arguments) {
   app.add_flag("-f,--force", arguments.apply.force, "replace existing outputs");
   app.add_option("-j,--threads", arguments.apply.threads, "worker threads (default: one per core)")
+      ->option_text("N")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--memory", arguments.apply.memory, kSizeHelp)
+  app.add_option("--memory", arguments.apply.memory, kBufferHelp)
       ->transform(CLI::AsSizeValue(true))
       ->transform(NotNegative())  // before the above
-      ->default_str("128M");
+      ->default_str("128M")
+      ->option_text("SIZE (128M)");
   app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
 }
 
@@ -87,22 +98,25 @@ void AddMeasureOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("-t,--tokens", measure.tokens,
                  "token ids: a .npy, .jsonl or text file, or 'self': the model writes its own text")
       ->type_name("FILE|self");
-  app.add_option("--count", measure.count, "read only so many tokens (default: all; self: 256)");
+  app.add_option("--count", measure.count, "read only so many tokens (default: all; self: 256)")
+      ->type_name("N");
   app.add_option("--chunk", measure.chunk, "tokens a step")
       ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
-  app.add_option("--seed", measure.seed, "of the model's own text and of made-up inputs");
+      ->option_text("N (64)");
+  app.add_option("--seed", measure.seed, "of the model's own text and of made-up inputs")
+      ->type_name("N");
   app.add_option("--dim", measure.dims, "size of an open dimension of the inputs: batch=4")
-      ->type_name("NAME=SIZE")
+      ->option_text("NAME=SIZE")
       ->allow_extra_args(false)
       ->take_all();
   app.add_option("--onnxruntime", measure.library,
                  "ONNX Runtime's shared library (default: ONNXQUANT_ONNXRUNTIME, or the Python "
                  "package that scripts/setup.sh installed)")
       ->type_name("LIB");
-  app.add_option("--memory", measure.memory, kSizeHelp)
+  app.add_option("--memory", measure.memory, kHeldHelp)
       ->transform(CLI::AsSizeValue(true))
-      ->transform(NotNegative());  // before the above
+      ->transform(NotNegative())  // before the above
+      ->option_text("SIZE");
   app.add_flag("-f,--force", measure.force, "replace an existing report");
   app.add_flag("--json", arguments.json, "print JSON");
 }
@@ -115,16 +129,19 @@ void AddVerifyOptions(CLI::App& app, Arguments& arguments) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->take_all()
-      ->capture_default_str();
+      ->option_text("NAME,... (cpu)");
   app.add_option("--greedy", measure.greedy, "tokens to continue the text by, on each model")
-      ->capture_default_str();
+      ->option_text("N (16)");
   app.add_flag("--layers", measure.layers,
                "compare the values inside, too, and show by layer how far they part");
-  app.add_option("--max-kl", measure.max_kl, "fail above this mean KL divergence, in nats");
+  app.add_option("--max-kl", measure.max_kl, "fail above this mean KL divergence, in nats")
+      ->type_name("NATS");
   app.add_option("--min-top1", measure.min_top1, "fail below this share of equal first choices")
+      ->option_text("SHARE")
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--max-error", measure.max_error,
-                 "models without logits: fail above this error of an output");
+                 "models without logits: fail above this error of an output")
+      ->type_name("X");
   app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
 }
 
@@ -163,8 +180,8 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   AddVerbosity(*inspect, arguments);
 
   CLI::App* diff = app.add_subcommand("diff", "Compare two models");
-  diff->add_option("A", arguments.model, "the first ONNX model")->required();
-  diff->add_option("B", arguments.other, "the second ONNX model")->required();
+  diff->add_option("A", arguments.model, "the first ONNX model")->type_name("FILE")->required();
+  diff->add_option("B", arguments.other, "the second ONNX model")->type_name("FILE")->required();
   diff->add_flag("--json", arguments.json, "print JSON");
   AddVerbosity(*diff, arguments);
 
@@ -178,19 +195,24 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
       ->add_option("--margin", arguments.measure.margin,
                    "also print values whose peak comes within this factor of 65504")
       ->check(CLI::Range(1.0, 1e9))
-      ->capture_default_str();
+      ->option_text("X (2)");
   AddVerbosity(*ranges, arguments);
 
   CLI::App* verify = app.add_subcommand(
       "verify", "Run candidates against a reference and measure how far they part");
-  verify->add_option("REF", arguments.model, "the ONNX model that is right")->required();
-  verify->add_option("CAND", arguments.candidates, "ONNX models to compare with it")->required();
+  verify->add_option("REF", arguments.model, "the ONNX model that is right")
+      ->type_name("FILE")
+      ->required();
+  verify->add_option("CAND", arguments.candidates, "ONNX models to compare with it")
+      ->type_name("FILE")
+      ->required();
   AddMeasureOptions(*verify, arguments);
   AddVerifyOptions(*verify, arguments);
   AddVerbosity(*verify, arguments);
 
   CLI::App* policies = app.add_subcommand("policies", "List the built-in policies, or print one");
-  policies->add_option("NAME", arguments.policy_name, "print this policy's YAML");
+  policies->add_option("NAME", arguments.policy_name, "print this policy's YAML")
+      ->type_name("NAME");
 
   CLI::App* completion =
       app.add_subcommand("completion", "Print a script that lets bash complete this command line");

@@ -2,11 +2,11 @@
 
     scripts/matrix.sh [--tokens N]
 
-The float32 model is the first row; how long one token takes is given as a multiple of its time on
-the same provider, for CPU and WebGPU. Each file is compared with the float32 model by `onnxquant verify`: a tick where the mean KL
-divergence to float32 is below the bound of its kind (0.01 nats for 16-bit weights: WebGPU adds up
-products in float16; 1 for 4-bit ones), a cross where it is not, or where logits are NaN or Inf, or
-the model does not run.
+Each file, the float32 model first, is compared with the float32 model by `onnxquant verify`: a tick
+where the mean KL divergence to float32 is below the bound of its kind (0.01 nats for 16-bit
+weights: WebGPU adds up products in float16; 1 for 4-bit ones), a cross where it is not, or where
+logits are NaN or Inf, or the model does not run. How long a token takes is given as a multiple of float32's
+time on the same provider.
 """
 
 import argparse
@@ -96,7 +96,7 @@ def _relative_time(result: dict[str, Any], reference: dict[str, Any]) -> str:
     """Return how long a token takes, as a multiple of what it takes the reference."""
     seconds = result.get("greedy", {}).get("seconds_per_token")
     of_reference = reference.get("greedy", {}).get("seconds_per_token")
-    return f", {seconds / of_reference:.2f} ×" if seconds and of_reference else ""
+    return f", {seconds / of_reference:.2f}x" if seconds and of_reference else ""
 
 
 def cell(dtype: str, result: dict[str, Any], reference: dict[str, Any] | None) -> str:
