@@ -77,3 +77,12 @@ make_environment() {
   "$folder/bin/python" -m pip install -qq --disable-pip-version-check -r "$requirements"
   printf '%s\n' "$hash" >"$stamp"
 }
+
+# make_package_environment FOLDER REQUIREMENTS: the same, with the project's wheel in it and nothing
+# else of the project.
+make_package_environment() {
+  local wheel
+  wheel="$("$root/scripts/build_wheel.sh" | tail -n 1)"
+  make_environment "$1" "$2"
+  "$1/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --force-reinstall "$wheel"
+}

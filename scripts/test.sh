@@ -64,11 +64,12 @@ pytest_run() {  # FOLDER…
   add_counts "$junit"
 }
 
-wheel_run() {
+# Tests in an environment of their own, with the wheel as a user installs it.
+wheel_run() {  # NAME SCRIPT
   local junit="$cache/logs/pytest-wheel.xml"
-  say "Python package"
+  say "$1"
   rm -f "$junit"
-  (cd "$root" && scripts/test_wheel.sh --junit-xml="$junit")
+  "$root/scripts/$2" --junit-xml="$junit"
   add_counts "$junit"
 }
 
@@ -85,10 +86,12 @@ if [ "$real" -eq 1 ]; then
   # Without it the exporter's tests leave out the comparisons with transformers, and say so.
   check "torch, for the exporter's references" "$root/scripts/setup_torch.sh"
 fi
-# The Python package as it is installed, in an environment of its own.
-wheel_run
+wheel_run "Python package" test_wheel.sh
+pytest_run tests/docs
 pytest_run tests/export
 if [ "$real" -eq 1 ]; then
+  wheel_run "Notebooks" test_notebooks.sh
+  wheel_run "Other exporters" test_exporters.sh
   pytest_run tests/models
   pytest_run tests/real
   pytest_run tests/web

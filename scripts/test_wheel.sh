@@ -4,10 +4,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
-wheel="$(scripts/build_wheel.sh)"
-make_environment "$cache/venv-package" python/requirements-package.txt
-python="$cache/venv-package/bin/python"
-"$python" -m pip install -qq --disable-pip-version-check --no-deps --force-reinstall "$wheel"
+make_package_environment "$cache/venv-package" python/requirements-package.txt
 unset PYTHONPATH
 export ONNXQUANT_CACHE="$cache"
-exec "$python" -m pytest -q --no-header "$@" tests/python_api
+exec "$cache/venv-package/bin/python" -m pytest -q --no-header "$@" tests/python_api

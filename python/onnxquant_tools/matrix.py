@@ -5,8 +5,8 @@
 Each file, the float32 model first, is compared with the float32 model by `onnxquant verify`: a tick
 where the mean KL divergence to float32 is below the bound of its kind (0.01 nats for 16-bit
 weights: WebGPU adds up products in float16; 1 for 4-bit ones), a cross where it is not, or where
-logits are NaN or Inf, or the model does not run. How long a token takes is given as a multiple of float32's
-time on the same provider.
+logits are NaN or Inf, or the model does not run. How long a token takes is given as a multiple of
+float32's time on the same provider.
 """
 
 import argparse

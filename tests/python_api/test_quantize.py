@@ -158,9 +158,8 @@ def test_progress_is_told_to_the_end(mlp: Path, tmp_path: Path) -> None:
     assert calls[-1][0] == calls[-1][1] == 4 * (WIDTH * 4 * WIDTH + 2 * WIDTH)
 
 
-def _large(tmp_path: Path) -> Path:
-    """Return a model of 512 MB of zeros, a sparse file."""
-    size = 1 << 27
+def _large(tmp_path: Path, size: int = 1 << 27) -> Path:
+    """Return a model of 512 MB of zeros (four times `size`), a sparse file."""
     model = make_mlp()
     weight = onnx.TensorProto(name="large", dims=[size], data_type=onnx.TensorProto.FLOAT)
     weight.data_location = onnx.TensorProto.EXTERNAL
@@ -188,7 +187,8 @@ def test_an_exception_of_progress_stops_the_work_and_leaves_nothing(tmp_path: Pa
 
 
 def test_ctrl_c_stops_the_work_and_leaves_nothing(tmp_path: Path) -> None:
-    plan = onnxquant.plan(_large(tmp_path), "fp16", output=tmp_path / "out")
+    # Long enough that the timer is not too late on a busy machine.
+    plan = onnxquant.plan(_large(tmp_path, 3 << 28), "fp16", output=tmp_path / "out")
     threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         plan.apply(threads=1)
