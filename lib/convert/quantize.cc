@@ -55,8 +55,7 @@ absl::StatusOr<Policy> PolicyOf(const PlanOptions& options) {
   for (std::size_t i = 0; i < options.rules.size(); ++i) {
     const std::string origin =
         options.rules.size() == 1 ? "--set" : absl::StrCat("--set (number ", i + 1, ")");
-    ONNXQUANT_ASSIGN_OR_RETURN(Rule rule, ParseRule(options.rules[i], origin));
-    policy.rules.push_back(std::move(rule));
+    ONNXQUANT_RETURN_IF_ERROR(AppendRule(options.rules[i], origin, policy));
   }
   return policy;
 }

@@ -63,9 +63,11 @@ class PolicyParser {
     return policy;
   }
 
-  absl::StatusOr<Rule> ParseOneRule(const std::string& text) {
+  // `policy`: whose outputs the rule may speak of; null: not known.
+  absl::StatusOr<Rule> ParseOneRule(const std::string& text, const Policy* policy) {
     ONNXQUANT_ASSIGN_OR_RETURN(const YAML::Node node, reader_.Parse("{" + text + "}"));
     ONNXQUANT_ASSIGN_OR_RETURN(Rule rule, ParseRuleNode(node));
+    if (policy != nullptr) ONNXQUANT_RETURN_IF_ERROR(CheckWhen(node, rule, *policy));
     rule.mark.line = 0;  // "--set" has no lines
     return rule;
   }
@@ -95,16 +97,20 @@ class PolicyParser {
     if (!rules.IsSequence()) return reader_.ErrorAt(rules, "'rules' is a list of rules");
     for (const YAML::Node& node : rules) {
       ONNXQUANT_ASSIGN_OR_RETURN(Rule rule, ParseRuleNode(node));
-      for (const std::string& dtype : rule.when) {
-        Words outputs;
-        for (const OutputSpec& output : policy.outputs) outputs.push_back(output.dtype);
-        if (std::find(outputs.begin(), outputs.end(), dtype) == outputs.end()) {
-          return reader_.ErrorAt(
-              node["when"], absl::StrCat("found '", dtype, "', which is no output here; there are ",
-                                         absl::StrJoin(outputs, ", "), DidYouMean(dtype, outputs)));
-        }
-      }
+      ONNXQUANT_RETURN_IF_ERROR(CheckWhen(node, rule, policy));
       policy.rules.push_back(std::move(rule));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckWhen(const YAML::Node& node, const Rule& rule, const Policy& policy) {
+    Words outputs;
+    for (const OutputSpec& output : policy.outputs) outputs.push_back(output.dtype);
+    for (const std::string& dtype : rule.when) {
+      if (std::find(outputs.begin(), outputs.end(), dtype) != outputs.end()) continue;
+      return reader_.ErrorAt(
+          node["when"], absl::StrCat("found '", dtype, "', which is no output here; there are ",
+                                     absl::StrJoin(outputs, ", "), DidYouMean(dtype, outputs)));
     }
     return absl::OkStatus();
   }
@@ -368,9 +374,18 @@ absl::StatusOr<Policy> ParsePolicy(const std::string& yaml, const std::string& f
   return WithoutExceptions(file, [&] { return PolicyParser(file).ParsePolicy(yaml); });
 }
 
+// The rule is read as the inside of a flow mapping: a brace is put before it.
 absl::StatusOr<Rule> ParseRule(const std::string& text, const std::string& origin) {
-  // The rule is read as the inside of a flow mapping: a brace is put before it.
-  return WithoutExceptions(origin, [&] { return PolicyParser(origin, 1).ParseOneRule(text); });
+  return WithoutExceptions(origin,
+                           [&] { return PolicyParser(origin, 1).ParseOneRule(text, nullptr); });
+}
+
+absl::Status AppendRule(const std::string& text, const std::string& origin, Policy& policy) {
+  ONNXQUANT_ASSIGN_OR_RETURN(Rule rule, WithoutExceptions(origin, [&] {
+                               return PolicyParser(origin, 1).ParseOneRule(text, &policy);
+                             }));
+  policy.rules.push_back(std::move(rule));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Policy> LoadPolicy(const std::string& name_or_path) {

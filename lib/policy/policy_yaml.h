@@ -20,6 +20,9 @@ absl::StatusOr<Policy> ParsePolicy(const std::string& yaml, const std::string& f
 // float32".
 absl::StatusOr<Rule> ParseRule(const std::string& text, const std::string& origin);
 
+// The same, and puts it at the end of the policy's rules; refuses a dtype that no output has.
+absl::Status AppendRule(const std::string& text, const std::string& origin, Policy& policy);
+
 struct BuiltinPolicy {
   const char* name;
   const char* yaml;

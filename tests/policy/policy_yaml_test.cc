@@ -225,5 +225,18 @@ TEST(Dtypes, NameFilesAsTransformersJsDoes) {
   EXPECT_FALSE(FileSuffixOf("q5").ok());
 }
 
+TEST(PolicyYaml, ARuleThatIsAppendedSpeaksOfOutputsThatThereAre) {
+  auto policy = LoadPolicy("gemma-web");
+  ASSERT_TRUE(policy.ok());
+  const std::size_t rules = policy->rules.size();
+  const std::string rule = "match: {role: norm}, compute: float32, when: ";
+  EXPECT_THAT(std::string(AppendRule(rule + "q4f61", "--set", *policy).message()),
+              HasSubstr("--set:1:46: found 'q4f61', which is no output here; there are fp16, q4, "
+                        "q4f16; did you mean 'q4f16'?"));
+  EXPECT_EQ(policy->rules.size(), rules);
+  EXPECT_TRUE(AppendRule(rule + "q4f16", "--set", *policy).ok());
+  EXPECT_EQ(policy->rules.size(), rules + 1);
+}
+
 }  // namespace
 }  // namespace onnxquant
