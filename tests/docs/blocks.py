@@ -38,6 +38,18 @@ def blocks_of(file: Path) -> list[Block]:
     ]
 
 
+def stray_fences(file: Path) -> list[int]:
+    """Return the lines with a fence that begins or ends none of the file's blocks."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    ours = {
+        number
+        for block in blocks_of(file)
+        for number in (block.line, block.line + block.text.count("\n") + 1)
+    }
+    fences = (n for n, line in enumerate(lines, 1) if line.lstrip(" >").startswith(("```", "~~~")))
+    return [number for number in fences if number not in ours]
+
+
 BLOCKS = [block for file in FILES if "node_modules" not in file.parts for block in blocks_of(file)]
 
 
