@@ -1,6 +1,5 @@
 """Every code block of the documentation runs, or stands in a list that says why it does not."""
 
-import json
 import re
 import subprocess
 from pathlib import Path
@@ -100,13 +99,8 @@ def test_a_cpp_block_compiles(block: Block, reader: Path, environment: dict[str,
     _run(["g++", *flags, f"-I{ROOT}/include", "block.cc"], reader, environment)
 
 
-@pytest.mark.parametrize("block", of("json"), ids=_ids)
-def test_a_json_block_is_json(block: Block) -> None:
-    json.loads(block.text)
-
-
 def test_every_block_is_of_a_known_kind() -> None:
-    known = {"sh", "bash", "python", "yaml", "cpp", "json", *OTHERS}
+    known = {"sh", "bash", "python", "yaml", "cpp", *OTHERS}
     assert [block.place for block in BLOCKS if block.language not in known] == []
     assert len(of("sh")) > 10 and len(of("python")) > 3
 
