@@ -1,21 +1,18 @@
 #include "lib/policy/policy_yaml.h"
 
 #include <algorithm>
-#include <cmath>
 #include <fstream>
-#include <regex>
 #include <sstream>
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "lib/analysis/hazards.h"
-#include "lib/analysis/roles.h"
 #include "lib/base/error.h"
 #include "lib/base/suggest.h"
 #include "lib/policy/dtypes.h"
+#include "lib/policy/match_yaml.h"
+#include "lib/policy/settings_yaml.h"
 #include "lib/policy/yaml_reader.h"
 
 namespace onnxquant {
@@ -24,10 +21,6 @@ namespace {
 using Words = std::vector<std::string>;
 
 constexpr int kSchemaVersion = 1;
-
-Words SettingKeys() {
-  return {"compute", "weights", "io", "accuracy_level", "constants", "keep", "residual"};
-}
 
 Words With(Words words, const Words& more) {
   words.insert(words.end(), more.begin(), more.end());
@@ -82,7 +75,7 @@ class PolicyParser {
       output.mark = reader_.MarkOf(entry.first);
       const std::string what = absl::StrCat("output '", output.dtype, "'");
       ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(entry.second, what, SettingKeys()));
-      ONNXQUANT_ASSIGN_OR_RETURN(output.defaults, ParseSettings(entry.second));
+      ONNXQUANT_ASSIGN_OR_RETURN(output.defaults, ParseSettings(reader_, entry.second));
       for (const char* key : {"compute", "weights", "io"}) {
         if (!entry.second[key]) {
           return reader_.ErrorAt(entry.second, absl::StrCat(what, " does not say '", key, "'"));
@@ -121,14 +114,14 @@ class PolicyParser {
     Rule rule;
     rule.mark = reader_.MarkOf(node);
     if (!node["match"]) return reader_.ErrorAt(node, "a rule needs 'match'");
-    ONNXQUANT_ASSIGN_OR_RETURN(rule.match, ParseMatch(node["match"]));
+    ONNXQUANT_ASSIGN_OR_RETURN(rule.match, ParseMatch(reader_, node["match"]));
     if (node["when"]) {
       ONNXQUANT_ASSIGN_OR_RETURN(rule.when, reader_.Texts(node["when"], "when"));
     }
     if (node["optional"]) {
       ONNXQUANT_ASSIGN_OR_RETURN(rule.optional, reader_.Bool(node["optional"], "optional"));
     }
-    ONNXQUANT_ASSIGN_OR_RETURN(rule.set, ParseSettings(node));
+    ONNXQUANT_ASSIGN_OR_RETURN(rule.set, ParseSettings(reader_, node));
     int set = 0;
     for (const std::string& key : SettingKeys()) set += node[key] ? 1 : 0;
     if (set == 0) {
@@ -140,219 +133,6 @@ class PolicyParser {
                              "'keep: true' contradicts the other fields of this rule");
     }
     return rule;
-  }
-
-  absl::StatusOr<Match> ParseMatch(const YAML::Node& node) {
-    ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(
-        node, "match", Words{"role", "op", "name", "regex", "weight", "layer", "hazard", "range"},
-        Words{"elements", "bytes", "shared"}));
-    if (node.size() == 0) return reader_.ErrorAt(node, "'match' is empty: say what to match");
-    Match match;
-    if (node["role"]) ONNXQUANT_RETURN_IF_ERROR(ParseRoles(node["role"], match));
-    if (node["hazard"]) ONNXQUANT_RETURN_IF_ERROR(ParseHazards(node["hazard"], match));
-    if (node["op"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(match.ops, reader_.Texts(node["op"], "op"));
-    }
-    if (node["name"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(match.names, reader_.Texts(node["name"], "name"));
-    }
-    if (node["weight"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(match.weights, reader_.Texts(node["weight"], "weight"));
-    }
-    if (node["regex"]) ONNXQUANT_RETURN_IF_ERROR(ParseRegexes(node["regex"], match));
-    if (node["range"]) {
-      const YAML::Node range = node["range"];
-      ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(range, "range", Words{"peak_over"}));
-      if (!range["peak_over"]) return reader_.ErrorAt(range, "'range' does not say 'peak_over'");
-      ONNXQUANT_ASSIGN_OR_RETURN(match.peak_over, ParsePositive(range["peak_over"], "peak_over"));
-    }
-    if (node["layer"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader_.List(node["layer"], "layer"));
-      for (const YAML::Node& item : items) {
-        ONNXQUANT_ASSIGN_OR_RETURN(const LayerRange range, ParseLayers(item));
-        match.layers.push_back(range);
-      }
-    }
-    return match;
-  }
-
-  absl::Status ParseRoles(const YAML::Node& node, Match& match) {
-    Words known;
-    for (const RoleName& row : RoleNames()) known.emplace_back(row.name);
-    ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader_.List(node, "role"));
-    for (const YAML::Node& item : items) {
-      ONNXQUANT_ASSIGN_OR_RETURN(std::string role, reader_.OneOf(item, "role", known));
-      match.roles.push_back(std::move(role));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status ParseHazards(const YAML::Node& node, Match& match) {
-    Words known = {"any"};
-    for (const HazardName& row : HazardNames()) known.emplace_back(row.name);
-    ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader_.List(node, "hazard"));
-    for (const YAML::Node& item : items) {
-      ONNXQUANT_ASSIGN_OR_RETURN(std::string hazard, reader_.OneOf(item, "hazard", known));
-      match.hazards.push_back(std::move(hazard));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status ParseRegexes(const YAML::Node& node, Match& match) {
-    ONNXQUANT_ASSIGN_OR_RETURN(match.regexes, reader_.Texts(node, "regex"));
-    for (const std::string& pattern : match.regexes) {
-      try {
-        const std::regex compiled(pattern);
-      } catch (const std::regex_error& error) {
-        return reader_.ErrorAt(
-            node, absl::StrCat("'", pattern, "' is no valid regular expression: ", error.what()));
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  // "3", "-1", "0-3", "-4--1".
-  absl::StatusOr<LayerRange> ParseLayers(const YAML::Node& node) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, reader_.Text(node, "layer"));
-    LayerRange range;
-    const std::size_t dash = text.find('-', 1);
-    const bool ok = dash == std::string::npos
-                        ? absl::SimpleAtoi(text, &range.first)
-                        : absl::SimpleAtoi(text.substr(0, dash), &range.first) &&
-                              absl::SimpleAtoi(text.substr(dash + 1), &range.last);
-    if (!ok) {
-      return reader_.ErrorAt(node, absl::StrCat("found layer '", text,
-                                                "'; a number (negative: from the end) or a range "
-                                                "such as 0-3 is expected"));
-    }
-    if (dash == std::string::npos) range.last = range.first;
-    if ((range.first < 0) == (range.last < 0) && range.last < range.first) {
-      return reader_.ErrorAt(node, absl::StrCat("the layers ", text, " run backwards"));
-    }
-    return range;
-  }
-
-  absl::StatusOr<ElementType> ParseFloatType(const YAML::Node& node, const std::string& what) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const std::string name,
-                               reader_.OneOf(node, what, Words{"float32", "float16", "bfloat16"}));
-    return *ElementTypeFromName(name);
-  }
-
-  absl::StatusOr<WeightFormat> ParseWeights(const YAML::Node& node) {
-    const Words formats = {"float32", "float16", "bfloat16", "int4"};
-    const bool map = node.IsMap();
-    if (map) {
-      ONNXQUANT_RETURN_IF_ERROR(
-          reader_.CheckKeys(node, "weights", Words{"format", "block", "symmetric", "source"}));
-      if (!node["format"]) return reader_.ErrorAt(node, "'weights' does not say 'format'");
-    }
-    const YAML::Node format = map ? node["format"] : node;
-    for (const char* later : {"int8", "int2", "nf4", "fp4"}) {
-      if (format.IsScalar() && format.Scalar() == later) {
-        return reader_.ErrorAt(format,
-                               absl::StrCat("'", later, "' is not supported by this version"));
-      }
-    }
-    ONNXQUANT_ASSIGN_OR_RETURN(const std::string name, reader_.OneOf(format, "weights", formats));
-    WeightFormat result;
-    if (name != "int4") {
-      if (map && node.size() > 1) {
-        return reader_.ErrorAt(node, absl::StrCat(name, " takes no further fields; int4 does"));
-      }
-      result.type = *ElementTypeFromName(name);
-      return result;
-    }
-    result.kind = WeightFormat::Kind::kInt4;
-    if (map && node["block"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(
-          const std::string block,
-          reader_.OneOf(node["block"], "block", Words{"16", "32", "64", "128", "256"}));
-      static_cast<void>(absl::SimpleAtoi(block, &result.block));
-    }
-    if (map && node["symmetric"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(result.symmetric, reader_.Bool(node["symmetric"], "symmetric"));
-    }
-    if (map && node["source"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(
-          const std::string source,
-          reader_.OneOf(node["source"], "source", Words{"float32", "float16"}));
-      result.source = *ElementTypeFromName(source);
-    }
-    return result;
-  }
-
-  absl::StatusOr<double> ParsePositive(const YAML::Node& node, const std::string& what) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, reader_.Text(node, what));
-    double number = 0;
-    if (absl::SimpleAtod(text, &number) && std::isfinite(number) && number > 0) return number;
-    return reader_.ErrorAt(
-        node, absl::StrCat("found ", what, " '", text, "'; a number above 0 is expected"));
-  }
-
-  // "float32", "{rescale: auto}", "{rescale: 5}", "{clip: 60000}".
-  absl::StatusOr<ResidualSetting> ParseResidual(const YAML::Node& node) {
-    ResidualSetting setting;
-    if (!node.IsMap()) {
-      ONNXQUANT_RETURN_IF_ERROR(reader_.OneOf(node, "residual", Words{"float32"}).status());
-      return setting;
-    }
-    ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(node, "residual", Words{"rescale", "clip"}));
-    if (node.size() != 1) {
-      return reader_.ErrorAt(node, "'residual' is float32, or says either 'rescale' or 'clip'");
-    }
-    if (node["clip"]) {
-      setting.kind = ResidualSetting::Kind::kClip;
-      ONNXQUANT_ASSIGN_OR_RETURN(setting.limit, ParsePositive(node["clip"], "clip"));
-      return setting;
-    }
-    setting.kind = ResidualSetting::Kind::kRescale;
-    const YAML::Node rescale = node["rescale"];
-    if (rescale.IsScalar() && rescale.Scalar() == "auto") return setting;
-    const bool number = rescale.IsScalar() && absl::SimpleAtoi(rescale.Scalar(), &setting.exponent);
-    if (!number || setting.exponent < 1 || setting.exponent > ResidualSetting::kLargestExponent) {
-      return reader_.ErrorAt(
-          rescale, absl::StrCat("found rescale ", rescale.IsScalar() ? rescale.Scalar() : "",
-                                "; 'auto' or k from 1 to ", ResidualSetting::kLargestExponent,
-                                " is expected: the stream is multiplied by 2^-k"));
-    }
-    return setting;
-  }
-
-  absl::StatusOr<Settings> ParseSettings(const YAML::Node& node) {
-    Settings set;
-    if (node["compute"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(set.compute, ParseFloatType(node["compute"], "compute"));
-    }
-    if (node["weights"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(set.weights, ParseWeights(node["weights"]));
-    }
-    if (node["io"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(set.io, ParseFloatType(node["io"], "io"));
-    }
-    if (node["accuracy_level"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(
-          const std::string level,
-          reader_.OneOf(node["accuracy_level"], "accuracy_level", Words{"0", "1", "2", "3", "4"}));
-      set.accuracy_level = level[0] - '0';
-    }
-    if (node["constants"]) {
-      const YAML::Node constants = node["constants"];
-      ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(constants, "constants", Words{"overflow"}));
-      if (!constants["overflow"]) return reader_.ErrorAt(constants, "'constants' sets nothing");
-      ONNXQUANT_ASSIGN_OR_RETURN(
-          const std::string overflow,
-          reader_.OneOf(constants["overflow"], "overflow", Words{"error", "clamp", "infinity"}));
-      set.overflow = overflow == "clamp"      ? Overflow::kClamp
-                     : overflow == "infinity" ? Overflow::kInfinity
-                                              : Overflow::kError;
-    }
-    if (node["keep"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(set.keep, reader_.Bool(node["keep"], "keep"));
-    }
-    if (node["residual"]) {
-      ONNXQUANT_ASSIGN_OR_RETURN(set.residual, ParseResidual(node["residual"]));
-    }
-    return set;
   }
 
   YamlReader reader_;

@@ -1,6 +1,7 @@
 #include "lib/policy/yaml_reader.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <set>
 
@@ -119,6 +120,13 @@ absl::StatusOr<int> YamlReader::Int(const YAML::Node& node, const std::string& w
   return ErrorAt(
       node, absl::StrCat("found ", node.IsScalar() ? "'" + node.Scalar() + "'" : KindOfNode(node),
                          "; ", what, " is a number"));
+}
+
+absl::StatusOr<double> YamlReader::Positive(const YAML::Node& node, const std::string& what) const {
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, Text(node, what));
+  double number = 0;
+  if (absl::SimpleAtod(text, &number) && std::isfinite(number) && number > 0) return number;
+  return ErrorAt(node, absl::StrCat("found ", what, " '", text, "'; a number above 0 is expected"));
 }
 
 absl::StatusOr<std::vector<YAML::Node>> YamlReader::List(const YAML::Node& node,

@@ -33,6 +33,8 @@ class YamlReader {
   absl::StatusOr<std::string> Text(const YAML::Node& node, const std::string& what) const;
   absl::StatusOr<bool> Bool(const YAML::Node& node, const std::string& what) const;
   absl::StatusOr<int> Int(const YAML::Node& node, const std::string& what) const;
+  // A finite number above 0.
+  absl::StatusOr<double> Positive(const YAML::Node& node, const std::string& what) const;
   // A scalar counts as a list of one; an empty list is refused.
   absl::StatusOr<std::vector<YAML::Node>> List(const YAML::Node& node,
                                                const std::string& what) const;

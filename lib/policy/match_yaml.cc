@@ -1,0 +1,111 @@
+#include "lib/policy/match_yaml.h"
+
+#include <regex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "lib/analysis/hazards.h"
+#include "lib/analysis/roles.h"
+#include "lib/base/error.h"
+
+namespace onnxquant {
+namespace {
+
+using Words = std::vector<std::string>;
+
+absl::Status ParseRoles(const YamlReader& reader, const YAML::Node& node, Match& match) {
+  Words known;
+  for (const RoleName& row : RoleNames()) known.emplace_back(row.name);
+  ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader.List(node, "role"));
+  for (const YAML::Node& item : items) {
+    ONNXQUANT_ASSIGN_OR_RETURN(std::string role, reader.OneOf(item, "role", known));
+    match.roles.push_back(std::move(role));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseHazards(const YamlReader& reader, const YAML::Node& node, Match& match) {
+  Words known = {"any"};
+  for (const HazardName& row : HazardNames()) known.emplace_back(row.name);
+  ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader.List(node, "hazard"));
+  for (const YAML::Node& item : items) {
+    ONNXQUANT_ASSIGN_OR_RETURN(std::string hazard, reader.OneOf(item, "hazard", known));
+    match.hazards.push_back(std::move(hazard));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseRegexes(const YamlReader& reader, const YAML::Node& node, Match& match) {
+  ONNXQUANT_ASSIGN_OR_RETURN(match.regexes, reader.Texts(node, "regex"));
+  for (const std::string& pattern : match.regexes) {
+    try {
+      const std::regex compiled(pattern);
+    } catch (const std::regex_error& error) {
+      return reader.ErrorAt(
+          node, absl::StrCat("'", pattern, "' is no valid regular expression: ", error.what()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// "3", "-1", "0-3", "-4--1".
+absl::StatusOr<LayerRange> ParseLayers(const YamlReader& reader, const YAML::Node& node) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, reader.Text(node, "layer"));
+  LayerRange range;
+  const std::size_t dash = text.find('-', 1);
+  const bool ok = dash == std::string::npos
+                      ? absl::SimpleAtoi(text, &range.first)
+                      : absl::SimpleAtoi(text.substr(0, dash), &range.first) &&
+                            absl::SimpleAtoi(text.substr(dash + 1), &range.last);
+  if (!ok) {
+    return reader.ErrorAt(node, absl::StrCat("found layer '", text,
+                                             "'; a number (negative: from the end) or a range "
+                                             "such as 0-3 is expected"));
+  }
+  if (dash == std::string::npos) range.last = range.first;
+  if ((range.first < 0) == (range.last < 0) && range.last < range.first) {
+    return reader.ErrorAt(node, absl::StrCat("the layers ", text, " run backwards"));
+  }
+  return range;
+}
+
+}  // namespace
+
+absl::StatusOr<Match> ParseMatch(const YamlReader& reader, const YAML::Node& node) {
+  ONNXQUANT_RETURN_IF_ERROR(reader.CheckKeys(
+      node, "match", Words{"role", "op", "name", "regex", "weight", "layer", "hazard", "range"},
+      Words{"elements", "bytes", "shared"}));
+  if (node.size() == 0) return reader.ErrorAt(node, "'match' is empty: say what to match");
+  Match match;
+  if (node["role"]) ONNXQUANT_RETURN_IF_ERROR(ParseRoles(reader, node["role"], match));
+  if (node["hazard"]) ONNXQUANT_RETURN_IF_ERROR(ParseHazards(reader, node["hazard"], match));
+  if (node["op"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(match.ops, reader.Texts(node["op"], "op"));
+  }
+  if (node["name"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(match.names, reader.Texts(node["name"], "name"));
+  }
+  if (node["weight"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(match.weights, reader.Texts(node["weight"], "weight"));
+  }
+  if (node["regex"]) ONNXQUANT_RETURN_IF_ERROR(ParseRegexes(reader, node["regex"], match));
+  if (node["range"]) {
+    const YAML::Node range = node["range"];
+    ONNXQUANT_RETURN_IF_ERROR(reader.CheckKeys(range, "range", Words{"peak_over"}));
+    if (!range["peak_over"]) return reader.ErrorAt(range, "'range' does not say 'peak_over'");
+    ONNXQUANT_ASSIGN_OR_RETURN(match.peak_over, reader.Positive(range["peak_over"], "peak_over"));
+  }
+  if (node["layer"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader.List(node["layer"], "layer"));
+    for (const YAML::Node& item : items) {
+      ONNXQUANT_ASSIGN_OR_RETURN(const LayerRange range, ParseLayers(reader, item));
+      match.layers.push_back(range);
+    }
+  }
+  return match;
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,135 @@
+#include "lib/policy/settings_yaml.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "lib/base/error.h"
+
+namespace onnxquant {
+namespace {
+
+using Words = std::vector<std::string>;
+
+absl::StatusOr<ElementType> ParseFloatType(const YamlReader& reader, const YAML::Node& node,
+                                           const std::string& what) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::string name,
+                             reader.OneOf(node, what, Words{"float32", "float16", "bfloat16"}));
+  return *ElementTypeFromName(name);
+}
+
+absl::StatusOr<WeightFormat> ParseWeights(const YamlReader& reader, const YAML::Node& node) {
+  const Words formats = {"float32", "float16", "bfloat16", "int4"};
+  const bool map = node.IsMap();
+  if (map) {
+    ONNXQUANT_RETURN_IF_ERROR(
+        reader.CheckKeys(node, "weights", Words{"format", "block", "symmetric", "source"}));
+    if (!node["format"]) return reader.ErrorAt(node, "'weights' does not say 'format'");
+  }
+  const YAML::Node format = map ? node["format"] : node;
+  for (const char* later : {"int8", "int2", "nf4", "fp4"}) {
+    if (format.IsScalar() && format.Scalar() == later) {
+      return reader.ErrorAt(format, absl::StrCat("'", later, "' is not supported by this version"));
+    }
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::string name, reader.OneOf(format, "weights", formats));
+  WeightFormat result;
+  if (name != "int4") {
+    if (map && node.size() > 1) {
+      return reader.ErrorAt(node, absl::StrCat(name, " takes no further fields; int4 does"));
+    }
+    result.type = *ElementTypeFromName(name);
+    return result;
+  }
+  result.kind = WeightFormat::Kind::kInt4;
+  if (map && node["block"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        const std::string block,
+        reader.OneOf(node["block"], "block", Words{"16", "32", "64", "128", "256"}));
+    static_cast<void>(absl::SimpleAtoi(block, &result.block));
+  }
+  if (map && node["symmetric"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(result.symmetric, reader.Bool(node["symmetric"], "symmetric"));
+  }
+  if (map && node["source"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::string source,
+                               reader.OneOf(node["source"], "source", Words{"float32", "float16"}));
+    result.source = *ElementTypeFromName(source);
+  }
+  return result;
+}
+
+// "float32", "{rescale: auto}", "{rescale: 5}", "{clip: 60000}".
+absl::StatusOr<ResidualSetting> ParseResidual(const YamlReader& reader, const YAML::Node& node) {
+  ResidualSetting setting;
+  if (!node.IsMap()) {
+    ONNXQUANT_RETURN_IF_ERROR(reader.OneOf(node, "residual", Words{"float32"}).status());
+    return setting;
+  }
+  ONNXQUANT_RETURN_IF_ERROR(reader.CheckKeys(node, "residual", Words{"rescale", "clip"}));
+  if (node.size() != 1) {
+    return reader.ErrorAt(node, "'residual' is float32, or says either 'rescale' or 'clip'");
+  }
+  if (node["clip"]) {
+    setting.kind = ResidualSetting::Kind::kClip;
+    ONNXQUANT_ASSIGN_OR_RETURN(setting.limit, reader.Positive(node["clip"], "clip"));
+    return setting;
+  }
+  setting.kind = ResidualSetting::Kind::kRescale;
+  const YAML::Node rescale = node["rescale"];
+  if (rescale.IsScalar() && rescale.Scalar() == "auto") return setting;
+  const bool number = rescale.IsScalar() && absl::SimpleAtoi(rescale.Scalar(), &setting.exponent);
+  if (!number || setting.exponent < 1 || setting.exponent > ResidualSetting::kLargestExponent) {
+    return reader.ErrorAt(
+        rescale, absl::StrCat("found rescale ", rescale.IsScalar() ? rescale.Scalar() : "",
+                              "; 'auto' or k from 1 to ", ResidualSetting::kLargestExponent,
+                              " is expected: the stream is multiplied by 2^-k"));
+  }
+  return setting;
+}
+
+}  // namespace
+
+std::vector<std::string> SettingKeys() {
+  return {"compute", "weights", "io", "accuracy_level", "constants", "keep", "residual"};
+}
+
+absl::StatusOr<Settings> ParseSettings(const YamlReader& reader, const YAML::Node& node) {
+  Settings set;
+  if (node["compute"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(set.compute, ParseFloatType(reader, node["compute"], "compute"));
+  }
+  if (node["weights"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(set.weights, ParseWeights(reader, node["weights"]));
+  }
+  if (node["io"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(set.io, ParseFloatType(reader, node["io"], "io"));
+  }
+  if (node["accuracy_level"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        const std::string level,
+        reader.OneOf(node["accuracy_level"], "accuracy_level", Words{"0", "1", "2", "3", "4"}));
+    set.accuracy_level = level[0] - '0';
+  }
+  if (node["constants"]) {
+    const YAML::Node constants = node["constants"];
+    ONNXQUANT_RETURN_IF_ERROR(reader.CheckKeys(constants, "constants", Words{"overflow"}));
+    if (!constants["overflow"]) return reader.ErrorAt(constants, "'constants' sets nothing");
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        const std::string overflow,
+        reader.OneOf(constants["overflow"], "overflow", Words{"error", "clamp", "infinity"}));
+    set.overflow = overflow == "clamp"      ? Overflow::kClamp
+                   : overflow == "infinity" ? Overflow::kInfinity
+                                            : Overflow::kError;
+  }
+  if (node["keep"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(set.keep, reader.Bool(node["keep"], "keep"));
+  }
+  if (node["residual"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(set.residual, ParseResidual(reader, node["residual"]));
+  }
+  return set;
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,78 @@
+#include "lib/policy/match_yaml.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/error.h"
+#include "lib/policy/policy_yaml.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+Match MatchOf(const std::string& match) {
+  const auto rule = ParseRule("match: {" + match + "}, keep: true", "--set");
+  EXPECT_TRUE(rule.ok()) << rule.status();
+  return rule.ok() ? rule->match : Match();
+}
+
+std::string ErrorOf(const std::string& match) {
+  const auto rule = ParseRule("match: {" + match + "}, keep: true", "--set");
+  return rule.ok() ? "accepted" : std::string(rule.status().message());
+}
+
+TEST(MatchYaml, ReadsListsAndSingleWords) {
+  const Match match = MatchOf("role: norm, op: [MatMul, Gemm], name: '*x', regex: '^a', weight: w");
+  EXPECT_THAT(match.roles, ElementsAre("norm"));
+  EXPECT_THAT(match.ops, ElementsAre("MatMul", "Gemm"));
+  EXPECT_THAT(match.names, ElementsAre("*x"));
+  EXPECT_THAT(match.regexes, ElementsAre("^a"));
+  EXPECT_THAT(match.weights, ElementsAre("w"));
+}
+
+TEST(MatchYaml, ReadsLayersFromBothEnds) {
+  const Match match = MatchOf("layer: [3, -1, 0-3, -4--1, 2--1]");
+  ASSERT_EQ(match.layers.size(), 5U);
+  const std::pair<int, int> expected[] = {{3, 3}, {-1, -1}, {0, 3}, {-4, -1}, {2, -1}};
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(match.layers[i].first, expected[i].first) << i;
+    EXPECT_EQ(match.layers[i].last, expected[i].second) << i;
+  }
+}
+
+TEST(MatchYaml, RefusesLayersThatAreNoneOrRunBackwards) {
+  for (const char* backwards : {"3-1", "-1--4"}) {
+    EXPECT_THAT(ErrorOf(std::string("layer: ") + backwards), HasSubstr("run backwards"));
+  }
+  for (const char* none : {"x", "1-", "1-x", "1.5", "99999999999"}) {
+    EXPECT_THAT(ErrorOf(std::string("layer: ") + none), HasSubstr("a number (negative: from"))
+        << none;
+  }
+}
+
+TEST(MatchYaml, ReadsHazardsAndGuessesWhichWasMeant) {
+  EXPECT_THAT(MatchOf("hazard: [near_zero, any]").hazards, ElementsAre("near_zero", "any"));
+  EXPECT_THAT(ErrorOf("hazard: decomposed_nrom"),
+              HasSubstr("found hazard 'decomposed_nrom'; allowed are any, decomposed_norm, "));
+  EXPECT_THAT(ErrorOf("hazard: decomposed_nrom"), HasSubstr("did you mean 'decomposed_norm'?"));
+}
+
+TEST(MatchYaml, ReadsTheRangeThatAPeakMustPass) {
+  EXPECT_EQ(MatchOf("range: {peak_over: 1.5e4}").peak_over, 15000);
+  EXPECT_THAT(ErrorOf("range: {peak: 3}"), HasSubstr("peak_over"));
+  EXPECT_THAT(ErrorOf("range: {}"), HasSubstr("'range' does not say 'peak_over'"));
+  EXPECT_THAT(ErrorOf("range: {peak_over: x}"), HasSubstr("a number above 0 is expected"));
+}
+
+TEST(MatchYaml, RefusesWhatMatchesNothingAtAll) {
+  EXPECT_THAT(ErrorOf(""), HasSubstr("'match' is empty"));
+  EXPECT_THAT(ErrorOf("role: []"), HasSubstr("found an empty list"));
+  EXPECT_THAT(ErrorOf("regex: '('"), HasSubstr("no valid regular expression"));
+  EXPECT_THAT(ErrorOf("shared: true"), HasSubstr("is not supported by this version"));
+}
+
+}  // namespace
+}  // namespace onnxquant

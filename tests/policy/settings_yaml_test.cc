@@ -1,0 +1,83 @@
+#include "lib/policy/settings_yaml.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/error.h"
+#include "lib/policy/policy_yaml.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::HasSubstr;
+
+Settings SettingsOf(const std::string& fields) {
+  const auto rule = ParseRule("match: {role: norm}, " + fields, "--set");
+  EXPECT_TRUE(rule.ok()) << rule.status();
+  return rule.ok() ? rule->set : Settings();
+}
+
+std::string ErrorOf(const std::string& fields) {
+  const auto rule = ParseRule("match: {role: norm}, " + fields, "--set");
+  return rule.ok() ? "accepted" : std::string(rule.status().message());
+}
+
+TEST(SettingsYaml, ReadsWhatBecomesOfTheResidualStream) {
+  for (const char* text : {"float32", "{rescale: auto}", "{rescale: 5}", "{clip: 60000}"}) {
+    EXPECT_EQ(ToString(*SettingsOf(std::string("residual: ") + text).residual), text);
+  }
+}
+
+TEST(SettingsYaml, RefusesResidualsThatSayNothingClear) {
+  const auto error = [](const std::string& text) { return ErrorOf("residual: " + text); };
+  EXPECT_THAT(error("float16"), HasSubstr("found residual 'float16'; allowed are float32"));
+  EXPECT_THAT(error("{rescaled: 5}"), HasSubstr("did you mean 'rescale'?"));
+  EXPECT_THAT(error("{}"), HasSubstr("says either 'rescale' or 'clip'"));
+  EXPECT_THAT(error("{rescale: 5, clip: 3}"), HasSubstr("says either 'rescale' or 'clip'"));
+  for (const char* k : {"0", "15", "-3", "2.5", "yes", "[5]"}) {
+    EXPECT_THAT(error(std::string("{rescale: ") + k + "}"),
+                HasSubstr("'auto' or k from 1 to 14 is expected"))
+        << k;
+  }
+  for (const char* limit : {"0", "-3", "nan", "inf", "much"}) {
+    EXPECT_THAT(error(std::string("{clip: ") + limit + "}"),
+                HasSubstr("a number above 0 is expected"))
+        << limit;
+  }
+}
+
+TEST(SettingsYaml, ReadsAFormatAsAWordOrAMapping) {
+  EXPECT_EQ(SettingsOf("weights: float16").weights->type, ElementType::kFloat16);
+  EXPECT_EQ(SettingsOf("weights: {format: bfloat16}").weights->type, ElementType::kBFloat16);
+  const WeightFormat word = *SettingsOf("weights: int4").weights;
+  EXPECT_EQ(word.kind, WeightFormat::Kind::kInt4);
+  EXPECT_EQ(word.block, 32);
+  EXPECT_TRUE(word.symmetric);
+  EXPECT_EQ(word.source, ElementType::kFloat);
+  EXPECT_EQ(SettingsOf("weights: {format: int4, block: 128}").weights->block, 128);
+}
+
+TEST(SettingsYaml, RefusesFormatsThatThereAreNot) {
+  EXPECT_THAT(ErrorOf("weights: {format: int4, block: 33}"),
+              HasSubstr("found block '33'; allowed are 16, 32, 64, 128, 256"));
+  EXPECT_THAT(ErrorOf("weights: {format: float16, block: 32}"),
+              HasSubstr("float16 takes no further fields"));
+  EXPECT_THAT(ErrorOf("weights: {block: 32}"), HasSubstr("'weights' does not say 'format'"));
+  EXPECT_THAT(ErrorOf("weights: int8"), HasSubstr("is not supported by this version"));
+}
+
+TEST(SettingsYaml, ReadsWhatBecomesOfConstantsOutOfRange) {
+  EXPECT_EQ(SettingsOf("constants: {overflow: error}").overflow, Overflow::kError);
+  EXPECT_EQ(SettingsOf("constants: {overflow: clamp}").overflow, Overflow::kClamp);
+  EXPECT_EQ(SettingsOf("constants: {overflow: infinity}").overflow, Overflow::kInfinity);
+  EXPECT_THAT(ErrorOf("constants: {}"), HasSubstr("'constants' sets nothing"));
+}
+
+TEST(SettingsYaml, AccuracyLevelsAreThoseOfOnnxRuntime) {
+  EXPECT_EQ(SettingsOf("accuracy_level: 4").accuracy_level, 4);
+  EXPECT_THAT(ErrorOf("accuracy_level: 5"), HasSubstr("accuracy_level '5'"));
+}
+
+}  // namespace
+}  // namespace onnxquant
