@@ -2,10 +2,11 @@
 
 olive_pass.py MODEL.onnx FOLDER POLICY DTYPE
 
-In a workflow's package configuration: {"passes": {"OnnxquantPass": {"module_path":
-"olive_pass.OnnxquantPass", …}}}.
+runs it as a workflow of its own. For `olive run`, its entry in the package configuration
+(`--package-config`) is {"passes": {"OnnxquantPass": {"module_path": "olive_pass.OnnxquantPass"}}}.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import onnxquant
 from olive.hardware.accelerator import AcceleratorSpec
 from olive.model import ONNXModelHandler
+from olive.package_config import OlivePackageConfig
 from olive.passes import Pass
-from olive.passes.olive_pass import create_pass_from_dict
 from olive.passes.pass_config import PassConfigParam
+from olive.workflows import run
 
 
 class OnnxquantPass(Pass):  # type: ignore[misc]  # Olive has no types
@@ -50,11 +52,17 @@ class OnnxquantPass(Pass):  # type: ignore[misc]  # Olive has no types
 
 
 def convert(model: Path, folder: Path, policy: str, dtype: str) -> Path:
-    """Run the pass on a file, and return the new one."""
-    made = create_pass_from_dict(
-        OnnxquantPass, {"policy": policy, "dtype": dtype}, disable_search=True
-    )
-    return Path(made.run(ONNXModelHandler(str(model)), str(folder)).model_path)
+    """Run a workflow of this pass alone on a file, and return the new one."""
+    packages = json.loads(Path(OlivePackageConfig.get_default_config_path()).read_text())
+    packages["passes"]["OnnxquantPass"] = {"module_path": f"{__name__}.OnnxquantPass"}
+    workflow = {
+        "input_model": {"type": "ONNXModel", "model_path": str(model)},
+        "passes": {"convert": {"type": "OnnxquantPass", "policy": policy, "dtype": dtype}},
+        "output_dir": str(folder),
+        "cache_dir": str(folder / "cache"),
+    }
+    made = run(workflow, package_config=packages).get_best_candidate().model_config
+    return Path(made["model_path"]) / made["onnx_file_name"]
 
 
 if __name__ == "__main__":
