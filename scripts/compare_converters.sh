@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 [ -x "${ONNXQUANT:-$root/build/release/bin/onnxquant}" ] ||
   die "the program is missing; run scripts/build.sh release --target onnxquant"
-make_environment "$cache/venv-converters" "$root/python/requirements-converters.txt"
+"$root/scripts/setup_converters.sh"
 mkdir -p "$cache/logs/converters"
 PYTHONPATH="$root/python" "$cache/venv-converters/bin/python" -W ignore \
   -m onnxquant_tools.compare_converters "$root/docs/converters.md" \

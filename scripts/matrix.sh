@@ -9,7 +9,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 [ -x "${ONNXQUANT:-$root/build/release/bin/onnxquant}" ] ||
   die "the program is missing; run scripts/build.sh release --target onnxquant"
-make_environment "$cache/venv-converters" "$root/python/requirements-converters.txt" >&2
+"$root/scripts/setup_converters.sh" >&2
 reference="$("$root/scripts/fetch_gemma.sh" | tail -n 1)"
 . "$root/scripts/webgpu_environment.sh"
 exec "$root/scripts/python.sh" -m onnxquant_tools.matrix "$reference" --cache "$cache" "$@"

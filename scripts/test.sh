@@ -87,6 +87,7 @@ if [ "$real" -eq 1 ]; then
   check "torch, for the exporter's references" "$root/scripts/setup_torch.sh"
 fi
 wheel_run "Python package" test_wheel.sh
+check "other converters, for the documentation" "$root/scripts/setup_converters.sh"
 pytest_run tests/docs
 pytest_run tests/export
 if [ "$real" -eq 1 ]; then

@@ -61,7 +61,8 @@ def convert(model: Path, folder: Path, policy: str, dtype: str) -> Path:
         "output_dir": str(folder),
         "cache_dir": str(folder / "cache"),
     }
-    made = run(workflow, package_config=packages).get_best_candidate().model_config
+    best = run(workflow, package_config=packages).get_best_candidate()
+    made: dict[str, str] = best.model_config
     return Path(made["model_path"]) / made["onnx_file_name"]
 
 

@@ -19,6 +19,8 @@ COMMANDS = ("", "plan", "inspect", "diff", "ranges", "verify", "policies", "comp
 ENVIRONMENT = {
     "ONNXQUANT_ONNXRUNTIME": "ONNX Runtime's shared library, for ranges and verify",
     "ONNXQUANT_CACHE": "where scripts keep what they download or build, ONNX Runtime among it",
+    "XDG_CACHE_HOME": "its folder onnxquant is that place where ONNXQUANT_CACHE is not set",
+    "HOME": "its folder .cache/onnxquant is that place where neither is set",
 }
 EXIT_STATUS = {
     0: "done",

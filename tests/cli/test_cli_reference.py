@@ -1,12 +1,21 @@
 """docs/cli.md and the manual page are what the program says."""
 
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
 from onnxquant_tools import cli_reference
-from onnxquant_tools.cli_reference import Page, manual, markdown, pages, parse
+from onnxquant_tools.cli_reference import (
+    ENVIRONMENT,
+    EXIT_STATUS,
+    Page,
+    manual,
+    markdown,
+    pages,
+    parse,
+)
 from program import ROOT, run
 
 HELP = """Do things
@@ -46,6 +55,20 @@ def test_the_committed_reference_and_manual_page_are_up_to_date() -> None:
     command = [sys.executable, "-m", "onnxquant_tools.cli_reference", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_exit_status_of_the_program_is_listed() -> None:
+    source = (ROOT / "tools" / "command_line.h").read_text(encoding="utf-8")
+    statuses = re.search(r"enum class ExitStatus : int \{(.*?)\};", source, re.DOTALL)
+    assert statuses
+    assert set(map(int, re.findall(r"k\w+ = (\d+)", statuses[1]))) == set(EXIT_STATUS)
+
+
+def test_every_variable_that_the_program_reads_is_listed() -> None:
+    sources = [path for folder in ("lib", "tools") for path in (ROOT / folder).rglob("*.cc")]
+    text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    assert len(re.findall(r"getenv\(", text)) == 1  # behind Environment(), which names them
+    assert set(re.findall(r'Environment\("(\w+)"\)', text)) == set(ENVIRONMENT)
 
 
 def test_a_reference_that_is_not_what_the_program_says_is_named(

@@ -20,7 +20,7 @@ ELSEWHERE = {
 }
 # Languages that are no program of ours: the tests that cover them.
 OTHERS = {
-    "text": "the program's output; tests/cli/test_cli_reference.py holds it",
+    "text": "no command of ours, or one's usage, which tests/cli/test_cli_reference.py holds",
     "js": "tests/web runs the same call in a browser",
     "cmake": "tests/package builds projects that say it",
 }
@@ -80,6 +80,16 @@ def test_a_python_block_runs_with_the_installed_package(
     _run([str(python), "-c", block.text], reader, clean)
 
 
+@pytest.mark.parametrize("block", of("python before"), ids=_ids)
+def test_a_block_of_another_converter_runs(
+    block: Block, reader: Path, environment: dict[str, str]
+) -> None:
+    python = cache_folder() / "venv-converters" / "bin" / "python"
+    assert python.is_file(), f"{python} is missing; run scripts/setup_converters.sh"
+    clean = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
+    _run([str(python), "-c", block.text], reader, clean)
+
+
 @pytest.mark.parametrize("block", of("yaml"), ids=_ids)
 def test_a_policy_is_one_that_a_gemma_can_be_planned_with(
     block: Block, reader: Path, environment: dict[str, str]
@@ -100,7 +110,7 @@ def test_a_cpp_block_compiles(block: Block, reader: Path, environment: dict[str,
 
 
 def test_every_block_is_of_a_known_kind() -> None:
-    known = {"sh", "bash", "python", "yaml", "cpp", *OTHERS}
+    known = {"sh", "bash", "python", "python before", "yaml", "cpp", *OTHERS}
     assert [block.place for block in BLOCKS if block.language not in known] == []
     assert len(of("sh")) > 10 and len(of("python")) > 3
 
