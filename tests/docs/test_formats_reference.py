@@ -1,0 +1,129 @@
+"""docs/formats.md names every key of the JSON that the program prints, and no others."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from blocks import ROOT
+from onnxquant_tools.product import program
+
+REFERENCE = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+PLAN = "plan --json, and --report FILE.json on a conversion"
+RANGES = "ranges -o, ranges --json"
+VERIFY = "verify --json, and --report FILE.json on it"
+# Keys that stand only where something is wrong, or where there is something to tell.
+SOMETIMES = {
+    RANGES: {"nan", "inf"},
+    VERIFY: {"error", "first_bad", "values_error", "scale", "bad"},
+}
+
+
+def _run(*arguments: str | Path) -> str:
+    done = subprocess.run(
+        [str(program()), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in {0, 5}, done.stderr
+    return done.stdout
+
+
+def _small_model(path: Path, weight: float) -> Path:
+    """Write a model without logits, with a hazard, and with one weight."""
+    text = (
+        '<ir_version: 10, opset_import: ["": 21]> g (float[n,4] x) => (float[n,4] y) <float w = {'
+    )
+    rest = "}> { z = Mul(x, w) y = Log(z) }"
+    onnx.save(onnx.parser.parse_model(f"{text}{weight}{rest}"), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def printed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what each command prints, by the heading of its section."""
+    folder = tmp_path_factory.mktemp("formats")
+    model = prepared / "model.onnx"
+    tokens = ["--tokens", str(prepared / "text.npy")]
+    for policy in ("gemma-web", "build-gemma"):
+        _run("--policy", policy, model, "-o", folder / policy)
+    half, other = (folder / name / "model_fp16.onnx" for name in ("gemma-web", "build-gemma"))
+    texts = {
+        PLAN: _run("plan", "--policy", "gemma-web", model, "--json"),
+        RANGES: _run("ranges", model, *tokens, "--json"),
+        VERIFY: _run("verify", model, half, *tokens, "--layers", "--json"),
+        "inspect --json": _run("inspect", half, "--json"),
+        "diff --json": _run("diff", half, other, "--json"),
+    }
+    found = {heading: json.loads(text) for heading, text in texts.items()}
+    small, changed = _small_model(folder / "a.onnx", 2), _small_model(folder / "b.onnx", 3)
+    for heading, key, text in (
+        (VERIFY, "results", _run("verify", small, changed, "--json")),
+        ("inspect --json", "hazards", _run("inspect", small, "--json")),
+        ("diff --json", "weights", _run("diff", small, changed, "--json")),
+    ):
+        found[heading][key] += json.loads(text)[key]
+    return found
+
+
+@cache
+def _sections() -> dict[str, list[tuple[str, set[str]]]]:
+    """Return the rows of each section's table: the object, and its keys."""
+    sections = {}
+    for section in REFERENCE.split("\n### ")[1:]:
+        heading, _, text = section.partition("\n")
+        rows = re.findall(r"^\| (?!object|---)(.*?) \| (.*) \|$", text.split("\n## ")[0], re.M)
+        sections[heading] = [
+            (place.strip("`"), set(re.findall(r"`([a-z]\w*)`", re.sub(r"\(.*?\)", "", keys))))
+            for place, keys in rows
+        ]
+    return sections
+
+
+def _at(whole: Any, place: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects that a path such as `outputs[].files[]` stands for."""
+    found = [whole]
+    for word in [] if place == "the whole" else place.split("."):
+        key = word.removesuffix("[]")
+        if key == "NAME":
+            found = [value for item in found for value in item.values()]
+        else:
+            found = [item[key] for item in found if key in item]
+        if word.endswith("[]"):
+            found = [value for items in found for value in items]
+    yield from found
+
+
+SECTIONS = [*_sections()]
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_the_keys_of_a_command_are_those_of_the_reference(
+    heading: str, printed: dict[str, Any]
+) -> None:
+    for place, keys in _sections()[heading]:
+        objects = list(_at(printed[heading], place))
+        assert objects, place
+        found = set().union(*objects)
+        words = keys - {"outputs"} if place == "inputs[]" else keys
+        assert found - words == set(), place
+        assert words - found <= SOMETIMES.get(heading, set()), place
+
+
+def test_every_object_has_its_row(printed: dict[str, Any]) -> None:
+    for heading, whole in printed.items():
+        places = {place for place, _ in _sections()[heading]}
+        for place, keys in _sections()[heading]:
+            for item in _at(whole, place):
+                inner = (key for key in keys if isinstance(item.get(key), list))
+                for key in inner:
+                    if item[key] and isinstance(item[key][0], dict):
+                        path = f"{key}[]" if place == "the whole" else f"{place}.{key}[]"
+                        assert path in places | {"outputs[]"}, path
+
+
+def test_the_reference_has_a_section_for_each_command(printed: dict[str, Any]) -> None:
+    assert set(printed) == set(SECTIONS)
