@@ -16,26 +16,22 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-absl::Status ParseRoles(const YamlReader& reader, const YAML::Node& node, Match& match) {
-  Words known;
-  for (const RoleName& row : RoleNames()) known.emplace_back(row.name);
-  ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader.List(node, "role"));
+// One of `known`, or a list of them.
+absl::StatusOr<Words> ParseKnown(const YamlReader& reader, const YAML::Node& node,
+                                 const std::string& what, const Words& known) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader.List(node, what));
+  Words found;
   for (const YAML::Node& item : items) {
-    ONNXQUANT_ASSIGN_OR_RETURN(std::string role, reader.OneOf(item, "role", known));
-    match.roles.push_back(std::move(role));
+    ONNXQUANT_ASSIGN_OR_RETURN(std::string word, reader.OneOf(item, what, known));
+    found.push_back(std::move(word));
   }
-  return absl::OkStatus();
+  return found;
 }
 
-absl::Status ParseHazards(const YamlReader& reader, const YAML::Node& node, Match& match) {
-  Words known = {"any"};
-  for (const HazardName& row : HazardNames()) known.emplace_back(row.name);
-  ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader.List(node, "hazard"));
-  for (const YAML::Node& item : items) {
-    ONNXQUANT_ASSIGN_OR_RETURN(std::string hazard, reader.OneOf(item, "hazard", known));
-    match.hazards.push_back(std::move(hazard));
-  }
-  return absl::OkStatus();
+template <typename Row>
+Words NamesOf(absl::Span<const Row> rows, Words names = {}) {
+  for (const Row& row : rows) names.emplace_back(row.name);
+  return names;
 }
 
 absl::Status ParseRegexes(const YamlReader& reader, const YAML::Node& node, Match& match) {
@@ -80,8 +76,14 @@ absl::StatusOr<Match> ParseMatch(const YamlReader& reader, const YAML::Node& nod
       Words{"elements", "bytes", "shared"}));
   if (node.size() == 0) return reader.ErrorAt(node, "'match' is empty: say what to match");
   Match match;
-  if (node["role"]) ONNXQUANT_RETURN_IF_ERROR(ParseRoles(reader, node["role"], match));
-  if (node["hazard"]) ONNXQUANT_RETURN_IF_ERROR(ParseHazards(reader, node["hazard"], match));
+  if (node["role"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(match.roles,
+                               ParseKnown(reader, node["role"], "role", NamesOf(RoleNames())));
+  }
+  if (node["hazard"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(match.hazards, ParseKnown(reader, node["hazard"], "hazard",
+                                                         NamesOf(HazardNames(), {"any"})));
+  }
   if (node["op"]) {
     ONNXQUANT_ASSIGN_OR_RETURN(match.ops, reader.Texts(node["op"], "op"));
   }

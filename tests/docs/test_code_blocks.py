@@ -70,22 +70,20 @@ def test_a_shell_block_runs(block: Block, reader: Path, environment: dict[str, s
     _run(["bash", "-c", text.replace("cpu,webgpu", "cpu,simulated")], reader, environment)
 
 
-@pytest.mark.parametrize("block", of("python"), ids=_ids)
-def test_a_python_block_runs_with_the_installed_package(
-    block: Block, reader: Path, environment: dict[str, str]
-) -> None:
-    python = cache_folder() / "venv-package" / "bin" / "python"
-    assert python.is_file(), f"{python} is missing; run scripts/test_wheel.sh"
-    clean = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
-    _run([str(python), "-c", block.text], reader, clean)
+# Languages of Python blocks: the environment that they run in, and the script that makes it.
+PYTHONS = {
+    "python": ("venv-package", "test_wheel.sh"),
+    "python before": ("venv-converters", "setup_converters.sh"),
+}
 
 
-@pytest.mark.parametrize("block", of("python before"), ids=_ids)
-def test_a_block_of_another_converter_runs(
+@pytest.mark.parametrize("block", of(*PYTHONS), ids=_ids)
+def test_a_python_block_runs_with_the_installed_packages(
     block: Block, reader: Path, environment: dict[str, str]
 ) -> None:
-    python = cache_folder() / "venv-converters" / "bin" / "python"
-    assert python.is_file(), f"{python} is missing; run scripts/setup_converters.sh"
+    name, script = PYTHONS[block.language]
+    python = cache_folder() / name / "bin" / "python"
+    assert python.is_file(), f"{python} is missing; run scripts/{script}"
     clean = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
     _run([str(python), "-c", block.text], reader, clean)
 
@@ -110,7 +108,7 @@ def test_a_cpp_block_compiles(block: Block, reader: Path, environment: dict[str,
 
 
 def test_every_block_is_of_a_known_kind() -> None:
-    known = {"sh", "bash", "python", "python before", "yaml", "cpp", *OTHERS}
+    known = {"sh", "bash", "yaml", "cpp", *PYTHONS, *OTHERS}
     assert [block.place for block in BLOCKS if block.language not in known] == []
     assert len(of("sh")) > 10 and len(of("python")) > 3
 
