@@ -4,7 +4,10 @@ include(GoogleTest)
 
 add_library(onnxquant_options INTERFACE)
 target_compile_features(onnxquant_options INTERFACE cxx_std_20)
-target_compile_options(onnxquant_options INTERFACE -Wall -Wextra -Wconversion -Werror)
+target_compile_options(onnxquant_options INTERFACE -Wall -Wextra -Wconversion)
+if(ONNXQUANT_WERROR)
+  target_compile_options(onnxquant_options INTERFACE -Werror)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 sees overlapping copies in std::string's own operator+ (GCC bug 105651).
   target_compile_options(onnxquant_options INTERFACE -Wno-restrict)
@@ -23,15 +26,37 @@ get_target_property(_onnx_includes ONNX::onnx INTERFACE_INCLUDE_DIRECTORIES)
 target_include_directories(onnxquant_onnx SYSTEM INTERFACE ${_onnx_includes})
 target_link_libraries(onnxquant_onnx INTERFACE ONNX::onnx protobuf::libprotobuf)
 
+function(onnxquant_hide target)
+  set_target_properties(${target} PROPERTIES
+    POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+endfunction()
+
+# What most files include, compiled once for the libraries that know onnx.
+if(ONNXQUANT_PRECOMPILE_HEADERS)
+  set(_empty "${PROJECT_BINARY_DIR}/precompiled.cc")
+  file(CONFIGURE OUTPUT "${_empty}" CONTENT "")
+  add_library(onnxquant_precompiled STATIC "${_empty}")
+  onnxquant_hide(onnxquant_precompiled)
+  target_link_libraries(onnxquant_precompiled PRIVATE onnxquant_options onnxquant_onnx
+                        absl::statusor absl::strings absl::flat_hash_map)
+  target_include_directories(onnxquant_precompiled PRIVATE "${PROJECT_SOURCE_DIR}/include")
+  target_precompile_headers(onnxquant_precompiled PRIVATE
+    <algorithm> <functional> <map> <memory> <optional> <set> <sstream> <string> <vector>
+    <absl/container/flat_hash_map.h> <absl/status/statusor.h> <absl/strings/str_cat.h>
+    <absl/strings/str_format.h> <absl/strings/str_join.h> <onnx/onnx_pb.h> <nlohmann/json.hpp>)
+endif()
+
 function(onnxquant_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   add_library(onnxquant_${name} STATIC ${ARG_SOURCES})
-  set_target_properties(onnxquant_${name} PROPERTIES
-    POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  onnxquant_hide(onnxquant_${name})
   target_link_libraries(onnxquant_${name} PUBLIC ${ARG_DEPS}
                         PRIVATE onnxquant_options ${ARG_PRIVATE_DEPS})
   target_include_directories(onnxquant_${name} PUBLIC "${PROJECT_SOURCE_DIR}"
                              "${PROJECT_SOURCE_DIR}/include")
+  if(ONNXQUANT_PRECOMPILE_HEADERS AND NOT name MATCHES "^(base|kernels|report)$")
+    target_precompile_headers(onnxquant_${name} REUSE_FROM onnxquant_precompiled)
+  endif()
 endfunction()
 
 function(onnxquant_test name)

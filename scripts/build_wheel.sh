@@ -19,12 +19,18 @@ fi
 
 export PATH="$bin:$PATH"
 export CCACHE_DIR="${CCACHE_DIR:-$cache/ccache}" CCACHE_BASEDIR="$root"
-if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+options=()
+if command -v ccache >/dev/null; then
+  # The flags of scripts/build.sh, so that what it compiled is not compiled again.
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+  options=(--config-settings=cmake.define.ONNXQUANT_PRECOMPILE_HEADERS=OFF
+    --config-settings=cmake.define.ONNXQUANT_WERROR=ON)
+fi
 say "building the wheel" >&2
 rm -rf "$out"
 mkdir -p "$out/raw"
 "$bin/python" -m pip wheel -qq --disable-pip-version-check --no-build-isolation --no-deps \
-  --wheel-dir "$out/raw" . >"$cache/logs/wheel.log" 2>&1 ||
+  --wheel-dir "$out/raw" "${options[@]}" . >"$cache/logs/wheel.log" 2>&1 ||
   { tail -n 40 "$cache/logs/wheel.log" >&2; die "the wheel did not build; the end of its log is above"; }
 "$bin/auditwheel" repair --wheel-dir "$out" "$out"/raw/*.whl >"$cache/logs/auditwheel.log" 2>&1 ||
   { tail -n 40 "$cache/logs/auditwheel.log" >&2; die "auditwheel failed"; }
