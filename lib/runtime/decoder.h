@@ -28,7 +28,8 @@ struct TextInterface {
   std::int64_t vocabulary = -1;  // of the logits; -1 when the model does not fix it
 };
 
-// Nothing for a model that takes no token ids. Error (kVerify): a cache input without its output.
+// Nothing for a model that takes no token ids. A cache of the encoder's keys and values may have no
+// output: it is an input like others. Error (kVerify): another cache input without its output.
 absl::StatusOr<std::optional<TextInterface>> FindTextInterface(const Signature& signature);
 
 // One sequence, batch of one, positions from zero. What is no token, mask, position or cache (the

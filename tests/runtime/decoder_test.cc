@@ -125,6 +125,17 @@ TEST_F(DecoderTest, FeedsAMergedDecoder) {
             calls_[2]["encoder_hidden_states"].bytes().data());
 }
 
+TEST_F(DecoderTest, MakesUpTheEncodersCacheForADecoderThatOnlyReadsIt) {
+  Decoder decoder =
+      Make({{kIds, Cache("past_key_values.0.key"), Cache("past_key_values.0.encoder.key")},
+            {kLogits, Cache("present.0.key")}});
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(decoder.Step({1}, {"logits"}).ok());
+  const Tensor& made = calls_[0]["past_key_values.0.encoder.key"];
+  EXPECT_GT(made.dims()[2], 0);
+  EXPECT_EQ(made.bytes().data(), calls_[1]["past_key_values.0.encoder.key"].bytes().data());
+  EXPECT_THAT(calls_[1]["past_key_values.0.key"].dims(), ElementsAre(1, 2, 1, 8));
+}
+
 TEST_F(DecoderTest, RefusesModelsItCannotFeed) {
   const auto refusal = [this](const Signature& signature) {
     const auto made = Decoder::Create(std::make_unique<RecordingRunner>(signature, &calls_), {});
