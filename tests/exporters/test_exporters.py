@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnxquant
 import onnxruntime as ort
 import pytest
 import torch
@@ -19,6 +21,7 @@ from torch_export import Attention
 from torch_export import export as export_torch
 from transformers import AutoModel, AutoModelForCausalLM
 
+Checkpoint = Callable[[str], Path]
 Floats = npt.NDArray[np.floating[Any]]
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "exporters"
 
@@ -53,7 +56,10 @@ def test_a_module_that_torch_exports_is_converted_without_a_file_between(tmp_pat
     assert not list(tmp_path.glob("model.onnx*"))
 
 
-def test_an_optimum_folder_of_an_encoder_is_converted(bert: Path, tmp_path: Path) -> None:
+def test_an_optimum_folder_of_an_encoder_is_converted(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    bert = checkpoint("bert")
     report = export_optimum(bert, tmp_path / "out", "feature-extraction", "fp16")
     ids = torch.tensor([[1, 5, 9, 12, 2]])
     feeds = {
@@ -69,8 +75,9 @@ def test_an_optimum_folder_of_an_encoder_is_converted(bert: Path, tmp_path: Path
 
 
 def test_an_optimum_folder_of_a_decoder_with_caches_is_converted(
-    llama: Path, tmp_path: Path
+    checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
+    llama = checkpoint("llama")
     report = export_optimum(llama, tmp_path / "out", "text-generation-with-past", "q4f16")
     path = report.paths["q4f16"]
     assert path.parent.name == "onnx"
@@ -95,6 +102,32 @@ def test_an_optimum_folder_of_a_decoder_with_caches_is_converted(
     assert 1e-3 < error < 0.35  # of weights that have nothing to lose
 
 
+@pytest.mark.parametrize(
+    ("family", "file"),
+    [
+        *((family, "model.onnx") for family in ("bert", "llama", "qwen2", "gpt2")),
+        *(("t5", f"{part}_model.onnx") for part in ("encoder", "decoder", "decoder_with_past")),
+        ("t5", "decoder_model_merged.onnx"),
+    ],
+)
+def test_the_stream_of_an_exported_model_is_rescaled(
+    family: str, file: str, exported: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Bit for bit as before: a power of two, which the norms take out again."""
+    fields = {"compute": "float32", "weights": "float32", "io": "float32"}
+    output = {**fields, "residual": {"rescale": 6}}
+    policy = {"policy": 1, "name": "rescaled", "outputs": {"fp32": output}}
+    model = exported(family) / file
+    report = onnxquant.quantize(model, policy, output=tmp_path)
+    print(family, file, report.output("fp32")["residual"])
+    assert "2^-6" in report.output("fp32")["residual"]
+    verified = onnxquant.verify(model, report.paths["fp32"], [3, 10, 17, 24, 31, 38, 45, 52])
+    found = verified.results[0]
+    errors = [row["max_error"] for row in found.get("outputs", [])]
+    errors += [found["language"]["largest_logit_error"]] if "language" in found else []
+    assert errors and max(errors) == 0
+
+
 def _generate(folder: Path, prompt: list[int], count: int) -> list[int]:
     """Write greedily with onnxruntime-genai."""
     import onnxruntime_genai as og
@@ -111,11 +144,22 @@ def _generate(folder: Path, prompt: list[int], count: int) -> list[int]:
 
 @pytest.mark.parametrize(("policy", "dtype"), [("fp16", "fp16"), ("q4", "q4")])
 def test_a_genai_folder_answers_as_before(
-    policy: str, dtype: str, llama: Path, tmp_path: Path
+    policy: str, dtype: str, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     built = tmp_path / "built"
-    command = [sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", str(llama)]
-    command += ["-o", str(built), "-p", "fp32", "-e", "cpu", "-c", str(tmp_path / "cache")]
+    command = [sys.executable, "-m", "onnxruntime_genai.models.builder"]
+    command += [
+        "-i",
+        str(checkpoint("llama")),
+        "-o",
+        str(built),
+        "-p",
+        "fp32",
+        "-e",
+        "cpu",
+        "-c",
+        str(tmp_path / "cache"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     convert_genai(built, tmp_path / "made", policy, dtype)
