@@ -38,14 +38,24 @@ def _names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def _end(folder: Path, number: signal.Signals, *arguments: str) -> tuple[int, str, str]:
-    """Start a conversion, send the signal when the first temporary file appears, await the end."""
+def _end(
+    folder: Path,
+    number: signal.Signals,
+    *arguments: str,
+    handler: signal.Handlers = signal.SIG_DFL,
+) -> tuple[int, str, str]:
+    """Start a conversion, send the signal when the first temporary file appears, await the end.
+
+    The program starts with the given handler, whatever this process was started with.
+    """
+    settable = {number} - {signal.SIGKILL}
     command = [str(BINARY), "--policy", str(folder / "p.yaml"), "-j", "1", *arguments]
     process = subprocess.Popen(
         [*command, str(folder / "model.onnx")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: [signal.signal(number, handler) for number in settable],
     )
     deadline = time.monotonic() + 60
     while not [*folder.glob(".*fp16*.tmp"), *folder.glob("new/.*fp16*.tmp")]:
@@ -65,6 +75,16 @@ def test_a_signal_leaves_nothing_behind(folder: Path, number: signal.Signals) ->
         assert (status, out) == (130, ""), messages
         assert "onnxquant: interrupted" in messages
         assert _names(folder) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_is_ignored_from_the_start_stays_ignored(
+    folder: Path, number: signal.Signals
+) -> None:
+    """As under nohup, or in the background of a script."""
+    status, _, messages = _end(folder, number, handler=signal.SIG_IGN)
+    assert status == 0, messages
+    assert (folder / "model_fp16.onnx").is_file()
 
 
 def test_an_interrupted_forced_run_leaves_the_old_files(folder: Path) -> None:

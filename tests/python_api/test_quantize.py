@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,15 @@ def test_an_exception_of_progress_stops_the_work_and_leaves_nothing(tmp_path: Pa
     assert list((tmp_path / "out").glob("*")) == []
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Take SIGINT as a terminal's program does: a shell's background job starts ignoring it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_the_work_and_leaves_nothing(tmp_path: Path) -> None:
     # Long enough that the timer is not too late on a busy machine.
     plan = onnxquant.plan(_large(tmp_path, 3 << 28), "fp16", output=tmp_path / "out")
