@@ -82,10 +82,7 @@ pytest_run tests/python tests/cli
 pytest_run tests/package
 pytest_run tests/conformance
 pytest_run tests/random
-if [ "$real" -eq 1 ]; then
-  # Without it the exporter's tests leave out the comparisons with transformers, and say so.
-  check "torch, for the exporter's references" "$root/scripts/setup_torch.sh"
-fi
+check "torch and transformers, to compare with" "$root/scripts/setup_torch.sh"
 wheel_run "Python package" test_wheel.sh
 check "other converters, for the documentation" "$root/scripts/setup_converters.sh"
 pytest_run tests/docs
