@@ -67,7 +67,8 @@ absl::StatusOr<std::vector<std::int64_t>> WriteSelfText(Decoder& decoder, std::i
 }
 
 absl::StatusOr<GreedyText> WriteGreedily(Decoder& decoder, absl::Span<const std::int64_t> prompt,
-                                         std::size_t count) {
+                                         std::size_t count,
+                                         const std::function<bool()>& cancelled) {
   using Clock = std::chrono::steady_clock;
   constexpr std::size_t kUncounted = 2;  // the prompt, and the first step of one token
   ONNXQUANT_RETURN_IF_ERROR(NeedLogits(decoder));
@@ -76,6 +77,7 @@ absl::StatusOr<GreedyText> WriteGreedily(Decoder& decoder, absl::Span<const std:
   std::vector<double> seconds;
   absl::Span<const std::int64_t> next = prompt;
   while (text.tokens.size() < count) {
+    ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(cancelled));
     const Clock::time_point start = Clock::now();
     ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<float> logits, LastLogits(decoder, next));
     if (text.tokens.size() >= kUncounted) {

@@ -34,7 +34,7 @@ struct GreedyText {
 
 // The `count` tokens that the model finds likeliest one after the other behind `prompt`.
 absl::StatusOr<GreedyText> WriteGreedily(Decoder& decoder, absl::Span<const std::int64_t> prompt,
-                                         std::size_t count);
+                                         std::size_t count, const std::function<bool()>& cancelled);
 
 }  // namespace onnxquant
 

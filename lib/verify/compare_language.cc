@@ -100,12 +100,14 @@ class LanguageComparison {
   absl::Status Continue(const Sequence& sequence) {
     if (options_.greedy == 0) return absl::OkStatus();
     const auto prompt = absl::MakeConstSpan(sequence).subspan(0, kPromptTokens);
-    ONNXQUANT_ASSIGN_OR_RETURN(const GreedyText expected,
-                               WriteGreedily(reference_, prompt, options_.greedy));
+    const auto write = [&](Decoder& decoder) {
+      return WriteGreedily(decoder, prompt, options_.greedy, options_.cancelled);
+    };
+    ONNXQUANT_ASSIGN_OR_RETURN(const GreedyText expected, write(reference_));
     for (Running& candidate : running_) {
       if (!candidate.result->error.empty()) continue;
-      absl::StatusOr<GreedyText> written =
-          WriteGreedily(candidate.decoder, prompt, options_.greedy);
+      absl::StatusOr<GreedyText> written = write(candidate.decoder);
+      if (KindOf(written.status()) == ErrorKind::kCancelled) return written.status();
       if (!written.ok()) {
         candidate.result->error = std::string(written.status().message());
         continue;

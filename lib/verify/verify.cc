@@ -73,6 +73,7 @@ class Comparison {
       const std::size_t end = BatchEnd(results, first, options_.memory);
       std::vector<LoadedCandidate> batch;
       for (; first < end; ++first) {
+        ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
         ONNXQUANT_ASSIGN_OR_RETURN(LoadedCandidate loaded,
                                    LoadCandidate(options_, &results[first]));
         batch.push_back(std::move(loaded));

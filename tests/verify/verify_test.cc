@@ -214,9 +214,18 @@ TEST_F(VerifyTest, ReadsTextThatTheReferenceWritesItselfTheSameEachTime) {
   EXPECT_NE(FiguresOf(*first), FiguresOf(*Verify(options_)));
 }
 
-TEST_F(VerifyTest, StopsWhenAskedTo) {
-  options_.cancelled = [] { return true; };
-  EXPECT_EQ(KindOf(Verify(options_).status()), ErrorKind::kCancelled);
+TEST_F(VerifyTest, StopsWheneverItIsAskedTo) {
+  int asked = 0;
+  options_.cancelled = [&asked] { return ++asked < 0; };
+  ASSERT_TRUE(Verify(options_).ok());
+  const int times = asked;
+  EXPECT_GT(times, 2 * static_cast<int>(options_.greedy));
+  for (int last = 1; last <= times; ++last) {
+    asked = 0;
+    options_.cancelled = [&asked, last] { return ++asked == last; };
+    EXPECT_EQ(KindOf(Verify(options_).status()), ErrorKind::kCancelled) << last;
+    EXPECT_EQ(asked, last);
+  }
 }
 
 }  // namespace
