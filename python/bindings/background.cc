@@ -69,9 +69,9 @@ void RunBeside(const std::function<void(Course&)>& work, const py::object& progr
 }
 
 void Raise(const absl::Status& status) {
-  const py::object type = py::module_::import("onnxquant.errors").attr(ExceptionOf(KindOf(status)));
-  const std::string message(status.message());
-  PyErr_SetObject(type.ptr(), py::str(message).ptr());
+  const py::object errors = py::module_::import("onnxquant.errors");
+  const py::object message = errors.attr("in_python")(std::string(status.message()));
+  PyErr_SetObject(errors.attr(ExceptionOf(KindOf(status))).ptr(), message.ptr());
   throw py::error_already_set();
 }
 

@@ -32,8 +32,9 @@ def plan(
 ) -> Plan:
     """Decide what becomes of every weight and node; write nothing.
 
-    model: a path, an onnx.ModelProto or an onnx_ir.Model, whose weights are not copied; do not
-        change them before the plan is applied.
+    model: a path, an onnx.ModelProto or an onnx_ir.Model. An ir.Model's weights are read where
+        they lie: do not change them before the plan is applied. A ModelProto's are copied once,
+        since protobuf gives them out no other way.
     policy: a built-in policy's name, a YAML file, a dict, or a Policy.
     dtypes: only these of the policy's outputs ("fp16", "q4", "q4f16" …); all if empty.
     output: the folder for the files; beside the model if None. A model in memory needs one.

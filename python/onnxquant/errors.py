@@ -1,5 +1,25 @@
 """The package's exceptions: each says place, object, found, expected and remedy."""
 
+import re
+
+# The command line's options, as messages of the native part name them, and the arguments here.
+_ARGUMENTS = {
+    "--dim": "dims=",
+    "--force": "force=True",
+    "--max-shard": "max_shard",
+    "--no-config": "update_config=False",
+    "--ranges FILE": "ranges=",
+    "--set": "rules",
+    "--tokens": "tokens",
+    "-o": "output=",
+}
+
+
+def in_python(message: str) -> str:
+    """Return a message with the names of arguments in the place of options."""
+    options = "|".join(map(re.escape, _ARGUMENTS))
+    return re.sub(rf"(?<![\w-])({options})(?![\w-])", lambda m: _ARGUMENTS[m[1]], message)
+
 
 class OnnxquantError(Exception):
     """The base of all."""

@@ -1,15 +1,17 @@
 """Running models to measure them, with the onnxruntime package that is installed."""
 
+import operator
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from onnxquant import _native
-from onnxquant.errors import UsageError
+from onnxquant.errors import OnnxquantError, UsageError
 from onnxquant.results import Ranges, Verification
 from onnxquant.runner import load
 
@@ -41,9 +43,9 @@ def ranges(
     Raises UsageError, ModelError or VerifyError.
     """
     options = _native.RangesOptions()
-    options.model = os.fspath(model)
-    with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
-        _fill(options, tokens, count, chunk, seed, dims, memory, Path(folder))
+    options.model = _path(model)
+    with _tokens_file(tokens) as options.tokens:
+        _fill(options, count, chunk, seed, dims, memory)
         return Ranges(_json(_native.measure_ranges(options, load, progress)))
 
 
@@ -76,31 +78,30 @@ def verify(
     Raises UsageError, ModelError or VerifyError.
     """
     options = _native.VerifyOptions()
-    options.reference = os.fspath(reference)
+    options.reference = _path(reference)
     several = [candidates] if isinstance(candidates, str | os.PathLike) else candidates
-    options.candidates = [os.fspath(candidate) for candidate in several]
+    options.candidates = [_path(candidate) for candidate in several]
+    if not options.candidates:
+        raise UsageError("there are no candidates to compare with the reference")
     options.providers = [providers] if isinstance(providers, str) else list(providers)
     options.greedy = greedy
     options.layers = layers
     options.set_thresholds(max_kl, min_top1, max_error)
-    with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
-        _fill(options, tokens, count, chunk, seed, dims, memory, Path(folder))
+    with _tokens_file(tokens) as options.tokens:
+        _fill(options, count, chunk, seed, dims, memory)
         return Verification(_json(_native.verify(options, load, progress)))
 
 
 def _fill(
     options: _native.RangesOptions | _native.VerifyOptions,
-    tokens: Tokens | None,
     count: int,
     chunk: int,
     seed: int,
     dims: Mapping[str, int] | None,
     memory: int,
-    folder: Path,
 ) -> None:
     if count < 0 or chunk < 1:
         raise UsageError(f"count={count}, chunk={chunk}: expected at least 0 and 1")
-    options.tokens = _tokens_file(tokens, folder)
     options.count = count
     options.chunk = chunk
     options.seed = seed
@@ -109,18 +110,37 @@ def _fill(
         options.memory = memory
 
 
-def _tokens_file(tokens: Tokens | None, folder: Path) -> str:
-    """Return the file that holds the tokens, or "self"."""
-    if tokens is None:
-        return ""
-    if isinstance(tokens, str | os.PathLike):
-        return os.fspath(tokens)
+def _path(model: Any) -> str:
+    if isinstance(model, str | os.PathLike):
+        return os.fspath(model)
+    raise UsageError(
+        f"a model of type {type(model).__name__}: models are run from files; expected a path"
+    )
+
+
+@contextmanager
+def _tokens_file(tokens: Tokens | None) -> Iterator[str]:
+    """Give the file that holds the tokens, or "self". Messages name ids as "tokens"."""
+    if tokens is None or isinstance(tokens, str | os.PathLike):
+        yield "" if tokens is None else os.fspath(tokens)
+        return
     rows = list(tokens)
     sequences = rows if rows and np.ndim(rows[0]) == 1 else [rows]
-    lines = ("[" + ", ".join(str(int(token)) for token in row) + "]" for row in sequences)
-    path = folder / "tokens.jsonl"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return str(path)
+    with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
+        path = Path(folder) / "tokens.jsonl"
+        text = "\n".join(str([_token(token) for token in row]) for row in sequences)
+        path.write_text(text + "\n", encoding="utf-8")
+        try:
+            yield str(path)
+        except OnnxquantError as error:
+            raise type(error)(str(error).replace(str(path), "tokens")) from None
+
+
+def _token(token: Any) -> int:
+    try:
+        return operator.index(token)
+    except TypeError:
+        raise UsageError(f"tokens: found {token!r}; token ids are integers") from None
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from onnxquant import _native
+from onnxquant.errors import PolicyError, UsageError
 
 
 def policies() -> dict[str, str]:
@@ -38,7 +39,11 @@ class Policy:
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
         """Read a YAML file."""
-        return cls(Path(path).read_text(encoding="utf-8"), os.fspath(path))
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PolicyError(f"{path}: the policy file cannot be read: {error}") from error
+        return cls(text, os.fspath(path))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], origin: str = "policy") -> Self:
@@ -52,6 +57,11 @@ class Policy:
             return policy
         if isinstance(policy, Mapping):
             return cls.from_dict(policy)
+        if not isinstance(policy, str | os.PathLike):
+            raise UsageError(
+                f"a policy of type {type(policy).__name__}: expected a name, a YAML file, a dict "
+                "or a Policy"
+            )
         text = os.fspath(policy)
         is_path = isinstance(policy, os.PathLike) or "/" in text or Path(text).exists()
         return (
@@ -94,6 +104,15 @@ class Policy:
     def rules(self) -> tuple[str, ...]:
         """The rules that were added, each as `--set` takes it."""
         return self._rules
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether both hold the same text and the same added rules."""
+        if not isinstance(other, Policy):
+            return NotImplemented
+        return (self._yaml, self._rules) == (other._yaml, other._rules)
+
+    def __hash__(self) -> int:
+        return hash((self._yaml, self._rules))
 
     def __repr__(self) -> str:
         added = f" and {len(self._rules)} rules" if self._rules else ""

@@ -201,8 +201,10 @@ class Plan(Report):
 
         force: replace existing files. threads: 0 for one per core. memory: bytes of working
         buffers; 0 for 128 MiB. progress: called with the bytes of weights done and in all.
-        Raises WriteError, or ModelError for damaged weights.
+        Raises UsageError, WriteError, or ModelError for damaged weights.
         """
+        if threads < 0 or memory < 0:
+            raise UsageError(f"threads={threads}, memory={memory}: expected at least 0")
         return Report(json.loads(self._native.apply(force, threads, memory, progress)))
 
 

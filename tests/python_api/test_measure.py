@@ -50,8 +50,12 @@ def test_tokens_come_as_lists_arrays_sequences_and_files(text_model: Path, tmp_p
     assert onnxquant.ranges(text_model, tmp_path / "tokens.npy").values == expected
     assert onnxquant.ranges(text_model, [TOKENS[:20], TOKENS[20:]]).values == expected
     assert onnxquant.ranges(text_model, "self", count=8)["tokens"] == 8
-    with pytest.raises(onnxquant.UsageError, match="token"):
+    with pytest.raises(onnxquant.UsageError, match=r"^tokens: token 3 is 50"):
         onnxquant.ranges(text_model, [1, 2, 50])
+    with pytest.raises(onnxquant.UsageError, match=r"found 1\.5; token ids are integers"):
+        onnxquant.ranges(text_model, [1.5, 2])
+    with pytest.raises(onnxquant.UsageError, match=r"^tokens: holds no tokens"):
+        onnxquant.ranges(text_model, [])
     with pytest.raises(onnxquant.UsageError, match="tokens"):
         onnxquant.ranges(text_model)
 
@@ -115,6 +119,10 @@ def test_what_cannot_be_measured_is_an_error(mlp: Path, text_model: Path, tmp_pa
         onnxquant.verify(mlp, mlp, providers="nothing")
     with pytest.raises(onnxquant.ModelError, match="cannot be opened"):
         onnxquant.ranges(tmp_path / "nothing.onnx")
+    with pytest.raises(onnxquant.UsageError, match=r"type ModelProto.*expected a path"):
+        onnxquant.verify(onnx.load(mlp), mlp)
+    with pytest.raises(onnxquant.UsageError, match="no candidates"):
+        onnxquant.verify(mlp, [])
     (tmp_path / "broken.onnx").write_bytes(b"broken")
     with pytest.raises(onnxquant.VerifyError, match="does not load"):
         onnxquant.verify(tmp_path / "broken.onnx", mlp)

@@ -66,6 +66,14 @@ def test_a_policy_comes_from_a_file(mlp: Path, tmp_path: Path) -> None:
         Policy.from_file(path)
 
 
+def test_policies_that_say_the_same_are_equal() -> None:
+    rule = {"role": "norm"}
+    one, other = (Policy.from_name("fp16").with_rule(rule, compute="float32") for _ in range(2))
+    assert one == other
+    assert len({one, other, Policy.from_name("fp16")}) == 2
+    assert one != "fp16"
+
+
 def test_a_policy_shows_its_yaml() -> None:
     page = Policy.from_name("gemma-safe")._repr_html_()
     assert page.startswith("<pre>")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,9 @@ import onnxquant
 import onnxruntime as ort
 import pytest
 from conftest import WIDTH, make_mlp
+from onnxquant.errors import in_python
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -124,7 +128,8 @@ def test_names_in_tables_are_text(mlp: Path, tmp_path: Path) -> None:
     [
         ("fp61", onnxquant.PolicyError, "did you mean 'fp16'"),
         ({"policy": 1, "outputs": {}}, onnxquant.PolicyError, "policy:1"),
-        ("./missing.yaml", OSError, "missing.yaml"),
+        ("./missing.yaml", onnxquant.PolicyError, "the policy file cannot be read"),
+        (None, onnxquant.UsageError, "policy of type NoneType"),
     ],
 )
 def test_policies_that_are_wrong_are_refused(
@@ -142,12 +147,34 @@ def test_errors_are_the_packages(mlp: Path, tmp_path: Path) -> None:
     with pytest.raises(onnxquant.UsageError, match="type int"):
         onnxquant.quantize(3, "fp16")
     onnxquant.quantize(mlp, "fp16", output=tmp_path / "out")
-    with pytest.raises(onnxquant.WriteError, match="exists already"):
+    again = "exists already; force=True replaces it, output= writes elsewhere"
+    with pytest.raises(onnxquant.WriteError, match=again):
         onnxquant.quantize(mlp, "fp16", output=tmp_path / "out")
     onnxquant.quantize(mlp, "fp16", output=tmp_path / "out", force=True)
     with pytest.raises(onnxquant.UsageError, match="it has fp16"):
         onnxquant.quantize(mlp, "fp16", dtypes=["q4"], output=tmp_path / "other")
+    with pytest.raises(onnxquant.UsageError, match="threads=-1"):
+        onnxquant.quantize(mlp, "fp16", output=tmp_path / "other", threads=-1)
     assert issubclass(onnxquant.WriteError, OSError)
+
+
+def test_messages_name_arguments_in_the_place_of_options() -> None:
+    said = (
+        "give --ranges FILE, or --max-shard; choose another folder (-o); a--force, --forced, -out"
+    )
+    expected = (
+        "give ranges=, or max_shard; choose another folder (output=); a--force, --forced, -out"
+    )
+    assert in_python(said) == expected
+
+
+def test_every_option_that_the_library_names_has_its_argument() -> None:
+    files = [path for path in (ROOT / "lib").rglob("*.cc") if path.parent.name != "report"]
+    sources = "".join(path.read_text() for path in files)
+    quoted = "\n".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', sources))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*|-o\b", quoted))
+    assert {"--force", "--tokens", "-o"} < named
+    assert [name for name in named if in_python(f"{name} FILE") == f"{name} FILE"] == []
 
 
 def test_progress_is_told_to_the_end(mlp: Path, tmp_path: Path) -> None:
