@@ -147,6 +147,8 @@ absl::StatusOr<Plan> MakePlan(const ModelInMemory& model, const PlanOptions& opt
 absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options) {
   const PlanAccess::State& state = PlanAccess::StateOf(plan);
   const auto start = std::chrono::steady_clock::now();
+  // Programs may keep a plan for long, and export the model anew meanwhile.
+  ONNXQUANT_RETURN_IF_ERROR(state.model.CheckUnchanged());
   WriteJob job;
   job.model = &state.model;
   job.outputs = &state.outputs;

@@ -34,16 +34,40 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
     madvise(const_cast<void*>(data), size, MADV_SEQUENTIAL);
   }
   close(file);
-  return MappedFile(static_cast<const std::byte*>(data), size);
+  MappedFile mapped;
+  mapped.path_ = path;
+  mapped.device_ = status.st_dev;
+  mapped.inode_ = status.st_ino;
+  mapped.written_ = status.st_mtim;
+  mapped.data_ = static_cast<const std::byte*>(data);
+  mapped.size_ = size;
+  return mapped;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept {
+  *this = std::move(other);
+}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(device_, other.device_);
+  std::swap(inode_, other.inode_);
+  std::swap(written_, other.written_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
+}
+
+absl::Status MappedFile::CheckUnchanged() const {
+  struct stat status = {};
+  if (stat(path_.c_str(), &status) != 0 || status.st_dev != device_ || status.st_ino != inode_) {
+    return absl::OkStatus();  // the mapping keeps the old file
+  }
+  const bool same = static_cast<std::size_t>(status.st_size) == size_ &&
+                    status.st_mtim.tv_sec == written_.tv_sec &&
+                    status.st_mtim.tv_nsec == written_.tv_nsec;
+  if (same) return absl::OkStatus();
+  return ModelError(path_, ": was changed after it was read; plan again");
 }
 
 MappedFile::~MappedFile() {

@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
@@ -21,14 +23,22 @@ class MappedFile {
   MappedFile& operator=(MappedFile&& other) noexcept;
   ~MappedFile();
 
+  // Error (kModel): the file was written to since it was opened, so that reading it gives something
+  // else, or ends the process. One that was put in its place does not matter.
+  absl::Status CheckUnchanged() const;
+
   absl::Span<const std::byte> bytes() const { return {data_, size_}; }
 
   // Tells the kernel that [offset, offset + length) will not be needed again soon.
   void Release(std::uint64_t offset, std::uint64_t length) const;
 
  private:
-  MappedFile(const std::byte* data, std::size_t size) : data_(data), size_(size) {}
+  MappedFile() = default;
 
+  std::string path_;
+  std::uint64_t device_ = 0;
+  std::uint64_t inode_ = 0;
+  std::timespec written_ = {};
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -329,6 +329,14 @@ absl::StatusOr<absl::Span<const std::byte>> Model::Read(const onnx::TensorProto&
   return bytes.subspan(offset, length);
 }
 
+absl::Status Model::CheckUnchanged() const {
+  if (state_->file.has_value()) ONNXQUANT_RETURN_IF_ERROR(state_->file->CheckUnchanged());
+  for (const auto& [location, file] : state_->mapped) {
+    ONNXQUANT_RETURN_IF_ERROR(file.CheckUnchanged());
+  }
+  return absl::OkStatus();
+}
+
 void Model::Release(const onnx::TensorProto& tensor, std::uint64_t offset,
                     std::uint64_t length) const {
   const auto it = state_->pieces.find(&tensor);

@@ -61,6 +61,9 @@ class Model {
                                                    std::uint64_t offset,
                                                    std::uint64_t length) const;
 
+  // Error (kModel): a file was written to since the model was loaded.
+  absl::Status CheckUnchanged() const;
+
   // Tells the system that this part will not be needed again soon.
   void Release(const onnx::TensorProto& tensor, std::uint64_t offset, std::uint64_t length) const;
 

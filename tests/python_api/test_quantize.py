@@ -123,6 +123,17 @@ def test_names_in_tables_are_text(mlp: Path, tmp_path: Path) -> None:
     assert "<script>" not in page
 
 
+def test_a_plan_of_a_model_that_was_written_anew_is_refused(mlp: Path, tmp_path: Path) -> None:
+    """The plan's view of the file would be of something else, or end the process."""
+    model = tmp_path / "model.onnx"
+    model.write_bytes(mlp.read_bytes())
+    plan = onnxquant.plan(model, "fp16", output=tmp_path / "out")
+    os.truncate(model, 100)
+    with pytest.raises(onnxquant.ModelError, match="was changed after it was read; plan again"):
+        plan.apply()
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("policy", "error", "words"),
     [
