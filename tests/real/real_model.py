@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 PROMPT = [2, 818, 5279, 529, 7001, 563]  # <bos>The capital of France is
 CONTINUATION = " the capital of the"
+# Layer 7's second Add to the residual stream: the first value beyond float16's range.
+FIRST_BEYOND = "/model/layers.7/Add_2/output_0"
 DTYPES = ("fp16", "q4", "q4f16")
 
 Provider = Literal["cpu", "webgpu"]
