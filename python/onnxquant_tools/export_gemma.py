@@ -37,8 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
             # A package of weights has no tokenizer's files: the tools read the GGUF's vocabulary.
             warnings.simplefilter("ignore")
             done = gemma3(path, options.out, logits=options.logits, force=options.force)
-    except FileExistsError:
-        print(f"{options.out}: exists already; pass --force to replace it", file=sys.stderr)
+    except FileExistsError as error:
+        print(f"export_gemma: {error}".replace("force=True", "--force"), file=sys.stderr)
         return 1
     except CheckpointError as error:
         print(f"export_gemma: {error}", file=sys.stderr)

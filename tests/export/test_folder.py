@@ -164,6 +164,49 @@ def test_a_conversion_that_fails_leaves_nothing_and_says_why(
     assert [p.name for p in tmp_path.iterdir() if "out" in p.name] == []
 
 
+def test_force_replaces_an_earlier_export(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    gemma3(folder, out)
+    for name in ("tokenizer.json", "onnx/model_fp16.onnx", "onnx/model_fp16.onnx_data_1"):
+        (out / name).write_text("written since")
+    gemma3(folder, out, force=True)
+    assert sorted(path.name for path in (out / "onnx").iterdir()) == [
+        "model.onnx",
+        "model.onnx_data",
+    ]
+
+
+@pytest.mark.parametrize("foreign", ["thesis.txt", "onnx/notes.md", "more/config.json", ".git/x"])
+def test_force_never_removes_what_no_export_has_written(
+    foreign: str, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    gemma3(folder, out)
+    (out / foreign).parent.mkdir(exist_ok=True)
+    (out / foreign).write_text("precious")
+    with pytest.raises(FileExistsError, match="which no export has written"):
+        gemma3(folder, out, force=True)
+    assert (out / foreign).read_text() == "precious"
+
+
+def test_force_never_removes_the_checkpoint_or_the_working_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for out in (folder, folder.parent):
+        with pytest.raises(FileExistsError, match="which would be lost"):
+            gemma3(folder, out, force=True)
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    with pytest.raises(FileExistsError, match="which would be lost"):
+        gemma3(folder, ".", force=True)
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(FileExistsError, match="is a file"):
+        gemma3(folder, tmp_path / "file", force=True)
+    assert (folder / "model.safetensors").is_file()
+    assert (tmp_path / "file").read_text() == "precious"
+
+
 def test_the_command_line_exports_and_refuses(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

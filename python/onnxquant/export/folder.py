@@ -1,6 +1,7 @@
 """Writing the model folder: it appears whole, with everything beside the graph, or not at all."""
 
 import contextlib
+import fnmatch
 import json
 import shutil
 import tempfile
@@ -23,13 +24,41 @@ _TOKENIZER_FILES = (
     "added_tokens.json", "chat_template.jinja", "chat_template.json",
 )  # fmt: skip
 _GENERATION = "generation_config.json"
+# What lies in a folder that was exported, and converted since.
+_WRITTEN = (
+    "config.json", _GENERATION, *_TOKENIZER_FILES, "onnx", "onnx/*.onnx", "onnx/*.onnx_data*"
+)  # fmt: skip
+
+
+def check_replaceable(folder: Path, *, force: bool, needed: Iterable[Path]) -> None:
+    """Raise FileExistsError unless nothing but an earlier export can be lost with `folder`.
+
+    `needed`: files and folders that must not lie in it.
+    """
+    if not folder.exists():
+        return
+    if not force:
+        raise FileExistsError(f"{folder}: exists already; pass force=True to replace it")
+    if not folder.is_dir():
+        raise FileExistsError(f"{folder}: is a file; name a folder to write")
+    whole = folder.resolve()
+    for path in (*needed, Path.cwd()):
+        if path.resolve().is_relative_to(whole):
+            raise FileExistsError(
+                f"{folder}: holds {path}, which would be lost; name a folder of its own"
+            )
+    for path in folder.rglob("*"):
+        name = str(path.relative_to(folder))
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in _WRITTEN):
+            raise FileExistsError(
+                f"{folder}: holds {name}, which no export has written; remove the folder "
+                "yourself, or name another"
+            )
 
 
 @contextlib.contextmanager
-def replaced_folder(folder: Path, *, force: bool) -> Iterator[Path]:
+def replaced_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder beside `folder`, and put it there when the work went well."""
-    if folder.exists() and not force:
-        raise FileExistsError(f"{folder}: exists already; pass force=True to replace it")
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

@@ -3,7 +3,7 @@
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from onnxquant.export.external_data import DEFAULT_SHARD_BYTES
 from onnxquant.export.folder import (
     MODEL,
     check_data_files,
+    check_replaceable,
     open_folder,
     replaced_folder,
     write_companions,
@@ -48,7 +49,7 @@ def gemma3(
     *,
     adapter: PathLike | None = None,
     logits: LogitPositions = "all",
-    quantize: Sequence[str] = (),
+    quantize: str | Iterable[str] = (),
     policy: str = "gemma-web",
     shard_bytes: int = DEFAULT_SHARD_BYTES,
     force: bool = False,
@@ -68,34 +69,34 @@ def gemma3(
         quantize: output types of the policy to write too, such as ["fp16", "q4f16"].
         policy: the policy for them: a built-in one's name, or a YAML file.
         shard_bytes: external data goes to a new file before it exceeds this.
-        force: replace an existing folder.
+        force: replace the folder of an earlier export; another folder is never removed.
 
     The head is exported as the weights have it, whatever tie_word_embeddings says. Memory stays
     within a few hundred MB at any size: weights go through it some rows at a time.
 
     Raises:
         CheckpointError: the checkpoint or adapter is missing, damaged or unsupported.
-        FileExistsError: `out` is there and force is not set.
+        FileExistsError: `out` is there and force is not set, or it holds other things.
         ConversionError: quantize, and the program onnxquant is missing or failed.
     """
     if logits not in ("all", "last", "input"):
         raise ValueError(f"logits is {logits!r}, expected 'all', 'last' or 'input'")
+    dtypes = [quantize] if isinstance(quantize, str) else list(quantize)
     folder = Path(out).absolute()
-    program = find_program() if quantize else []
-    with replaced_folder(folder, force=force) as draft:
-        source, origins = open_checkpoint(
-            Path(checkpoint), None if adapter is None else Path(adapter)
-        )
+    program = find_program() if dtypes else []
+    source, origins = open_checkpoint(Path(checkpoint), None if adapter is None else Path(adapter))
+    check_replaceable(folder, force=force, needed=[Path(checkpoint), *origins])
+    with replaced_folder(folder) as draft:
         data_files = write_model(source, draft, logits, shard_bytes)
         notes = [*source.notes, *write_companions(source, draft, origins, len(data_files))]
         notes += check_data_files(draft, data_files)
-        if quantize:
-            convert(program, draft / "onnx" / MODEL, policy, quantize)
+        if dtypes:
+            convert(program, draft / "onnx" / MODEL, policy, dtypes)
         size = sum((draft / "onnx" / name).stat().st_size for name in data_files)
     for note in notes:
         warnings.warn(note, stacklevel=2)
     onnx = folder / "onnx"
-    models = {"fp32": onnx / MODEL} | {d: onnx / f"model_{d}.onnx" for d in quantize}
+    models = {"fp32": onnx / MODEL} | {d: onnx / f"model_{d}.onnx" for d in dtypes}
     return Exported(folder, models, source.config.tied, size, notes)
 
 
