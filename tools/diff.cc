@@ -66,6 +66,7 @@ absl::Status Diff(const Arguments& arguments) {
     }
     std::printf("%s\n", table.ToString().c_str());
   }
+  for (const std::string& line : diff.interface) std::printf("graph %s\n\n", line.c_str());
   std::vector<std::string> types;
   for (const TypeDifference& row : diff.types) {
     types.push_back(absl::StrCat(row.value, ": ", row.first, " and ", row.second));
@@ -73,10 +74,16 @@ absl::Status Diff(const Arguments& arguments) {
   PrintNames("values of different types", types, all);
   PrintNames(absl::StrCat("nodes only in ", arguments.model), diff.only_first_nodes, all);
   PrintNames(absl::StrCat("nodes only in ", arguments.other), diff.only_second_nodes, all);
+  std::vector<std::string> nodes;
+  for (const NodeDifference& row : diff.nodes) {
+    nodes.push_back(absl::StrCat(row.name, ": ", row.what));
+  }
+  PrintNames("nodes of one name that differ", nodes, all);
   PrintNames(absl::StrCat("weights only in ", arguments.model), diff.only_first_weights, all);
   PrintNames(absl::StrCat("weights only in ", arguments.other), diff.only_second_weights, all);
   PrintWeights(diff);
-  std::printf("%d weights are equal, %zu differ\n", diff.equal_weights, diff.weights.size());
+  std::printf("%d weights are equal, %zu differ%s\n", diff.equal_weights, diff.weights.size(),
+              diff.Empty() ? "; the models are equal" : "");
   return absl::OkStatus();
 }
 

@@ -52,7 +52,7 @@ std::map<std::string, int> CountOps(const Graph& graph) {
 std::map<std::string, NodeId> NamedNodes(const Graph& graph) {
   std::map<std::string, NodeId> nodes;
   for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) {
-    if (!graph.node(id).proto->name().empty()) nodes.emplace(graph.node(id).proto->name(), id);
+    nodes.emplace(NodeKey(*graph.node(id).proto), id);
   }
   return nodes;
 }
@@ -166,6 +166,8 @@ void DiffStructure(const Side& a, const Side& b, ModelDiff& diff) {
   }
   diff.only_first_nodes = KeysOnlyIn(NamedNodes(a.graph), NamedNodes(b.graph));
   diff.only_second_nodes = KeysOnlyIn(NamedNodes(b.graph), NamedNodes(a.graph));
+  diff.nodes = DiffNodes(a.graph, b.graph);
+  diff.interface = DiffInterfaces(a.model.proto().graph(), b.model.proto().graph());
   const auto second_values = NamedValues(b.graph, false);
   for (const auto& [name, id] : NamedValues(a.graph, false)) {
     const auto other = second_values.find(name);

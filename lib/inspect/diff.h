@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/inspect/diff_nodes.h"
 #include "lib/model/model.h"
 
 namespace onnxquant {
@@ -38,9 +39,11 @@ struct WeightDifference {
 
 struct ModelDiff {
   std::vector<OpDifference> ops;              // operators whose counts differ
-  std::vector<std::string> only_first_nodes;  // names of nodes
+  std::vector<std::string> only_first_nodes;  // by NodeKey
   std::vector<std::string> only_second_nodes;
-  std::vector<TypeDifference> types;  // values of one name and different element types
+  std::vector<NodeDifference> nodes;   // of one name, which compute something else
+  std::vector<std::string> interface;  // "outputs: y and z"
+  std::vector<TypeDifference> types;   // values of one name and different element types
   std::vector<std::string> only_first_weights;
   std::vector<std::string> only_second_weights;
   std::vector<WeightDifference> weights;  // those that differ
@@ -50,7 +53,7 @@ struct ModelDiff {
   bool Empty() const {
     return ops.empty() && only_first_nodes.empty() && only_second_nodes.empty() && types.empty() &&
            only_first_weights.empty() && only_second_weights.empty() && weights.empty() &&
-           opsets.empty();
+           nodes.empty() && interface.empty() && opsets.empty();
   }
 };
 

@@ -26,6 +26,8 @@ std::string ToJson(const ModelDiff& diff) {
                {"ops", Json::array()},
                {"only_first_nodes", diff.only_first_nodes},
                {"only_second_nodes", diff.only_second_nodes},
+               {"nodes", Json::array()},
+               {"interface", diff.interface},
                {"types", Json::array()},
                {"only_first_weights", diff.only_first_weights},
                {"only_second_weights", diff.only_second_weights},
@@ -33,6 +35,9 @@ std::string ToJson(const ModelDiff& diff) {
                {"weights", Json::array()}};
   for (const OpDifference& row : diff.ops) {
     json["ops"].push_back({{"op", row.op}, {"first", row.first}, {"second", row.second}});
+  }
+  for (const NodeDifference& row : diff.nodes) {
+    json["nodes"].push_back({{"name", row.name}, {"differs_in", row.what}});
   }
   for (const TypeDifference& row : diff.types) {
     json["types"].push_back({{"value", row.value}, {"first", row.first}, {"second", row.second}});

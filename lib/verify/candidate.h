@@ -47,6 +47,7 @@ absl::Status CompareTensors(const VerifyOptions& options,
 // Adds a pair of tensors' errors to a comparison that keeps sums: see OutputSums.
 struct OutputSums {
   std::uint64_t elements = 0;
+  std::uint64_t finite = 0;  // of the reference
   double largest = 0;
   double error = 0;  // summed |error|
   double expected_square = 0;

@@ -41,6 +41,7 @@ void OutputSums::Add(absl::Span<const float> expected, absl::Span<const float> g
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const double a = expected[i];
     const double b = given[i];
+    finite += std::isfinite(a) ? 1 : 0;
     if (!std::isfinite(a) || !std::isfinite(b)) {
       const bool equal = a == b || (std::isnan(a) && std::isnan(b));
       if (!equal) (std::isnan(b) ? nan : inf) += 1;
@@ -109,6 +110,13 @@ absl::Status CompareTensors(const VerifyOptions& options, const std::vector<Sequ
     }
     if (!result.error.empty()) continue;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (sums[i].elements > 0 && sums[i].finite == 0) {
+        return MakeError(
+            ErrorKind::kVerify,
+            absl::StrCat(options.reference, ": output '", outputs[i],
+                         "' of the reference holds nothing but NaN and Inf; nothing can be "
+                         "measured against it"));
+      }
       result.outputs.push_back(sums[i].Finish(outputs[i]));
     }
   }

@@ -19,6 +19,22 @@ absl::StatusOr<std::unique_ptr<Runner>> LoadReference(const VerifyOptions& optio
   return options.factory({options.reference, nullptr}, runner);
 }
 
+// A threshold that nothing is held to would pass whatever is there.
+absl::Status CheckThresholds(const VerifyOptions& options, bool language) {
+  const Thresholds& thresholds = options.thresholds;
+  if (language && thresholds.max_error) {
+    return UsageError(options.reference,
+                      ": --max-error is for models without logits; hold this one ",
+                      "to --max-kl or --min-top1");
+  }
+  if (!language && (thresholds.max_kl || thresholds.min_top1)) {
+    return UsageError(options.reference,
+                      ": --max-kl and --min-top1 are for models that take tokens ",
+                      "and give logits; hold this one to --max-error");
+  }
+  return absl::OkStatus();
+}
+
 // What is wrong with a result.
 void Judge(const Thresholds& thresholds, CandidateResult& result) {
   if (!result.error.empty()) {
@@ -67,6 +83,7 @@ class Comparison {
       verification_.tokens = CountTokens(sequences_);
       if (text->logits.empty()) decoder.reset();  // an encoder: loaded anew for its outputs
     }
+    ONNXQUANT_RETURN_IF_ERROR(CheckThresholds(options_, decoder.has_value()));
     std::vector<CandidateResult>& results = verification_.results;
     std::size_t first = 0;
     while (first < results.size()) {
@@ -159,6 +176,11 @@ bool Verification::passed() const {
 }
 
 absl::StatusOr<Verification> Verify(const VerifyOptions& options) {
+  if (options.candidates.empty() || options.providers.empty()) {
+    return UsageError(options.reference, ": there are no ",
+                      options.candidates.empty() ? "candidates" : "providers",
+                      ", and so nothing to compare");
+  }
   Verification verification;
   verification.reference = options.reference;
   for (const std::string& candidate : options.candidates) {

@@ -84,9 +84,10 @@ struct Verification {
 };
 
 // A candidate that the runtime does not load or run is a result; what makes the comparison
-// meaningless is an error: kUsage for tokens, files and providers that are not there, kVerify for a
-// candidate with another vocabulary, other caches or other output shapes, and for a reference that
-// itself gives NaN or Inf.
+// meaningless is an error: kUsage for tokens, files and providers that are not there, and for
+// thresholds that do not apply; kVerify for a candidate with another vocabulary, other caches or
+// other output shapes, and for a reference that itself gives NaN or Inf: among its logits, or
+// nothing else in an output.
 absl::StatusOr<Verification> Verify(const VerifyOptions& options);
 
 // UTF-8, indented, keys in a fixed order; NaN and Inf are null.

@@ -6,7 +6,10 @@ import re
 _ARGUMENTS = {
     "--dim": "dims=",
     "--force": "force=True",
+    "--max-error": "max_error",
+    "--max-kl": "max_kl",
     "--max-shard": "max_shard",
+    "--min-top1": "min_top1",
     "--no-config": "update_config=False",
     "--ranges FILE": "ranges=",
     "--set": "rules",

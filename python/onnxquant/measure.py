@@ -72,7 +72,8 @@ def verify(
     providers: where the candidates run: "cpu", "webgpu", "simulated" (float16 hardware on the
         CPU), or others that onnxruntime has.
     greedy: tokens to continue the text by. layers: compare the values inside, too.
-    max_kl, min_top1, max_error: what decides `passed`, besides NaN and Inf.
+    max_kl, min_top1: what decides `passed` for models with logits, besides NaN and Inf where the
+        reference has none. max_error: the same for others, of every output.
     For the others see `ranges`. A candidate that does not run is a result, not an exception.
 
     Raises UsageError, ModelError or VerifyError.
@@ -81,8 +82,6 @@ def verify(
     options.reference = _path(reference)
     several = [candidates] if isinstance(candidates, str | os.PathLike) else candidates
     options.candidates = [_path(candidate) for candidate in several]
-    if not options.candidates:
-        raise UsageError("there are no candidates to compare with the reference")
     options.providers = [providers] if isinstance(providers, str) else list(providers)
     options.greedy = greedy
     options.layers = layers

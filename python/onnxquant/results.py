@@ -242,16 +242,31 @@ class Diff(Result):
     @property
     def empty(self) -> bool:
         """Return whether they do not."""
-        return not any(
-            value for key, value in self._data.items() if isinstance(value, list) and key != "equal"
-        )
+        return bool(self._data["equal"])
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the weights that differ, a row each."""
         return _frame(self._data["weights"])
 
     def __repr__(self) -> str:
-        return f"<Diff: {len(self._data['weights'])} weights differ>"
+        found = {
+            "operators": self._data["ops"],
+            "nodes": [
+                *self._data["only_first_nodes"],
+                *self._data["only_second_nodes"],
+                *self._data["nodes"],
+            ],
+            "types": self._data["types"],
+            "weights": [
+                *self._data["only_first_weights"],
+                *self._data["only_second_weights"],
+                *self._data["weights"],
+            ],
+            "inputs or outputs": self._data["interface"],
+            "opsets": self._data["opsets"],
+        }
+        parts = [f"{len(rows)} {name}" for name, rows in found.items() if rows]
+        return f"<Diff: {', '.join(parts)} differ>" if parts else "<Diff: equal>"
 
     def _repr_html_(self) -> str:
         ops = table(
@@ -265,7 +280,11 @@ class Diff(Result):
                 for w in self._data["weights"]
             ),
         )
-        return ops + weights
+        nodes = table(
+            ("node", "differs in"),
+            ([row["name"], row["differs_in"]] for row in self._data["nodes"]),
+        )
+        return ops + nodes + weights
 
 
 class Ranges(Result):

@@ -214,6 +214,20 @@ TEST_F(VerifyTest, ReadsTextThatTheReferenceWritesItselfTheSameEachTime) {
   EXPECT_NE(FiguresOf(*first), FiguresOf(*Verify(options_)));
 }
 
+TEST_F(VerifyTest, RefusesToCompareNothing) {
+  const auto refusal = [this] {
+    const absl::Status status = Verify(options_).status();
+    EXPECT_EQ(KindOf(status), ErrorKind::kUsage);
+    return std::string(status.message());
+  };
+  options_.thresholds.max_error = 1;
+  EXPECT_THAT(refusal(), HasSubstr("--max-error is for models without logits"));
+  options_.providers.clear();
+  EXPECT_THAT(refusal(), HasSubstr("there are no providers"));
+  options_.candidates.clear();
+  EXPECT_THAT(refusal(), HasSubstr("there are no candidates"));
+}
+
 TEST_F(VerifyTest, StopsWheneverItIsAskedTo) {
   int asked = 0;
   options_.cancelled = [&asked] { return ++asked < 0; };
