@@ -63,7 +63,8 @@ int ParseAndRun(int argc, const char* const* argv, const RunnerFactory& factory)
   if (!status.ok()) {
     std::fprintf(stderr, "onnxquant: %s\n", std::string(status.message()).c_str());
   }
-  if (std::fflush(stdout) != 0 && status.ok()) {
+  // What did not fit into the buffer has been written, or has failed, before.
+  if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && status.ok()) {
     std::fprintf(stderr, "onnxquant: the result could not be printed\n");
     return static_cast<int>(ExitStatus::kWrite);
   }

@@ -128,8 +128,9 @@ std::string FolderOf(const std::string& path) {
 
 absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
                           std::vector<std::vector<std::string>>& warnings) {
-  ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles files,
-                             OutputFiles::Create(job.directory, {.force = options.force}));
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      OutputFiles files,
+      OutputFiles::Create(job.directory, {.force = options.force, .cancelled = options.cancelled}));
   files.Protect(job.model->path());
   for (const auto& external : job.model->external_files()) files.Protect(external.path);
   std::vector<std::unique_ptr<OutputSink>> sinks;

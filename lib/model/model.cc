@@ -64,6 +64,9 @@ class ModelLoader {
   absl::Status Parse(absl::Span<const std::byte> bytes) {
     state_->content = bytes;
     state_->file_bytes = bytes.size();
+    for (const absl::Span<const std::byte> tensor : state_->tensors) {
+      state_->file_bytes += tensor.size();
+    }
     ONNXQUANT_RETURN_IF_ERROR(RefuseOtherFormats(bytes));
     absl::StatusOr<std::string> slim = StripPayloads(bytes);
     if (!slim.ok()) return InPath(slim.status());

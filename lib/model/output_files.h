@@ -2,6 +2,7 @@
 #ifndef ONNXQUANT_LIB_MODEL_OUTPUT_FILES_H_
 #define ONNXQUANT_LIB_MODEL_OUTPUT_FILES_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -15,13 +16,15 @@ namespace onnxquant {
 
 // Each file is written under a temporary name (".<name>.<process>-<number>.tmp") in the target
 // folder, with its space reserved first, so that a full disk is found before the work is done.
-// Commit() syncs and renames them all; when a rename fails, what was already renamed is undone.
+// Commit() syncs and renames them all; when a rename fails, what was already renamed is undone, and
+// once it is cancelled (kCancelled) none is renamed.
 // Whatever is not committed is removed by the destructor, a folder that Create() made included.
 class OutputFiles {
  public:
   struct Options {
-    bool force = false;         // replace files that exist
-    const char* option = "-o";  // that chooses another place; errors name it
+    bool force = false;                            // replace files that exist
+    const std::atomic<bool>* cancelled = nullptr;  // looked at until files get their names
+    const char* option = "-o";                     // that chooses another place; errors name it
   };
 
   static absl::StatusOr<OutputFiles> Create(const std::string& directory, const Options& options);

@@ -13,6 +13,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from onnxquant import export
+    from onnxquant._native import __version__
     from onnxquant.api import diff, inspect, plan, quantize
     from onnxquant.errors import (
         CancelledError,
@@ -73,7 +75,9 @@ __all__ = [
     "Verification",
     "VerifyError",
     "WriteError",
+    "__version__",
     "diff",
+    "export",
     "inspect",
     "plan",
     "policies",
@@ -83,12 +87,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PLACE_OF:
-        raise AttributeError(f"module 'onnxquant' has no attribute '{name}'")
-    value = getattr(importlib.import_module(_PLACE_OF[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # checkers shall see typing errors in names
+
+    def __getattr__(name: str) -> Any:
+        if name == "export":
+            return importlib.import_module("onnxquant.export")
+        if name not in _PLACE_OF:
+            raise AttributeError(f"module 'onnxquant' has no attribute '{name}'")
+        value = getattr(importlib.import_module(_PLACE_OF[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -10,11 +10,12 @@ from typing import Any
 from onnxquant import _native
 from onnxquant.errors import UsageError
 from onnxquant.models import native_model
-from onnxquant.policy import Policy
+from onnxquant.policy import Policy, rule_text
 from onnxquant.results import Diff, Inspection, Plan, Ranges, Report
 
 AnyPath = str | os.PathLike[str]
 AnyPolicy = str | os.PathLike[str] | Mapping[str, Any] | Policy
+AnyRules = str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]]
 Progress = Callable[[int, int], object]
 
 
@@ -24,7 +25,7 @@ def plan(
     *,
     dtypes: Iterable[str] = (),
     output: AnyPath | None = None,
-    rules: Iterable[str] = (),
+    rules: AnyRules = (),
     ranges: AnyPath | Mapping[str, Any] | Ranges | None = None,
     max_shard: int = 1_900_000_000,
     update_config: bool = True,
@@ -38,7 +39,7 @@ def plan(
     policy: a built-in policy's name, a YAML file, a dict, or a Policy.
     dtypes: only these of the policy's outputs ("fp16", "q4", "q4f16" …); all if empty.
     output: the folder for the files; beside the model if None. A model in memory needs one.
-    rules: more rules, as `--set` takes them: "match: {role: norm}, compute: float32".
+    rules: more rules, as `--set` takes them: "match: {role: norm}, compute: float32"; or as dicts.
     ranges: what `onnxquant.ranges` measured, or a JSON file of it.
     max_shard: bytes of one external data file; browsers need less than 2 GB.
     update_config: keep config.json's transformers.js_config up to date.
@@ -53,9 +54,12 @@ def plan(
     options = _native.PlanOptions()
     options.policy = chosen.origin
     options.policy_yaml = chosen.yaml
-    options.rules = [*chosen.rules, *rules]
+    more = [rules] if isinstance(rules, str | Mapping) else rules
+    options.rules = [*chosen.rules, *map(rule_text, more)]
     options.dtypes = [dtypes] if isinstance(dtypes, str) else list(dtypes)
-    options.directory = "" if output is None else os.fspath(output)
+    # Where it is now: notebooks change their folder between a plan and its application.
+    folder_of_files = os.path.dirname(os.fspath(model)) if output is None else os.fspath(output)
+    options.directory = os.path.abspath(folder_of_files)
     options.max_shard = max_shard
     options.update_config = update_config
     with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
@@ -69,7 +73,7 @@ def quantize(
     *,
     dtypes: Iterable[str] = (),
     output: AnyPath | None = None,
-    rules: Iterable[str] = (),
+    rules: AnyRules = (),
     ranges: AnyPath | Mapping[str, Any] | Ranges | None = None,
     max_shard: int = 1_900_000_000,
     update_config: bool = True,

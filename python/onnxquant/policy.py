@@ -33,7 +33,8 @@ class Policy:
         """Return a built-in policy, as `policies()` lists them."""
         known = policies()
         if name not in known:
-            _native.load_policy(name)  # raises, naming what is known
+            _native.load_policy(f"{name}")  # raises, naming what is known, unless it is a file
+            raise PolicyError(f"{name}: is a file; Policy.from_file reads it")
         return cls(known[name], name)
 
     @classmethod
@@ -52,7 +53,10 @@ class Policy:
 
     @classmethod
     def of(cls, policy: "str | os.PathLike[str] | Mapping[str, Any] | Policy") -> "Policy":
-        """Take a name, a path (with a slash, or ending in .yaml or .yml), a dict or a policy."""
+        """Take a name, a path (with a slash, or ending in .yaml or .yml), a dict or a policy.
+
+        A built-in policy's name goes before a file or folder of that name.
+        """
         if isinstance(policy, Policy):
             return policy
         if isinstance(policy, Mapping):
@@ -63,12 +67,12 @@ class Policy:
                 "or a Policy"
             )
         text = os.fspath(policy)
-        is_path = isinstance(policy, os.PathLike) or "/" in text or Path(text).exists()
-        return (
-            cls.from_file(text)
-            if is_path or text.endswith((".yaml", ".yml"))
-            else cls.from_name(text)
-        )
+        is_path = isinstance(policy, os.PathLike) or text.endswith((".yaml", ".yml"))
+        if not is_path and text in policies():
+            return cls.from_name(text)
+        if "\n" in text:
+            raise PolicyError("a policy's text was given for its name; Policy(text) reads it")
+        return cls.from_file(text) if is_path or "/" in text else cls.from_name(text)
 
     def with_rule(
         self,
@@ -84,7 +88,7 @@ class Policy:
         rule: dict[str, Any] = {"match": match, **settings}
         if optional:
             rule["optional"] = True
-        text = _flow(rule)[1:-1]
+        text = rule_text(rule)
         _native.check_rule(text, self._origin)
         changed = type(self)(self._yaml, self._origin)
         changed._rules = (*self._rules, text)
@@ -122,6 +126,11 @@ class Policy:
         from onnxquant.html import preformatted
 
         return preformatted("\n".join([self._yaml.rstrip(), *(f"+ {{{r}}}" for r in self._rules)]))
+
+
+def rule_text(rule: str | Mapping[str, Any]) -> str:
+    """Return a rule as `--set` takes it: the inside of a flow mapping."""
+    return rule if isinstance(rule, str) else _flow(rule)[1:-1]
 
 
 def _flow(value: Any) -> str:

@@ -1,8 +1,9 @@
 """What the functions of the package return: plain data that shows itself in notebooks."""
 
+import copy
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,8 +34,8 @@ class Result:
         self._data = data
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as dicts, lists, strings and numbers."""
-        return self._data
+        """Return a copy of everything as dicts, lists, strings and numbers."""
+        return copy.deepcopy(self._data)
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write everything as JSON."""
@@ -42,6 +43,16 @@ class Result:
 
     def __getitem__(self, key: str) -> Any:
         return self._data[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._data
+
+    def keys(self) -> Iterable[str]:
+        """Return the keys of `to_dict()`, so that `dict(result)` is it."""
+        return self._data.keys()
 
 
 class Output(Result):
@@ -366,7 +377,8 @@ class Verification(Result):
 
     def __repr__(self) -> str:
         marks = ", ".join(
-            f"{Path(r['model']).name} on {r['provider']} {'✓' if r['passed'] else '✗'}"
+            f"{Path(r['model']).name} on {r['provider']} "
+            + ("✓" if r["passed"] else f"✗ ({'; '.join(r['failures'])})")
             for r in self.results
         )
         return f"<Verification against {self._data['reference']}: {marks}>"

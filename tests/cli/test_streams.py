@@ -7,6 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import onnx
 import pytest
 from program import BINARY, THREE, policy, run, save, small_model
 
@@ -117,10 +118,18 @@ def test_a_reader_of_messages_that_stops_early_does_not_stop_the_work(model: Pat
     assert not list(model.parent.glob(".*"))
 
 
-def test_a_full_standard_output_is_an_error_and_no_crash(model: Path) -> None:
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_full_standard_output_is_an_error_and_no_crash(model: Path, more: list[str]) -> None:
+    # Long names make more text than a buffer holds: what failed in between must be seen, too.
+    proto = onnx.load(model)
+    proto.producer_name = "p" * 100_000 if more else "p"
+    onnx.save(proto, model)
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [str(BINARY), "inspect", str(model)], stdout=full, stderr=subprocess.PIPE, check=False
+            [str(BINARY), "inspect", *more, str(model)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
         )
     assert done.returncode == 4
     assert b"could not be printed" in done.stderr

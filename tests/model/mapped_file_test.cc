@@ -65,6 +65,8 @@ TEST_F(MappedFileTest, SeesThatTheFileWasWrittenTo) {
   fs::resize_file(path_, 10);
   fs::last_write_time(path_, before + std::chrono::milliseconds(1));
   expect_changed();
+  fs::remove(path_);
+  expect_changed();
 }
 
 TEST_F(MappedFileTest, DoesNotMindAFileThatIsPutInItsPlace) {

@@ -49,6 +49,17 @@ TEST(OutputFiles, LeaveNothingWithoutACommit) {
   EXPECT_THAT(folder.Names(), IsEmpty());
 }
 
+TEST(OutputFiles, LeaveNothingWhenTheCommitIsCancelled) {
+  const TempFolder folder;
+  const std::atomic<bool> cancelled{true};
+  {
+    auto files = OutputFiles::Create(folder.path(), {.cancelled = &cancelled});
+    ASSERT_TRUE(AddAndWrite(*files, "a", "new").ok());
+    EXPECT_EQ(KindOf(files->Commit()), ErrorKind::kCancelled);
+  }
+  EXPECT_TRUE(folder.Names().empty());
+}
+
 TEST(OutputFiles, RefuseToReplaceUnlessForced) {
   const TempFolder folder;
   folder.Write("a", "old");

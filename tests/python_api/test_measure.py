@@ -125,7 +125,7 @@ def test_what_cannot_be_measured_is_an_error(mlp: Path, text_model: Path, tmp_pa
         onnxquant.verify(mlp, [])
     with pytest.raises(onnxquant.UsageError, match="no providers"):
         onnxquant.verify(mlp, mlp, providers=[])
-    with pytest.raises(onnxquant.UsageError, match="max_kl and min_top1 are for .*to max_error"):
+    with pytest.raises(onnxquant.UsageError, match=r"max_kl and min_top1 are for .*to max_error"):
         onnxquant.verify(mlp, mlp, max_kl=1)
     with pytest.raises(onnxquant.UsageError, match="max_error is for models without logits"):
         onnxquant.verify(text_model, text_model, TOKENS, max_error=1)

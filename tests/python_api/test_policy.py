@@ -66,6 +66,27 @@ def test_a_policy_comes_from_a_file(mlp: Path, tmp_path: Path) -> None:
         Policy.from_file(path)
 
 
+def test_a_folder_of_a_policys_name_does_not_hide_it(
+    mlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        onnxquant.quantize(mlp, "fp16", output="fp16", force=True)
+    (tmp_path / "mine").write_text(onnxquant.policies()["fp16"])
+    with pytest.raises(onnxquant.PolicyError, match=r"Policy\.from_file"):
+        Policy.of("mine")
+    with pytest.raises(onnxquant.PolicyError, match=r"Policy\(text\)"):
+        Policy.of(onnxquant.policies()["fp16"])
+
+
+def test_rules_of_a_plan_are_texts_or_dicts_one_or_several(mlp: Path, tmp_path: Path) -> None:
+    text = "match: {op: MatMul}, compute: float32"
+    rule = {"match": {"op": "MatMul"}, "compute": "float32"}
+    expected = onnxquant.plan(mlp, "fp16", rules=[text], output=tmp_path).to_dict()
+    for rules in (text, rule, [rule], (text,)):
+        assert onnxquant.plan(mlp, "fp16", rules=rules, output=tmp_path).to_dict() == expected
+
+
 def test_policies_that_say_the_same_are_equal() -> None:
     rule = {"role": "norm"}
     one, other = (Policy.from_name("fp16").with_rule(rule, compute="float32") for _ in range(2))

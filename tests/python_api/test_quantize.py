@@ -123,6 +123,31 @@ def test_names_in_tables_are_text(mlp: Path, tmp_path: Path) -> None:
     assert "<script>" not in page
 
 
+def test_a_plan_writes_where_it_was_made(
+    mlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = onnxquant.plan(mlp, "fp16", output="out")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert plan.apply().paths["fp16"].parent == tmp_path / "out"
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_results_are_read_as_mappings(mlp: Path, tmp_path: Path) -> None:
+    plan = onnxquant.plan(mlp, "fp16", output=tmp_path)
+    assert dict(plan) == plan.to_dict()
+    assert "outputs" in plan
+    plan.to_dict()["outputs"].clear()
+    assert plan.outputs
+
+
+def test_a_model_in_memory_counts_its_weights_as_input(mlp: Path, tmp_path: Path) -> None:
+    size = mlp.stat().st_size
+    counted = onnxquant.plan(onnx.load(mlp), "fp16", output=tmp_path)["input_bytes"]
+    assert counted == pytest.approx(size, rel=0.05)
+
+
 def test_a_plan_of_a_model_that_was_written_anew_is_refused(mlp: Path, tmp_path: Path) -> None:
     """The plan's view of the file would be of something else, or end the process."""
     model = tmp_path / "model.onnx"
@@ -183,7 +208,7 @@ def test_every_option_that_the_library_names_has_its_argument() -> None:
     files = [path for path in (ROOT / "lib").rglob("*.cc") if path.parent.name != "report"]
     sources = "".join(path.read_text() for path in files)
     quoted = "\n".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', sources))
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*|-o\b", quoted))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*|-o\b", quoted))
     assert {"--force", "--tokens", "-o"} < named
     assert [name for name in named if in_python(f"{name} FILE") == f"{name} FILE"] == []
 
