@@ -83,6 +83,8 @@ def verify(
     several = [candidates] if isinstance(candidates, str | os.PathLike) else candidates
     options.candidates = [_path(candidate) for candidate in several]
     options.providers = [providers] if isinstance(providers, str) else list(providers)
+    if greedy < 0:
+        raise UsageError(f"greedy={greedy}: expected at least 0")
     options.greedy = greedy
     options.layers = layers
     options.set_thresholds(max_kl, min_top1, max_error)
@@ -99,8 +101,12 @@ def _fill(
     dims: Mapping[str, int] | None,
     memory: int,
 ) -> None:
-    if count < 0 or chunk < 1:
-        raise UsageError(f"count={count}, chunk={chunk}: expected at least 0 and 1")
+    sizes = {"count": count, "chunk": chunk - 1, "seed": seed, "memory": memory}
+    sizes |= {f"dims[{name!r}]": size for name, size in (dims or {}).items()}
+    for name, size in sizes.items():
+        if size < 0:
+            least = 1 if name == "chunk" else 0
+            raise UsageError(f"{name}={size + least}: expected at least {least}")
     options.count = count
     options.chunk = chunk
     options.seed = seed

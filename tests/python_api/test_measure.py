@@ -121,6 +121,11 @@ def test_what_cannot_be_measured_is_an_error(mlp: Path, text_model: Path, tmp_pa
         onnxquant.ranges(tmp_path / "nothing.onnx")
     with pytest.raises(onnxquant.UsageError, match=r"type ModelProto.*expected a path"):
         onnxquant.verify(onnx.load(mlp), mlp)
+    for wrong in ({"count": -1}, {"chunk": 0}, {"seed": -1}, {"memory": -1}, {"dims": {"n": -1}}):
+        with pytest.raises(onnxquant.UsageError, match="expected at least"):
+            onnxquant.ranges(text_model, TOKENS, **wrong)
+    with pytest.raises(onnxquant.UsageError, match="greedy=-1"):
+        onnxquant.verify(mlp, mlp, greedy=-1)
     with pytest.raises(onnxquant.UsageError, match="no candidates"):
         onnxquant.verify(mlp, [])
     with pytest.raises(onnxquant.UsageError, match="no providers"):

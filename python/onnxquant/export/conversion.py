@@ -8,8 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from onnxquant.errors import OnnxquantError
 
-class ConversionError(Exception):
+
+class ConversionError(OnnxquantError):
     """The program is missing or refused the model; the message holds what it said."""
 
 
