@@ -22,9 +22,10 @@ bool Overflows(const ValueRange& value) {
   return value.range.beyond_fp16 > 0;
 }
 
-// Float16 holds a mask as -65504 or -Inf: no sum of the model is lost.
+// Float16 holds a mask as -65504 or -Inf, and an Inf as what it is: no sum of the model is lost.
 bool IsMask(const ValueRange& value) {
-  return value.range.peak > kMaskFill;
+  const Range& range = value.range;
+  return range.peak > kMaskFill || (range.inf > 0 && range.peak <= kLargestHalf);
 }
 
 std::string LayerText(const ValueRange& value) {

@@ -132,16 +132,17 @@ def test_the_table_shows_what_overflows_or_comes_near(tmp_path: Path) -> None:
     assert run("ranges", "-q", path).stdout == ""
 
 
-def test_masks_are_told_from_sums(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("large", "shown"), [(3.4e38, "3.4e+38"), (np.inf, "0")])
+def test_masks_are_told_from_sums(large: float, shown: str, tmp_path: Path) -> None:
     model = small_model()
-    fill = numpy_helper.from_array(np.array(-3.4e38, np.float32), "fill")
+    fill = numpy_helper.from_array(np.array(-large, np.float32), "fill")
     model.graph.node.insert(0, helper.make_node("Constant", [], ["mask"], value=fill))
     model.graph.node[-1].output[0] = "sum"
     model.graph.node.append(helper.make_node("Max", ["sum", "mask"], ["y"], "limit"))
     done = run("ranges", save(model, tmp_path))
     assert done.returncode == 0, done.stderr
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("mask ")]
-    assert row.split() == ["mask", "Constant", "3.4e+38", "mask", "3.4e+38", "1"]
+    assert row.split() == ["mask", "Constant", shown, "mask", shown, "1"]
     assert done.stdout.endswith(
         "6 float values: 0 go beyond float16's 65504, 0 more come within a factor of 2\n"
         "1 more is filled as masks are\n"
