@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -134,6 +135,7 @@ absl::StatusOr<int> OutputFiles::Add(const std::string& name, std::uint64_t size
   ONNXQUANT_RETURN_IF_ERROR(CheckTarget(name, replace));
   File file;
   file.name = name;
+  file.replace = options_.force || replace;
   file.temporary = PathOf(absl::StrCat(".", name, ".", getpid(), "-", next_number++, ".tmp"));
   file.descriptor = open(file.temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (file.descriptor < 0) return SystemError(PathOf(name), "creating it", errno);
@@ -164,6 +166,19 @@ absl::Status OutputFiles::Rename(File& file) {
   std::error_code error;
   if (fs::is_directory(fs::symlink_status(target, error))) {
     return WriteError(target, ": is a folder; it appeared while the output was written");
+  }
+  if (!file.replace) {
+    const int renamed =
+        renameat2(AT_FDCWD, file.temporary.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE);
+    if (renamed == 0) {
+      file.temporary.clear();
+      return absl::OkStatus();
+    }
+    if (errno == EEXIST) {
+      return WriteError(target, ": appeared while the output was written, and was left alone");
+    }
+    // Some file systems know no such renaming (EINVAL): then as below.
+    if (errno != EINVAL) return SystemError(target, "renaming", errno);
   }
   if (fs::exists(fs::symlink_status(target, error))) {
     // Not `target` itself: until the new file is in place, the old one must be restorable.

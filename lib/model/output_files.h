@@ -53,6 +53,7 @@ class OutputFiles {
     std::string name;
     std::string temporary;  // path; "" once renamed
     std::string backup;     // path of what stood there before; "" for nothing
+    bool replace = false;   // what stands there when it is renamed
     int descriptor = -1;
   };
 

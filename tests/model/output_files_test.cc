@@ -106,6 +106,26 @@ TEST(OutputFiles, UndoEarlierRenamesWhenALaterOneFails) {
   EXPECT_EQ(folder.Read("a"), "old");
 }
 
+TEST(OutputFiles, NeverReplaceWhatAppearedMeanwhileUnlessForced) {
+  const TempFolder folder;
+  {
+    auto files = OutputFiles::Create(folder.path(), {});
+    ASSERT_TRUE(AddAndWrite(*files, "a", "ours").ok());
+    ASSERT_TRUE(AddAndWrite(*files, "b", "ours").ok());
+    folder.Write("b", "another's");
+    const absl::Status status = files->Commit();
+    EXPECT_EQ(KindOf(status), ErrorKind::kWrite);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("appeared while the output was written"));
+  }
+  EXPECT_THAT(folder.Names(), ElementsAre("b"));
+  EXPECT_EQ(folder.Read("b"), "another's");
+  auto files = OutputFiles::Create(folder.path(), {.force = true});
+  ASSERT_TRUE(AddAndWrite(*files, "c", "ours").ok());
+  folder.Write("c", "another's");
+  ASSERT_TRUE(files->Commit().ok());
+  EXPECT_EQ(folder.Read("c"), "ours");
+}
+
 TEST(OutputFiles, RemoveStaleFilesWithTheCommit) {
   const TempFolder folder;
   folder.Write("a_data_1", "stale");
