@@ -33,9 +33,11 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
     }
     madvise(const_cast<void*>(data), size, MADV_SEQUENTIAL);
   }
+  close(file);
   MappedFile mapped;
   mapped.path_ = path;
-  mapped.descriptor_ = file;
+  mapped.device_ = status.st_dev;
+  mapped.inode_ = status.st_ino;
   mapped.written_ = status.st_mtim;
   mapped.data_ = static_cast<const std::byte*>(data);
   mapped.size_ = size;
@@ -48,7 +50,8 @@ MappedFile::MappedFile(MappedFile&& other) noexcept {
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
-  std::swap(descriptor_, other.descriptor_);
+  std::swap(device_, other.device_);
+  std::swap(inode_, other.inode_);
   std::swap(written_, other.written_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
@@ -57,15 +60,17 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 absl::Status MappedFile::CheckUnchanged() const {
   struct stat status = {};
-  const bool same =
-      fstat(descriptor_, &status) == 0 && static_cast<std::size_t>(status.st_size) == size_ &&
-      status.st_mtim.tv_sec == written_.tv_sec && status.st_mtim.tv_nsec == written_.tv_nsec;
+  if (stat(path_.c_str(), &status) != 0 || status.st_dev != device_ || status.st_ino != inode_) {
+    return absl::OkStatus();  // the mapping keeps the old file
+  }
+  const bool same = static_cast<std::size_t>(status.st_size) == size_ &&
+                    status.st_mtim.tv_sec == written_.tv_sec &&
+                    status.st_mtim.tv_nsec == written_.tv_nsec;
   if (same) return absl::OkStatus();
   return ModelError(path_, ": was changed after it was read; plan again");
 }
 
 MappedFile::~MappedFile() {
-  if (descriptor_ >= 0) close(descriptor_);
   if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
 }
 

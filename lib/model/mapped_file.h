@@ -24,7 +24,9 @@ class MappedFile {
   ~MappedFile();
 
   // Error (kModel): the file was written to since it was opened, so that reading it gives something
-  // else, or ends the process. That it was removed, or another put in its place, does not matter.
+  // else, or ends the process. That it was removed, or another put in its place, does not matter;
+  // one that was shortened first and then removed is not seen: a model may have more files than a
+  // process may hold open.
   absl::Status CheckUnchanged() const;
 
   absl::Span<const std::byte> bytes() const { return {data_, size_}; }
@@ -36,7 +38,8 @@ class MappedFile {
   MappedFile() = default;
 
   std::string path_;
-  int descriptor_ = -1;
+  std::uint64_t device_ = 0;
+  std::uint64_t inode_ = 0;
   std::timespec written_ = {};
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;

@@ -1,9 +1,12 @@
 #include "lib/model/mapped_file.h"
 
+#include <sys/resource.h>
+
 #include <chrono>
 #include <filesystem>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -65,8 +68,23 @@ TEST_F(MappedFileTest, SeesThatTheFileWasWrittenTo) {
   fs::resize_file(path_, 10);
   fs::last_write_time(path_, before + std::chrono::milliseconds(1));
   expect_changed();
-  fs::remove(path_);
-  expect_changed();
+}
+
+TEST_F(MappedFileTest, HoldsNoDescriptor) {
+  Write("some bytes");
+  rlimit limit = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit few = {32, limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<MappedFile> files;
+  for (int i = 0; i < 64; ++i) {
+    auto file = MappedFile::Open(path_);
+    EXPECT_TRUE(file.ok()) << i << ": " << file.status();
+    if (!file.ok()) break;
+    files.push_back(*std::move(file));
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(files.size(), 64U);
 }
 
 TEST_F(MappedFileTest, DoesNotMindAFileThatIsPutInItsPlace) {
