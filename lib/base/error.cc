@@ -52,4 +52,8 @@ absl::Status CheckCancelled(const std::function<bool()>& cancelled) {
   return MakeError(ErrorKind::kCancelled, "interrupted");
 }
 
+absl::Status CheckCancelled(const std::atomic<bool>* cancelled) {
+  return CheckCancelled([cancelled] { return cancelled != nullptr && cancelled->load(); });
+}
+
 }  // namespace onnxquant

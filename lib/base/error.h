@@ -4,6 +4,7 @@
 #ifndef ONNXQUANT_LIB_BASE_ERROR_H_
 #define ONNXQUANT_LIB_BASE_ERROR_H_
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <utility>
@@ -41,6 +42,7 @@ absl::Status InternalError(const Parts&... parts) {
 
 // kCancelled once `cancelled` is given and says so.
 absl::Status CheckCancelled(const std::function<bool()>& cancelled);
+absl::Status CheckCancelled(const std::atomic<bool>* cancelled);
 
 }  // namespace onnxquant
 

@@ -53,8 +53,7 @@ absl::Status RunTiles(std::size_t count, int threads, const std::atomic<bool>* c
             tbb::make_filter<std::size_t, void>(tbb::filter_mode::parallel, run));
   });
   if (!first_error.ok()) return first_error;
-  if (is_cancelled()) return MakeError(ErrorKind::kCancelled, "interrupted");
-  return absl::OkStatus();
+  return CheckCancelled(cancelled);
 }
 
 }  // namespace onnxquant

@@ -196,18 +196,14 @@ absl::Status OutputFiles::Rename(File& file) {
 }
 
 absl::Status OutputFiles::Commit() {
-  const auto check_cancelled = [this]() -> absl::Status {
-    if (options_.cancelled == nullptr || !options_.cancelled->load()) return absl::OkStatus();
-    return MakeError(ErrorKind::kCancelled, "interrupted");
-  };
   for (File& file : files_) {
-    ONNXQUANT_RETURN_IF_ERROR(check_cancelled());
+    ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
     if (fsync(file.descriptor) != 0) return SystemError(PathOf(file.name), "syncing", errno);
     if (close(std::exchange(file.descriptor, -1)) != 0) {
       return SystemError(PathOf(file.name), "closing", errno);
     }
   }
-  ONNXQUANT_RETURN_IF_ERROR(check_cancelled());  // a sync may take long
+  ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));  // a sync may take long
   for (File& file : files_) {
     absl::Status status = Rename(file);
     if (status.ok()) continue;
