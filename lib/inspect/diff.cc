@@ -49,14 +49,6 @@ std::map<std::string, int> CountOps(const Graph& graph) {
   return counts;
 }
 
-std::map<std::string, NodeId> NamedNodes(const Graph& graph) {
-  std::map<std::string, NodeId> nodes;
-  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) {
-    nodes.emplace(NodeKey(*graph.node(id).proto), id);
-  }
-  return nodes;
-}
-
 std::map<std::string, ValueId> NamedValues(const Graph& graph, bool weights) {
   std::map<std::string, ValueId> values;
   for (ValueId id = 0; id < static_cast<ValueId>(graph.values().size()); ++id) {
@@ -164,9 +156,11 @@ void DiffStructure(const Side& a, const Side& b, ModelDiff& diff) {
       diff.ops.push_back({op, count(first_ops), count(second_ops)});
     }
   }
-  diff.only_first_nodes = KeysOnlyIn(NamedNodes(a.graph), NamedNodes(b.graph));
-  diff.only_second_nodes = KeysOnlyIn(NamedNodes(b.graph), NamedNodes(a.graph));
-  diff.nodes = DiffNodes(a.graph, b.graph);
+  const NodesByKey first_nodes = NodesOf(a.graph);
+  const NodesByKey second_nodes = NodesOf(b.graph);
+  diff.only_first_nodes = KeysOnlyIn(first_nodes, second_nodes);
+  diff.only_second_nodes = KeysOnlyIn(second_nodes, first_nodes);
+  diff.nodes = DiffNodes(first_nodes, second_nodes);
   diff.interface = DiffInterfaces(a.model.proto().graph(), b.model.proto().graph());
   const auto second_values = NamedValues(b.graph, false);
   for (const auto& [name, id] : NamedValues(a.graph, false)) {

@@ -1,8 +1,6 @@
 #include "lib/inspect/diff_nodes.h"
 
 #include <algorithm>
-#include <map>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,22 +9,9 @@
 namespace onnxquant {
 namespace {
 
-std::map<std::string, const onnx::NodeProto*> ByKey(const Graph& graph) {
-  std::map<std::string, const onnx::NodeProto*> nodes;
-  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) {
-    const onnx::NodeProto& node = *graph.node(id).proto;
-    nodes.emplace(NodeKey(node), &node);
-  }
-  return nodes;
-}
-
-std::map<std::string, std::string> Attributes(const onnx::NodeProto& node) {
-  std::map<std::string, std::string> attributes;
-  for (onnx::AttributeProto attribute : node.attribute()) {
-    attribute.clear_doc_string();
-    attributes.emplace(attribute.name(), attribute.SerializeAsString());
-  }
-  return attributes;
+std::string Meaning(onnx::AttributeProto attribute) {
+  attribute.clear_doc_string();
+  return attribute.SerializeAsString();
 }
 
 template <typename Names>
@@ -39,17 +24,15 @@ std::string WhatDiffers(const onnx::NodeProto& one, const onnx::NodeProto& two) 
   if (one.op_type() != two.op_type() || one.domain() != two.domain()) what.push_back("operator");
   if (!SameNames(one.input(), two.input())) what.push_back("inputs");
   if (!SameNames(one.output(), two.output())) what.push_back("outputs");
-  const auto first = Attributes(one);
-  const auto second = Attributes(two);
-  std::set<std::string> names;
-  for (const auto& [name, unused] : first) names.insert(name);
-  for (const auto& [name, unused] : second) names.insert(name);
-  for (const std::string& name : names) {
-    const auto a = first.find(name);
-    const auto b = second.find(name);
-    if (a == first.end() || b == second.end() || a->second != b->second) {
-      what.push_back(absl::StrCat("attribute ", name));
-    }
+  std::map<std::string, std::pair<std::string, std::string>> attributes;  // "" for none
+  for (const auto& attribute : one.attribute()) {
+    attributes[attribute.name()].first = Meaning(attribute);
+  }
+  for (const auto& attribute : two.attribute()) {
+    attributes[attribute.name()].second = Meaning(attribute);
+  }
+  for (const auto& [name, values] : attributes) {
+    if (values.first != values.second) what.push_back(absl::StrCat("attribute ", name));
   }
   return absl::StrJoin(what, ", ");
 }
@@ -71,12 +54,20 @@ std::string NodeKey(const onnx::NodeProto& node) {
   return node.op_type();
 }
 
-std::vector<NodeDifference> DiffNodes(const Graph& first, const Graph& second) {
+NodesByKey NodesOf(const Graph& graph) {
+  NodesByKey nodes;
+  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) {
+    const onnx::NodeProto& node = *graph.node(id).proto;
+    nodes.emplace(NodeKey(node), &node);
+  }
+  return nodes;
+}
+
+std::vector<NodeDifference> DiffNodes(const NodesByKey& first, const NodesByKey& second) {
   std::vector<NodeDifference> differences;
-  const auto others = ByKey(second);
-  for (const auto& [key, node] : ByKey(first)) {
-    const auto other = others.find(key);
-    if (other == others.end()) continue;
+  for (const auto& [key, node] : first) {
+    const auto other = second.find(key);
+    if (other == second.end()) continue;
     std::string what = WhatDiffers(*node, *other->second);
     if (!what.empty()) differences.push_back({key, std::move(what)});
   }

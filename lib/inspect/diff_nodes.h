@@ -2,6 +2,7 @@
 #ifndef ONNXQUANT_LIB_INSPECT_DIFF_NODES_H_
 #define ONNXQUANT_LIB_INSPECT_DIFF_NODES_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,12 @@ struct NodeDifference {
 // Where nodes stand that no name tells apart: "'v' of Add", by the first output.
 std::string NodeKey(const onnx::NodeProto& node);
 
-// Nodes of equal keys in both graphs that compute something else, sorted by key. Documentation does
-// not count; bodies of If, Loop and Scan are attributes.
-std::vector<NodeDifference> DiffNodes(const Graph& first, const Graph& second);
+using NodesByKey = std::map<std::string, const onnx::NodeProto*>;
+NodesByKey NodesOf(const Graph& graph);
+
+// Nodes of equal keys in both that compute something else, sorted by key. Documentation does not
+// count; bodies of If, Loop and Scan are attributes.
+std::vector<NodeDifference> DiffNodes(const NodesByKey& first, const NodesByKey& second);
 
 // "outputs: y, z and z, y": what the graphs take and give, where that differs.
 std::vector<std::string> DiffInterfaces(const onnx::GraphProto& first,
