@@ -72,6 +72,7 @@ class Comparison {
   absl::Status Run() {
     ONNXQUANT_ASSIGN_OR_RETURN(std::unique_ptr<Runner> runner, LoadReference(options_));
     ONNXQUANT_ASSIGN_OR_RETURN(const auto text, FindTextInterface(runner->signature()));
+    ONNXQUANT_RETURN_IF_ERROR(CheckThresholds(options_, text.has_value() && !text->logits.empty()));
     std::optional<Decoder> decoder;
     if (text.has_value()) {
       ONNXQUANT_ASSIGN_OR_RETURN(Decoder made, Decoder::Create(std::move(runner), options_.inputs));
@@ -83,7 +84,6 @@ class Comparison {
       verification_.tokens = CountTokens(sequences_);
       if (text->logits.empty()) decoder.reset();  // an encoder: loaded anew for its outputs
     }
-    ONNXQUANT_RETURN_IF_ERROR(CheckThresholds(options_, decoder.has_value()));
     std::vector<CandidateResult>& results = verification_.results;
     std::size_t first = 0;
     while (first < results.size()) {
