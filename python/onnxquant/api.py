@@ -3,7 +3,8 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,7 @@ def plan(
     options.directory = os.path.abspath(folder_of_files)
     options.max_shard = max_shard
     options.update_config = update_config
-    with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
-        options.ranges = _ranges_file(ranges, Path(folder))
+    with _ranges_file(ranges) as options.ranges:
         return Plan(_native.NativePlan(native, options))
 
 
@@ -117,12 +117,13 @@ def diff(first: Any, second: Any) -> Diff:
     return Diff(json.loads(_native.diff(native_model(first)[0], native_model(second)[0])))
 
 
-def _ranges_file(ranges: AnyPath | Mapping[str, Any] | Ranges | None, folder: Path) -> str:
-    if ranges is None:
-        return ""
-    if isinstance(ranges, str | os.PathLike):
-        return os.fspath(ranges)
-    content = ranges.to_dict() if isinstance(ranges, Ranges) else ranges
-    path = folder / "ranges.json"
-    path.write_text(json.dumps(content), encoding="utf-8")
-    return str(path)
+@contextmanager
+def _ranges_file(ranges: AnyPath | Mapping[str, Any] | Ranges | None) -> Iterator[str]:
+    """Give the file that holds the ranges; "" for none."""
+    if ranges is None or isinstance(ranges, str | os.PathLike):
+        yield "" if ranges is None else os.fspath(ranges)
+        return
+    with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
+        path = Path(folder) / "ranges.json"
+        path.write_text(json.dumps(dict(ranges)), encoding="utf-8")
+        yield str(path)

@@ -83,8 +83,7 @@ def verify(
     several = [candidates] if isinstance(candidates, str | os.PathLike) else candidates
     options.candidates = [_path(candidate) for candidate in several]
     options.providers = [providers] if isinstance(providers, str) else list(providers)
-    if greedy < 0:
-        raise UsageError(f"greedy={greedy}: expected at least 0")
+    _check_least(0, greedy=greedy)
     options.greedy = greedy
     options.layers = layers
     options.set_thresholds(max_kl, min_top1, max_error)
@@ -101,18 +100,21 @@ def _fill(
     dims: Mapping[str, int] | None,
     memory: int,
 ) -> None:
-    sizes = {"count": count, "chunk": chunk - 1, "seed": seed, "memory": memory}
-    sizes |= {f"dims[{name!r}]": size for name, size in (dims or {}).items()}
-    for name, size in sizes.items():
-        if size < 0:
-            least = 1 if name == "chunk" else 0
-            raise UsageError(f"{name}={size + least}: expected at least {least}")
+    _check_least(0, count=count, seed=seed, memory=memory)
+    _check_least(1, chunk=chunk)
+    _check_least(0, **{f"dims[{name!r}]": size for name, size in (dims or {}).items()})
     options.count = count
     options.chunk = chunk
     options.seed = seed
     options.dims = dict(dims or {})
     if memory > 0:
         options.memory = memory
+
+
+def _check_least(least: int, **numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < least:
+            raise UsageError(f"{name}={number}: expected at least {least}")
 
 
 def _path(model: Any) -> str:
