@@ -123,6 +123,11 @@ def default_text() -> Path:
     return Path(__file__).resolve().parents[2] / "tests" / "real" / "data" / "english.txt"
 
 
+def default_tokens() -> list[int]:
+    """Return the ids of that text."""
+    return load_tokenizer().encode(default_text().read_text(encoding="utf-8"))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)

@@ -19,10 +19,9 @@ from typing import Any
 
 import onnx
 
-from onnxquant_tools.compare_logits import default_text
+from onnxquant_tools.compare_logits import default_tokens
 from onnxquant_tools.peer_converters import PEERS
 from onnxquant_tools.product import program
-from onnxquant_tools.run_model import load_tokenizer
 
 POLICIES = {
     "build-gemma": ("fp16", "q4", "q4f16"),
@@ -141,7 +140,7 @@ def main() -> None:
     os.environ["ONNXQUANT_CACHE"] = str(arguments.cache)
     candidates = convert_all(arguments.reference, arguments.cache)
     tokens = arguments.cache / "matrix" / "tokens.jsonl"
-    ids = load_tokenizer().encode(default_text().read_text(encoding="utf-8"))
+    ids = default_tokens()
     tokens.write_text(json.dumps(ids[: arguments.tokens]) + "\n")
     found = {}
     for provider in PROVIDERS:

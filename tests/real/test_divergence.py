@@ -3,15 +3,14 @@
 from pathlib import Path
 
 import pytest
-from onnxquant_tools.compare_logits import compare, default_text
-from onnxquant_tools.run_model import load_tokenizer
+from onnxquant_tools.compare_logits import compare, default_tokens
 from real_model import Convert
 
 
 @pytest.fixture(scope="module")
 def tokens() -> list[int]:
     """Return over a thousand tokens of English text."""
-    encoded = load_tokenizer().encode(default_text().read_text(encoding="utf-8"))
+    encoded = default_tokens()
     assert len(encoded) >= 1000
     return encoded
 

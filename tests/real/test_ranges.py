@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from onnxquant_tools.compare_logits import default_text
-from onnxquant_tools.run_model import load_tokenizer
+from onnxquant_tools.compare_logits import default_tokens
 from real_model import FIRST_BEYOND, Convert
 
 LARGEST_HALF = 65504
@@ -22,7 +21,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 @pytest.fixture(scope="module")
 def tokens(scratch: Path) -> Path:
     """Return a file of over a thousand tokens of English text."""
-    encoded = load_tokenizer().encode(default_text().read_text(encoding="utf-8"))
+    encoded = default_tokens()
     assert len(encoded) >= 1000
     path = scratch / "english.jsonl"
     path.write_text(json.dumps(encoded))

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from onnxquant_tools.compare_logits import default_text
-from onnxquant_tools.run_model import load_tokenizer
+from onnxquant_tools.compare_logits import default_tokens
 from onnxquant_tools.session import CausalModel
 from real_model import Convert
 
@@ -71,7 +70,7 @@ def _logits(model: Path, tokens: list[int]) -> npt.NDArray[np.float32]:
 def test_the_figures_equal_numpys_to_a_millionth(
     binary: Path, gemma: Path, convert: Convert, scratch: Path
 ) -> None:
-    tokens = load_tokenizer().encode(default_text().read_text(encoding="utf-8"))[:COUNT]
+    tokens = default_tokens()[:COUNT]
     path = scratch / "tokens.npy"
     np.save(path, np.array(tokens, np.int64))
     candidates = [convert("gemma-web") / f"model_{dtype}.onnx" for dtype in ("fp16", "q4")]

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from onnxquant_tools.compare_logits import default_text
+from onnxquant_tools.compare_logits import default_tokens
 from onnxquant_tools.product import ROOT
 from onnxquant_tools.pytest_webgpu import require_webgpu
-from onnxquant_tools.run_model import load_tokenizer
 from real_model import FIRST_BEYOND, Convert
 
 # ONNX Runtime 1.27's attention kernel is right up to as many keys as a subgroup has lanes. The
@@ -31,7 +30,7 @@ def results(binary: Path, gemma: Path, convert: Convert, scratch: Path) -> dict[
     """Return what `verify` finds on WebGPU, by policy; the float32 file itself is "float32"."""
     require_webgpu()
     tokens = scratch / "few.jsonl"
-    encoded = load_tokenizer().encode(default_text().read_text(encoding="utf-8"))
+    encoded = default_tokens()
     tokens.write_text(json.dumps(encoded[:LANES]))
     policies = [*POLICIES, "build-gemma"]
     files = [gemma, *(convert(policy) / "model_fp16.onnx" for policy in policies)]
