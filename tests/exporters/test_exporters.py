@@ -148,18 +148,8 @@ def test_a_genai_folder_answers_as_before(
 ) -> None:
     built = tmp_path / "built"
     command = [sys.executable, "-m", "onnxruntime_genai.models.builder"]
-    command += [
-        "-i",
-        str(checkpoint("llama")),
-        "-o",
-        str(built),
-        "-p",
-        "fp32",
-        "-e",
-        "cpu",
-        "-c",
-        str(tmp_path / "cache"),
-    ]
+    command += ["-p", "fp32", "-e", "cpu", "-c", str(tmp_path / "cache")]
+    command += ["-i", str(checkpoint("llama")), "-o", str(built)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     convert_genai(built, tmp_path / "made", policy, dtype)
