@@ -71,6 +71,14 @@ std::optional<ElementType> ElementTypeFromName(const std::string& name) {
   return std::nullopt;
 }
 
+bool IsFloat(ElementType type) {
+  return IsHalf(type) || type == ElementType::kFloat || type == ElementType::kDouble;
+}
+
+bool IsHalf(ElementType type) {
+  return type == ElementType::kFloat16 || type == ElementType::kBFloat16;
+}
+
 int BitsOf(ElementType type) {
   const Row* row = Find(type);
   return row == nullptr ? 0 : row->bits;

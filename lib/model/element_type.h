@@ -51,6 +51,12 @@ absl::StatusOr<ElementType> ElementTypeFromOnnx(int number);
 const char* NameOf(ElementType type);
 std::optional<ElementType> ElementTypeFromName(const std::string& name);
 
+// The types of real numbers whose arithmetic a policy decides: float32, float16, bfloat16, float64.
+// (The 8-bit and smaller floats are codes of quantized parts.)
+bool IsFloat(ElementType type);
+// float16 and bfloat16.
+bool IsHalf(ElementType type);
+
 // Bits of one element as ONNX packs it in raw_data; 0 for strings.
 int BitsOf(ElementType type);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/base/suggest.h"
@@ -39,6 +40,15 @@ std::vector<std::string> KnownDtypes() {
   std::vector<std::string> names;
   for (const Row& row : kRows) names.emplace_back(row.dtype);
   return names;
+}
+
+FileStem SplitStem(const std::string& stem) {
+  for (const Row& row : kRows) {
+    const std::string suffix = row.suffix;
+    if (suffix.empty() || stem.size() <= suffix.size() || !absl::EndsWith(stem, suffix)) continue;
+    return {stem.substr(0, stem.size() - suffix.size()), row.dtype};
+  }
+  return {stem, ""};
 }
 
 bool IsWebDtype(const std::string& dtype) {

@@ -14,6 +14,14 @@ std::vector<std::string> KnownDtypes();
 // "q4f16" -> "_q4f16", "fp32" -> "", "q8" -> "_quantized". An unknown dtype is a kPolicy error.
 absl::StatusOr<std::string> FileSuffixOf(const std::string& dtype);
 
+// A model file's name without its ending, taken apart: "model_q4f16" is the base "model" and the
+// dtype "q4f16"; without a known suffix all of it is the base, and the dtype "".
+struct FileStem {
+  std::string base;
+  std::string dtype;
+};
+FileStem SplitStem(const std::string& stem);
+
 // Whether Transformers.js knows the dtype, so that its configuration may name it.
 bool IsWebDtype(const std::string& dtype);
 

@@ -24,6 +24,17 @@ TEST(ElementType, FindsTypesByTheNamesItGives) {
   EXPECT_FALSE(ElementTypeFromName("float"));
 }
 
+TEST(ElementType, KnowsWhichTypesAreRealNumbers) {
+  int floats = 0;
+  for (int number = 1; number <= 28; ++number) {
+    floats += IsFloat(static_cast<ElementType>(number)) ? 1 : 0;
+  }
+  EXPECT_EQ(floats, 4);
+  EXPECT_TRUE(IsFloat(ElementType::kDouble));
+  EXPECT_FALSE(IsHalf(ElementType::kDouble));
+  EXPECT_TRUE(IsHalf(ElementType::kBFloat16));
+}
+
 std::uint64_t BytesOf(ElementType type, const std::vector<std::int64_t>& dims) {
   return PackedBytes(type, dims).value();
 }
