@@ -10,12 +10,30 @@ namespace {
 
 constexpr int kLongestDrag = 6;  // nodes that a product is followed through
 
-// The constant that keeps the node's result away from zero; nothing where it adds none.
-std::optional<double> FloorConstant(const HazardContext& context, NodeId node) {
-  if (context.Op(node) == "Clip") return context.ClipLimit(node, "min", 1);
-  if (!context.IsOneOf(node, {"Add", "Max"})) return std::nullopt;
-  const auto first = context.Scalar(context.Input(node, 0));
-  return first ? first : context.Scalar(context.Input(node, 1));
+// Whether the constant, which is 0, is stored in 16 bits: it may have been more in float32.
+bool IsLostZero(const HazardContext& context, ValueId constant) {
+  return IsHalf(context.TypeOf(context.Origin(constant)));
+}
+
+// What keeps a node's result away from zero.
+struct Floor {
+  double number = 0;
+  bool lost = false;  // a 16-bit zero: what float32 had there vanished when the file was made
+};
+
+// Nothing where the node adds no such constant.
+std::optional<Floor> FloorOf(const HazardContext& context, NodeId node) {
+  std::optional<double> number;
+  ValueId constant = kNone;
+  if (context.Op(node) == "Clip") {
+    number = context.ClipLimit(node, "min", 1);
+    constant = context.Input(node, 1);
+  } else if (context.IsOneOf(node, {"Add", "Max"})) {
+    constant = context.Input(node, context.Scalar(context.Input(node, 0)) ? 0 : 1);
+    number = context.Scalar(constant);
+  }
+  if (!number) return std::nullopt;
+  return Floor{*number, *number == 0.0 && IsLostZero(context, constant)};
 }
 
 bool NeedsNonZero(const HazardContext& context, const Use& use) {
@@ -27,12 +45,19 @@ bool NeedsNonZero(const HazardContext& context, const Use& use) {
 }
 
 // A small constant matters where the value goes on to a division, directly or through a root.
-void FindEpsAt(HazardContext& context, NodeId node, double eps) {
+void FindEpsAt(HazardContext& context, NodeId node, const Floor& floor) {
+  // Nobody adds 0, but a limit of 0 may be meant where a root follows and no division.
+  const bool limits = floor.lost && context.Op(node) != "Add";
+  const std::string kept =
+      floor.lost ? "0: float32's constant is lost in the file"
+                 : absl::StrCat(NumberText(floor.number),
+                                ", which is below float16's smallest normal number 6.1e-05");
   context.Follow(context.Output(node), 6, [&](const Use& use, const HazardContext::Path& path) {
-    if (NeedsNonZero(context, use)) {
+    const bool root = context.Op(use.node) == "Sqrt" ||
+                      (context.Op(use.node) == "Pow" && context.OtherScalar(use) == 0.5);
+    if (NeedsNonZero(context, use) && !(limits && root)) {
       const std::string why =
-          absl::StrCat(context.Quote(node), " is kept from zero by ", NumberText(eps),
-                       ", which is below float16's smallest normal number 6.1e-05, before ",
+          absl::StrCat(context.Quote(node), " is kept from zero by ", kept, ", before ",
                        context.Op(use.node), " makes ", context.Quote(use.node));
       context.Report({node, use.node}, why);
       context.Report(path, why);
@@ -47,7 +72,7 @@ template <typename Visit>
 void ForEachConstant(const HazardContext& context, NodeId node, Visit visit) {
   const std::vector<ValueId>& inputs = context.graph().node(node).inputs;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (!context.IsFloat32(inputs[i])) continue;
+    if (!context.IsFloat(inputs[i])) continue;
     if (const auto numbers = context.Constant(inputs[i])) visit(static_cast<int>(i), *numbers);
   }
 }
@@ -66,7 +91,7 @@ bool IsMask(const HazardContext& context, ValueId value) {
   for (int i = 0; i < 8 && value != kNone; ++i) {
     const NodeId node = context.Producer(value);
     if (node == kNone) return false;
-    if (context.Op(node) == "Cast" && !context.IsFloat32(context.Input(node, 0))) return true;
+    if (context.Op(node) == "Cast" && !context.IsFloat(context.Input(node, 0))) return true;
     const bool first_constant = context.Constant(context.Input(node, 0)).has_value();
     if (!context.IsMover(node) && !context.IsOneOf(node, {"Sub", "Add", "Mul", "Neg"})) {
       return false;
@@ -133,17 +158,25 @@ void FindBeyondRange(HazardContext& context, bool fills) {
 
 void FindSmallEps(HazardContext& context) {
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
-    const std::optional<double> eps = FloorConstant(context, node);
-    if (eps && *eps > 0.0 && *eps < kHalfSmallestNormal) FindEpsAt(context, node, *eps);
+    const std::optional<Floor> floor = FloorOf(context, node);
+    if (!floor) continue;
+    const bool small = floor->number > 0.0 && floor->number < kHalfSmallestNormal;
+    if (small || floor->lost) FindEpsAt(context, node, *floor);
   }
 }
 
 void FindSmallConstants(HazardContext& context) {
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     if (!context.IsOneOf(node, {"Mul", "Div"})) continue;
-    ForEachConstant(context, node, [&](int, const std::vector<double>& numbers) {
+    ForEachConstant(context, node, [&](int input, const std::vector<double>& numbers) {
       if (numbers.size() != 1) return;
       const double number = std::abs(numbers.front());
+      const bool divides = context.Op(node) == "Div" && input == 1;
+      if (number == 0.0 && divides && IsLostZero(context, context.Input(node, input))) {
+        context.Report(node, absl::StrCat(context.Quote(node),
+                                          " is divided by 0: float32's constant is lost in the "
+                                          "file"));
+      }
       if (number == 0.0 || number >= kHalfSmallestNormal) return;
       context.Report(
           node, absl::StrCat(context.Op(node), " reads the constant ", NumberText(numbers.front()),

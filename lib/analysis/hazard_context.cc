@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "lib/analysis/weight_uses.h"
+#include "lib/kernels/half.h"
 
 namespace onnxquant {
 namespace {
@@ -28,6 +29,19 @@ void AppendRaw(const std::string& raw, std::vector<double>& numbers) {
   }
 }
 
+// 16-bit floats stand in raw_data, or each in a number of int32_data.
+template <void (*Widen)(absl::Span<const std::uint16_t>, absl::Span<float>)>
+void AppendHalves(const onnx::TensorProto& tensor, std::vector<double>& numbers) {
+  std::vector<std::uint16_t> halves(tensor.raw_data().size() / sizeof(std::uint16_t));
+  if (!halves.empty()) std::memcpy(halves.data(), tensor.raw_data().data(), halves.size() * 2);
+  for (const std::int32_t bits : tensor.int32_data()) {
+    halves.push_back(static_cast<std::uint16_t>(bits));
+  }
+  std::vector<float> floats(halves.size());
+  Widen(halves, absl::MakeSpan(floats));
+  numbers.insert(numbers.end(), floats.begin(), floats.end());
+}
+
 // Nothing where the payload is elsewhere, large, or of a type that no detector asks for.
 std::optional<std::vector<double>> Read(const onnx::TensorProto& tensor) {
   std::int64_t elements = 1;
@@ -46,6 +60,12 @@ std::optional<std::vector<double>> Read(const onnx::TensorProto& tensor) {
     case onnx::TensorProto::DOUBLE:
       AppendRaw<double>(tensor.raw_data(), numbers);
       numbers.insert(numbers.end(), tensor.double_data().begin(), tensor.double_data().end());
+      break;
+    case onnx::TensorProto::FLOAT16:
+      AppendHalves<kernels::HalfToFloat>(tensor, numbers);
+      break;
+    case onnx::TensorProto::BFLOAT16:
+      AppendHalves<kernels::BFloat16ToFloat>(tensor, numbers);
       break;
     case onnx::TensorProto::INT64:
       AppendRaw<std::int64_t>(tensor.raw_data(), numbers);
@@ -242,10 +262,10 @@ std::string HazardContext::Quote(NodeId node) const {
 }
 
 void HazardContext::Report(NodeId node, const std::string& why) {
-  const auto float32 = [this](ValueId value) { return IsFloat32(value); };
+  const auto is_float = [this](ValueId value) { return IsFloat(value); };
   const Node& found = graph_.node(node);
-  if (std::any_of(found.inputs.begin(), found.inputs.end(), float32) ||
-      std::any_of(found.outputs.begin(), found.outputs.end(), float32)) {
+  if (std::any_of(found.inputs.begin(), found.inputs.end(), is_float) ||
+      std::any_of(found.outputs.begin(), found.outputs.end(), is_float)) {
     reports_.emplace(node, why);
   }
 }

@@ -39,7 +39,8 @@ class HazardContext {
   ValueId Origin(ValueId value) const;
 
   ElementType TypeOf(ValueId value) const;
-  bool IsFloat32(ValueId value) const { return TypeOf(value) == ElementType::kFloat; }
+  // Of any float type: a Cast between two of them moves, one to or from anything else does not.
+  bool IsFloat(ValueId value) const { return onnxquant::IsFloat(TypeOf(value)); }
 
   // Whether the value is a constant of any size, also seen through movers.
   bool IsConstant(ValueId value) const;
@@ -70,7 +71,7 @@ class HazardContext {
   std::string Quote(NodeId node) const;
   std::string QuoteValue(ValueId value) const;
 
-  // Notes a hazard of the node; the first reason stays. Nodes without float32 are left out.
+  // Notes a hazard of the node; the first reason stays. Nodes without any float are left out.
   void Report(NodeId node, const std::string& why);
   void Report(absl::Span<const NodeId> nodes, const std::string& why);
 

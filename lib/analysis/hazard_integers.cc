@@ -112,7 +112,7 @@ class IntegerFinder {
       const auto limit = context_.Scalar(context_.Input(node, 1));
       if (limit && std::abs(*limit) <= kHalfLargestInteger) return inputs;
     }
-    if (context_.Op(node) == "CumSum" && context_.IsFloat32(output)) {
+    if (context_.Op(node) == "CumSum" && context_.IsFloat(output)) {
       return {Kind::kCount, Of(context_.Input(node, 0)).whole, output};
     }
     return {Kind::kCount, true, output};
@@ -153,7 +153,7 @@ class IntegerFinder {
   }
 
   bool IsTainted(ValueId value) const {
-    return value != kNone && context_.IsFloat32(value) &&
+    return value != kNone && context_.IsFloat(value) &&
            (Of(value).kind == Kind::kInteger || Of(value).kind == Kind::kCount);
   }
 

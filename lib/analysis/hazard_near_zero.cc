@@ -15,7 +15,7 @@ bool IsWhole(const HazardContext& context, ValueId value) {
     const NodeId node = context.Producer(value);
     if (node == kNone) return false;
     const ValueId input = context.Input(node, 0);
-    if (context.Op(node) == "Cast" && !context.IsFloat32(input)) return true;
+    if (context.Op(node) == "Cast" && !context.IsFloat(input)) return true;
     if (!context.IsMover(node) && !context.IsOneOf(node, {"Sqrt", "Mul", "Div"})) return false;
     value = context.Constant(input).has_value() ? context.Input(node, 1) : input;
   }
@@ -95,7 +95,7 @@ void FindNearZero(HazardContext& context) {
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     if (!IsSteepAtZero(context, node)) continue;
     const ValueId value = context.Input(node, 0);
-    if (!context.IsFloat32(value) || context.Constant(value) || IsWhole(context, value)) continue;
+    if (!context.IsFloat(value) || context.Constant(value) || IsWhole(context, value)) continue;
     const std::optional<double> bound = context.LowerBound(value);
     // Between zero and the smallest normal number small_eps has its say, but not of squares.
     if (bound && *bound > 0.0) {

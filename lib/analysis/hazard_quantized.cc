@@ -27,8 +27,8 @@ NodeId ProductOf(const HazardContext& context, ValueId value, int depth) {
 
 // The int32 sums of quantized products go far beyond 65504 before their scale brings them back.
 void CheckSums(HazardContext& context, NodeId cast) {
-  if (!context.IsFloat32(context.Output(cast))) return;
-  if (context.IsFloat32(context.Input(cast, 0))) return;
+  if (!context.IsFloat(context.Output(cast))) return;
+  if (context.IsFloat(context.Input(cast, 0))) return;
   const NodeId product = ProductOf(context, context.Input(cast, 0), kLongestWay);
   if (product == kNone) return;
   const std::string why = absl::StrCat("the integer sums ", context.Quote(product),
@@ -83,7 +83,7 @@ class ScaleFinder {
     context_.Follow(
         context_.Output(div), kLongestWay, [&](const Use& use, const HazardContext::Path& path) {
           const bool integer =
-              context_.Op(use.node) == "Cast" && !context_.IsFloat32(context_.Output(use.node));
+              context_.Op(use.node) == "Cast" && !context_.IsFloat(context_.Output(use.node));
           if (integer) {
             context_.Report({div, use.node}, why_);
             context_.Report(path, why_);

@@ -134,7 +134,7 @@ void CheckBody(HazardContext& context, NodeId owner, ScopeId scope) {
   for (int i = 0; i < states && first_output + i < body.output_size(); ++i) {
     const ValueId before = graph.Find(scope, body.input(first_input + i).name());
     const ValueId after = graph.Find(scope, body.output(first_output + i).name());
-    if (before == kNone || after == kNone || !context.IsFloat32(before)) continue;
+    if (before == kNone || after == kNone || !context.IsFloat(before)) continue;
     const NodeId node = AccumulatorOf(context, before, after);
     if (node == kNone) continue;
     const std::string why =

@@ -27,9 +27,11 @@ struct HazardName {
 };
 absl::Span<const HazardName> HazardNames();
 
-// The hazards of all nodes that read or make float32, those in subgraphs included, by node and then
-// in the order of HazardNames(). Fused operators (Softmax, LayerNormalization …) have none: their
-// kernels accumulate in float32. Large initializers are not read. Linear in the graph's size.
+// The hazards of all nodes that read or make a float of any type, those in subgraphs included, by
+// node and then in the order of HazardNames(). What a 16-bit float would do wrong is reported of
+// float32 graphs (where it must stay so) and of 16-bit graphs (where it is wrong already) alike.
+// Fused operators (Softmax, LayerNormalization …) have none: their kernels accumulate in float32.
+// Large initializers are not read. Linear in the graph's size.
 std::vector<Hazard> FindHazards(const Graph& graph, const ValueTypes& types);
 
 // Those of one node, among hazards in the order of FindHazards().

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -18,7 +19,11 @@ class HazardsTest : public ::testing::Test {
  protected:
   // The hazards of a model with the signature, initializers and nodes given.
   const std::vector<Hazard>& Find(const std::string& text) {
-    model_ = ParseModel(kHazardsHead + text);
+    return FindIn(ParseModel(kHazardsHead + text));
+  }
+
+  const std::vector<Hazard>& FindIn(onnx::ModelProto model) {
+    model_ = std::move(model);
     auto graph = Graph::Build(model_, "m.onnx");
     EXPECT_TRUE(graph.ok()) << graph.status();
     graph_.emplace(*std::move(graph));

@@ -391,12 +391,16 @@ TEST_F(HazardsTest, AMaskMayBeMultipliedByAPositiveFill) {
   EXPECT_THAT(With("large_constant"), UnorderedElementsAre("b"));
 }
 
-TEST_F(HazardsTest, OnlyFloat32Counts) {
-  EXPECT_THAT(Find(R"((double[2] x, float16[2] h) => (double[2] a, float16[2] b) {
+TEST_F(HazardsTest, AnyFloatTypeCountsAndNoOther) {
+  Find(R"((double[2] x, float16[2] h, bfloat16[2] g, int64[2] i)
+=> (double[2] a, float16[2] b, bfloat16[2] c, int64[2] d) {
   a = Log(x)
   b = Sqrt(h)
-})"),
-              IsEmpty());
+  c = Reciprocal(g)
+  d = Abs(i)
+})");
+  EXPECT_THAT(With("near_zero"), UnorderedElementsAre("a", "b", "c"));
+  EXPECT_EQ(hazards_.size(), 3U);
 }
 
 TEST_F(HazardsTest, AreFoundByNode) {

@@ -5,6 +5,7 @@
 
 #include "gtest/gtest.h"
 #include "onnx/defs/parser.h"
+#include "tests/support/half_model.h"
 
 namespace onnxquant {
 
@@ -20,7 +21,8 @@ onnx::ModelProto ParseModel(const std::string& text) {
     if (made.count(info.name()) > 0) continue;
     onnx::TensorProto& tensor = *graph.add_initializer();
     tensor.set_name(info.name());
-    tensor.set_data_type(info.type().tensor_type().elem_type());
+    const bool half = info.type().tensor_type().elem_type() == onnx::TensorProto::FLOAT16;
+    tensor.set_data_type(half ? onnx::TensorProto::FLOAT : info.type().tensor_type().elem_type());
     std::int64_t elements = 1;
     for (const auto& dim : info.type().tensor_type().shape().dim()) {
       tensor.add_dims(dim.dim_value());
@@ -33,6 +35,7 @@ onnx::ModelProto ParseModel(const std::string& text) {
         tensor.add_float_data(static_cast<float>((i * 37) % 101 - 50) / 64.0F);
       }
     }
+    if (half) MakeHalf(tensor, onnx::TensorProto::FLOAT16);
   }
   return model;
 }

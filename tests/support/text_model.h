@@ -9,8 +9,8 @@
 namespace onnxquant {
 
 // ONNX's textual form. A declared value that nothing makes ("<float[64, 32] w>") becomes an
-// initializer whose elements are small and differ (float32 and int64 only). Text that does not
-// parse fails the test.
+// initializer whose elements are small and differ (float32, float16 and int64 only). Text that does
+// not parse fails the test.
 onnx::ModelProto ParseModel(const std::string& text);
 
 }  // namespace onnxquant
