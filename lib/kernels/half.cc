@@ -78,7 +78,9 @@ class LaneStats {
     sum.underflowed = Total(underflowed_);
     sum.nonfinite = Total(nonfinite_);
     const std::int32_t peak = hn::GetLane(hn::MaxOfLanes(DI(), peak_));
-    std::memcpy(&sum.peak, &peak, sizeof(peak));
+    float number = 0;
+    std::memcpy(&number, &peak, sizeof(peak));
+    sum.peak = number;
     stats.Merge(sum);
   }
 

@@ -14,7 +14,7 @@ struct NarrowStats {
   std::uint64_t overflowed = 0;
   std::uint64_t underflowed = 0;  // nonzero inputs that became zero
   std::uint64_t nonfinite = 0;    // NaN or Inf already in the input
-  float peak = 0;                 // largest finite |x| seen
+  double peak = 0;                // largest finite |x| seen
 
   void Merge(const NarrowStats& other);
 };

@@ -63,7 +63,7 @@ NarrowStats Narrow(absl::Span<const float> in, absl::Span<std::uint16_t> out, Ov
       ++stats.nonfinite;
       continue;
     }
-    stats.peak = std::max(stats.peak, std::fabs(in[i]));
+    stats.peak = std::max<double>(stats.peak, std::fabs(in[i]));
     if (in[i] != 0 && (out[i] & 0x7FFF) == 0) ++stats.underflowed;
     if ((out[i] & 0x7FFF) < infinity) continue;
     ++stats.overflowed;
