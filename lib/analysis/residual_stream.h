@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "lib/analysis/roles.h"
+#include "lib/analysis/stream_clips.h"
 #include "lib/analysis/types.h"
 #include "lib/analysis/weight_uses.h"
 #include "lib/graph/graph.h"
@@ -40,9 +41,10 @@ struct ResidualStream {
   std::vector<ScaledNorm> norms;     // in order
   std::vector<Use> multiplied;  // slots that read a value of degree 0 where the stream is wanted: a
                                 // Mul by s goes between
-  std::vector<NodeId> chains;   // nodes of decomposed norms: they hold squares of the stream
-  std::int64_t width = 0;       // how many elements a norm of the stream reduces over; 0: unknown
-  std::string refusal;          // why the stream cannot be scaled; "" when it can
+  std::vector<StreamClip> clips;  // seen through here: scaled, the stream needs them no more
+  std::vector<NodeId> chains;     // nodes of decomposed norms: they hold squares of the stream
+  std::int64_t width = 0;         // how many elements a norm of the stream reduces over; 0: unknown
+  std::string refusal;            // why the stream cannot be scaled; "" when it can
 };
 
 // `uses` as FindWeightUses() gives them. Linear in the graph's size. A model without any residual

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/weight_uses.h"
+#include "lib/model/element_type.h"
 
 namespace onnxquant {
 namespace {
@@ -111,6 +112,22 @@ ValueId RoleFinder::Output(NodeId node, int output) const {
   const std::vector<ValueId>& outputs = graph_.node(node).outputs;
   return output < static_cast<int>(outputs.size()) ? outputs[static_cast<std::size_t>(output)]
                                                    : kNone;
+}
+
+ValueId RoleFinder::Uncast(ValueId value) const {
+  while (value != kNone) {
+    const NodeId producer = graph_.value(value).producer;
+    if (Is(producer, {"Cast"})) {
+      const auto to = IntAttribute(*graph_.node(producer).proto, "to", 0);
+      if (!IsFloat(static_cast<ElementType>(to))) break;
+    } else if (!Is(producer, {"Clip"}) ||
+               !Is(graph_.ProducerOf(producer, 0), {"Add", "Sum", "Cast"})) {
+      break;
+    }
+    if (Input(producer, 0) == kNone) break;
+    value = Input(producer, 0);
+  }
+  return value;
 }
 
 // The initializer or Constant that a value is, seen through what only reshuffles or dequantizes it.

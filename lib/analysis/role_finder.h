@@ -45,6 +45,9 @@ class RoleFinder {
   bool HoldsWeights(NodeId node) const;
   ValueId Input(NodeId node, int input) const;
   ValueId Output(NodeId node, int output = 0) const;
+  // The value that `value` is a rounded or widened form of: before Casts to float types, and before
+  // a Clip of a sum, such as conversions to float16 put behind it.
+  ValueId Uncast(ValueId value) const;
   // Depth-first from the producer of `value` against the data flow. `visit` returns whether to go
   // on through that node. Visits each node once, at most kMostVisited of them.
   void WalkBack(ValueId value, const std::function<bool(NodeId)>& visit) const;

@@ -132,6 +132,7 @@ void RoleFinder::MarkCache(ValueId past, ValueId present, const std::string& evi
   const auto mark = [&](ValueId value, const char* what) {
     roles_.values[static_cast<std::size_t>(value)] = {Role::kKvCache, kNone, what + evidence};
   };
+  past = Uncast(past);
   if (past != kNone && graph_.value(past).graph_input) mark(past, "past of ");
   const ValueId out = present == kNone ? kNone : HandedOutAs(present);
   if (out != kNone) mark(out, "present of ");
@@ -151,7 +152,7 @@ void RoleFinder::FindKvCache() {
       MarkCache(Input(id, 5), Output(id, 2), name);
     } else if (Is(id, {"Concat"}) && graph_.node(id).inputs.size() == 2) {
       // A decomposed cache: what came in is joined with what is new, and goes out.
-      const ValueId past = Input(id, 0);
+      const ValueId past = Uncast(Input(id, 0));
       const ValueId present = Output(id);
       if (past == kNone || present == kNone || !graph_.value(past).graph_input) continue;
       if (HandedOutAs(present) != kNone) MarkCache(past, present, name);

@@ -48,9 +48,12 @@ void RoleFinder::FindEmbeddings() {
                         "' by indices that come from an integer graph input"));
     vocabularies_.insert((*dims)[0]);
     tables_.insert(table);
-    const ValueId output = Output(id);
-    if (output == kNone || graph_.value(output).uses.size() != 1) continue;
-    const Use& use = graph_.value(output).uses.front();
+    const auto only_reader = [this](ValueId value) -> Use {
+      const bool one = value != kNone && graph_.value(value).uses.size() == 1;
+      return one ? graph_.value(value).uses.front() : Use{};
+    };
+    Use use = only_reader(Output(id));
+    while (Is(use.node, {"Cast"})) use = only_reader(Output(use.node));
     if (!Is(use.node, {"Mul"})) continue;
     const ValueId scale = ConstantBehind(Input(use.node, 1 - use.input));
     if (scale == kNone) continue;

@@ -2,6 +2,7 @@
 #include <cstddef>
 
 #include "lib/analysis/role_finder.h"
+#include "lib/model/element_type.h"
 
 namespace onnxquant {
 
@@ -12,7 +13,7 @@ std::vector<bool> RoleFinder::DescendsFromStream() const {
   const auto starts = [this](ValueId value) {
     const Value& v = graph_.value(value);
     return v.graph_input && v.declared != nullptr &&
-           v.declared->type().tensor_type().elem_type() == onnx::TensorProto::FLOAT &&
+           IsFloat(static_cast<ElementType>(v.declared->type().tensor_type().elem_type())) &&
            roles_.values[static_cast<std::size_t>(value)].role != Role::kKvCache;
   };
   for (const NodeId id : graph_.order()) {

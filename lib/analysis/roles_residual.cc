@@ -48,8 +48,8 @@ void RoleFinder::FindResiduals() {
   for (const NodeId id : graph_.order()) {
     const Node& node = graph_.node(id);
     if (!Is(id, {"Add", "Sum"}) || node.inputs.size() != 2) continue;
-    const ValueId a = node.inputs[0];
-    const ValueId b = node.inputs[1];
+    const ValueId a = Uncast(node.inputs[0]);
+    const ValueId b = Uncast(node.inputs[1]);
     if (a == kNone || b == kNone || a == b || IsConstant(a) || IsConstant(b)) continue;
     const auto place = [this](ValueId value) {
       const NodeId producer = graph_.value(value).producer;

@@ -39,6 +39,10 @@ bool StreamWalker::ReadersAgree(ValueId value, Absorption& found) const {
         if (moment < outputs.size() && outputs[moment] != kNone) return false;
       }
       found.norms.push_back(use.node);
+    } else if (Is(use.node, {"Cast"}) && IsFloat(context_.TypeOf(context_.Output(use.node)))) {
+      const ValueId cast = context_.Output(use.node);
+      if (graph_.value(cast).graph_output || !ReadersAgree(cast, found)) return false;
+      found.values.push_back(cast);
     } else {
       return false;
     }

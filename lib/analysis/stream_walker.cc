@@ -58,6 +58,7 @@ StreamWalker::StreamWalker(const Graph& graph, const ValueTypes& types, const Ro
     use_at_[{uses[i].reader.node, uses[i].reader.input}] = i;
     ++uses_of_value_[static_cast<std::size_t>(uses[i].weight)];
   }
+  stream_.clips = FindStreamClips(graph, types, roles);
 }
 
 ResidualStream StreamWalker::Run() {
@@ -200,13 +201,13 @@ bool StreamWalker::VisitOther(NodeId id) {
                              "Expand",    "Tile",     "Split",      "Dropout",   "Cast",
                              "Neg",       "Abs",      "ReduceMean", "ReduceSum", "ReduceMax",
                              "ReduceMin", "ReduceL1", "ReduceL2"});
+  const bool clip = std::any_of(stream_.clips.begin(), stream_.clips.end(),
+                                [id](const StreamClip& one) { return one.clip == id; });
+  if (clip) return Give(id, DegreeAt(id, 0));
   if (rest || !keeps) return Refuse(id, "is no normalization");
   if (Is(id, {"Cast"})) {
     const ElementType type = context_.TypeOf(context_.Output(id));
-    if (type != ElementType::kFloat && type != ElementType::kFloat16 &&
-        type != ElementType::kBFloat16 && type != ElementType::kDouble) {
-      return Refuse(id, "is no normalization");
-    }
+    if (!IsFloat(type)) return Refuse(id, "is no normalization");
   }
   if (DegreeAt(id, 0) != 1 || Is(id, {"ReduceL2"})) stream_.chains.push_back(id);
   return Give(id, DegreeAt(id, 0));

@@ -10,7 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "lib/base/error.h"
-#include "lib/kernels/half.h"
+#include "lib/model/float_payload.h"
 
 namespace onnxquant {
 namespace {
@@ -69,7 +69,7 @@ class Bounder {
       const onnx::TensorProto* table = ConstantTensor(graph_, Input(id, 0));
       return table == nullptr ? Bound(Input(id, 0)) : Magnitudes(*table, false);
     }
-    if (Is(id, {"Identity", "Cast", "Dropout"})) return Bound(Input(id, 0));
+    if (Is(id, {"Identity", "Cast", "Dropout", "Clip"})) return Bound(Input(id, 0));
     return Channels{};
   }
 
@@ -116,7 +116,7 @@ class Bounder {
   // By channel for a vector, if that is wanted; otherwise the largest of all.
   absl::StatusOr<Channels> Magnitudes(const onnx::TensorProto& tensor, bool by_channel) const {
     const auto type = static_cast<ElementType>(tensor.data_type());
-    if (type != ElementType::kFloat && type != ElementType::kFloat16) return Channels{};
+    if (!IsFloat(type)) return Channels{};
     ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const std::byte> bytes, model_.Bytes(tensor));
     Channels channels(by_channel && tensor.dims_size() == 1
                           ? std::max<std::size_t>(1, static_cast<std::size_t>(tensor.dims(0)))
@@ -125,9 +125,9 @@ class Bounder {
       const std::uint64_t length = std::min<std::uint64_t>(kChunk, bytes.size() - offset);
       ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const std::byte> chunk,
                                  model_.Read(tensor, offset, length));
-      const std::vector<float> floats = Floats(chunk, type);
+      const std::vector<float> floats = FloatsOfPayload(chunk, type);
       if (channels.size() > 1) {
-        const std::size_t first = offset / (type == ElementType::kFloat ? 4 : 2);
+        const std::size_t first = offset * 8 / static_cast<std::size_t>(BitsOf(type));
         for (std::size_t i = 0; i < floats.size(); ++i) channels[first + i] = std::fabs(floats[i]);
       } else {
         channels[0] = std::max(channels[0], Largest(floats));
@@ -135,19 +135,6 @@ class Bounder {
       model_.Release(tensor, offset, length);
     }
     return channels;
-  }
-
-  static std::vector<float> Floats(absl::Span<const std::byte> bytes, ElementType type) {
-    if (type == ElementType::kFloat) {
-      std::vector<float> floats(bytes.size() / sizeof(float));
-      if (!floats.empty()) std::memcpy(floats.data(), bytes.data(), floats.size() * sizeof(float));
-      return floats;
-    }
-    std::vector<std::uint16_t> halves(bytes.size() / sizeof(std::uint16_t));
-    if (!halves.empty()) std::memcpy(halves.data(), bytes.data(), halves.size() * 2);
-    std::vector<float> floats(halves.size());
-    kernels::HalfToFloat(halves, absl::MakeSpan(floats));
-    return floats;
   }
 
   // The bits of magnitudes are ordered as the numbers are, and integers are compared many at once.
