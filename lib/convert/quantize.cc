@@ -1,5 +1,6 @@
 #include "onnxquant/quantize.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
@@ -89,6 +90,18 @@ std::string DirectoryOf(const std::string& model_path, const std::string& asked)
   return folder.empty() ? "." : folder;
 }
 
+// The outputs that are wanted: those asked for; of a file that is named for a dtype which the
+// policy writes, that one, since such a file is to be mended rather than made anything else; else
+// all.
+std::vector<std::string> WantedDtypes(const PlanOptions& options, const Policy& policy,
+                                      const std::string& source_dtype) {
+  if (!options.dtypes.empty()) return options.dtypes;
+  const bool has_it = std::any_of(
+      policy.outputs.begin(), policy.outputs.end(),
+      [&source_dtype](const OutputSpec& output) { return output.dtype == source_dtype; });
+  return has_it ? std::vector<std::string>{source_dtype} : std::vector<std::string>{};
+}
+
 absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const PlanOptions& options) {
   const std::string model_path = model.path();
   auto state = std::make_unique<PlanAccess::State>(std::move(model));
@@ -98,9 +111,11 @@ absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const PlanOption
   if (!options.ranges.empty()) {
     ONNXQUANT_ASSIGN_OR_RETURN(evidence.ranges, LoadRanges(options.ranges));
   }
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<OutputPlan> plans,
-                             MakePlans(analysis, policy, options.dtypes, model_path, evidence));
-  const std::string base = std::filesystem::path(model_path).stem().string();
+  const auto [base, source_dtype] = SplitStem(std::filesystem::path(model_path).stem().string());
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      const std::vector<OutputPlan> plans,
+      MakePlans(analysis, policy, WantedDtypes(options, policy, source_dtype), model_path,
+                evidence));
   LayoutOptions layout;
   layout.max_shard = options.max_shard;
   Report& report = state->report;
