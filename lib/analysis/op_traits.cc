@@ -46,7 +46,7 @@ struct FixedSlot {
 };
 constexpr FixedSlot kFixedSlots[] = {{"Resize", 1}, {"Resize", 2}, {"Upsample", 1}};
 
-// Operators of ONNX's own domains that stay as they are, though their schemas admit half types.
+// Operators of whatever domain that stay as they are, though their schemas admit half types.
 struct FixedOp {
   const char* op;
   const char* because;
@@ -54,9 +54,11 @@ struct FixedOp {
 constexpr FixedOp kFixedOps[] = {
     {"BitCast", "reinterprets the bits of its input"},
     {"Constant", "a constant, stored as its readers need it"},
+    {"DequantizeLinear", "its scale belongs to the quantized numbers"},
     {"EyeLike", "ONNX Runtime has no float16 kernel for it"},
     {"MeanVarianceNormalization", "ONNX Runtime expands it with float32 constants"},
     {"MelWeightMatrix", "ONNX Runtime has no float16 kernel for it"},
+    {"QuantizeLinear", "its scale belongs to the quantized numbers"},
     {"TreeEnsemble", "the type of its input is that of its attributes"},
 };
 
@@ -75,10 +77,12 @@ constexpr TypeAttribute kTypeAttributes[] = {
     {"MelWeightMatrix", "output_datatype", ElementType::kFloat},
 };
 
-bool IsFloatTensor(ElementType type) {
-  return type == ElementType::kFloat || type == ElementType::kFloat16 ||
-         type == ElementType::kBFloat16 || type == ElementType::kDouble;
-}
+constexpr const char* kHoldCodes[] = {
+    "GatherBlockQuantized", "MatMulBlockQuantizedFp4Weight",
+    "MatMulBnb4",           "MatMulBlockQuantizedFp8Weight",
+    "MatMulNBits",          "MatMulNBitsMlp",
+    "MatMulNBitsQkv",       "QMoE",
+};
 
 class TraitsMaker {
  public:
@@ -122,9 +126,7 @@ class TraitsMaker {
   }
 
   SlotRule InputRule(const ContribOp* row, const onnx::OpSchema* schema, int i) const {
-    if (TypeOf(node_.inputs[static_cast<std::size_t>(i)]) != ElementType::kFloat) {
-      return SlotRule::kOther;
-    }
+    if (!IsFloat(TypeOf(node_.inputs[static_cast<std::size_t>(i)]))) return SlotRule::kOther;
     if (row != nullptr) return RuleOf(SlotLetter(row->inputs, i));
     if (standard_ && (Op("Shape") || Op("Size") || Op("Cast") || Op("CastLike"))) {
       return SlotRule::kAny;
@@ -136,9 +138,7 @@ class TraitsMaker {
   }
 
   SlotRule OutputRule(const ContribOp* row, const onnx::OpSchema* schema, int i) const {
-    if (TypeOf(node_.outputs[static_cast<std::size_t>(i)]) != ElementType::kFloat) {
-      return SlotRule::kOther;
-    }
+    if (!IsFloat(TypeOf(node_.outputs[static_cast<std::size_t>(i)]))) return SlotRule::kOther;
     if (row != nullptr) return RuleOf(SlotLetter(row->outputs, i));
     // Mean and inverse deviation are in stash_type, float32.
     if (standard_ && Op("LayerNormalization") && i > 0) return SlotRule::kFixed;
@@ -151,9 +151,8 @@ class TraitsMaker {
     const auto is_op = [&](const char* name) { return proto.op_type() == name; };
     traits_.moves_data = std::any_of(std::begin(kMovesData), std::end(kMovesData), is_op);
     if (Op("Cast") || Op("CastLike")) {
-      const bool float_in = !node_.inputs.empty() && IsFloatTensor(TypeOf(node_.inputs[0]));
-      traits_.float_cast =
-          float_in && !node_.outputs.empty() && IsFloatTensor(TypeOf(node_.outputs[0]));
+      const bool float_in = !node_.inputs.empty() && IsFloat(TypeOf(node_.inputs[0]));
+      traits_.float_cast = float_in && !node_.outputs.empty() && IsFloat(TypeOf(node_.outputs[0]));
       traits_.moves_data = traits_.float_cast;
     }
     const TypeAttribute* row = FindTypeAttribute(proto);
@@ -167,9 +166,8 @@ class TraitsMaker {
       return "holds a subgraph and is no If, Loop or Scan";
     if (row == nullptr && schema == nullptr) return "unknown operator";
     for (const FixedOp& fixed : kFixedOps) {
-      if (row == nullptr && Op(fixed.op)) return fixed.because;
+      if (Op(fixed.op)) return fixed.because;
     }
-    if (standard_ && QuantizesTo16Bits()) return "a 16-bit float has not the digits of its output";
     if (standard_ && ReducesDuplicates()) return "ONNX Runtime's float16 kernel does not reduce";
     if (standard_ && ClipsByOldWhere())
       return "ONNX Runtime spells it with a Where that takes no bfloat16 before opset 16";
@@ -211,12 +209,6 @@ class TraitsMaker {
                        [](const auto& type) { return type->find("float") != std::string::npos; });
   }
 
-  bool QuantizesTo16Bits() const {
-    if (!Op("QuantizeLinear") || node_.outputs.empty()) return false;
-    const ElementType type = TypeOf(node_.outputs[0]);
-    return type == ElementType::kInt16 || type == ElementType::kUint16;
-  }
-
   // Providers without a kernel for bfloat16 take the function that ONNX's schema gives.
   bool ClipsByOldWhere() const {
     return Op("Clip") && half_ == "tensor(bfloat16)" && OpsetOf(graph_.model(), "") < 16;
@@ -255,6 +247,12 @@ const TypeAttribute* FindTypeAttribute(const onnx::NodeProto& node) {
     if (node.op_type() == row.op) return &row;
   }
   return nullptr;
+}
+
+bool HoldsCodes(const onnx::NodeProto& node) {
+  return node.domain() == "com.microsoft" &&
+         std::any_of(std::begin(kHoldCodes), std::end(kHoldCodes),
+                     [&node](const char* op) { return node.op_type() == op; });
 }
 
 char SlotLetter(const char* letters, int slot) {

@@ -12,9 +12,9 @@
 namespace onnxquant {
 
 enum class SlotRule {
-  kOther,    // holds no float32 tensor: nothing to decide
+  kOther,    // holds no tensor of real numbers: nothing to decide
   kFollows,  // takes the node's compute type
-  kFixed,    // must stay float32
+  kFixed,    // keeps the type that it has in the model
   kAny,      // accepts any float type as it comes (Shape, the input of Cast)
 };
 
@@ -34,7 +34,7 @@ struct NodeTraits {
   bool CanChange() const { return fixed_because == nullptr; }
 };
 
-// The traits of a node whose compute type may become `half` (kFloat16 or kBFloat16).
+// The traits of a node whose compute type may become float32 or `half` (kFloat16 or kBFloat16).
 NodeTraits TraitsOf(const Graph& graph, NodeId node, const ValueTypes& types,
                     ElementType half = ElementType::kFloat16);
 
@@ -55,6 +55,10 @@ struct TypeAttribute {
 };
 // The row for the node's operator, or null.
 const TypeAttribute* FindTypeAttribute(const onnx::NodeProto& node);
+
+// Whether the node computes with quantized weights (MatMulNBits, GatherBlockQuantized …): its other
+// constants, the scales, belong to the codes and have the type that it computes in.
+bool HoldsCodes(const onnx::NodeProto& node);
 
 // One operator that ONNX's schemas do not know. A letter per slot, the last one repeats:
 // T a float type that all T slots share, H the same where bfloat16 is not admitted, F float32 only,

@@ -26,10 +26,7 @@ class UseFinder {
   std::vector<WeightUse> Run() {
     for (ValueId id = 0; id < static_cast<ValueId>(graph_.values().size()); ++id) {
       if (!IsConvertibleConstant(graph_, id)) continue;
-      const ElementType type = types_[static_cast<std::size_t>(id)];
-      const bool half_weight =
-          type == ElementType::kFloat16 && graph_.value(id).initializer != nullptr;
-      if (type != ElementType::kFloat && !half_weight) continue;
+      if (!IsFloat(types_[static_cast<std::size_t>(id)])) continue;
       for (const Use& use : graph_.value(id).uses) {
         WeightUse found;
         found.weight = id;
@@ -46,7 +43,8 @@ class UseFinder {
     found.reader = use;
     const Node& node = graph_.node(use.node);
     const bool transpose = IsOp(*node.proto, "Transpose");
-    const bool passes = transpose || IsOp(*node.proto, "Identity");
+    const bool cast = !node.outputs.empty() && IsFloatCast(node);
+    const bool passes = transpose || cast || IsOp(*node.proto, "Identity");
     if (!passes || node.scope != kMainScope || node.outputs.empty() || node.outputs[0] == kNone ||
         graph_.value(node.outputs[0]).graph_output || found.chain.size() >= kLongestChain) {
       uses_.push_back(std::move(found));
@@ -58,7 +56,13 @@ class UseFinder {
     }
     found.chain.push_back(use.node);
     if (transpose) found.transposed = !found.transposed;
+    found.cast_only = found.cast_only && cast;
     for (const Use& next : graph_.value(node.outputs[0]).uses) Follow(next, found);
+  }
+
+  bool IsFloatCast(const Node& node) const {
+    return IsOp(*node.proto, "Cast") && node.outputs[0] != kNone &&
+           IsFloat(types_[static_cast<std::size_t>(node.outputs[0])]);
   }
 
   const Graph& graph_;

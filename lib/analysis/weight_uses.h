@@ -1,4 +1,4 @@
-// Which nodes read which float constants, seen through the Transposes between them.
+// Which nodes read which float constants, seen through the Transposes and Casts between them.
 #ifndef ONNXQUANT_LIB_ANALYSIS_WEIGHT_USES_H_
 #define ONNXQUANT_LIB_ANALYSIS_WEIGHT_USES_H_
 
@@ -11,14 +11,15 @@
 
 namespace onnxquant {
 
-// One reading of a constant. Where a Transpose (or Identity) of the constant stands between, it is
-// part of the reading: `chain` lists such nodes from the constant on.
+// One reading of a constant. Where a Transpose, Identity, or Cast from one float type to another
+// stands between, it is part of the reading: `chain` lists such nodes from the constant on.
 struct WeightUse {
   ValueId weight = kNone;
   Use direct;  // the slot that reads the constant itself
   Use reader;  // the slot that reads the end of the chain; == direct without one
   std::vector<NodeId> chain;
   bool transposed = false;  // the reader sees a 2-D constant with its axes swapped
+  bool cast_only = true;    // the chain holds nothing but Casts: the reader may read a copy itself
 };
 
 // The tensor behind a constant: an initializer's, or the one in a Constant node's `value`; null for
@@ -33,8 +34,7 @@ std::optional<std::vector<std::int64_t>> ConstantShape(const Graph& graph, Value
 // op_traits.h).
 bool IsConvertibleConstant(const Graph& graph, ValueId value);
 
-// All readings of the convertible float32 constants and float16 initializers (which may be stored
-// in fewer bits still), in the order of the graph's values.
+// All readings of the convertible constants of any float type, in the order of the graph's values.
 std::vector<WeightUse> FindWeightUses(const Graph& graph, const ValueTypes& types);
 
 }  // namespace onnxquant

@@ -23,6 +23,8 @@ PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const Outpu
       uses_of_reader_(analysis.graph.nodes().size()),
       exponents_(analysis.weight_uses.size(), 0),
       floating_(analysis.graph.nodes().size(), false),
+      transparent_(analysis.graph.nodes().size(), false),
+      stored_(analysis.graph.values().size(), false),
       io_types_(analysis.graph.values().size(), ElementType::kFloat) {
   plan_.dtype = output.dtype;
   plan_.policy = policy.name;
@@ -39,12 +41,16 @@ PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const Outpu
 
 absl::StatusOr<OutputPlan> PlanMaker::Make() {
   ResolveNodes();
+  FindTransparent();
   ONNXQUANT_RETURN_IF_ERROR(PlanResidual());
+  TakeClipsOut();
   PlanIo();
+  FollowIoTypes();
   DecideStoredMovers();
   KeepIslands();
   DecideDataMovers();
   PlanWeights();
+  SettleCasts();
   SettleValueTypes();
   return std::move(plan_);
 }
@@ -59,20 +65,21 @@ void PlanMaker::PlanIo() {
     subject.name = value.name;
     subject.layer = role.layer;
     subject.layers = analysis_.roles.layers;
+    subject.io = !fixed;
     Resolved resolved = resolver_.Resolve({&subject, 1});
-    if (role.role == Role::kLogits && !resolved.io_by_rule) {
+    if (fixed || resolved.io == kAsInSource) {
+      resolved.io = OriginalType(id);
+    } else if (role.role == Role::kLogits && !resolved.io_by_rule) {
       resolved.io = ElementType::kFloat;
       resolved.why.push_back({"the role logits", "io: float32"});
     }
-    if (fixed) resolved.io = ElementType::kFloat;
     io_types_[static_cast<std::size_t>(id)] = resolved.io;
     plan_.io.push_back({id, resolved.io, std::move(resolved.why)});
   };
   for (const bool inputs : {true, false}) {
     for (ValueId id = 0; id < static_cast<ValueId>(analysis_.graph.values().size()); ++id) {
       const Value& value = analysis_.graph.value(id);
-      const bool float32 = analysis_.types[static_cast<std::size_t>(id)] == ElementType::kFloat;
-      if (value.scope != kMainScope || !float32) continue;
+      if (value.scope != kMainScope || !IsFloat(OriginalType(id))) continue;
       if (inputs ? !value.graph_input : (value.graph_input || !value.graph_output)) continue;
       // A default value keeps its type, and so does what no Cast can read.
       plan_value(id,
@@ -101,8 +108,18 @@ absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::strin
 
 namespace {
 
-// The 16-bit type that an output and the rules about it name; float16 if they name none.
-absl::StatusOr<ElementType> HalfTypeOf(const Policy& policy, const OutputSpec& output) {
+// The 16-bit type of the model's values, for policies that leave types as they are.
+ElementType HalfTypeOf(const Analysis& analysis) {
+  const auto has = [&analysis](ElementType type) {
+    return std::find(analysis.types.begin(), analysis.types.end(), type) != analysis.types.end();
+  };
+  return has(ElementType::kBFloat16) && !has(ElementType::kFloat16) ? ElementType::kBFloat16
+                                                                    : ElementType::kFloat16;
+}
+
+// The 16-bit type that an output and the rules about it name; the model's own if they name none.
+absl::StatusOr<ElementType> HalfTypeOf(const Analysis& analysis, const Policy& policy,
+                                       const OutputSpec& output) {
   ElementType half = ElementType::kUndefined;
   bool int4 = false;
   const auto take = [&](const Settings& set, const SourceMark& mark) -> absl::Status {
@@ -112,7 +129,7 @@ absl::StatusOr<ElementType> HalfTypeOf(const Policy& policy, const OutputSpec& o
     if (set.io) types.push_back(*set.io);
     if (set.weights) types.push_back(set.weights->type);
     for (const ElementType type : types) {
-      if (type != ElementType::kFloat16 && type != ElementType::kBFloat16) continue;
+      if (!IsHalf(type)) continue;
       if (half == ElementType::kUndefined) half = type;
       if (half != type) {
         return PolicyError(mark.ToString(), ": found ", NameOf(type), " where output '",
@@ -131,7 +148,7 @@ absl::StatusOr<ElementType> HalfTypeOf(const Policy& policy, const OutputSpec& o
                        "' wants int4 weights and bfloat16; 4-bit weights go with float16 or "
                        "float32");
   }
-  return half == ElementType::kUndefined ? ElementType::kFloat16 : half;
+  return half == ElementType::kUndefined ? HalfTypeOf(analysis) : half;
 }
 
 }  // namespace
@@ -158,25 +175,34 @@ absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, cons
   std::vector<OutputPlan> plans;
   std::vector<bool> relevant(policy.rules.size(), false);
   std::vector<bool> matched(policy.rules.size(), false);
+  std::vector<bool> acted(policy.rules.size(), false);
   for (const OutputSpec& output : policy.outputs) {
     if (!dtypes.empty() && std::find(dtypes.begin(), dtypes.end(), output.dtype) == dtypes.end()) {
       continue;
     }
-    ONNXQUANT_ASSIGN_OR_RETURN(const ElementType half, HalfTypeOf(policy, output));
+    ONNXQUANT_ASSIGN_OR_RETURN(const ElementType half, HalfTypeOf(analysis, policy, output));
     PlanMaker maker(analysis, policy, output, half, origin, evidence);
     ONNXQUANT_ASSIGN_OR_RETURN(OutputPlan plan, maker.Make());
     plans.push_back(std::move(plan));
     for (std::size_t i = 0; i < policy.rules.size(); ++i) {
       relevant[i] = relevant[i] || AppliesTo(policy.rules[i], output.dtype);
-      matched[i] = matched[i] || maker.matched_rules()[i];
+      matched[i] = matched[i] || maker.resolver().matched()[i];
+      acted[i] = acted[i] || maker.resolver().acted()[i];
     }
   }
   for (std::size_t i = 0; i < policy.rules.size(); ++i) {
     const Rule& rule = policy.rules[i];
-    if (relevant[i] && !matched[i] && !rule.optional) {
+    if (!relevant[i] || rule.optional) continue;
+    if (!matched[i]) {
       return PolicyError(rule.mark.ToString(), ": this rule matches nothing in ", origin,
                          "; see 'onnxquant inspect' for the model's roles and names, or say "
                          "'optional: true' if it may match nothing");
+    }
+    if (!acted[i]) {
+      return PolicyError(rule.mark.ToString(), ": this rule sets ", EffectOf(rule.set),
+                         ", which changes nothing that it matches in ", origin,
+                         "; 'onnxquant plan --why NAME' says of each node, weight and input what "
+                         "may change, or say 'optional: true' if it may act on nothing");
     }
   }
   return plans;

@@ -52,14 +52,14 @@ struct NodePlan {
   int accuracy_level = 0;
   Overflow overflow = Overflow::kError;  // for constants in the node's attributes
   bool changes = false;                  // some slot of the node follows the compute type
-  int epsilon_exponent = 0;              // the attribute epsilon is multiplied by 2^this
+  // Left out: what read its output reads its first input. A Cast of the source model between what
+  // has come to one type, or a clamp that the residual stream does not need any more.
+  bool passes = false;
+  int epsilon_exponent = 0;  // the attribute epsilon is multiplied by 2^this
   std::vector<ScaledInput> scaled_inputs;
   double clip = 0;  // the first output is clamped to ±this; 0: it is not
   std::vector<Reason> why;
 };
-
-// The type that input `input` of a node asks for; kUndefined when it takes what comes.
-ElementType NeededType(const NodeTraits& traits, const NodePlan& plan, int input);
 
 // One stored form of a constant.
 struct WeightCopy {
@@ -96,13 +96,20 @@ struct OutputPlan {
   ElementType half = ElementType::kFloat16;  // the 16-bit type of this output
   std::vector<NodePlan> nodes;               // by NodeId
   std::vector<WeightPlan> weights;           // the constants of Analysis::weight_uses, in order
-  std::vector<IoPlan> io;                    // float32 graph inputs, then outputs
+  std::vector<IoPlan> io;                    // float graph inputs, then outputs
   std::vector<ElementType> types;  // by ValueId: the type in which each value leaves its producer
   std::string residual;  // what is done to the residual stream, in a sentence; "" for nothing
 };
 
+// The type that a slot asks for; kUndefined when it takes what comes.
+ElementType NeededType(const Analysis& analysis, const OutputPlan& plan, const Use& slot);
+
+// The value that is read in place of `value` where the plan leaves out what made it.
+ValueId ReadInPlaceOf(const Graph& graph, const OutputPlan& plan, ValueId value);
+
 // One plan per output that the policy has and `dtypes` names (empty: all). Errors are kPolicy: an
-// unknown dtype, a rule that matches nothing in any output and is not optional. kModel: the
+// unknown dtype, a rule that is not optional and matches nothing in any output, or nothing that it
+// could change. kModel: the
 // residual stream is to be rescaled and cannot be. `evidence`: for rules that need more than the
 // model's structure.
 absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, const Policy& policy,

@@ -1,6 +1,6 @@
 // Makes the plan of one output. The steps, in order: nodes that a rule or an operator's arithmetic
-// decides; nodes that only move data, which take the type that costs the fewest casts; weights;
-// graph inputs and outputs.
+// decides; graph inputs and outputs; nodes that only move data, which take the type that costs the
+// fewest casts; weights; the Casts that the source model has.
 #ifndef ONNXQUANT_LIB_POLICY_PLAN_MAKER_H_
 #define ONNXQUANT_LIB_POLICY_PLAN_MAKER_H_
 
@@ -15,8 +15,9 @@
 
 namespace onnxquant {
 
-// One float32 value of the input as the placing of casts sees it: who makes it and who reads it,
-// each either a node whose type is still open or a type that is decided.
+// One float value of the input as the placing of casts sees it: who makes it and who reads it, each
+// either a node whose type is still open or a type that is decided. What a Cast between float types
+// makes of a value is the same value.
 struct MoverEdge {
   struct End {
     NodeId open = kNone;
@@ -40,7 +41,7 @@ class PlanMaker {
             ElementType half, const std::string& origin, const Evidence& evidence);
 
   absl::StatusOr<OutputPlan> Make();
-  const std::vector<bool>& matched_rules() const { return resolver_.matched(); }
+  const SettingsResolver& resolver() const { return resolver_; }
 
  private:
   // How the residual stream is scaled (by 2^-exponent), or how large it is, and how that is known.
@@ -59,9 +60,17 @@ class PlanMaker {
   void SettleValueTypes();
   Resolved ResolveNode(NodeId id);
   ElementType Produced(ValueId value) const;
+  ElementType SourceCompute(NodeId id) const;
+
+  // plan_casts.cc
+  void FindTransparent();
+  void FollowIoTypes();
+  void SettleCasts();
+  bool MakesMainOutput(NodeId id) const;
 
   // plan_residual.cc
   absl::Status PlanResidual();
+  void TakeClipsOut();
   absl::Status Rescale(NodeId asked);
   absl::StatusOr<Scale> ChooseScale(NodeId asked) const;
   absl::StatusOr<StreamPeak> PeakOfStream(NodeId asked) const;
@@ -76,21 +85,32 @@ class PlanMaker {
   void DecideDataMovers();
   std::map<NodeId, Region> OpenRegions() const;
   bool IsLight(NodeId id) const;
+  bool IsQuantizedUnit(NodeId id) const;
   MoverEdge EdgeOf(ValueId value) const;
+  void AddReaders(ValueId value, MoverEdge& edge) const;
+  void SetMover(NodeId id, ElementType type, const std::string& why);
 
   // plan_weights.cc
-  Subject SubjectOf(NodeId node, ValueId weight) const;
+  Subject SubjectOf(NodeId node, std::optional<std::size_t> use_index) const;
   void DecideStoredMovers();
   void PlanWeights();
   WeightCopy CopyFor(std::size_t use_index);
   void NameCopies(WeightPlan& weight);
   std::string UniqueName(const std::string& wanted);
   bool MovesAConstant(std::size_t use_index) const;
+  bool FitsBlocks(std::size_t use_index) const;
+  ElementType StoredType(const Resolved& resolved, std::size_t use_index) const;
 
   // plan.cc
   void PlanIo();
 
   const NodeTraits& Traits(NodeId id) const { return analysis_.Traits(id, plan_.half); }
+  ElementType OriginalType(ValueId id) const {
+    return analysis_.types[static_cast<std::size_t>(id)];
+  }
+  bool IsTransparent(NodeId id) const {
+    return id != kNone && transparent_[static_cast<std::size_t>(id)];
+  }
   NodePlan& PlanOf(NodeId id) { return plan_.nodes[static_cast<std::size_t>(id)]; }
   const NodePlan& PlanOf(NodeId id) const { return plan_.nodes[static_cast<std::size_t>(id)]; }
 
@@ -105,6 +125,9 @@ class PlanMaker {
   std::vector<std::vector<std::size_t>> uses_of_reader_;  // by NodeId: indices into weight_uses
   std::vector<int> exponents_;         // by index of weight_uses: the factor of the reading
   std::vector<bool> floating_;         // by NodeId: a data mover whose type is still open
+  std::vector<bool> transparent_;      // by NodeId: its output has the type of its first input
+  std::vector<bool> stored_;           // by ValueId: a constant behind Transposes and Casts
+  bool rescaled_ = false;              // the residual stream
   std::vector<ElementType> io_types_;  // by ValueId
   absl::flat_hash_set<std::string> taken_names_;
   absl::flat_hash_set<std::string> shared_names_;  // of several values, in different scopes

@@ -4,9 +4,12 @@
 #include <iterator>
 #include <map>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
 #include "lib/policy/min_cut.h"
 #include "lib/policy/plan_maker.h"
 
@@ -57,38 +60,37 @@ NodeId OpenEnd(const MoverEdge& edge) {
   return kNone;
 }
 
-bool TouchesFloat32(const Region& region, bool only) {
-  bool any = false;
-  bool half = false;
-  const auto look = [&](const MoverEdge::End& end) {
-    if (end.open != kNone) return;
-    (end.type == ElementType::kFloat ? any : half) = true;
+// The types that are decided around a region.
+std::set<ElementType> TypesAround(const Region& region) {
+  std::set<ElementType> types;
+  const auto look = [&types](const MoverEdge::End& end) {
+    if (end.open == kNone) types.insert(end.type);
   };
   for (const MoverEdge& edge : region.edges) {
     look(edge.source);
     for (const MoverEdge::End& reader : edge.readers) look(reader);
   }
-  return only ? any && !half : any;
+  return types;
 }
 
-// The nodes of a region that work in float32 when the fewest values are cast; among equals, those
-// choices that leave the most nodes in the half type. A value costs one cast for each type, other
-// than its own, that any of its readers wants.
-std::vector<NodeId> Float32NodesOf(const Region& region) {
-  MinCut cut;  // first side: the half type; second side: float32
+// The nodes of a region that do not work in the half type when the fewest values are cast; among
+// equals, those choices that leave the most nodes in the half type. A value costs one cast for each
+// type, other than its own, that any of its readers wants.
+absl::flat_hash_set<NodeId> WideNodesOf(const Region& region, ElementType half_type) {
+  MinCut cut;  // first side: the half type; second side: all others
   absl::flat_hash_map<NodeId, int> vertex;
   for (const NodeId id : region.nodes) {
     vertex[id] = cut.AddVertex();
     cut.AddCost(MinCut::kFirstSide, vertex[id], 1);
   }
   const auto cast_cost = static_cast<std::int64_t>(region.nodes.size()) + 1;
-  const auto at = [&vertex](const MoverEdge::End& end) {
+  const auto at = [&vertex, half_type](const MoverEdge::End& end) {
     if (end.open != kNone) return vertex.at(end.open);
-    return end.type == ElementType::kFloat ? MinCut::kSecondSide : MinCut::kFirstSide;
+    return end.type == half_type ? MinCut::kFirstSide : MinCut::kSecondSide;
   };
   for (const MoverEdge& edge : region.edges) {
     const int source = at(edge.source);
-    const int widened = cut.AddVertex();   // with float32 as soon as one reader is
+    const int widened = cut.AddVertex();   // with the others as soon as one reader is
     const int narrowed = cut.AddVertex();  // with the half type as soon as one reader is
     cut.AddCost(source, widened, cast_cost);
     cut.AddCost(narrowed, source, cast_cost);
@@ -98,11 +100,11 @@ std::vector<NodeId> Float32NodesOf(const Region& region) {
     }
   }
   const std::vector<bool> half = cut.Solve();
-  std::vector<NodeId> float32;
+  absl::flat_hash_set<NodeId> wide;
   for (const NodeId id : region.nodes) {
-    if (!half[static_cast<std::size_t>(vertex[id])]) float32.push_back(id);
+    if (!half[static_cast<std::size_t>(vertex[id])]) wide.insert(id);
   }
-  return float32;
+  return wide;
 }
 
 }  // namespace
@@ -110,33 +112,54 @@ std::vector<NodeId> Float32NodesOf(const Region& region) {
 MoverEdge PlanMaker::EdgeOf(ValueId id) const {
   const Graph& graph = analysis_.graph;
   const Value& value = graph.value(id);
+  MoverEdge edge;
+  edge.source = {kNone, Produced(id)};
+  NodeId maker = kNone;
+  if (value.producer != kNone) {
+    const auto output = static_cast<std::size_t>(value.output);
+    const bool follows = Traits(value.producer).outputs[output] == SlotRule::kFollows;
+    if (follows) maker = value.producer;
+  } else if (value.scope != kMainScope && value.graph_input) {
+    maker = graph.scope(value.scope).owner;
+  }
+  if (maker != kNone && floating_[static_cast<std::size_t>(maker)]) edge.source = {maker, {}};
+  AddReaders(id, edge);
+  return edge;
+}
+
+// The readers of a value, and of what Casts between float types make of it.
+void PlanMaker::AddReaders(ValueId first, MoverEdge& edge) const {
+  const Graph& graph = analysis_.graph;
   const auto end_of = [this](NodeId node) -> MoverEdge::End {
     if (floating_[static_cast<std::size_t>(node)]) return {node, ElementType::kUndefined};
     return {kNone, PlanOf(node).compute};
   };
-  const auto owner = [&] { return graph.scope(value.scope).owner; };
-  MoverEdge edge;
-  edge.source = {kNone, Produced(id)};
-  edge.io = value.scope == kMainScope && (value.graph_input || value.graph_output);
-  if (value.producer != kNone) {
-    const auto output = static_cast<std::size_t>(value.output);
-    if (Traits(value.producer).outputs[output] == SlotRule::kFollows) {
-      edge.source = end_of(value.producer);
+  std::vector<ValueId> same = {first};
+  while (!same.empty()) {
+    const ValueId id = same.back();
+    same.pop_back();
+    const Value& value = graph.value(id);
+    edge.io = edge.io || (value.scope == kMainScope && (value.graph_input || value.graph_output));
+    for (const Use& use : value.uses) {
+      const SlotRule rule = Traits(use.node).inputs[static_cast<std::size_t>(use.input)];
+      if (use.input == 0 && IsTransparent(use.node)) {
+        same.push_back(graph.node(use.node).outputs[0]);
+      } else if (rule == SlotRule::kFollows) {
+        edge.readers.push_back(end_of(use.node));
+      } else if (rule == SlotRule::kFixed) {
+        edge.readers.push_back({kNone, OriginalType(id)});
+      } else if (Traits(use.node).float_cast && PlanOf(use.node).changes) {
+        edge.readers.push_back({kNone, PlanOf(use.node).compute});
+      }
     }
-  } else if (value.scope != kMainScope && value.graph_input) {
-    edge.source = end_of(owner());
+    if (value.graph_output && value.scope != kMainScope) {
+      const NodeId owner = graph.scope(value.scope).owner;
+      edge.readers.push_back(PlanOf(owner).changes ? end_of(owner)
+                                                   : MoverEdge::End{kNone, OriginalType(id)});
+    } else if (value.graph_output && !value.graph_input) {
+      edge.readers.push_back({kNone, io_types_[static_cast<std::size_t>(id)]});
+    }
   }
-  for (const Use& use : value.uses) {
-    const SlotRule rule = Traits(use.node).inputs[static_cast<std::size_t>(use.input)];
-    if (rule == SlotRule::kFollows) edge.readers.push_back(end_of(use.node));
-    if (rule == SlotRule::kFixed) edge.readers.push_back({kNone, ElementType::kFloat});
-  }
-  if (value.graph_output && value.scope != kMainScope) {
-    edge.readers.push_back(end_of(owner()));
-  } else if (value.graph_output && !value.graph_input) {
-    edge.readers.push_back({kNone, io_types_[static_cast<std::size_t>(id)]});
-  }
-  return edge;
 }
 
 bool PlanMaker::IsLight(NodeId id) const {
@@ -145,7 +168,7 @@ bool PlanMaker::IsLight(NodeId id) const {
                                        [&op](const char* name) { return op == name; });
   const auto at = static_cast<std::size_t>(id);
   if (!elementwise || !IsOnnxDomain(analysis_.graph.node(id).proto->domain())) return false;
-  if (PlanOf(id).compute == ElementType::kFloat || resolved_[at].compute_by_rule) return false;
+  if (!IsHalf(PlanOf(id).compute) || resolved_[at].compute_by_rule) return false;
   const std::vector<std::size_t>& uses = uses_of_reader_[at];
   return std::all_of(uses.begin(), uses.end(), [this](std::size_t use) {
     const auto shape = ConstantShape(analysis_.graph, analysis_.weight_uses[use].weight);
@@ -158,13 +181,44 @@ bool PlanMaker::IsLight(NodeId id) const {
   });
 }
 
+// Arithmetic between DequantizeLinear and QuantizeLinear, which providers fuse with them into a
+// quantized kernel: Casts between them would be in its way.
+bool PlanMaker::IsQuantizedUnit(NodeId id) const {
+  const Graph& graph = analysis_.graph;
+  const auto is = [&graph](NodeId node, const char* op) {
+    return node != kNone && graph.node(node).proto->op_type() == op;
+  };
+  if (!IsHalf(PlanOf(id).compute) || resolved_[static_cast<std::size_t>(id)].compute_by_rule) {
+    return false;
+  }
+  const Node& node = graph.node(id);
+  bool dequantized = false;
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    if (Traits(id).inputs[i] != SlotRule::kFollows) continue;
+    if (IsConvertibleConstant(graph, node.inputs[i])) continue;
+    if (!is(graph.value(node.inputs[i]).producer, "DequantizeLinear")) return false;
+    dequantized = true;
+  }
+  for (const ValueId output : node.outputs) {
+    if (output == kNone) continue;
+    const Value& value = graph.value(output);
+    const bool quantized = !value.graph_output &&
+                           std::all_of(value.uses.begin(), value.uses.end(), [&](const Use& use) {
+                             return is(use.node, "QuantizeLinear");
+                           });
+    if (!quantized) return false;
+  }
+  return dequantized;
+}
+
 std::map<NodeId, Region> PlanMaker::OpenRegions() const {
   const Graph& graph = analysis_.graph;
   RegionFinder finder(graph.nodes().size());
   std::vector<MoverEdge> edges;
   for (ValueId id = 0; id < static_cast<ValueId>(graph.values().size()); ++id) {
-    if (analysis_.types[static_cast<std::size_t>(id)] != ElementType::kFloat) continue;
-    if (IsConvertibleConstant(graph, id)) continue;  // stored in each type that is wanted
+    if (!IsFloat(OriginalType(id)) || IsTransparent(graph.value(id).producer)) continue;
+    // Stored in each type that is wanted.
+    if (stored_[static_cast<std::size_t>(id)] || IsConvertibleConstant(graph, id)) continue;
     MoverEdge edge = EdgeOf(id);
     if (OpenEnd(edge) == kNone) continue;
     finder.Join(edge);
@@ -179,35 +233,50 @@ std::map<NodeId, Region> PlanMaker::OpenRegions() const {
   return regions;
 }
 
+void PlanMaker::SetMover(NodeId id, ElementType type, const std::string& why) {
+  if (PlanOf(id).compute == type) return;
+  PlanOf(id).compute = type;
+  PlanOf(id).why.push_back(
+      {absl::StrCat(why, " ", NameOf(type), " nodes"), absl::StrCat("compute: ", NameOf(type))});
+}
+
 // Elementwise arithmetic whose neighbours all work in float32, as between quantized products: in
 // the half type it would cost casts and save nothing.
 void PlanMaker::KeepIslands() {
   const std::vector<bool> movers = floating_;
   for (NodeId id = 0; id < static_cast<NodeId>(floating_.size()); ++id) {
-    if (IsLight(id)) floating_[static_cast<std::size_t>(id)] = true;
+    const bool light = PlanOf(id).changes && (IsLight(id) || IsQuantizedUnit(id));
+    if (light) floating_[static_cast<std::size_t>(id)] = true;
   }
   const std::map<NodeId, Region> regions = OpenRegions();
   floating_ = movers;
   for (const auto& [root, region] : regions) {
     const bool io = std::any_of(region.edges.begin(), region.edges.end(),
                                 [](const MoverEdge& edge) { return edge.io; });
-    if (io || !TouchesFloat32(region, true)) continue;
+    if (io || TypesAround(region) != std::set<ElementType>{ElementType::kFloat}) continue;
     for (const NodeId id : region.nodes) {
       if (movers[static_cast<std::size_t>(id)]) continue;  // they follow
-      PlanOf(id).compute = ElementType::kFloat;
-      PlanOf(id).why.push_back({"arithmetic between float32 nodes", "compute: float32"});
+      SetMover(id, ElementType::kFloat, "arithmetic between");
     }
   }
 }
 
 void PlanMaker::DecideDataMovers() {
   for (const auto& [root, region] : OpenRegions()) {
-    if (!TouchesFloat32(region, false)) continue;
-    const std::vector<NodeId> float32 =
-        TouchesFloat32(region, true) ? region.nodes : Float32NodesOf(region);
-    for (const NodeId id : float32) {
-      PlanOf(id).compute = ElementType::kFloat;
-      PlanOf(id).why.push_back({"moving data between float32 nodes", "compute: float32"});
+    const std::set<ElementType> types = TypesAround(region);
+    if (types.empty()) continue;
+    if (types.size() == 1) {
+      for (const NodeId id : region.nodes) SetMover(id, *types.begin(), "moving data between");
+      continue;
+    }
+    // float64 loses nothing of what passes between float64 nodes.
+    const ElementType wide =
+        types.contains(ElementType::kDouble) ? ElementType::kDouble : ElementType::kFloat;
+    const bool split = types.contains(plan_.half);
+    const auto wide_nodes = split ? WideNodesOf(region, plan_.half) : absl::flat_hash_set<NodeId>();
+    for (const NodeId id : region.nodes) {
+      const bool half = split && !wide_nodes.contains(id);
+      SetMover(id, half ? plan_.half : wide, "moving data between");
     }
   }
 }

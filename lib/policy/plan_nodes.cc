@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
@@ -6,11 +7,33 @@
 namespace onnxquant {
 
 Resolved PlanMaker::ResolveNode(NodeId id) {
-  std::vector<Subject> subjects = {SubjectOf(id, kNone)};
+  std::vector<Subject> subjects = {SubjectOf(id, std::nullopt)};
   for (const std::size_t use : uses_of_reader_[static_cast<std::size_t>(id)]) {
-    subjects.push_back(SubjectOf(id, analysis_.weight_uses[use].weight));
+    subjects.push_back(SubjectOf(id, use));
   }
   return resolver_.Resolve(subjects);
+}
+
+// The type of the node's arithmetic in the source model. Slots that disagree, as those of a norm of
+// mixed types do, are no arithmetic that could be kept: they meet in float32, which holds them all.
+ElementType PlanMaker::SourceCompute(NodeId id) const {
+  const Node& node = analysis_.graph.node(id);
+  const NodeTraits& traits = Traits(id);
+  ElementType found = ElementType::kUndefined;
+  const auto take = [&](ValueId value, SlotRule rule) {
+    const bool counts = traits.CanChange() ? rule == SlotRule::kFollows : rule == SlotRule::kFixed;
+    if (!counts || found == OriginalType(value)) return;
+    const ElementType type = OriginalType(value);
+    if (found == ElementType::kUndefined) {
+      found = type;
+    } else {
+      const bool wide = found == ElementType::kDouble || type == ElementType::kDouble;
+      found = wide ? ElementType::kDouble : ElementType::kFloat;
+    }
+  };
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) take(node.outputs[i], traits.outputs[i]);
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) take(node.inputs[i], traits.inputs[i]);
+  return found == ElementType::kUndefined ? ElementType::kFloat : found;
 }
 
 void PlanMaker::ResolveNodes() {
@@ -26,41 +49,46 @@ void PlanMaker::ResolveNodes() {
     const NodeTraits& traits = Traits(id);
     NodePlan& plan = PlanOf(id);
     plan.changes = traits.CanChange();
-    plan.compute = plan.changes ? resolved.compute : ElementType::kFloat;
+    const bool as_it_is = !plan.changes || resolved.compute == kAsInSource;
+    plan.compute = as_it_is ? SourceCompute(id) : resolved.compute;
     plan.accuracy_level = resolved.accuracy_level;
     plan.overflow = resolved.overflow;
     plan.why = resolved.why;
     if (!plan.changes)
       plan.why.push_back({"the operator", absl::StrCat("no change: ", traits.fixed_because)});
     floating_[static_cast<std::size_t>(id)] = plan.changes && traits.moves_data &&
-                                              !resolved.compute_by_rule &&
-                                              plan.compute != ElementType::kFloat;
+                                              !traits.float_cast && !resolved.compute_by_rule &&
+                                              resolved.compute != ElementType::kFloat;
     resolved_.push_back(std::move(resolved));
   }
 }
 
 // The type in which a value leaves its producer, as far as it is decided.
 ElementType PlanMaker::Produced(ValueId id) const {
+  while (IsTransparent(analysis_.graph.value(id).producer)) {
+    id = analysis_.graph.node(analysis_.graph.value(id).producer).inputs[0];
+  }
   const Value& value = analysis_.graph.value(id);
-  const ElementType original = analysis_.types[static_cast<std::size_t>(id)];
-  if (original != ElementType::kFloat) return original;
+  const ElementType original = OriginalType(id);
+  if (!IsFloat(original)) return original;
   if (value.producer == kNone) {
     if (value.initializer != nullptr && !value.graph_input) return original;
     if (value.scope == kMainScope) return io_types_[static_cast<std::size_t>(id)];
-    const NodeId owner = analysis_.graph.scope(value.scope).owner;
-    return value.graph_input ? PlanOf(owner).compute : ElementType::kFloat;
+    const NodePlan& owner = PlanOf(analysis_.graph.scope(value.scope).owner);
+    return value.graph_input && owner.changes ? owner.compute : original;
   }
   const NodeTraits& traits = Traits(value.producer);
   const bool follows = traits.outputs[static_cast<std::size_t>(value.output)] == SlotRule::kFollows;
-  return follows ? PlanOf(value.producer).compute : ElementType::kFloat;
+  return follows ? PlanOf(value.producer).compute : original;
 }
 
-ElementType NeededType(const NodeTraits& traits, const NodePlan& plan, int input) {
-  switch (traits.inputs[static_cast<std::size_t>(input)]) {
+ElementType NeededType(const Analysis& analysis, const OutputPlan& plan, const Use& slot) {
+  const auto input = static_cast<std::size_t>(slot.input);
+  switch (analysis.Traits(slot.node, plan.half).inputs[input]) {
     case SlotRule::kFollows:
-      return plan.compute;
+      return plan.nodes[static_cast<std::size_t>(slot.node)].compute;
     case SlotRule::kFixed:
-      return ElementType::kFloat;
+      return analysis.types[static_cast<std::size_t>(analysis.graph.node(slot.node).inputs[input])];
     case SlotRule::kAny:
     case SlotRule::kOther:
       break;

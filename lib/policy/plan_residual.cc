@@ -108,6 +108,7 @@ absl::Status PlanMaker::Rescale(NodeId asked) {
   }
   ONNXQUANT_ASSIGN_OR_RETURN(const Scale scale, ChooseScale(asked));
   const int k = scale.exponent;
+  rescaled_ = k != 0;
   if (k == 0) {
     plan_.residual = absl::StrCat("the residual stream keeps its scale: ", scale.why);
     return absl::OkStatus();
@@ -234,7 +235,7 @@ void PlanMaker::KeepSmallEpsilons(int k, const std::string& by) {
 
 void PlanMaker::KeepFloat32(NodeId id, const Reason& reason) {
   NodePlan& plan = PlanOf(id);
-  if (!plan.changes || plan.compute == ElementType::kFloat) return;
+  if (!plan.changes || !IsHalf(plan.compute)) return;
   plan.compute = ElementType::kFloat;
   plan.why.push_back(reason);
   floating_[static_cast<std::size_t>(id)] = false;

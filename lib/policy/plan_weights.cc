@@ -13,6 +13,9 @@ namespace {
 // so that it can go to external data.
 constexpr std::uint64_t kLargeConstant = 1024;
 
+// Up to this many elements a constant costs less than the Cast of it.
+constexpr std::uint64_t kFewElements = 16;
+
 std::uint64_t ElementsOf(const std::vector<std::int64_t>& dims) {
   std::uint64_t elements = 1;
   for (const std::int64_t dim : dims) elements *= static_cast<std::uint64_t>(dim);
@@ -36,7 +39,8 @@ std::uint64_t Int4Bytes(const WeightFormat& format, std::uint64_t k, std::uint64
 
 }  // namespace
 
-Subject PlanMaker::SubjectOf(NodeId node, ValueId weight) const {
+// The node itself, or one of its constants.
+Subject PlanMaker::SubjectOf(NodeId node, std::optional<std::size_t> use_index) const {
   const NodeRole& role = analysis_.roles.nodes[static_cast<std::size_t>(node)];
   Subject subject;
   subject.role = NameOf(role.role);
@@ -46,7 +50,18 @@ Subject PlanMaker::SubjectOf(NodeId node, ValueId weight) const {
   subject.layers = analysis_.roles.layers;
   subject.hazards = HazardsOf(analysis_.hazards, node);
   subject.peak = PeakOf(node);
-  if (weight != kNone) subject.weight = analysis_.graph.value(weight).name;
+  subject.computes = Traits(node).CanChange();
+  subject.sums = role.role == Role::kResidual || IsSkipNorm(analysis_.graph, node);
+  const bool holds_codes = HoldsCodes(*analysis_.graph.node(node).proto);
+  subject.levels = holds_codes;
+  if (!use_index) return subject;
+  const WeightUse& use = analysis_.weight_uses[*use_index];
+  subject.weight = analysis_.graph.value(use.weight).name;
+  subject.blocks = FitsBlocks(*use_index);
+  subject.levels = subject.levels || subject.blocks;
+  subject.stores =
+      !holds_codes &&
+      Traits(node).inputs[static_cast<std::size_t>(use.reader.input)] == SlotRule::kFollows;
   return subject;
 }
 
@@ -64,6 +79,8 @@ void PlanMaker::DecideStoredMovers() {
   for (std::size_t i = 0; i < analysis_.weight_uses.size(); ++i) {
     for (const NodeId link : analysis_.weight_uses[i].chain) {
       floating_[static_cast<std::size_t>(link)] = false;
+      transparent_[static_cast<std::size_t>(link)] = false;
+      stored_[static_cast<std::size_t>(analysis_.graph.node(link).outputs[0])] = true;
     }
     if (!MovesAConstant(i)) continue;
     const NodeId reader = analysis_.weight_uses[i].reader.node;
@@ -73,31 +90,55 @@ void PlanMaker::DecideStoredMovers() {
   }
 }
 
+// Whether the reading is that of a MatMul that can read 4-bit blocks.
+bool PlanMaker::FitsBlocks(std::size_t use_index) const {
+  const WeightUse& use = analysis_.weight_uses[use_index];
+  if (analysis_.graph.OpName(use.reader.node) != "MatMul" || use.reader.input != 1) return false;
+  if (Traits(use.reader.node).inputs[1] != SlotRule::kFollows) return false;
+  const std::vector<std::int64_t> dims = *ConstantShape(analysis_.graph, use.weight);
+  return dims.size() == 2 && ElementsOf(dims) > 0;
+}
+
+// The float type in which a constant is stored that its reader's slot lets change.
+ElementType PlanMaker::StoredType(const Resolved& resolved, std::size_t use_index) const {
+  const WeightUse& use = analysis_.weight_uses[use_index];
+  const ElementType original = OriginalType(use.weight);
+  const ElementType compute = PlanOf(use.reader.node).compute;
+  const std::uint64_t elements = ElementsOf(*ConstantShape(analysis_.graph, use.weight));
+  // Scales belong to their codes, and have the type that the operator computes in. And a scalar is
+  // no weight: storing it in fewer bits saves nothing.
+  if (elements <= 1 || HoldsCodes(*analysis_.graph.node(use.reader.node).proto)) return compute;
+  const bool blocks = resolved.weights.kind != WeightFormat::Kind::kFloat;
+  if (resolved.weights_by_rule && !blocks) {
+    return resolved.weights.type == kAsInSource ? original : resolved.weights.type;
+  }
+  const std::optional<WeightFormat>& by_default = output_.defaults.weights;
+  if (by_default && by_default->kind == WeightFormat::Kind::kFloat &&
+      by_default->type == kAsInSource) {
+    return elements <= kFewElements ? compute : original;
+  }
+  // A rule that has the node compute in more bits says nothing of how its weights are stored. In an
+  // output of 16-bit arithmetic they stay in 16 bits, and are cast when they are read.
+  const bool widened = original == plan_.half && BitsOf(compute) > BitsOf(original) &&
+                       resolved.compute_by_rule && elements > kFewElements;
+  const bool half_output = output_.defaults.compute && (IsHalf(*output_.defaults.compute) ||
+                                                        *output_.defaults.compute == kAsInSource);
+  return widened && half_output ? original : compute;
+}
+
 WeightCopy PlanMaker::CopyFor(std::size_t use_index) {
   const WeightUse& use = analysis_.weight_uses[use_index];
   const std::vector<std::int64_t> dims = *ConstantShape(analysis_.graph, use.weight);
-  const NodePlan& reader = PlanOf(use.reader.node);
-  const std::vector<Subject> subject = {SubjectOf(use.reader.node, use.weight)};
+  const std::vector<Subject> subject = {SubjectOf(use.reader.node, use_index)};
   const Resolved resolved = resolver_.Resolve(subject);
   WeightCopy copy;
   copy.uses = {use_index};
   copy.overflow = resolved.overflow;
   copy.exponent = exponents_[use_index];
   const SlotRule slot = Traits(use.reader.node).inputs[static_cast<std::size_t>(use.reader.input)];
-  const std::uint64_t elements = ElementsOf(dims);
-  const ElementType original = analysis_.types[static_cast<std::size_t>(use.weight)];
-  const bool wants_int4 = resolved.weights.kind == WeightFormat::Kind::kInt4;
-  const bool may_change =
-      original == ElementType::kFloat ? slot == SlotRule::kFollows : wants_int4;  // float16 already
-  const ElementType compute = original == ElementType::kFloat ? reader.compute : original;
-  if (!may_change) {
-    copy.format.type = original;
-  } else if (!wants_int4) {
-    // A scalar is no weight: storing it in fewer bits saves nothing.
-    const bool own = resolved.weights_by_rule && elements > 1;
-    copy.format.type = own ? resolved.weights.type : compute;
-  } else if (analysis_.graph.OpName(use.reader.node) == "MatMul" && use.reader.input == 1 &&
-             dims.size() == 2 && elements > 0) {
+  const ElementType compute = PlanOf(use.reader.node).compute;
+  const bool scales = compute == ElementType::kFloat || compute == ElementType::kFloat16;
+  if (resolved.weights.kind == WeightFormat::Kind::kInt4 && scales && FitsBlocks(use_index)) {
     copy.format = resolved.weights;
     copy.scale_type = compute;
     copy.transposed = use.transposed;
@@ -107,10 +148,10 @@ WeightCopy PlanMaker::CopyFor(std::size_t use_index) {
     copy.bytes = use.transposed ? Int4Bytes(copy.format, columns, rows, copy.scale_type)
                                 : Int4Bytes(copy.format, rows, columns, copy.scale_type);
     return copy;
-  } else {
-    copy.format.type = compute;
   }
-  copy.bytes = elements * static_cast<std::uint64_t>(BitsOf(copy.format.type)) / 8;
+  copy.format.type =
+      slot == SlotRule::kFollows ? StoredType(resolved, use_index) : OriginalType(use.weight);
+  copy.bytes = ElementsOf(dims) * static_cast<std::uint64_t>(BitsOf(copy.format.type)) / 8;
   const Value& weight = analysis_.graph.value(use.weight);
   const bool main_initializer = weight.initializer != nullptr && weight.scope == kMainScope;
   copy.in_main = main_initializer || (ConstantTensor(analysis_.graph, use.weight) != nullptr &&
@@ -156,7 +197,7 @@ void PlanMaker::PlanWeights() {
     const ValueId id = analysis_.weight_uses[i].weight;
     if (plan_.weights.empty() || plan_.weights.back().weight != id) {
       plan_.weights.push_back({id, {}, {}});
-      const std::vector<Subject> subject = {SubjectOf(analysis_.weight_uses[i].reader.node, id)};
+      const std::vector<Subject> subject = {SubjectOf(analysis_.weight_uses[i].reader.node, i)};
       plan_.weights.back().why = resolver_.Resolve(subject).why;
     }
     WeightCopy copy = CopyFor(i);
@@ -172,7 +213,7 @@ void PlanMaker::PlanWeights() {
       same->uses.push_back(i);
     }
   }
-  // A Transpose between a constant and its readers runs in the stored type.
+  // A Transpose between a constant and its readers runs in the stored type, a Cast is left out.
   for (WeightPlan& weight : plan_.weights) {
     NameCopies(weight);
     for (const WeightCopy& copy : weight.copies) {
@@ -185,6 +226,7 @@ void PlanMaker::PlanWeights() {
       for (const std::size_t use : copy->uses) {
         for (const NodeId link : analysis_.weight_uses[use].chain) {
           PlanOf(link).compute = copy->format.type;
+          PlanOf(link).passes = Traits(link).float_cast;
         }
       }
     }

@@ -40,8 +40,12 @@ std::string SourceMark::ToString() const {
   return line == 0 ? file : absl::StrCat(file, ":", line, ":", column);
 }
 
+std::string TypeWord(ElementType type) {
+  return type == kAsInSource ? "source" : NameOf(type);
+}
+
 std::string ToString(const WeightFormat& format) {
-  if (format.kind == WeightFormat::Kind::kFloat) return NameOf(format.type);
+  if (format.kind == WeightFormat::Kind::kFloat) return TypeWord(format.type);
   return absl::StrCat("int4 block ", format.block, format.symmetric ? " symmetric" : " asymmetric",
                       format.source == ElementType::kFloat ? "" : " from float16");
 }
@@ -69,6 +73,14 @@ bool Matches(const Match& match, const Subject& subject) {
          (match.layers.empty() || AnyLayer(match.layers, subject.layer, subject.layers)) &&
          (match.hazards.empty() || FindHazard(match, subject) != nullptr) &&
          (!match.peak_over || (subject.peak && *subject.peak > *match.peak_over));
+}
+
+bool CanAct(const Settings& set, const Subject& subject) {
+  const bool blocks = set.weights && set.weights->kind != WeightFormat::Kind::kFloat;
+  return ((set.compute || set.overflow) && subject.computes) || (set.io && subject.io) ||
+         (set.weights && (blocks ? subject.blocks : subject.stores)) ||
+         (set.accuracy_level && subject.levels) || (set.residual && subject.sums) ||
+         set.keep.has_value();
 }
 
 const Hazard* FindHazard(const Match& match, const Subject& subject) {

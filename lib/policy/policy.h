@@ -22,10 +22,14 @@ struct SourceMark {
   std::string ToString() const;  // "gemma-safe.yaml:9:5"
 };
 
+// In place of a type: the one that the thing has in the source model.
+inline constexpr ElementType kAsInSource = ElementType::kUndefined;
+std::string TypeWord(ElementType type);  // "float16"; "source" for kAsInSource
+
 // How constant operands are stored.
 struct WeightFormat {
   enum class Kind {
-    kFloat,  // a float type: `type`
+    kFloat,  // a float type: `type`, or kAsInSource
     kInt4,   // com.microsoft MatMulNBits with 4 bits; where that does not apply, the compute type
   };
   Kind kind = Kind::kFloat;
@@ -58,9 +62,9 @@ std::string ToString(const ResidualSetting& setting);  // "float32", "{rescale: 
 
 // The fields that an output sets as defaults and a rule may override, each on its own.
 struct Settings {
-  std::optional<ElementType> compute;  // float32 or float16
+  std::optional<ElementType> compute;  // float32, float16, bfloat16 or kAsInSource
   std::optional<WeightFormat> weights;
-  std::optional<ElementType> io;            // type of float graph inputs and outputs
+  std::optional<ElementType> io;            // type of float graph inputs and outputs, likewise
   std::optional<int> accuracy_level;        // 0…4, MatMulNBits only
   std::optional<Overflow> overflow;         // constants beyond the type's range
   std::optional<bool> keep;                 // leave the node and its weights as they are
@@ -116,7 +120,18 @@ struct Subject {
   int layers = 0;      // how many layers the model has
   absl::Span<const Hazard> hazards;  // of the node; held by the Analysis
   std::optional<double> peak;        // largest measured magnitude among its outputs
+
+  // Which fields can do something about it.
+  bool computes = false;  // `compute`, `constants`: a node that may change its type
+  bool stores = false;    // `weights`: one of its constants, as a float type
+  bool blocks = false;    // `weights`: one of its constants, in 4-bit blocks
+  bool levels = false;    // `accuracy_level`: its weight is, or may be, in 4-bit blocks
+  bool io = false;        // `io`: a graph input or output that may change its type
+  bool sums = false;      // `residual`
 };
+
+// Whether some field of a rule can act on the subject.
+bool CanAct(const Settings& set, const Subject& subject);
 
 // Whether every selector of `match` holds. A `weight` selector never holds for a subject without a
 // weight. Globs know *, ? and [a-z]; * also crosses slashes.

@@ -1,6 +1,5 @@
 #include "lib/policy/settings.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <utility>
 
@@ -9,23 +8,6 @@
 
 namespace onnxquant {
 namespace {
-
-std::string EffectOf(const Settings& set) {
-  std::vector<std::string> parts;
-  if (set.compute) parts.push_back(absl::StrCat("compute: ", NameOf(*set.compute)));
-  if (set.weights) parts.push_back(absl::StrCat("weights: ", ToString(*set.weights)));
-  if (set.io) parts.push_back(absl::StrCat("io: ", NameOf(*set.io)));
-  if (set.accuracy_level) parts.push_back(absl::StrCat("accuracy_level: ", *set.accuracy_level));
-  if (set.keep) parts.push_back(absl::StrCat("keep: ", *set.keep ? "true" : "false"));
-  if (set.residual) parts.push_back(absl::StrCat("residual: ", ToString(*set.residual)));
-  if (set.overflow) {
-    const char* name = *set.overflow == Overflow::kClamp      ? "clamp"
-                       : *set.overflow == Overflow::kInfinity ? "infinity"
-                                                              : "error";
-    parts.push_back(absl::StrCat("overflow: ", name));
-  }
-  return absl::StrJoin(parts, ", ");
-}
 
 void Apply(const Settings& set, Resolved& resolved) {
   if (set.compute) resolved.compute = *set.compute;
@@ -39,12 +21,32 @@ void Apply(const Settings& set, Resolved& resolved) {
 
 }  // namespace
 
+std::string EffectOf(const Settings& set) {
+  std::vector<std::string> parts;
+  if (set.compute) parts.push_back(absl::StrCat("compute: ", TypeWord(*set.compute)));
+  if (set.weights) parts.push_back(absl::StrCat("weights: ", ToString(*set.weights)));
+  if (set.io) parts.push_back(absl::StrCat("io: ", TypeWord(*set.io)));
+  if (set.accuracy_level) parts.push_back(absl::StrCat("accuracy_level: ", *set.accuracy_level));
+  if (set.keep) parts.push_back(absl::StrCat("keep: ", *set.keep ? "true" : "false"));
+  if (set.residual) parts.push_back(absl::StrCat("residual: ", ToString(*set.residual)));
+  if (set.overflow) {
+    const char* name = *set.overflow == Overflow::kClamp      ? "clamp"
+                       : *set.overflow == Overflow::kInfinity ? "infinity"
+                                                              : "error";
+    parts.push_back(absl::StrCat("overflow: ", name));
+  }
+  return absl::StrJoin(parts, ", ");
+}
+
 std::string Reason::ToString() const {
   return absl::StrCat(source, " sets ", effect);
 }
 
 SettingsResolver::SettingsResolver(const Policy& policy, const OutputSpec& output)
-    : policy_(policy), output_(output), matched_(policy.rules.size(), false) {}
+    : policy_(policy),
+      output_(output),
+      matched_(policy.rules.size(), false),
+      acted_(policy.rules.size(), false) {}
 
 Resolved SettingsResolver::Resolve(absl::Span<const Subject> subjects) {
   Resolved resolved;
@@ -54,10 +56,13 @@ Resolved SettingsResolver::Resolve(absl::Span<const Subject> subjects) {
   for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
     const Rule& rule = policy_.rules[i];
     if (!AppliesTo(rule, output_.dtype)) continue;
-    const auto subject =
-        std::find_if(subjects.begin(), subjects.end(),
-                     [&rule](const Subject& one) { return Matches(rule.match, one); });
-    if (subject == subjects.end()) continue;
+    const Subject* subject = nullptr;
+    for (const Subject& one : subjects) {
+      if (!Matches(rule.match, one)) continue;
+      if (subject == nullptr) subject = &one;
+      acted_[i] = acted_[i] || CanAct(rule.set, one);
+    }
+    if (subject == nullptr) continue;
     matched_[i] = true;
     Apply(rule.set, resolved);
     resolved.compute_by_rule = resolved.compute_by_rule || rule.set.compute.has_value();
@@ -70,9 +75,10 @@ Resolved SettingsResolver::Resolve(absl::Span<const Subject> subjects) {
     resolved.why.push_back({std::move(source), EffectOf(rule.set)});
   }
   if (resolved.keep) {
-    resolved.compute = ElementType::kFloat;
+    resolved.compute = kAsInSource;
     resolved.compute_by_rule = true;
     resolved.weights = WeightFormat{};
+    resolved.weights.type = kAsInSource;
     resolved.weights_by_rule = true;
   }
   return resolved;

@@ -34,6 +34,9 @@ struct Resolved {
   std::vector<Reason> why;  // in the order of application: the last that sets a field wins
 };
 
+// "compute: float32, weights: float16": the fields that are set.
+std::string EffectOf(const Settings& set);
+
 // Applies one policy to the subjects of one output.
 class SettingsResolver {
  public:
@@ -43,13 +46,15 @@ class SettingsResolver {
   // one of them (a node with several weights is one subject per weight).
   Resolved Resolve(absl::Span<const Subject> subjects);
 
-  // Whether rules()[i] has matched any subject so far.
+  // Whether rules()[i] has matched any subject so far, and whether it could do anything about one.
   const std::vector<bool>& matched() const { return matched_; }
+  const std::vector<bool>& acted() const { return acted_; }
 
  private:
   const Policy& policy_;
   const OutputSpec& output_;
   std::vector<bool> matched_;
+  std::vector<bool> acted_;
 };
 
 }  // namespace onnxquant

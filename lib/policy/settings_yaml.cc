@@ -12,15 +12,23 @@ namespace {
 
 using Words = std::vector<std::string>;
 
+ElementType TypeOfWord(const std::string& word) {
+  return word == TypeWord(kAsInSource) ? kAsInSource : *ElementTypeFromName(word);
+}
+
+Words TypeWords() {
+  return {"float32", "float16", "bfloat16", TypeWord(kAsInSource)};
+}
+
 absl::StatusOr<ElementType> ParseFloatType(const YamlReader& reader, const YAML::Node& node,
                                            const std::string& what) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::string name,
-                             reader.OneOf(node, what, Words{"float32", "float16", "bfloat16"}));
-  return *ElementTypeFromName(name);
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::string name, reader.OneOf(node, what, TypeWords()));
+  return TypeOfWord(name);
 }
 
 absl::StatusOr<WeightFormat> ParseWeights(const YamlReader& reader, const YAML::Node& node) {
-  const Words formats = {"float32", "float16", "bfloat16", "int4"};
+  Words formats = TypeWords();
+  formats.emplace_back("int4");
   const bool map = node.IsMap();
   if (map) {
     ONNXQUANT_RETURN_IF_ERROR(
@@ -39,7 +47,7 @@ absl::StatusOr<WeightFormat> ParseWeights(const YamlReader& reader, const YAML::
     if (map && node.size() > 1) {
       return reader.ErrorAt(node, absl::StrCat(name, " takes no further fields; int4 does"));
     }
-    result.type = *ElementTypeFromName(name);
+    result.type = TypeOfWord(name);
     return result;
   }
   result.kind = WeightFormat::Kind::kInt4;

@@ -37,7 +37,7 @@ absl::Status GraphRewriter::EmitBody(ScopeId scope, onnx::GraphProto& body) {
   *body.mutable_metadata_props() = original.metadata_props();
   for (onnx::ValueInfoProto& input : *body.mutable_input()) {
     const ValueId id = graph_.Find(scope, input.name());
-    if (OriginalType(id) != ElementType::kFloat || !input.has_type()) continue;
+    if (!IsFloatValue(id) || !input.has_type()) continue;
     input.mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(TypeOf(id)));
   }
   ONNXQUANT_RETURN_IF_ERROR(EmitBodyInitializers(scope, body));
@@ -50,11 +50,12 @@ absl::Status GraphRewriter::EmitBody(ScopeId scope, onnx::GraphProto& body) {
 
 // Names are the body's own affair, so a cast output simply takes the cast's name.
 void GraphRewriter::NameBodyOutputs(ScopeId scope) {
-  const ElementType wanted = PlanOf(graph_.scope(scope).owner).compute;
+  const NodePlan& owner = PlanOf(graph_.scope(scope).owner);
   const std::vector<ValueId>& outputs = graph_.outputs(scope);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     onnx::ValueInfoProto& info = *out_->mutable_output(static_cast<int>(i));
-    const bool floats = OriginalType(outputs[i]) == ElementType::kFloat;
+    const bool floats = IsFloatValue(outputs[i]);
+    const ElementType wanted = owner.changes ? owner.compute : OriginalType(outputs[i]);
     const bool cast = floats && TypeOf(outputs[i]) != wanted;
     info.set_name(cast ? CastOf(outputs[i], wanted) : names_[static_cast<std::size_t>(outputs[i])]);
     if (floats && info.has_type()) {

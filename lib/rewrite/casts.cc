@@ -3,23 +3,12 @@
 
 namespace onnxquant {
 
-// A float Cast of the input model whose two sides have come to the same type. One that makes a
-// graph output stays, to make that name, unless another Cast makes it.
-bool GraphRewriter::IsFoldedCast(NodeId id) const {
-  const Node& node = graph_.node(id);
-  if (!Traits(id).float_cast || !IsOpenScope(graph_, node.scope)) return false;
-  const bool makes_the_name =
-      graph_.value(node.outputs[0]).graph_output && !output_types_.contains(node.outputs[0]);
-  if (makes_the_name || weights_.contains(node.inputs[0])) return false;
-  return TypeOf(node.inputs[0]) == TypeOf(node.outputs[0]);
-}
-
 // The name under which a slot reads its value in the type it needs.
 std::string GraphRewriter::InputName(const Use& use) {
   const ValueId value = graph_.node(use.node).inputs[static_cast<std::size_t>(use.input)];
-  const ElementType needed = NeededType(Traits(use.node), PlanOf(use.node), use.input);
-  if (weights_.contains(value)) {
-    const WeightCopy* copy = CopyReadBy(use);
+  const ElementType needed = NeededType(analysis_, plan_, use);
+  const auto [copy, directly] = CopyReadBy(use);
+  if (weights_.contains(value) || directly) {
     // Without a float copy the reader is a Transpose whose own readers all read 4-bit copies: dead.
     if (copy == nullptr || copy->format.kind != WeightFormat::Kind::kFloat) {
       return graph_.value(value).name;
@@ -27,8 +16,7 @@ std::string GraphRewriter::InputName(const Use& use) {
     if (needed == ElementType::kUndefined || copy->format.type == needed) return copy->names[0];
     return CastOfConstant(copy->names[0], needed);
   }
-  if (needed == ElementType::kUndefined || OriginalType(value) != ElementType::kFloat ||
-      TypeOf(value) == needed) {
+  if (needed == ElementType::kUndefined || !IsFloatValue(value) || TypeOf(value) == needed) {
     return names_[static_cast<std::size_t>(value)];
   }
   return CastOf(value, needed);
@@ -38,14 +26,14 @@ std::string GraphRewriter::InputName(const Use& use) {
 // stands in a graph around it. A value that was widened from the wanted type is read from before
 // the widening, which loses nothing.
 std::string GraphRewriter::CastOf(ValueId value, ElementType to) {
+  // What stands in place of a Cast that is left out may have been cast already.
+  const std::string name_here = names_[static_cast<std::size_t>(value)];
+  value = ReadInPlaceOf(graph_, plan_, value);
+  if (weights_.contains(value)) return CastOfConstant(name_here, to);
   for (ScopeId scope = scope_; scope != kNone; scope = graph_.scope(scope).parent) {
     if (const auto it = casts_.find({scope, value, to}); it != casts_.end()) return it->second;
   }
   const NodeId producer = graph_.value(value).producer;
-  // What a folded Cast gives is its input, which may have been cast already.
-  if (producer != kNone && IsFoldedCast(producer)) {
-    return CastOf(graph_.node(producer).inputs[0], to);
-  }
   if (producer != kNone && Traits(producer).float_cast && TypeOf(value) == ElementType::kFloat) {
     const ValueId source = graph_.node(producer).inputs[0];
     if (!weights_.contains(source) && TypeOf(source) == to) {

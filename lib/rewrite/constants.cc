@@ -7,25 +7,19 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/model/float_payload.h"
 
 namespace onnxquant {
 namespace {
 
-absl::StatusOr<std::vector<float>> FloatsOf(const Model& model, const onnx::TensorProto& tensor) {
-  if (tensor.float_data_size() > 0) {
-    return std::vector<float>(tensor.float_data().begin(), tensor.float_data().end());
-  }
-  ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const std::byte> bytes, model.Bytes(tensor));
-  if (tensor.data_type() == onnx::TensorProto::FLOAT16) {
-    std::vector<std::uint16_t> halves(bytes.size() / sizeof(std::uint16_t));
-    if (!halves.empty()) std::memcpy(halves.data(), bytes.data(), halves.size() * 2);
-    std::vector<float> widened(halves.size());
-    kernels::HalfToFloat(halves, absl::MakeSpan(widened));
-    return widened;
-  }
-  std::vector<float> floats(bytes.size() / sizeof(float));
-  if (!floats.empty()) std::memcpy(floats.data(), bytes.data(), floats.size() * sizeof(float));
-  return floats;
+// The largest finite number, and the smallest above zero, as messages say them.
+struct Limits {
+  const char* largest;
+  const char* smallest;
+};
+Limits LimitsOf(ElementType type) {
+  if (type == ElementType::kFloat) return {"3.4e38", "1.4e-45"};
+  return type == ElementType::kBFloat16 ? Limits{"3.39e38", "9.2e-41"} : Limits{"65504", "6e-8"};
 }
 
 }  // namespace
@@ -33,7 +27,7 @@ absl::StatusOr<std::vector<float>> FloatsOf(const Model& model, const onnx::Tens
 std::string DescribeOverflow(const kernels::NarrowStats& stats, ElementType type, Overflow overflow,
                              const std::string& what) {
   if (stats.overflowed == 0) return "";
-  const char* largest = type == ElementType::kBFloat16 ? "3.39e38" : "65504";
+  const char* largest = LimitsOf(type).largest;
   const std::string found = absl::StrCat(
       what, ": ", stats.overflowed, stats.overflowed == 1 ? " value lies" : " values lie",
       " beyond ", NameOf(type), "'s ", largest, " (the largest magnitude is ", stats.peak, ")");
@@ -56,14 +50,18 @@ std::string DescribeVanished(const kernels::NarrowStats& stats, ElementType type
   if (stats.underflowed == 0 || elements > kFew) return "";
   return absl::StrCat(what, ": ", stats.underflowed, stats.underflowed == 1 ? " value" : " values",
                       " became 0 in ", NameOf(type), ", whose smallest number is ",
-                      type == ElementType::kBFloat16 ? "9.2e-41" : "6e-8",
+                      LimitsOf(type).smallest,
                       "; if something divides by it, keep its node in float32");
+}
+
+kernels::OverflowMode ModeOf(Overflow overflow) {
+  return overflow == Overflow::kClamp ? kernels::OverflowMode::kClamp
+                                      : kernels::OverflowMode::kInfinity;
 }
 
 kernels::NarrowStats Narrow(absl::Span<const float> in, ElementType type, Overflow overflow,
                             absl::Span<std::uint16_t> out) {
-  const auto mode = overflow == Overflow::kClamp ? kernels::OverflowMode::kClamp
-                                                 : kernels::OverflowMode::kInfinity;
+  const kernels::OverflowMode mode = ModeOf(overflow);
   return type == ElementType::kBFloat16 ? kernels::FloatToBFloat16(in, out, mode)
                                         : kernels::FloatToHalf(in, out, mode);
 }
@@ -71,25 +69,32 @@ kernels::NarrowStats Narrow(absl::Span<const float> in, ElementType type, Overfl
 absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(
     const Model& model, const onnx::TensorProto& tensor, ElementType type, Overflow overflow,
     const std::string& what, std::vector<std::string>* warnings, int exponent) {
-  ONNXQUANT_ASSIGN_OR_RETURN(std::vector<float> floats, FloatsOf(model, tensor));
+  kernels::NarrowStats stats;
+  std::vector<float> floats(tensor.float_data().begin(), tensor.float_data().end());
+  if (floats.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const std::byte> bytes, model.Bytes(tensor));
+    floats = FloatsOfPayload(bytes, static_cast<ElementType>(tensor.data_type()),
+                             IsHalf(type) ? DoubleRounding::kOdd : DoubleRounding::kNearest,
+                             ModeOf(overflow), &stats);
+  }
   for (float& number : floats) number = std::ldexp(number, exponent);
   onnx::TensorProto result;
   *result.mutable_dims() = tensor.dims();
   result.set_name(tensor.name());
   result.set_data_type(static_cast<int>(type));
   std::string* raw = result.mutable_raw_data();
-  if (type == ElementType::kFloat) {
-    raw->resize(floats.size() * sizeof(float));
-    if (!floats.empty()) std::memcpy(raw->data(), floats.data(), raw->size());
-    return result;
-  }
-  std::vector<std::uint16_t> halves(floats.size());
-  const kernels::NarrowStats stats = Narrow(floats, type, overflow, absl::MakeSpan(halves));
+  std::vector<std::uint16_t> halves(IsHalf(type) ? floats.size() : 0);
+  if (IsHalf(type)) stats = Narrow(floats, type, overflow, absl::MakeSpan(halves));
   const std::string message = DescribeOverflow(stats, type, overflow, what);
   if (!message.empty() && overflow == Overflow::kError) return ModelError(message);
   const std::string vanished = DescribeVanished(stats, type, floats.size(), what);
   for (const std::string& warning : {message, vanished}) {
     if (!warning.empty() && warnings != nullptr) warnings->push_back(warning);
+  }
+  if (type == ElementType::kFloat) {
+    raw->resize(floats.size() * sizeof(float));
+    if (!floats.empty()) std::memcpy(raw->data(), floats.data(), raw->size());
+    return result;
   }
   raw->resize(halves.size() * sizeof(std::uint16_t));
   if (!halves.empty()) std::memcpy(raw->data(), halves.data(), raw->size());

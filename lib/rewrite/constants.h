@@ -27,11 +27,13 @@ std::string DescribeOverflow(const kernels::NarrowStats& stats, ElementType type
 std::string DescribeVanished(const kernels::NarrowStats& stats, ElementType type,
                              std::size_t elements, const std::string& what);
 
+kernels::OverflowMode ModeOf(Overflow overflow);
+
 // Converts to float16 or bfloat16.
 kernels::NarrowStats Narrow(absl::Span<const float> in, ElementType type, Overflow overflow,
                             absl::Span<std::uint16_t> out);
 
-// The float32 (or float16) tensor, multiplied by 2^exponent, in `type` (float32, float16 or
+// The tensor of any float type, multiplied by 2^exponent, in `type` (float32, float16 or
 // bfloat16), payload in raw_data. Where the policy says error, a finite value beyond the type's
 // range is a kModel error naming `what`; otherwise the clamped or infinite values are described in
 // `warnings`, if given.

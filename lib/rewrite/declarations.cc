@@ -35,7 +35,7 @@ void GraphRewriter::DeclareValues(ScopeId scope, onnx::GraphProto& out) const {
     }
     onnx::ValueInfoProto* declared = out.add_value_info();
     *declared = info;
-    if (OriginalType(id) == ElementType::kFloat) {
+    if (IsFloatValue(id)) {
       declared->mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(TypeOf(id)));
     }
   }
@@ -43,9 +43,10 @@ void GraphRewriter::DeclareValues(ScopeId scope, onnx::GraphProto& out) const {
 
 void GraphRewriter::CountValues() {
   for (ValueId id = 0; id < static_cast<ValueId>(graph_.values().size()); ++id) {
-    if (OriginalType(id) != ElementType::kFloat) continue;
+    if (!IsFloatValue(id)) continue;
     if (weights_.contains(id) || graph_.value(id).initializer != nullptr) continue;
-    (TypeOf(id) == ElementType::kFloat ? result_.float32_values : result_.half_values) += 1;
+    if (graph_.value(id).producer != kNone && PlanOf(graph_.value(id).producer).passes) continue;
+    (IsHalf(TypeOf(id)) ? result_.half_values : result_.float32_values) += 1;
   }
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
 #include "lib/kernels/block_quantize.h"
+#include "lib/model/float_payload.h"
 #include "lib/rewrite/constants.h"
 
 namespace onnxquant {
@@ -32,14 +33,9 @@ kernels::BlockFormat KernelFormat(const FillJob& job) {
   return format;
 }
 
-// The 16-bit type that the job rounds floats to.
+// The type that the job rounds numbers to.
 ElementType NarrowType(const FillJob& job) {
-  return job.kind == FillJob::Kind::kConvert ? job.type : ElementType::kFloat16;
-}
-
-kernels::OverflowMode ModeOf(Overflow overflow) {
-  return overflow == Overflow::kClamp ? kernels::OverflowMode::kClamp
-                                      : kernels::OverflowMode::kInfinity;
+  return job.kind == FillJob::Kind::kConvert ? job.type : job.format.source;
 }
 
 }  // namespace
@@ -102,39 +98,32 @@ absl::StatusOr<std::uint64_t> FillSource::Fill(std::size_t index) {
   const std::uint64_t offset = tile.first_row * row_bytes_;
   const std::uint64_t length = tile.rows * row_bytes_;
   ONNXQUANT_ASSIGN_OR_RETURN(tile.bytes, model_.Read(tensor_, offset, length));
+  const auto type = static_cast<ElementType>(tensor_.data_type());
   std::vector<float> aligned;
-  if (tensor_.data_type() == onnx::TensorProto::FLOAT16 ||
-      tensor_.data_type() == onnx::TensorProto::BFLOAT16) {
-    std::vector<std::uint16_t> halves(tile.bytes.size() / sizeof(std::uint16_t));
-    if (!halves.empty()) std::memcpy(halves.data(), tile.bytes.data(), tile.bytes.size());
-    aligned.resize(halves.size());
-    if (tensor_.data_type() == onnx::TensorProto::FLOAT16) {
-      kernels::HalfToFloat(halves, absl::MakeSpan(aligned));
-    } else {
-      kernels::BFloat16ToFloat(halves, absl::MakeSpan(aligned));
-    }
+  const bool in_place = type == ElementType::kFloat &&
+                        reinterpret_cast<std::uintptr_t>(tile.bytes.data()) % alignof(float) == 0;
+  if (in_place) {
+    tile.floats = {reinterpret_cast<const float*>(tile.bytes.data()),
+                   tile.bytes.size() / sizeof(float)};
+  } else if (type != ElementType::kDouble) {  // whose rounding depends on what it becomes
+    aligned = FloatsOfPayload(tile.bytes, type);
     tile.floats = aligned;
-  } else if (tensor_.data_type() == onnx::TensorProto::FLOAT) {
-    if (reinterpret_cast<std::uintptr_t>(tile.bytes.data()) % alignof(float) != 0) {
-      aligned.resize(tile.bytes.size() / sizeof(float));
-      std::memcpy(aligned.data(), tile.bytes.data(), tile.bytes.size());
-      tile.floats = aligned;
-    } else {
-      tile.floats = {reinterpret_cast<const float*>(tile.bytes.data()),
-                     tile.bytes.size() / sizeof(float)};
-    }
   }
   for (FillTarget& target : targets_) {
-    if (target.job->exponent == 0) {
+    const bool narrows = type == ElementType::kDouble && target.job->kind != FillJob::Kind::kCopy;
+    if (target.job->exponent == 0 && !narrows) {
       ONNXQUANT_RETURN_IF_ERROR(FillTile(target, tile));
       continue;
     }
-    Tile scaled = tile;
+    Tile own = tile;
     std::vector<float> floats(tile.floats.begin(), tile.floats.end());
+    if (narrows) {
+      ONNXQUANT_ASSIGN_OR_RETURN(floats, Narrowed(target, tile));
+    }
     const float factor = std::ldexp(1.0F, target.job->exponent);
     for (float& number : floats) number *= factor;
-    scaled.floats = floats;
-    ONNXQUANT_RETURN_IF_ERROR(FillTile(target, scaled));
+    own.floats = floats;
+    ONNXQUANT_RETURN_IF_ERROR(FillTile(target, own));
   }
   model_.Release(tensor_, offset, length);
   {
@@ -143,6 +132,18 @@ absl::StatusOr<std::uint64_t> FillSource::Fill(std::size_t index) {
   }
   ONNXQUANT_RETURN_IF_ERROR(FinishTargets());
   return length;
+}
+
+// A tile of float64 as the job's next step takes it.
+absl::StatusOr<std::vector<float>> FillSource::Narrowed(FillTarget& target, const Tile& tile) {
+  const FillJob& job = *target.job;
+  const bool rounds_again = IsHalf(NarrowType(job));
+  kernels::NarrowStats stats;
+  std::vector<float> floats = FloatsOfPayload(
+      tile.bytes, ElementType::kDouble,
+      rounds_again ? DoubleRounding::kOdd : DoubleRounding::kNearest, ModeOf(job.overflow), &stats);
+  ONNXQUANT_RETURN_IF_ERROR(Account(target, stats));
+  return floats;
 }
 
 absl::Status FillSource::FillTile(FillTarget& target, const Tile& tile) {
@@ -294,13 +295,15 @@ absl::Status FillSource::FinishTargets() {
 }
 
 void FillSource::AddWarnings() const {
+  const auto bits =
+      static_cast<std::uint64_t>(BitsOf(static_cast<ElementType>(tensor_.data_type())));
+  const std::size_t elements = bytes_ * 8 / bits;
   for (const FillTarget& target : targets_) {
     if (target.output->warnings == nullptr) continue;
     const ElementType type = NarrowType(*target.job);
     const std::string what = absl::StrCat("initializer '", tensor_.name(), "'");
-    for (std::string message :
-         {DescribeOverflow(target.stats, type, target.job->overflow, what),
-          DescribeVanished(target.stats, type, bytes_ / sizeof(float), what)}) {
+    for (std::string message : {DescribeOverflow(target.stats, type, target.job->overflow, what),
+                                DescribeVanished(target.stats, type, elements, what)}) {
       if (!message.empty()) target.output->warnings->push_back(std::move(message));
     }
   }

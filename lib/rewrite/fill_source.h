@@ -52,10 +52,11 @@ class FillSource {
     std::uint64_t first_row = 0;
     std::uint64_t rows = 0;
     absl::Span<const std::byte> bytes;
-    // The same as float32, where the constant is float32, float16 or bfloat16.
+    // The same as float32, where it is a float type; float64 only once it is narrowed for a target.
     absl::Span<const float> floats;
   };
 
+  absl::StatusOr<std::vector<float>> Narrowed(FillTarget& target, const Tile& tile);
   absl::Status FillTile(FillTarget& target, const Tile& tile);
   absl::Status Copy(FillTarget& target, const Tile& tile);
   absl::Status Convert(FillTarget& target, const Tile& tile);

@@ -10,22 +10,30 @@
 namespace onnxquant {
 GraphRewriter::GraphRewriter(const Model& model, const Analysis& analysis, const OutputPlan& plan)
     : model_(model), analysis_(analysis), graph_(analysis.graph), plan_(plan) {
+  // What is left out leaves its names to what takes its place, so that a model which is converted
+  // again comes out the same.
   for (const Value& value : graph_.values()) {
-    value_names_.insert(value.name);
+    const bool gone = value.producer != kNone && PlanOf(value.producer).passes;
+    if (!gone || value.graph_output) value_names_.insert(value.name);
     names_.push_back(value.name);
   }
-  for (const Node& node : graph_.nodes()) node_names_.insert(node.proto->name());
+  for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes().size()); ++id) {
+    if (!PlanOf(id).passes) node_names_.insert(graph_.node(id).proto->name());
+  }
   for (const WeightPlan& weight : plan.weights) {
     weights_[weight.weight] = &weight;
     for (const WeightCopy& copy : weight.copies) {
       for (const std::string& name : copy.names) value_names_.insert(name);
       for (const std::size_t use : copy.uses) {
         const WeightUse& read = analysis.weight_uses[use];
-        copy_read_by_[{read.reader.node, read.reader.input}] = &copy;
+        copy_read_by_[{read.reader.node, read.reader.input}] = {&copy, read.cast_only};
         // Of several copies behind one Transpose, the Transpose reads the one in its own type.
         if (copy.format.kind != WeightFormat::Kind::kFloat) continue;
+        bool directly = true;
         for (const NodeId link : read.chain) {
-          if (copy.format.type == PlanOf(link).compute) copy_read_by_[{link, 0}] = &copy;
+          if (copy.format.type == PlanOf(link).compute)
+            copy_read_by_[{link, 0}] = {&copy, directly};
+          directly = directly && PlanOf(link).passes;
         }
       }
     }
@@ -79,6 +87,13 @@ void GraphRewriter::StartFromTheInput() {
 // A graph output keeps its name; where its type differs from the one its producer gives, the
 // producer's value gets a new name and a Cast makes the output.
 void GraphRewriter::NameOutputs() {
+  for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes().size()); ++id) {
+    if (!PlanOf(id).passes) continue;
+    const Value& output = graph_.value(graph_.node(id).outputs[0]);
+    if (!output.graph_output || output.scope != kMainScope) continue;
+    const ValueId read = ReadInPlaceOf(graph_, plan_, graph_.node(id).inputs[0]);
+    names_[static_cast<std::size_t>(read)] = output.name;
+  }
   for (const auto& [value, type] : output_types_) {
     names_[static_cast<std::size_t>(value)] =
         UniqueValue(absl::StrCat(graph_.value(value).name, "_", NameOf(TypeOf(value))));
@@ -115,9 +130,11 @@ absl::Status GraphRewriter::EmitNodes(ScopeId scope, onnx::GraphProto& out) {
 absl::Status GraphRewriter::EmitNode(NodeId id) {
   const Node& source = graph_.node(id);
   if (source.outputs.size() == 1 && weights_.contains(source.outputs[0])) return EmitConstants(id);
-  if (IsFoldedCast(id)) {
+  if (PlanOf(id).passes) {
+    const Reading reading = CopyReadBy({id, 0});
     names_[static_cast<std::size_t>(source.outputs[0])] =
-        names_[static_cast<std::size_t>(source.inputs[0])];
+        reading.copy != nullptr ? reading.copy->names[0]
+                                : names_[static_cast<std::size_t>(source.inputs[0])];
     return absl::OkStatus();
   }
   onnx::NodeProto node = *source.proto;
@@ -130,10 +147,11 @@ absl::Status GraphRewriter::EmitNode(NodeId id) {
     const ValueId value = source.outputs[static_cast<std::size_t>(i)];
     if (value != kNone) node.set_output(i, names_[static_cast<std::size_t>(value)]);
   }
-  if (const WeightCopy* copy = CopyReadBy({id, 1});
+  if (const WeightCopy* copy = CopyReadBy({id, 1}).copy;
       copy != nullptr && copy->format.kind == WeightFormat::Kind::kInt4) {
-    EmitMatMulNBits(id, *copy, node);
+    EmitMatMulNBits(*copy, node);
   }
+  SetAccuracyLevel(id, node);
   ONNXQUANT_RETURN_IF_ERROR(SetOutputType(id, node));
   SpellCastLike(id, node);
   ONNXQUANT_RETURN_IF_ERROR(EmitBodies(id, node));

@@ -22,6 +22,12 @@ class GraphRewriter {
   absl::StatusOr<Rewritten> Run();
 
  private:
+  // The stored form that a slot reads, itself or (not `directly`) through a Transpose.
+  struct Reading {
+    const WeightCopy* copy = nullptr;
+    bool directly = false;
+  };
+
   // graph_rewriter.cc
   void StartFromTheInput();
   void NameOutputs();
@@ -38,8 +44,9 @@ class GraphRewriter {
   // operators.cc
   absl::Status SetOutputType(NodeId id, onnx::NodeProto& node);
   void RequireOpset(const char* domain, int version);
+  void SetAccuracyLevel(NodeId id, onnx::NodeProto& node) const;
   void SpellCastLike(NodeId id, onnx::NodeProto& node) const;
-  void EmitMatMulNBits(NodeId id, const WeightCopy& copy, onnx::NodeProto& node);
+  void EmitMatMulNBits(const WeightCopy& copy, onnx::NodeProto& node);
 
   // declarations.cc
   void DeclareInputsAndOutputs();
@@ -52,7 +59,6 @@ class GraphRewriter {
   std::string CastOf(ValueId value, ElementType to);
   std::string CastOfConstant(const std::string& name, ElementType to);
   std::string EmitCast(const std::string& input, ElementType to, const std::string& output);
-  bool IsFoldedCast(NodeId id) const;
 
   // residual.cc
   void ScaleEpsilon(NodeId id, onnx::NodeProto& node) const;
@@ -63,7 +69,7 @@ class GraphRewriter {
   // stored_weights.cc
   void StoreInitializers();
   absl::Status EmitConstants(NodeId id);
-  const WeightCopy* CopyReadBy(const Use& use) const;
+  Reading CopyReadBy(const Use& use) const;
   void AddCopy(const onnx::TensorProto& source, const WeightCopy& copy);
   absl::StatusOr<onnx::TensorProto> SmallCopy(const onnx::TensorProto& source,
                                               const WeightCopy& copy, const std::string& what);
@@ -73,6 +79,7 @@ class GraphRewriter {
   std::string UniqueValue(const std::string& wanted);
   std::string UniqueNode(const std::string& wanted);
   ElementType TypeOf(ValueId value) const { return plan_.types[static_cast<std::size_t>(value)]; }
+  bool IsFloatValue(ValueId value) const { return IsFloat(OriginalType(value)); }
   ElementType OriginalType(ValueId value) const {
     return analysis_.types[static_cast<std::size_t>(value)];
   }
@@ -92,7 +99,7 @@ class GraphRewriter {
   absl::flat_hash_map<std::tuple<ScopeId, ValueId, ElementType>, std::string> casts_;
   absl::flat_hash_map<std::tuple<ScopeId, std::string, ElementType>, std::string> constant_casts_;
   absl::flat_hash_map<std::tuple<ScopeId, std::string, int>, std::string> scaled_;
-  absl::flat_hash_map<std::pair<NodeId, int>, const WeightCopy*> copy_read_by_;
+  absl::flat_hash_map<std::pair<NodeId, int>, Reading> copy_read_by_;
   absl::flat_hash_map<ValueId, const WeightPlan*> weights_;
   // Float graph outputs whose type is not the one in which they are made. Ordered, because names
   // are given in its order.

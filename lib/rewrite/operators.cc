@@ -26,7 +26,9 @@ void SetInt(onnx::NodeProto& node, const char* name, std::int64_t value) {
 absl::Status GraphRewriter::SetOutputType(NodeId id, onnx::NodeProto& node) {
   const NodeTraits& traits = Traits(id);
   const ElementType compute = PlanOf(id).compute;
-  if (!PlanOf(id).changes || compute == ElementType::kFloat) return absl::OkStatus();
+  if (!PlanOf(id).changes || node.output_size() == 0) return absl::OkStatus();
+  const ValueId output = graph_.node(id).outputs[0];
+  if (output == kNone || OriginalType(output) == compute) return absl::OkStatus();
   if (traits.type_attribute != nullptr) {
     SetInt(node, traits.type_attribute, static_cast<int>(compute));
   }
@@ -49,6 +51,14 @@ absl::Status GraphRewriter::SetOutputType(NodeId id, onnx::NodeProto& node) {
   return absl::OkStatus();
 }
 
+// Of nodes whose weights are 4-bit blocks already.
+void GraphRewriter::SetAccuracyLevel(NodeId id, onnx::NodeProto& node) const {
+  const int level = PlanOf(id).accuracy_level;
+  if (level > 0 && node.domain() == "com.microsoft" && node.op_type() == "MatMulNBits") {
+    SetInt(node, "accuracy_level", level);
+  }
+}
+
 // A CastLike to float32 becomes a Cast to its type: what it likens itself to may have got another.
 // (ONNX Runtime also refuses some graphs with a CastLike in float16.)
 void GraphRewriter::SpellCastLike(NodeId id, onnx::NodeProto& node) const {
@@ -68,7 +78,7 @@ void GraphRewriter::RequireOpset(const char* domain, int version) {
 }
 
 // Attributes and names follow ONNX Runtime's MatMulNBitsQuantizer.
-void GraphRewriter::EmitMatMulNBits(NodeId id, const WeightCopy& copy, onnx::NodeProto& node) {
+void GraphRewriter::EmitMatMulNBits(const WeightCopy& copy, onnx::NodeProto& node) {
   const std::vector<std::int64_t> dims =
       *ConstantShape(graph_, analysis_.weight_uses[copy.uses.front()].weight);
   const std::string a = node.input(0);
@@ -83,7 +93,6 @@ void GraphRewriter::EmitMatMulNBits(NodeId id, const WeightCopy& copy, onnx::Nod
   SetInt(node, "N", copy.transposed ? dims[0] : dims[1]);
   SetInt(node, "bits", 4);
   SetInt(node, "block_size", copy.format.block);
-  if (const int level = PlanOf(id).accuracy_level; level > 0) SetInt(node, "accuracy_level", level);
   RequireOpset("com.microsoft", 1);
 }
 

@@ -35,7 +35,7 @@ std::string GraphRewriter::ScaledInputName(const Use& use, const std::string& na
   std::string& scaled = scaled_[{scope_, name, wanted->exponent}];
   if (!scaled.empty()) return scaled;
   const ValueId value = graph_.node(use.node).inputs[static_cast<std::size_t>(use.input)];
-  const ElementType needed = NeededType(Traits(use.node), PlanOf(use.node), use.input);
+  const ElementType needed = NeededType(analysis_, plan_, use);
   const ElementType type = needed == ElementType::kUndefined ? TypeOf(value) : needed;
   const std::string wanted_name = absl::StrCat(graph_.value(value).name, "_scaled");
   scaled = UniqueValue(wanted_name);
@@ -65,6 +65,8 @@ std::string GraphRewriter::ScalarConstant(double number, ElementType type,
   tensor->set_data_type(static_cast<int>(type));
   if (type == ElementType::kFloat) {
     tensor->set_raw_data(&value, sizeof(value));
+  } else if (type == ElementType::kDouble) {
+    tensor->set_raw_data(&number, sizeof(number));
   } else {
     std::uint16_t half = 0;
     Narrow({&value, 1}, type, Overflow::kClamp, {&half, 1});

@@ -40,8 +40,8 @@ struct Rewritten {
   std::vector<bool> keep_inline;  // by initializer: its values decide shapes
   std::vector<FillJob> jobs;
   int casts = 0;           // Cast nodes that the plan's borders needed
-  int float32_values = 0;  // values that stay float32, and
-  int half_values = 0;     // values that become float16
+  int float32_values = 0;  // values in float32 (and the few in float64), and
+  int half_values = 0;     // values in float16 or bfloat16
   std::vector<std::string> warnings;
 };
 

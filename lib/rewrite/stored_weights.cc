@@ -33,9 +33,9 @@ onnx::TensorProto SpelledTensor(const onnx::NodeProto& constant) {
 
 }  // namespace
 
-const WeightCopy* GraphRewriter::CopyReadBy(const Use& use) const {
+GraphRewriter::Reading GraphRewriter::CopyReadBy(const Use& use) const {
   const auto it = copy_read_by_.find({use.node, use.input});
-  return it == copy_read_by_.end() ? nullptr : it->second;
+  return it == copy_read_by_.end() ? Reading{} : it->second;
 }
 
 int GraphRewriter::AddInitializer(const std::string& name, ElementType type,
@@ -146,7 +146,8 @@ absl::Status GraphRewriter::EmitConstants(NodeId id) {
     onnx::NodeProto node = *source.proto;
     node.set_output(0, copy.names[0]);
     if (copy.names[0] != source.proto->output(0)) node.set_name(UniqueNode(copy.names[0]));
-    if (copy.format.type == ElementType::kFloat && copy.exponent == 0) {
+    const bool as_it_is = copy.format.type == OriginalType(weight.weight) && copy.exponent == 0;
+    if (as_it_is) {
       ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(model_, *source.proto, node));
     } else {
       ONNXQUANT_ASSIGN_OR_RETURN(

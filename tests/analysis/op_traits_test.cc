@@ -90,10 +90,17 @@ TEST(OpTraits, WhatReinterpretsBitsOrReducesDuplicatesStaysFloat32) {
   EXPECT_TRUE(TraitsOfLast("y = ScatterND(x, i, s)").CanChange());
 }
 
-TEST(OpTraits, QuantizingTo16BitsStaysFloat32) {
-  EXPECT_FALSE(TraitsOfLast("y = QuantizeLinear<output_dtype = 4>(x, s)").CanChange());
-  EXPECT_FALSE(TraitsOfLast("y = QuantizeLinear<output_dtype = 5>(x, s)").CanChange());
-  EXPECT_TRUE(TraitsOfLast("y = QuantizeLinear<output_dtype = 2>(x, s)").CanChange());
+TEST(OpTraits, QuantizingKeepsTheScalesThatWereChosenForIt) {
+  EXPECT_STREQ(TraitsOfLast("y = QuantizeLinear<output_dtype = 2>(x, s)").fixed_because,
+               "its scale belongs to the quantized numbers");
+}
+
+TEST(OpTraits, EveryFloatTypeIsDecided) {
+  for (const char* to : {"1", "10", "11", "16"}) {
+    const NodeTraits traits = TraitsOfLast(absl::StrCat("f = Cast<to = ", to, ">(i) y = Neg(f)"));
+    EXPECT_TRUE(traits.CanChange()) << to;
+    EXPECT_THAT(traits.outputs, ElementsAre(SlotRule::kFollows)) << to;
+  }
 }
 
 TEST(OpTraits, CastLikeTakesWhateverItIsLikenedTo) {

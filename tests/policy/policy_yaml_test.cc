@@ -67,10 +67,12 @@ TEST(PolicyYaml, PointsAtTypingErrorsAndGuessesWhatWasMeant) {
       {std::string(kOutputs) + "rules:\n  - match: {role: nrom}\n    keep: true\n",
        "p.yaml:6:19: found role 'nrom'; allowed are embedding, "},
       {std::string(kStart) + "outputs:\n  q4: {compute: flot32, weights: int4, io: float32}\n",
-       "p.yaml:4:17: found compute 'flot32'; allowed are float32, float16, bfloat16; did you mean "
+       "p.yaml:4:17: found compute 'flot32'; allowed are float32, float16, bfloat16, source; did "
+       "you mean "
        "'float32'?"},
       {std::string(kStart) + "outputs:\n  q4: {compute: float32, weights: int44, io: float32}\n",
-       "p.yaml:4:35: found weights 'int44'; allowed are float32, float16, bfloat16, int4; did you "
+       "p.yaml:4:35: found weights 'int44'; allowed are float32, float16, bfloat16, source, int4; "
+       "did you "
        "mean "
        "'int4'?"},
       {std::string(kStart) + "outputs:\n  q5: {compute: float32, weights: int4, io: float32}\n",
@@ -145,7 +147,7 @@ TEST(PolicyYaml, EveryBuiltinPolicyIsValidAndNamedAfterItsFile) {
   }
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
   EXPECT_THAT(names, ElementsAre("bf16", "build-gemma", "fp16", "gemma-rescale", "gemma-safe",
-                                 "gemma-web", "q4", "q4f16"));
+                                 "gemma-web", "q4", "q4f16", "repair"));
 }
 
 TEST(PolicyYaml, ListsThePoliciesWhenANameIsUnknown) {
