@@ -125,7 +125,9 @@ class LoneRun {
 void Judge(AloneResult& result) {
   std::size_t repeats = 0;  // of the last token
   const std::vector<std::int64_t>& text = result.text;
-  while (repeats < text.size() && text[text.size() - 1 - repeats] == text.back()) ++repeats;
+  // Which token is the likeliest among NaN is each program's own choice.
+  const std::size_t told = result.nan == 0 ? text.size() : 0;
+  while (repeats < told && text[text.size() - 1 - repeats] == text.back()) ++repeats;
   result.repeats_one_token = repeats >= kLeastRepeats;
   if (result.repeats_one_token) result.token = text.back();
 

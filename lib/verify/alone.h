@@ -38,8 +38,8 @@ struct AloneResult {
   std::uint64_t nan = 0;  // in logits, or in all float outputs of a model without
   std::uint64_t inf = 0;  // +Inf; -Inf is how heads mask tokens, and no fault
   std::string first_bad;  // the value where NaN or Inf begins, in words
-  // The end of the text is one token, 8 times or more. Small models that are sane do so, too; it is
-  // a failure where the model has written nothing else.
+  // The end of the text is one token, 8 times or more, and no NaN among the logits chose it. Small
+  // models that are sane do so, too; it is a failure where the model has written nothing else.
   bool repeats_one_token = false;
   std::int64_t token = -1;         // that one
   std::vector<std::int64_t> text;  // what it wrote greedily; nothing for models without logits
