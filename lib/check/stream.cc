@@ -146,7 +146,8 @@ std::string Magnitude(const Stream& stream, const StreamSum& sum) {
                         " (a bound from the weights)");
   }
   if (!stream.unbounded.empty()) {
-    return absl::StrCat("has no bound: '", stream.unbounded, "' joins it without a norm");
+    return absl::StrCat("has no known bound: the weights give none for '", stream.unbounded,
+                        "', which joins it");
   }
   return "has no known bound";
 }
