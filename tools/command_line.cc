@@ -3,7 +3,10 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "lib/policy/policy_yaml.h"
+#include "onnxquant/check.h"
 #include "tools/completion.h"
 
 namespace onnxquant::cli {
@@ -15,11 +18,12 @@ constexpr char kFooter[] = R"(Examples:
   onnxquant --policy gemma-safe onnx/model.onnx
   onnxquant --policy gemma-web --dtype q4f16 -o web/onnx onnx/model.onnx
   onnxquant plan --policy gemma-web --why model.embed_tokens.weight onnx/model.onnx
+  onnxquant check onnx/model_fp16.onnx
   onnxquant ranges model.onnx --tokens self -o ranges.json
   onnxquant verify model.onnx model_fp16.onnx --tokens text.npy --provider cpu,webgpu
 
 Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is bad,
-4 writing failed, 5 verification failed, 130 interrupted.)";
+4 writing failed, 5 verification failed or check found faults, 130 interrupted.)";
 
 const char kReportHelp[] =
     "write all of it to a file: a page to look at (.html), or JSON (any other ending)";
@@ -145,6 +149,25 @@ void AddVerifyOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
 }
 
+void AddCheckOptions(CLI::App& app, Arguments& arguments) {
+  app.add_option(
+         "--target", arguments.target,
+         "where the model shall run: webgpu, or cpu, which computes 16-bit graphs in float32")
+      ->option_text("webgpu|cpu (webgpu)")
+      ->check(CLI::IsMember({"webgpu", "cpu"}));
+  app.add_option("--ranges", arguments.plan.ranges,
+                 "measured ranges (JSON): they decide what the weights leave open")
+      ->type_name("FILE");
+  app.add_flag("--strict", arguments.strict, "warnings make exit status 5, too");
+  app.add_flag("--fix", arguments.fix, "convert the model as the check recommends");
+  app.add_option("-o,--output", arguments.plan.directory,
+                 "folder for what --fix writes (default: 'fixed' beside MODEL)")
+      ->type_name("DIR");
+  app.add_flag("--json", arguments.json, "print JSON");
+  app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
+  app.add_flag("-f,--force", arguments.apply.force, "replace existing outputs and reports");
+}
+
 }  // namespace
 
 Parsed ParseCommandLine(int argc, const char* const* argv) {
@@ -178,6 +201,17 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   AddModel(*inspect, arguments, true);
   inspect->add_flag("--json", arguments.json, "print JSON");
   AddVerbosity(*inspect, arguments);
+
+  CLI::App* check =
+      app.add_subcommand("check", "Say what is wrong with a model, and which command mends it");
+  AddModel(*check, arguments, true);
+  AddCheckOptions(*check, arguments);
+  AddVerbosity(*check, arguments);
+  std::vector<std::string> kinds;
+  for (const CheckKind& kind : CheckKinds()) {
+    kinds.push_back(absl::StrCat("  ", kind.kind, ": ", kind.meaning));
+  }
+  check->footer("What is looked for:\n" + absl::StrJoin(kinds, "\n"));
 
   CLI::App* diff = app.add_subcommand(
       "diff", "Compare two models: in words what matters, then all that differs");
@@ -240,6 +274,7 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   }
   if (plan->parsed() || dry_run) arguments.command = Command::kPlan;
   if (inspect->parsed()) arguments.command = Command::kInspect;
+  if (check->parsed()) arguments.command = Command::kCheck;
   if (diff->parsed()) arguments.command = Command::kDiff;
   if (ranges->parsed()) arguments.command = Command::kRanges;
   if (verify->parsed()) arguments.command = Command::kVerify;

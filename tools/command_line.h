@@ -12,7 +12,7 @@
 
 namespace onnxquant::cli {
 
-enum class Command { kConvert, kPlan, kInspect, kDiff, kRanges, kVerify, kPolicies };
+enum class Command { kConvert, kPlan, kInspect, kCheck, kDiff, kRanges, kVerify, kPolicies };
 enum class Verbosity { kQuiet, kNormal, kVerbose };
 
 // What verify and ranges run models with.
@@ -38,16 +38,19 @@ struct MeasureArguments {
 struct Arguments {
   Command command = Command::kConvert;
   Verbosity verbosity = Verbosity::kNormal;
-  std::string model;                    // convert, plan, inspect; the first model of diff
+  std::string model;                    // convert, plan, inspect, check; the first model of diff
   std::string other;                    // the second model of diff
   std::string policy_name;              // policies NAME
   std::vector<std::string> candidates;  // verify
   MeasureArguments measure;             // verify, ranges
   PlanOptions plan;
   ApplyOptions apply;
-  std::string report;  // all that measure or plan: path of the report; "" for none
+  std::string report;  // all that measure, plan or check: path of the report; "" for none
   std::string why;     // plan: explain this tensor, node or value
-  bool json = false;   // plan, inspect, diff, verify, ranges: print JSON
+  bool json = false;   // plan, inspect, check, diff, verify, ranges: print JSON
+  std::string target = "webgpu";  // check
+  bool strict = false;            // check: warnings count
+  bool fix = false;               // check: convert as it recommends
 };
 
 enum class ExitStatus : int {

@@ -10,6 +10,7 @@ namespace onnxquant::cli {
 absl::Status Convert(const Arguments& arguments);
 absl::Status ShowPlan(const Arguments& arguments);
 absl::Status Inspect(const Arguments& arguments);
+absl::Status Check(const Arguments& arguments);
 absl::Status Diff(const Arguments& arguments);
 absl::Status ShowRanges(const Arguments& arguments);
 absl::Status Verify(const Arguments& arguments);

@@ -72,6 +72,15 @@ void PrintWeights(const Inspection& inspection, bool all) {
   }
 }
 
+void PrintFindings(const Inspection& inspection) {
+  for (const InspectedFinding& row : inspection.findings) {
+    std::printf("%s: %s in %s%s\n", row.severity.c_str(), row.kind.c_str(), row.place.c_str(),
+                row.count > 1 ? absl::StrCat(" and ", row.count - 1, " more").c_str() : "");
+  }
+  if (inspection.findings.empty()) return;
+  std::printf("'onnxquant check %s' says why, and what to do\n", inspection.path.c_str());
+}
+
 }  // namespace
 
 absl::Status Inspect(const Arguments& arguments) {
@@ -101,6 +110,7 @@ absl::Status Inspect(const Arguments& arguments) {
   PrintRoles(inspection);
   PrintHazards(inspection);
   PrintWeights(inspection, arguments.verbosity == Verbosity::kVerbose);
+  PrintFindings(inspection);
   return absl::OkStatus();
 }
 

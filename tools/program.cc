@@ -42,6 +42,8 @@ absl::Status Run(const Arguments& arguments) {
       return ShowPlan(arguments);
     case Command::kInspect:
       return Inspect(arguments);
+    case Command::kCheck:
+      return Check(arguments);
     case Command::kDiff:
       return Diff(arguments);
     case Command::kRanges:

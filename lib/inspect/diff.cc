@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <map>
 #include <set>
 #include <utility>
@@ -13,7 +12,7 @@
 #include "lib/graph/graph.h"
 #include "lib/inspect/diff_words.h"
 #include "lib/kernels/compare.h"
-#include "lib/kernels/half.h"
+#include "lib/model/float_payload.h"
 #include "lib/model/model.h"
 #include "lib/policy/plan.h"
 
@@ -64,21 +63,7 @@ std::string Describe(const onnx::TensorProto& tensor) {
 }
 
 bool IsComparableFloat(const onnx::TensorProto& tensor) {
-  return tensor.data_type() == onnx::TensorProto::FLOAT ||
-         tensor.data_type() == onnx::TensorProto::FLOAT16;
-}
-
-std::vector<float> Widen(const onnx::TensorProto& tensor, absl::Span<const std::byte> bytes) {
-  const bool half = tensor.data_type() == onnx::TensorProto::FLOAT16;
-  std::vector<float> floats(bytes.size() / (half ? sizeof(std::uint16_t) : sizeof(float)));
-  if (!half) {
-    std::memcpy(floats.data(), bytes.data(), bytes.size());
-    return floats;
-  }
-  std::vector<std::uint16_t> halves(floats.size());
-  std::memcpy(halves.data(), bytes.data(), bytes.size());
-  kernels::HalfToFloat(halves, absl::MakeSpan(floats));
-  return floats;
+  return IsFloat(static_cast<ElementType>(tensor.data_type()));
 }
 
 std::uint64_t BytesPerElement(const onnx::TensorProto& tensor) {
@@ -96,7 +81,8 @@ absl::StatusOr<kernels::Distortion> Measure(const Side& a, const onnx::TensorPro
     const auto slice = [at, count](const onnx::TensorProto& tensor,
                                    absl::Span<const std::byte> bytes) {
       const std::uint64_t size = BytesPerElement(tensor);
-      return Widen(tensor, bytes.subspan(at * size, count * size));
+      return FloatsOfPayload(bytes.subspan(at * size, count * size),
+                             static_cast<ElementType>(tensor.data_type()));
     };
     distortion.Add(slice(first, a_bytes), slice(second, b_bytes));
   }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "lib/analysis/schema_lookup.h"
 #include "lib/base/error.h"
+#include "lib/check/check.h"
 #include "lib/model/model.h"
 #include "lib/policy/plan.h"
 
@@ -49,6 +50,7 @@ class Inspector {
     DescribeRoles();
     DescribeHazards();
     ONNXQUANT_RETURN_IF_ERROR(DescribeWeights());
+    ONNXQUANT_RETURN_IF_ERROR(DescribeFindings());
     return std::move(result_);
   }
 
@@ -160,6 +162,15 @@ class Inspector {
     std::stable_sort(
         result_.weights.begin(), result_.weights.end(),
         [](const InspectedWeight& a, const InspectedWeight& b) { return a.bytes > b.bytes; });
+    return absl::OkStatus();
+  }
+
+  absl::Status DescribeFindings() {
+    ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult check, CheckAnalyzed(model_, &analysis_, {}));
+    for (const Finding& finding : check.findings) {
+      result_.findings.push_back(
+          {finding.kind, NameOf(finding.severity), finding.place, finding.count});
+    }
     return absl::OkStatus();
   }
 

@@ -40,6 +40,14 @@ struct InspectedHazard {
   std::vector<Example> examples;  // of the first few nodes
 };
 
+// One kind of fault, in short: see onnxquant/check.h.
+struct InspectedFinding {
+  std::string kind;
+  std::string severity;
+  std::string place;  // the first
+  int count = 0;
+};
+
 struct InspectedWeight {
   std::string name;
   std::string type;
@@ -68,8 +76,9 @@ struct Inspection {
   std::vector<InspectedCount> ops;          // by count, then name
   std::vector<InspectedCount> value_types;  // element types of all values
   std::vector<InspectedRole> roles;
-  std::vector<InspectedHazard> hazards;  // those found, in the order of HazardNames()
-  std::vector<InspectedWeight> weights;  // by size
+  std::vector<InspectedHazard> hazards;    // those found, in the order of HazardNames()
+  std::vector<InspectedWeight> weights;    // by size
+  std::vector<InspectedFinding> findings;  // what 'check' finds, for WebGPU
   std::vector<InspectedFile> files;
   std::vector<std::string> unknown_ops;  // neither ONNX's nor in the table of ONNX Runtime's
 };

@@ -62,6 +62,13 @@ std::string ToJson(const Inspection& inspection) {
                                {"role", weight.role},
                                {"layer", weight.layer < 0 ? Json(nullptr) : Json(weight.layer)}});
   }
+  json["findings"] = Json::array();
+  for (const InspectedFinding& finding : inspection.findings) {
+    json["findings"].push_back({{"kind", finding.kind},
+                                {"severity", finding.severity},
+                                {"place", finding.place},
+                                {"count", finding.count}});
+  }
   json["external_files"] = Json::array();
   for (const InspectedFile& file : inspection.files) {
     json["external_files"].push_back(

@@ -16,6 +16,8 @@
 #include "lib/base/error.h"
 #include "lib/model/external_data.h"
 #include "lib/model/mapped_file.h"
+#include "lib/model/other_formats.h"
+#include "lib/model/payload_ranges.h"
 #include "lib/model/prepare.h"
 #include "lib/model/strip_payloads.h"
 #include "lib/model/tensor_check.h"
@@ -38,6 +40,7 @@ struct Model::State {
   std::uint64_t file_bytes = 0;
   std::vector<ExternalFile> external_files;
   std::vector<std::string> notes;
+  std::vector<Damage> damages;
   std::map<std::string, MappedFile> mapped;  // by normalized location
   absl::flat_hash_map<const onnx::TensorProto*, Piece> pieces;
   std::mutex mutex;
@@ -67,7 +70,7 @@ class ModelLoader {
     for (const absl::Span<const std::byte> tensor : state_->tensors) {
       state_->file_bytes += tensor.size();
     }
-    ONNXQUANT_RETURN_IF_ERROR(RefuseOtherFormats(bytes));
+    ONNXQUANT_RETURN_IF_ERROR(RefuseOtherFormats(bytes, state_->path));
     absl::StatusOr<std::string> slim = StripPayloads(bytes);
     if (!slim.ok()) return InPath(slim.status());
     google::protobuf::io::ArrayInputStream stream(slim->data(), static_cast<int>(slim->size()));
@@ -84,6 +87,11 @@ class ModelLoader {
   void Take(onnx::ModelProto proto) {
     state_->file_bytes = proto.ByteSizeLong();
     state_->proto = std::move(proto);
+  }
+
+  absl::StatusOr<Model> Examine() {
+    examines_ = true;
+    return Check();
   }
 
   absl::StatusOr<Model> CheckToConvert(int least_opset) {
@@ -107,47 +115,37 @@ class ModelLoader {
         state_->proto, [this](const onnx::TensorProto& tensor, const std::string& place) {
           absl::Status status = CheckOne(tensor, place);
           if (status.ok()) return status;
+          if (examines_) return Note(tensor, place, status);
           return MakeError(KindOf(status), absl::StrCat(state_->path, ": ", place, ": ",
                                                         std::string(status.message())));
         }));
-    ONNXQUANT_RETURN_IF_ERROR(CheckOverlaps());
+    if (const absl::Status status = CheckOverlaps(ranges_); !status.ok()) {
+      if (!examines_) return InPath(status);
+      state_->damages.push_back({"", "", std::string(status.message())});
+    }
     for (const ExternalFile& file : files_) state_->external_files.push_back(file);
     return Model(std::move(state_));
   }
 
  private:
-  struct Range {
-    std::uint64_t offset;
-    std::uint64_t length;
-    std::string place;
-  };
-
   // One key for all spellings of a location: "./a" and "a" are one file.
   static std::string Normal(const std::string& location) {
     return std::filesystem::path(location).lexically_normal().string();
   }
 
+  absl::Status Note(const onnx::TensorProto& tensor, const std::string& place,
+                    const absl::Status& status) {
+    std::string file;
+    for (const auto& entry : tensor.external_data()) {
+      if (entry.key() == "location") file = entry.value();
+    }
+    state_->damages.push_back({place, file, std::string(status.message())});
+    return absl::OkStatus();
+  }
+
   absl::Status InPath(const absl::Status& status) const {
     return MakeError(KindOf(status),
                      absl::StrCat(state_->path, ": ", std::string(status.message())));
-  }
-
-  absl::Status RefuseOtherFormats(absl::Span<const std::byte> bytes) const {
-    if (bytes.empty()) return ModelError(state_->path, ": is empty");
-    const std::string head(reinterpret_cast<const char*>(bytes.data()),
-                           std::min<std::size_t>(bytes.size(), 16));
-    const auto refuse = [this](const char* what) {
-      return ModelError(state_->path, ": is ", what, ", not an ONNX model");
-    };
-    if (absl::StartsWith(head, "GGUF")) return refuse("a GGUF file");
-    if (absl::StartsWith(head, "PK\x03\x04"))
-      return refuse("a zip archive (a PyTorch checkpoint?)");
-    if (absl::StartsWith(head, "version https:")) {
-      return refuse("a Git LFS pointer: fetch the file itself (git lfs pull)");
-    }
-    if (head.size() > 9 && head[8] == '{' && head[9] == '"') return refuse("a safetensors file");
-    if (head[0] == '<' || head[0] == '{') return refuse("a text file");
-    return absl::OkStatus();
   }
 
   absl::Status CheckOne(const onnx::TensorProto& tensor, const std::string& place) {
@@ -216,32 +214,10 @@ class ModelLoader {
     return &state_->mapped.emplace(key, std::move(file)).first->second;
   }
 
-  // Two tensors at the same place share their data; a partial overlap can only be a mistake.
-  absl::Status CheckOverlaps() {
-    for (auto& [location, ranges] : ranges_) {
-      std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
-        return std::pair(a.offset, a.length) < std::pair(b.offset, b.length);
-      });
-      const Range* widest = nullptr;
-      for (const Range& range : ranges) {
-        if (range.length == 0) continue;
-        const bool same =
-            widest != nullptr && widest->offset == range.offset && widest->length == range.length;
-        if (widest != nullptr && !same && range.offset < widest->offset + widest->length) {
-          return ModelError(state_->path, ": ", widest->place, " and ", range.place,
-                            " overlap in '", location, "' (bytes ", widest->offset, " to ",
-                            widest->offset + widest->length, " and from ", range.offset,
-                            "); the model is damaged: export it again");
-        }
-        widest = &range;
-      }
-    }
-    return absl::OkStatus();
-  }
-
   std::unique_ptr<Model::State> state_;
+  bool examines_ = false;  // lists damaged tensors instead of refusing them
   std::vector<ExternalFile> files_;
-  std::map<std::string, std::vector<Range>> ranges_;
+  PayloadRanges ranges_;
 };
 
 Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -253,6 +229,12 @@ absl::StatusOr<Model> Model::Load(const std::string& path) {
   ModelLoader loader(path);
   ONNXQUANT_RETURN_IF_ERROR(loader.ReadFile());
   return loader.Check();
+}
+
+absl::StatusOr<Model> Model::LoadToExamine(const std::string& path) {
+  ModelLoader loader(path);
+  ONNXQUANT_RETURN_IF_ERROR(loader.ReadFile());
+  return loader.Examine();
 }
 
 absl::StatusOr<Model> Model::LoadToConvert(const std::string& path, int least_opset) {
@@ -299,6 +281,9 @@ const std::vector<ExternalFile>& Model::external_files() const {
 }
 const std::vector<std::string>& Model::notes() const {
   return state_->notes;
+}
+const std::vector<Damage>& Model::damages() const {
+  return state_->damages;
 }
 std::uint64_t Model::bytes_read() const {
   return state_->bytes_read;

@@ -23,6 +23,13 @@ struct ExternalFile {
   int tensors = 0;
 };
 
+// A tensor that Load() refuses.
+struct Damage {
+  std::string place;  // "initializer 'w'"; "" where `what` names two
+  std::string file;   // of its data, as the model names it; "" for the .onnx file itself
+  std::string what;
+};
+
 class Model {
  public:
   // Reads the file's structure and checks every tensor: element type, shape, payload size, external
@@ -30,10 +37,15 @@ class Model {
   // Errors are kModel and begin with the path.
   static absl::StatusOr<Model> Load(const std::string& path);
 
-  // The same, prepared for conversion (see prepare.h).
+  // The same, but damaged tensors are not refused: damages() lists them all. Where there are any,
+  // no payload may be asked for.
+  static absl::StatusOr<Model> LoadToExamine(const std::string& path);
+
+  // Load(), prepared for conversion (see prepare.h).
   static absl::StatusOr<Model> LoadToConvert(const std::string& path, int least_opset);
 
-  // The same two for a model that the caller holds; all of it must outlive the result.
+  // Load() and LoadToConvert() for a model that the caller holds; all of it must outlive the
+  // result.
   static absl::StatusOr<Model> FromMemory(const ModelInMemory& memory);
   static absl::StatusOr<Model> FromMemoryToConvert(const ModelInMemory& memory, int least_opset);
 
@@ -53,6 +65,7 @@ class Model {
   absl::Span<const std::byte> content() const;
   const std::vector<ExternalFile>& external_files() const;
   const std::vector<std::string>& notes() const;  // what preparing it changed
+  const std::vector<Damage>& damages() const;
 
   // The payload of one of proto()'s tensors in ONNX's raw little-endian form; valid as long as the
   // model. It may lie at any address: unaligned offsets are legal. Error: a tensor of strings.

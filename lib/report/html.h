@@ -11,6 +11,7 @@ struct HtmlData {
   std::string plan;          // a Report
   std::string ranges;        // as 'onnxquant ranges' writes them
   std::string verification;  // a Verification
+  std::string check = {};    // a CheckResult
 };
 
 // One file of UTF-8 that asks the network for nothing and forbids itself to

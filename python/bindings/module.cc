@@ -14,6 +14,7 @@
 #include "lib/model/model.h"
 #include "lib/policy/policy_yaml.h"
 #include "lib/report/html.h"
+#include "onnxquant/check.h"
 #include "onnxquant/quantize.h"
 #include "onnxquant/report.h"
 #include "python/bindings/background.h"
@@ -73,6 +74,16 @@ std::string Inspect(const Argument& argument) {
         absl::StatusOr<Model> model = Load(*argument);
         if (!model.ok()) return model.status();
         return InspectModel(*model);
+      },
+      py::none()));
+}
+
+std::string Check(const Argument& argument, const std::string& target, const std::string& ranges) {
+  const CheckOptions options{.target = target, .ranges = ranges};
+  return ToJson(Await<CheckResult>(
+      [&](Course&) {
+        return argument->in_memory() ? CheckModel(argument->memory(), options)
+                                     : CheckModel(argument->path(), options);
       },
       py::none()));
 }
@@ -150,6 +161,7 @@ PYBIND11_MODULE(_native, module) {
   BindPlan(module);
   BindMeasure(module);
   module.def("inspect", &Inspect, py::arg("model"));
+  module.def("check", &Check, py::arg("model"), py::arg("target"), py::arg("ranges"));
   module.def("diff", &Diff, py::arg("first"), py::arg("second"));
   module.def("policies", &Policies);
   module.def("load_policy", &CheckName, py::arg("name"));
@@ -157,10 +169,11 @@ PYBIND11_MODULE(_native, module) {
   module.def("check_policy", &CheckPolicy, py::arg("yaml"), py::arg("origin"));
   module.def(
       "to_html",
-      [](std::string plan, std::string ranges, std::string verification) {
-        return onnxquant::ToHtml({std::move(plan), std::move(ranges), std::move(verification)});
+      [](std::string plan, std::string ranges, std::string verification, std::string check) {
+        return onnxquant::ToHtml(
+            {std::move(plan), std::move(ranges), std::move(verification), std::move(check)});
       },
-      py::arg("plan"), py::arg("ranges"), py::arg("verification"));
+      py::arg("plan"), py::arg("ranges"), py::arg("verification"), py::arg("check"));
   module.def("main", &Main, py::arg("arguments"), py::arg("load"));
   module.attr("__version__") = ONNXQUANT_VERSION;
 }

@@ -4,8 +4,8 @@
 
     report = onnxquant.quantize("onnx/model.onnx", "gemma-safe")
 
-`plan` decides and shows, `quantize` writes; `inspect`, `diff`, `ranges` and `verify` look at
-models. What these return shows itself as a table in notebooks, and has `to_dict()` and
+`plan` decides and shows, `quantize` writes; `check`, `inspect`, `diff`, `ranges` and `verify` look
+at models. What these return shows itself as a table in notebooks, and has `to_dict()` and
 `to_pandas()`.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from onnxquant import export
     from onnxquant._native import __version__
-    from onnxquant.api import diff, inspect, plan, quantize
+    from onnxquant.api import check, diff, inspect, plan, quantize
     from onnxquant.errors import (
         CancelledError,
         InternalError,
@@ -28,11 +28,20 @@ if TYPE_CHECKING:
     )
     from onnxquant.measure import ranges, verify
     from onnxquant.policy import Policy, policies
-    from onnxquant.results import Diff, Inspection, Output, Plan, Ranges, Report, Verification
+    from onnxquant.results import (
+        Check,
+        Diff,
+        Inspection,
+        Output,
+        Plan,
+        Ranges,
+        Report,
+        Verification,
+    )
 
 # Loaded when asked for: onnxquant.export works without the native part.
 _PLACES = {
-    "onnxquant.api": ("diff", "inspect", "plan", "quantize"),
+    "onnxquant.api": ("check", "diff", "inspect", "plan", "quantize"),
     "onnxquant.errors": (
         "CancelledError",
         "InternalError",
@@ -46,6 +55,7 @@ _PLACES = {
     "onnxquant.measure": ("ranges", "verify"),
     "onnxquant.policy": ("Policy", "policies"),
     "onnxquant.results": (
+        "Check",
         "Diff",
         "Inspection",
         "Output",
@@ -60,6 +70,7 @@ _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 
 __all__ = [
     "CancelledError",
+    "Check",
     "Diff",
     "Inspection",
     "InternalError",
@@ -76,6 +87,7 @@ __all__ = [
     "VerifyError",
     "WriteError",
     "__version__",
+    "check",
     "diff",
     "export",
     "inspect",

@@ -12,7 +12,7 @@ from onnxquant import _native
 from onnxquant.errors import UsageError
 from onnxquant.models import native_model
 from onnxquant.policy import Policy, rule_text
-from onnxquant.results import Diff, Inspection, Plan, Ranges, Report
+from onnxquant.results import Check, Diff, Inspection, Plan, Ranges, Report
 
 AnyPath = str | os.PathLike[str]
 AnyPolicy = str | os.PathLike[str] | Mapping[str, Any] | Policy
@@ -107,6 +107,40 @@ def inspect(model: Any, *, model_path: AnyPath | None = None) -> Inspection:
     model: a path, an onnx.ModelProto or an onnx_ir.Model. Raises ModelError.
     """
     return Inspection(json.loads(_native.inspect(native_model(model, model_path)[0])))
+
+
+def check(
+    model: Any,
+    *,
+    target: str = "webgpu",
+    ranges: AnyPath | Mapping[str, Any] | Ranges | None = None,
+    model_path: AnyPath | None = None,
+) -> Check:
+    """Say what is wrong with a model, where, and what mends it.
+
+    model: a path, an onnx.ModelProto or an onnx_ir.Model.
+    target: "webgpu", or "cpu", whose provider computes 16-bit graphs in float32.
+    ranges: what `onnxquant.ranges` measured of this model or of the float32 one it was made of, or
+        a JSON file of it: they decide what the weights leave open.
+    model_path: where a model in memory would lie.
+
+    Missing or damaged data files are findings. Raises UsageError, or ModelError for no model at all.
+    """
+    native, _ = native_model(model, model_path)
+    with _ranges_file(ranges) as measured:
+        found = json.loads(_native.check(native, target, measured))
+
+    def mend(policy_name: str, dtype: str, directory: str) -> Report:
+        return quantize(
+            model,
+            policy_name,
+            dtypes=[dtype],
+            output=directory,
+            ranges=ranges,
+            model_path=model_path,
+        )
+
+    return Check(found, mend)
 
 
 def diff(first: Any, second: Any) -> Diff:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from onnxquant import _native
 from onnxquant.errors import UsageError
-from onnxquant.html import table
+from onnxquant.html import preformatted, table
 
 if TYPE_CHECKING:
     import pandas
@@ -177,7 +177,7 @@ class Report(Result):
     def to_html(self, path: str | os.PathLike[str], ranges: "Ranges | None" = None) -> None:
         """Write the report as a page of its own, with charts, that asks the network for nothing."""
         measured = "" if ranges is None else json.dumps(ranges.to_dict())
-        page = _native.to_html(json.dumps(self._data), measured, "")
+        page = _native.to_html(json.dumps(self._data), measured, "", "")
         Path(path).write_text(page, encoding="utf-8")
 
     def __repr__(self) -> str:
@@ -246,6 +246,58 @@ class Inspection(Result):
             [row["hazard"], row["nodes"], row["examples"][0]["why"]] for row in data["hazards"]
         ]
         return roles + (table(("hazard", "nodes", "why"), hazards) if hazards else "")
+
+
+class Check(Result):
+    """What is wrong with a model."""
+
+    def __init__(self, data: dict[str, Any], mend: Callable[[str, str, str], Report]) -> None:
+        super().__init__(data)
+        self._mend = mend
+
+    @property
+    def findings(self) -> Rows:
+        """Return a row for each kind of fault, errors first: kind, severity, place, evidence …."""
+        return list(self._data["findings"])
+
+    @property
+    def ok(self) -> bool:
+        """Return whether there is no error; warnings are decided by data that no file holds."""
+        return bool(self._data["ok"])
+
+    @property
+    def command(self) -> str:
+        """Return the command that mends what a conversion can mend; "" for none."""
+        return str(self._data["command"])
+
+    def fix(self, directory: str | os.PathLike[str] | None = None) -> Report:
+        """Convert the model as the check recommends, into the folder 'fixed' beside it if None.
+
+        Raises UsageError where there is nothing that a conversion mends, and what quantize raises.
+        """
+        if not self.command:
+            raise UsageError(f"{self._data['path']}: there is nothing that a conversion mends")
+        beside = Path(self._data["path"]).parent / "fixed"
+        folder = os.fspath(beside if directory is None else directory)
+        return self._mend(self._data["policy"], self._data["dtype"], folder)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return the findings, a row each."""
+        return _frame(self.findings)
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as a page of its own that asks the network for nothing."""
+        page = _native.to_html("", "", "", json.dumps(self._data))
+        Path(path).write_text(page, encoding="utf-8")
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{row['severity']} {row['kind']}" for row in self.findings)
+        return f"<Check of {self._data['path']}: {found or 'nothing wrong was found'}>"
+
+    def _repr_html_(self) -> str:
+        keys = ("severity", "kind", "count", "place", "layer", "evidence", "remedy")
+        rows = ([row[key] for key in keys] for row in self.findings)
+        return table(keys, rows, repr(self)[1:-1]) + preformatted(self.command)
 
 
 class Diff(Result):
@@ -391,7 +443,7 @@ class Verification(Result):
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the report as a page of its own, with charts, that asks the network for nothing."""
-        page = _native.to_html("", "", json.dumps(self._data))
+        page = _native.to_html("", "", json.dumps(self._data), "")
         Path(path).write_text(page, encoding="utf-8")
 
     def __repr__(self) -> str:

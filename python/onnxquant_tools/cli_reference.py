@@ -14,7 +14,7 @@ from pathlib import Path
 from onnxquant_tools.product import program
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-COMMANDS = ("", "plan", "inspect", "diff", "ranges", "verify", "policies", "completion")
+COMMANDS = ("", "plan", "inspect", "check", "diff", "ranges", "verify", "policies", "completion")
 
 ENVIRONMENT = {
     "ONNXQUANT_ONNXRUNTIME": "ONNX Runtime's shared library, for ranges and verify",
@@ -28,7 +28,7 @@ EXIT_STATUS = {
     2: "the model is damaged, invalid or unsupported",
     3: "the policy is wrong, or does not fit the model",
     4: "the outputs could not be written; nothing is left behind",
-    5: "a verification failed",
+    5: "a verification failed, or check found faults",
     70: "a defect in onnxquant",
     130: "interrupted; nothing is left behind",
 }

@@ -16,6 +16,7 @@ from onnxquant_tools.product import program
 REFERENCE = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
 PLAN = "plan --json, and --report FILE.json on a conversion"
 RANGES = "ranges -o, ranges --json"
+CHECK = "check --json, and --report FILE.json on it"
 VERIFY = "verify --json, and --report FILE.json on it"
 # Keys that stand only where something is wrong, or where there is something to tell.
 SOMETIMES = {
@@ -42,6 +43,14 @@ def _small_model(path: Path, weight: float) -> Path:
     return path
 
 
+def _mixed_norm(path: Path) -> Path:
+    """Write a model with a fault: a float16 norm with a float32 gain."""
+    text = '<ir_version: 10, opset_import: ["": 21]> g (float16[n,4] x) => (float16[n,4] y) '
+    norm = "<float[4] gain = {1,1,1,1}> { y = LayerNormalization(x, gain) }"
+    onnx.save(onnx.parser.parse_model(text + norm), path)
+    return path
+
+
 @pytest.fixture(scope="session")
 def printed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what each command prints, by the heading of its section."""
@@ -55,13 +64,17 @@ def printed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         PLAN: _run("plan", "--policy", "gemma-web", model, "--json"),
         RANGES: _run("ranges", model, *tokens, "--json"),
         VERIFY: _run("verify", model, half, *tokens, "--layers", "--json"),
+        CHECK: _run("check", half, "--json"),
         "inspect --json": _run("inspect", half, "--json"),
         "diff --json": _run("diff", half, other, "--json"),
     }
     found = {heading: json.loads(text) for heading, text in texts.items()}
+    mixed = _mixed_norm(folder / "mixed.onnx")
     small, changed = _small_model(folder / "a.onnx", 2), _small_model(folder / "b.onnx", 3)
     for heading, key, text in (
         (VERIFY, "results", _run("verify", small, changed, "--json")),
+        (CHECK, "findings", _run("check", mixed, "--json")),
+        ("inspect --json", "findings", _run("inspect", mixed, "--json")),
         ("inspect --json", "hazards", _run("inspect", small, "--json")),
         ("diff --json", "weights", _run("diff", small, changed, "--json")),
     ):

@@ -47,14 +47,8 @@ inline onnx::ModelProto SmallDecoder(const DecoderForm& form) {
       [final] h = SimplifiedLayerNormalization(r, gain)
       [head] logits = MatMul(h, head)
     })";
-  onnx::ModelProto model = ParseModel(absl::StrReplaceAll(
+  return ParseModel(absl::StrReplaceAll(
       text, {{"T[", form.type + "["}, {"S[", form.scale + "["}, {"BETWEEN", form.between}}));
-  for (onnx::TensorProto& tensor : *model.mutable_graph()->mutable_initializer()) {
-    if (tensor.data_type() != onnx::TensorProto::FLOAT16) continue;
-    tensor.set_raw_data(std::string(2 * static_cast<std::size_t>(tensor.float_data_size()), '\0'));
-    tensor.clear_float_data();
-  }
-  return model;
 }
 
 }  // namespace onnxquant

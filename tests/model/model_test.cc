@@ -191,6 +191,29 @@ TEST_F(ModelTest, RefusesPartialOverlapsAndAcceptsSharing) {
   }
 }
 
+TEST_F(ModelTest, ListsWhatItWouldRefuseWhenItIsToExamine) {
+  onnx::ModelProto model = ParseModel(kText);
+  onnx::GraphProto& graph = *model.mutable_graph();
+  *graph.add_initializer() = graph.initializer(0);
+  graph.mutable_initializer(1)->set_name("v");
+  graph.mutable_initializer(1)->add_float_data(5);
+  onnx::TensorProto& tensor = *graph.mutable_initializer(0);
+  tensor.clear_float_data();
+  tensor.set_data_location(onnx::TensorProto::EXTERNAL);
+  auto* location = tensor.add_external_data();
+  location->set_key("location");
+  location->set_value("gone");
+  Write(model);
+  const auto examined = Model::LoadToExamine(folder_ / "model.onnx");
+  ASSERT_TRUE(examined.ok()) << examined.status();
+  ASSERT_EQ(examined->damages().size(), 2U);
+  EXPECT_EQ(examined->damages()[0].place, "initializer 'w'");
+  EXPECT_EQ(examined->damages()[0].file, "gone");
+  EXPECT_THAT(examined->damages()[0].what, HasSubstr("cannot be found"));
+  EXPECT_EQ(examined->damages()[1].file, "");
+  EXPECT_THAT(LoadError(), HasSubstr("cannot be found"));
+}
+
 TEST_F(ModelTest, RefusesTensorsThatDoNotFitTheirShape) {
   onnx::ModelProto model = ParseModel(kText);
   onnx::TensorProto& w = *model.mutable_graph()->mutable_initializer(0);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -10,9 +11,14 @@
 namespace onnxquant {
 namespace {
 
+bool StaysWide(const std::string& name) {
+  return name.rfind("wide", 0) == 0;
+}
+
 void GraphInHalf(onnx::GraphProto& graph, onnx::TensorProto::DataType half);
 
 void TypeInHalf(onnx::ValueInfoProto& info, onnx::TensorProto::DataType half) {
+  if (StaysWide(info.name())) return;
   onnx::TypeProto& type = *info.mutable_type();
   if (type.has_tensor_type() && type.tensor_type().elem_type() == onnx::TensorProto::FLOAT) {
     type.mutable_tensor_type()->set_elem_type(half);
@@ -41,8 +47,11 @@ void GraphInHalf(onnx::GraphProto& graph, onnx::TensorProto::DataType half) {
   for (auto& info : *graph.mutable_input()) TypeInHalf(info, half);
   for (auto& info : *graph.mutable_output()) TypeInHalf(info, half);
   for (auto& info : *graph.mutable_value_info()) TypeInHalf(info, half);
-  for (auto& tensor : *graph.mutable_initializer()) MakeHalf(tensor, half);
+  for (auto& tensor : *graph.mutable_initializer()) {
+    if (!StaysWide(tensor.name())) MakeHalf(tensor, half);
+  }
   for (auto& node : *graph.mutable_node()) {
+    if (node.output_size() > 0 && StaysWide(node.output(0))) continue;
     for (auto& attribute : *node.mutable_attribute()) {
       const bool type = attribute.name() == "to" || attribute.name() == "dtype";
       if (type && attribute.i() == onnx::TensorProto::FLOAT) attribute.set_i(half);

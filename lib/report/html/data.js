@@ -9,6 +9,7 @@ function block(id) {
 const plan = block('plan-data');
 const ranges = block('ranges-data');
 const verification = block('verify-data');
+const check = block('check-data');
 
 function bytesText(bytes) {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -90,11 +90,12 @@ function setUpTheme() {
 }
 
 setUpTheme();
-const subject = plan ? plan.input : verification ? verification.reference : '';
+const subject = plan ? plan.input : verification ? verification.reference : check ? check.path : '';
 document.getElementById('subject').textContent = subject;
 document.title = `onnxquant: ${subject.split('/').pop()}`;
 const parts = [];
 if (plan && plan.outputs.length) parts.push(...planParts());
 if (verification) parts.push(...verifySection());
+if (check) parts.push(checkSection());
 main.append(...parts);
 document.body.dataset.state = 'ready';

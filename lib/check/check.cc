@@ -1,0 +1,95 @@
+#include "lib/check/check.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "lib/base/error.h"
+#include "lib/check/checkers.h"
+
+namespace onnxquant {
+namespace {
+
+// The 16-bit type of most values; "" where there is none.
+std::string HalfTypeOf(const Analysis& analysis) {
+  const auto float16 =
+      std::count(analysis.types.begin(), analysis.types.end(), ElementType::kFloat16);
+  const auto bfloat16 =
+      std::count(analysis.types.begin(), analysis.types.end(), ElementType::kBFloat16);
+  if (float16 + bfloat16 == 0) return "";
+  return NameOf(float16 >= bfloat16 ? ElementType::kFloat16 : ElementType::kBFloat16);
+}
+
+absl::Status CheckTarget(const std::string& target) {
+  if (target == "webgpu" || target == "cpu") return absl::OkStatus();
+  return UsageError("target: found '", target, "'; expected webgpu or cpu");
+}
+
+absl::StatusOr<CheckResult> CheckLoaded(absl::StatusOr<Model> model, const CheckOptions& options) {
+  ONNXQUANT_RETURN_IF_ERROR(model.status());
+  const absl::StatusOr<Analysis> analysis = Analyze(model->proto(), model->path());
+  if (!analysis.ok() && model->damages().empty()) return analysis.status();
+  return CheckAnalyzed(*model, analysis.ok() ? &*analysis : nullptr, options);
+}
+
+}  // namespace
+
+absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* analysis,
+                                          const CheckOptions& options) {
+  ONNXQUANT_RETURN_IF_ERROR(CheckTarget(options.target));
+  std::optional<Ranges> ranges;
+  if (!options.ranges.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(ranges, LoadRanges(options.ranges));
+  }
+  Stream stream;
+  if (analysis != nullptr) {
+    ONNXQUANT_ASSIGN_OR_RETURN(stream, FindStream(model, *analysis, ranges));
+  }
+  const CheckContext context{model, analysis, stream, options.target};
+  CheckResult result;
+  result.path = model.path();
+  result.target = options.target;
+  if (analysis != nullptr) {
+    result.layers = analysis->roles.layers;
+    result.half_type = HalfTypeOf(*analysis);
+  }
+  bool mended = false;
+  for (const Checker& checker : Checkers()) {
+    if (!(options.target == "cpu" ? checker.on_cpu : checker.on_webgpu)) continue;
+    if (checker.of_graph && analysis == nullptr) continue;
+    const std::size_t before = result.findings.size();
+    ONNXQUANT_RETURN_IF_ERROR(checker.find(context, checker.kind, result.findings));
+    mended = mended || (checker.mended && result.findings.size() > before);
+  }
+  std::stable_sort(result.findings.begin(), result.findings.end(),
+                   [](const Finding& a, const Finding& b) { return a.severity < b.severity; });
+  if (mended) {
+    Remedy remedy = RemedyFor(context);
+    result.policy = std::move(remedy.policy);
+    result.dtype = std::move(remedy.dtype);
+    result.command = std::move(remedy.command);
+  }
+  return result;
+}
+
+absl::StatusOr<CheckResult> CheckModel(const std::string& path, const CheckOptions& options) {
+  ONNXQUANT_RETURN_IF_ERROR(CheckTarget(options.target));
+  return CheckLoaded(Model::LoadToExamine(path), options);
+}
+
+absl::StatusOr<CheckResult> CheckModel(const ModelInMemory& model, const CheckOptions& options) {
+  ONNXQUANT_RETURN_IF_ERROR(CheckTarget(options.target));
+  return CheckLoaded(Model::FromMemory(model), options);
+}
+
+std::vector<CheckKind> CheckKinds() {
+  std::vector<CheckKind> kinds;
+  for (const Checker& checker : Checkers()) kinds.push_back({checker.kind, checker.meaning});
+  return kinds;
+}
+
+const char* NameOf(Severity severity) {
+  return severity == Severity::kError ? "error" : "warning";
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,81 @@
+// Which conversion mends a model.
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "lib/analysis/hazard_context.h"
+#include "lib/check/checkers.h"
+#include "lib/policy/dtypes.h"
+
+namespace onnxquant {
+namespace {
+
+// Keeps all types but those of residual sums, norms and hazards, which become float32.
+constexpr char kAnyModel[] = "repair";
+// Says the same of Gemma 2 and 3 in the files that Transformers.js asks for.
+constexpr char kGemma[] = "gemma-web";
+
+bool HasRole(const Analysis& analysis, Role role) {
+  return std::any_of(analysis.roles.nodes.begin(), analysis.roles.nodes.end(),
+                     [role](const NodeRole& node) { return node.role == role; });
+}
+
+// Whether every branch that joins the residual stream ends in an RMS norm, as in Gemma 2 and 3.
+bool HasPostNorms(const Analysis& analysis) {
+  const HazardContext walker(analysis.graph, analysis.types);
+  const auto from_norm = [&](ValueId value) {
+    const NodeId node = walker.Producer(walker.Origin(value));
+    if (node == kNone || !IsScaleInvariantNorm(analysis.graph, node)) return false;
+    return analysis.graph.node(node).proto->op_type() != "LayerNormalization";
+  };
+  const std::vector<NodeId>& adds = analysis.residual.adds;
+  return !adds.empty() && std::all_of(adds.begin(), adds.end(), [&](NodeId add) {
+    return from_norm(walker.Input(add, 0)) || from_norm(walker.Input(add, 1));
+  });
+}
+
+bool IsGemma(const Analysis& analysis) {
+  const Role roles[] = {Role::kEmbedding, Role::kLmHead, Role::kNorm, Role::kResidual};
+  return std::all_of(std::begin(roles), std::end(roles),
+                     [&](Role role) { return HasRole(analysis, role); }) &&
+         HasPostNorms(analysis);
+}
+
+bool HasBlocks(const Graph& graph) {
+  return std::any_of(graph.nodes().begin(), graph.nodes().end(),
+                     [](const Node& node) { return node.proto->op_type() == "MatMulNBits"; });
+}
+
+// As the file's name says, else as what it holds.
+std::string DtypeOf(const CheckContext& context) {
+  const std::string stem = std::filesystem::path(context.model.path()).stem().string();
+  const std::string named = SplitStem(stem).dtype;
+  if (named == "fp16" || named == "q4" || named == "q4f16") return named;
+  return HasBlocks(context.graph()) ? "q4f16" : "fp16";
+}
+
+// For a POSIX shell.
+std::string Quoted(const std::string& text) {
+  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c >= 0x80 ||
+           std::string("_-./+=:,@").find(static_cast<char>(c)) != std::string::npos;
+  });
+  return plain ? text : absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "'\\''"}}), "'");
+}
+
+}  // namespace
+
+Remedy RemedyFor(const CheckContext& context) {
+  Remedy remedy;
+  remedy.policy = IsGemma(*context.analysis) ? kGemma : kAnyModel;
+  remedy.dtype = DtypeOf(context);
+  const std::filesystem::path path(context.model.path());
+  const std::string folder = (path.parent_path() / "fixed").string();
+  remedy.command = absl::StrCat("onnxquant --policy ", remedy.policy, " --dtype ", remedy.dtype,
+                                " -o ", Quoted(folder), " ", Quoted(path.string()));
+  return remedy;
+}
+
+}  // namespace onnxquant

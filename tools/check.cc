@@ -1,0 +1,123 @@
+#include "onnxquant/check.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "lib/base/error.h"
+#include "lib/report/html.h"
+#include "tools/commands.h"
+#include "tools/result_table.h"
+#include "tools/text_file.h"
+
+namespace onnxquant::cli {
+namespace {
+
+std::string Count(std::size_t count, const char* what) {
+  return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
+}
+
+void PrintFinding(const Finding& finding, bool all) {
+  std::printf("%s: %s in ", NameOf(finding.severity), finding.kind.c_str());
+  if (finding.count > 1) std::printf("%d places, the first is ", finding.count);
+  std::printf("%s", finding.place.c_str());
+  if (finding.layer >= 0) std::printf(" (layer %d)", finding.layer);
+  std::printf("\n  %s\n  remedy: %s\n", finding.evidence.c_str(), finding.remedy.c_str());
+  if (all && finding.count > 1) {
+    std::printf("  all: %s\n", absl::StrJoin(finding.places, ", ").c_str());
+  }
+  std::printf("\n");
+}
+
+std::string Facts(const CheckResult& result) {
+  std::vector<std::string> facts;
+  if (result.layers > 0) facts.push_back(Count(static_cast<std::size_t>(result.layers), "layer"));
+  facts.push_back(result.half_type.empty() ? "nothing in 16 bits" : result.half_type);
+  return absl::StrJoin(facts, ", ");
+}
+
+void Print(const CheckResult& result, bool all) {
+  for (const Finding& finding : result.findings) PrintFinding(finding, all);
+  std::printf("%s (%s), on %s: ", result.path.c_str(), Facts(result).c_str(),
+              result.target.c_str());
+  if (result.findings.empty()) {
+    std::printf("nothing wrong was found\n");
+    return;
+  }
+  std::printf("%s, %s\n", Count(result.errors(), "error").c_str(),
+              Count(result.warnings(), "warning").c_str());
+  if (!result.command.empty()) std::printf("to mend it: %s\n", result.command.c_str());
+}
+
+bool Passes(const CheckResult& result, bool strict) {
+  return strict ? result.findings.empty() : result.ok();
+}
+
+absl::Status Verdict(const CheckResult& result, bool strict) {
+  if (Passes(result, strict)) return absl::OkStatus();
+  return MakeError(ErrorKind::kVerify,
+                   absl::StrCat(result.path, ": ", Count(result.errors(), "error"), ", ",
+                                Count(result.warnings(), "warning")));
+}
+
+// Converts as the result says, and looks at what came of it.
+absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
+  if (result.command.empty()) {
+    std::fprintf(stderr, "%s: %s\n", result.path.c_str(),
+                 result.findings.empty() ? "there is nothing to mend"
+                                         : "no conversion mends what was found");
+    return Verdict(result, arguments.strict);
+  }
+  Arguments conversion = arguments;
+  conversion.report.clear();
+  conversion.plan.policy = result.policy;
+  conversion.plan.dtypes = {result.dtype};
+  if (conversion.plan.directory.empty()) {
+    conversion.plan.directory =
+        (std::filesystem::path(result.path).parent_path() / "fixed").string();
+  }
+  std::fprintf(stderr, "mending %s with policy %s\n", result.path.c_str(), result.policy.c_str());
+  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(conversion.model, conversion.plan));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Report report, ApplyPlan(plan, conversion.apply));
+  const std::string made =
+      (std::filesystem::path(report.directory) / report.outputs.front().files.front().name)
+          .string();
+  // Ranges of the input's sums say nothing of an output that rounds otherwise.
+  ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult after,
+                             CheckModel(made, {.target = result.target, .ranges = ""}));
+  std::fprintf(stderr, "wrote %s\n", made.c_str());
+  for (const Finding& finding : after.findings) {
+    std::fprintf(stderr, "%s: still %s: %s: %s\n", made.c_str(), NameOf(finding.severity),
+                 finding.kind.c_str(), finding.evidence.c_str());
+  }
+  return Verdict(after, arguments.strict);
+}
+
+}  // namespace
+
+absl::Status Check(const Arguments& arguments) {
+  CheckOptions options;
+  options.target = arguments.target;
+  options.ranges = arguments.plan.ranges;
+  ONNXQUANT_ASSIGN_OR_RETURN(TextFile report,
+                             TextFile::Open(arguments.report, arguments.apply.force,
+                                            {arguments.model, arguments.plan.ranges}, "--report"));
+  ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult result, CheckModel(arguments.model, options));
+  const std::string json = ToJson(result);
+  if (arguments.json) {
+    std::fputs(json.c_str(), stdout);
+  } else if (arguments.verbosity != Verbosity::kQuiet) {
+    Print(result, arguments.verbosity == Verbosity::kVerbose);
+  }
+  std::fflush(stdout);  // before what follows on stderr
+  ONNXQUANT_RETURN_IF_ERROR(
+      report.Write(IsHtmlName(arguments.report)
+                       ? ToHtml({.plan = "", .ranges = "", .verification = "", .check = json})
+                       : json));
+  return arguments.fix ? Fix(arguments, result) : Verdict(result, arguments.strict);
+}
+
+}  // namespace onnxquant::cli
