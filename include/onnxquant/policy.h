@@ -17,7 +17,7 @@ namespace onnxquant {
 
 // How constant operands are stored. What is empty is not said.
 struct PolicyWeights {
-  std::string format = {};  // float32, float16, bfloat16, int4
+  std::string format = {};  // float32, float16, bfloat16, source, int4
   std::optional<int> block = {};
   std::optional<bool> symmetric = {};
   std::string source = {};  // float32, float16
@@ -25,7 +25,7 @@ struct PolicyWeights {
 
 // What an output sets as defaults and a rule overrides, each field on its own.
 struct PolicyFields {
-  std::string compute = {};  // float32, float16, bfloat16
+  std::string compute = {};  // float32, float16, bfloat16, source
   std::string io = {};       // of float graph inputs and outputs
   PolicyWeights weights = {};
   std::optional<int> accuracy_level = {};

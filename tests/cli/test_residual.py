@@ -231,7 +231,7 @@ def test_four_bit_weights_of_the_input_are_scaled_through_their_scales(
     assert done.returncode == 0, done.stderr
     quantized = four_bit / "model_q4.onnx"
     assert any(n.op_type == "MatMulNBits" for n in onnx.load(quantized).graph.node)
-    converted = _convert(quantized, _policy(tmp_path, "{rescale: 6}"), "model_q4.onnx")
+    converted = _convert(quantized, _policy(tmp_path, "{rescale: 6}"))
     assert np.array_equal(_logits(converted), _logits(quantized))
     nodes = onnx.load(converted).graph.node
     assert sum(n.op_type == "Mul" and n.name.endswith("_scaled/Mul") for n in nodes) == 1
