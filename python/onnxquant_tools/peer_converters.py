@@ -18,11 +18,15 @@ from typing import Any
 import onnx
 
 Converter = Callable[..., onnx.ModelProto]
+MODULES = {
+    "onnxconverter-common": "onnxconverter_common.float16",
+    "ONNX Runtime": "onnxruntime.transformers.float16",
+}
 
 
 def with_common(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
     """Convert with onnxconverter-common."""
-    module = importlib.import_module("onnxconverter_common.float16")
+    module = importlib.import_module(MODULES["onnxconverter-common"])
     converted: onnx.ModelProto = module.convert_float_to_float16(model, **options)
     return converted
 
@@ -32,7 +36,7 @@ def with_runtime(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
 
     The function leaves that to its callers in ONNX Runtime.
     """
-    module = importlib.import_module("onnxruntime.transformers.float16")
+    module = importlib.import_module(MODULES["ONNX Runtime"])
     onnx_model = importlib.import_module("onnxruntime.transformers.onnx_model")
     whole = onnx_model.OnnxModel(module.convert_float_to_float16(model, **options))
     whole.topological_sort()
@@ -60,9 +64,15 @@ def main() -> None:
     parser.add_argument("name", choices=PEERS)
     parser.add_argument("model", type=Path)
     parser.add_argument("output", type=Path)
+    parser.add_argument(
+        "--block", nargs="*", default=[], help="operators to leave in float32 beside its own list"
+    )
     arguments = parser.parse_args()
     model = onnx.load(arguments.model)
-    options = {"disable_shape_infer": True, "keep_io_types": True}
+    options: dict[str, Any] = {"disable_shape_infer": True, "keep_io_types": True}
+    if arguments.block:
+        blocked = importlib.import_module(MODULES[arguments.name]).DEFAULT_OP_BLOCK_LIST
+        options["op_block_list"] = [*blocked, *arguments.block]
     converted = convert_quietly(PEERS[arguments.name], model, **options)
     onnx.save(
         converted,
