@@ -11,10 +11,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import onnx
@@ -87,6 +88,10 @@ def _in_half(model: onnx.ModelProto, final_norm_cast: bool) -> onnx.ModelProto:
         else:
             nodes.append(_half_constant(node) if node.op_type == "Constant" else node)
     wide = {norm.output[0] for norm in norms.values()}
+    weights = {tensor.name for tensor in graph.initializer}
+    infos = [value for value in graph.value_info if value.name not in weights]
+    del graph.value_info[:]
+    graph.value_info.extend(infos)
     for value in list(graph.value_info):
         if value.name in wide:
             kept = graph.value_info.add()
@@ -235,32 +240,23 @@ def _clipped(write: Writer) -> Writer:
     return run
 
 
-def _peers() -> Iterable[tuple[str, Broken]]:
+def _peers() -> Iterator[tuple[str, Broken]]:
     for name in PEERS:
         short = name.lower().replace(" ", "-")
-        yield short, Broken("fp16", lambda model, folder, name=name: by_peer(model, folder, name))
-        yield (
-            f"{short}-blocked",
-            Broken(
-                "fp16",
-                lambda model, folder, name=name: by_peer(model, folder, name, blocked=True),
-            ),
-        )
+        yield short, Broken("fp16", partial(by_peer, name=name))
+        yield f"{short}-blocked", Broken("fp16", partial(by_peer, name=name, blocked=True))
 
 
-def _exporters(dtype: Dtype, *, final_norm_cast: bool = False) -> Writer:
-    return lambda model, folder: build_gemma(model, folder, dtype, final_norm_cast=final_norm_cast)
-
-
+_MENDED = {
+    dtype: partial(build_gemma, dtype=dtype, final_norm_cast=True) for dtype in get_args(Dtype)
+}
 KINDS: dict[str, Broken] = {
-    "build-gemma": Broken("fp16", _exporters("fp16")),
-    "build-gemma-mended": Broken("fp16", _exporters("fp16", final_norm_cast=True)),
-    "build-gemma-clipped": Broken("fp16", _clipped(_exporters("fp16", final_norm_cast=True))),
+    "build-gemma": Broken("fp16", partial(build_gemma, dtype="fp16")),
+    "build-gemma-mended": Broken("fp16", _MENDED["fp16"]),
+    "build-gemma-clipped": Broken("fp16", _clipped(_MENDED["fp16"])),
     **dict(_peers()),
-    "build-gemma-q4f16": Broken("q4f16", _exporters("q4f16")),
-    "build-gemma-q4f16-clipped": Broken(
-        "q4f16", _clipped(_exporters("q4f16", final_norm_cast=True))
-    ),
+    "build-gemma-q4f16": Broken("q4f16", partial(build_gemma, dtype="q4f16")),
+    "build-gemma-q4f16-clipped": Broken("q4f16", _clipped(_MENDED["q4f16"])),
 }
 
 
