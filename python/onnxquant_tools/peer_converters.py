@@ -39,9 +39,21 @@ def with_runtime(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
     module = importlib.import_module(MODULES["ONNX Runtime"])
     onnx_model = importlib.import_module("onnxruntime.transformers.onnx_model")
     whole = onnx_model.OnnxModel(module.convert_float_to_float16(model, **options))
+    _remove_repeated_casts(whole.model.graph)
     whole.topological_sort()
     converted: onnx.ModelProto = whole.model
     return converted
+
+
+def _remove_repeated_casts(graph: onnx.GraphProto) -> None:
+    """Leave one of the equal Casts that several blocked readers of a value got.
+
+    They have one name and one output; ONNX Runtime itself does not load them.
+    """
+    nodes = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
+    kept = [node for node in graph.node if nodes.get(node.output[0], node) is node]
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 PEERS: dict[str, Converter] = {
