@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import onnx
 from onnx import TensorProto
-from walking import all_graphs, all_nodes, reads
+from onnxquant_tools.walking import all_graphs, all_nodes, reads, sort_nodes
 
 FLOAT, HALVES = TensorProto.FLOAT, (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _CASTS = ("Cast", "CastLike")  # the latter may become the former
@@ -80,24 +80,12 @@ def _target(cast: onnx.NodeProto) -> int:
     return next(int(item.i) for item in cast.attribute if item.name == "to")
 
 
-def _sorted(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with the main graph's nodes in topological order, as inference needs it."""
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    del result.graph.node[:]
-    waiting = list(model.graph.node)
-    while waiting:
-        unmade = {name for node in waiting for name in node.output if name}
-        ready = [node for node in waiting if unmade.isdisjoint(reads(node))]
-        assert ready, "the graph has a cycle"
-        result.graph.node.extend(ready)
-        waiting = [node for node in waiting if not unmade.isdisjoint(reads(node))]
-    return result
-
-
 def _idle_casts(model: onnx.ModelProto) -> set[str]:
     """Return what Casts (CastLike too) to the type that is there already read and make."""
-    model = _sorted(model)
+    ordered = onnx.ModelProto()
+    ordered.CopyFrom(model)
+    sort_nodes(ordered)
+    model = ordered
     types = _types(model)
     return {
         name

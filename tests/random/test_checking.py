@@ -11,8 +11,8 @@ import pytest
 from checking import FLOAT, HALF
 from conftest import Seeded
 from onnx import helper, numpy_helper
+from onnxquant_tools.walking import all_graphs, all_nodes
 from random_graphs import Case, make_case
-from walking import all_graphs, all_nodes
 
 Change = Callable[[onnx.ModelProto], None]
 
