@@ -27,6 +27,12 @@ class Kind:
         return f"seq(tensor({name}))" if self.sequence else f"tensor({name})"
 
 
+FLOATS = {
+    TensorProto.FLOAT,
+    TensorProto.FLOAT16,
+    TensorProto.BFLOAT16,
+    TensorProto.DOUBLE,
+}
 Kinds = Mapping[str, Kind]
 
 
@@ -75,3 +81,8 @@ def element_types(model: onnx.ModelProto) -> list[dict[str, Kind]]:
         known = _inferred(copy)
         if not _declare_foreign(copy, known):
             return known
+
+
+def float_types(model: onnx.ModelProto) -> set[int]:
+    """Return which of the types of FLOATS a model's values have."""
+    return {kind.element for kinds in element_types(model) for kind in kinds.values()} & FLOATS

@@ -5,7 +5,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 from onnx import TensorProto, numpy_helper
-from onnxquant_tools.element_types import Kind, element_types
+from onnxquant_tools.element_types import Kind, element_types, float_types
 from onnxquant_tools.retyping import TYPES, UnretypableError, retyped, rounded_weights
 from onnxquant_tools.walking import all_nodes
 
@@ -43,18 +43,13 @@ def _operators(model: onnx.ModelProto) -> list[str]:
     return [node.op_type for node in model.graph.node]
 
 
-def _floats(model: onnx.ModelProto) -> set[int]:
-    wanted = {TensorProto.FLOAT, *(kind for kind, _ in TYPES.values())}
-    return {kind.element for own in element_types(model) for kind in own.values()} & wanted
-
-
 @pytest.mark.parametrize("name", TYPES)
 def test_all_floats_of_a_model_get_the_type_and_it_is_valid(name: str) -> None:
     model = _parse(MODEL)
     model.graph.node[6].op_type = "IsNaN"  # takes any float
     made, count = retyped(model, name)
     onnx.checker.check_model(made, full_check=True)
-    assert _floats(made) == {TYPES[name][0]}
+    assert float_types(made) == {TYPES[name][0]}
     assert _operators(made) == _operators(model)
     # Each reads or makes a float.
     assert count == sum(1 for _ in all_nodes(made.graph))

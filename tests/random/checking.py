@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ import onnx
 import onnxruntime as ort
 import structure
 from onnx import TensorProto
-from onnxquant_tools.element_types import element_types
+from onnxquant_tools.element_types import FLOATS, float_types
 from onnxquant_tools.product import program
+from onnxquant_tools.walking import all_nodes
 from random_graphs import Case
 
 FLOAT, HALF, BRAIN = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16
-FLOATS = (FLOAT, HALF, BRAIN, TensorProto.DOUBLE)
 
 # How a model is converted. The keys are dtypes that the program knows; what is in the files is what
 # the fields say: one run of the program converts in every way.
@@ -155,19 +155,23 @@ def check_close(
 
 
 def check_equal(expected: dict[str, Any], got: dict[str, Any]) -> None:
-    """Outputs are the same, bit by bit."""
+    """Outputs are the same, bit by bit, once a float has the type that the output has now."""
     assert list(got) == list(expected)
     for name, wanted in expected.items():
         actual = got[name]
+        if np.issubdtype(wanted.dtype, np.floating) and actual.dtype == np.float32:
+            wanted = wanted.astype(np.float32)
         same = (actual.dtype, actual.shape) == (wanted.dtype, wanted.shape)
         assert same and actual.tobytes() == wanted.tobytes(), f"{name}: {actual} for {wanted}"
 
 
-def check_structure(before: onnx.ModelProto, after: onnx.ModelProto, io: int) -> None:
+def check_structure(
+    before: onnx.ModelProto, after: onnx.ModelProto, io: int, meant: Collection[str] = ()
+) -> None:
     """The checker accepts the model; nothing in it is useless or twice there."""
     onnx.checker.check_model(after, full_check=True)
     check_declarations(before, after, io)
-    wrong = structure.faults(after, before)
+    wrong = structure.faults(after, before, meant)
     assert not wrong, "; ".join(wrong)
 
 
@@ -180,29 +184,33 @@ def check_same_graph(once: onnx.ModelProto, twice: onnx.ModelProto) -> None:
     )
 
 
-def has_one_float_type(model: onnx.ModelProto) -> bool:
-    """Return whether all floats of a model are float32: then float32 conversions equal it."""
-    return all(
-        kind.element not in FLOATS or kind.element == FLOAT
-        for kinds in element_types(model)
-        for kind in kinds.values()
-    )
+def _meant_casts(case: Case, way: str, keep: Sequence[str]) -> set[str]:
+    """Return the outputs of the source's Casts that a way is asked to let round."""
+    return {
+        node.output[0]
+        for node in all_nodes(case.source.graph)
+        if node.op_type in ("Cast", "CastLike")
+        and (way == KEPT or (way == NARROWED and node.name in keep))
+    }
 
 
 def check_case(case: Case) -> None:
     """Convert a model in every way and check every promise."""
     keep = case.chosen(case.mask)
     expected = run(case.model, case.feeds)
+    # Fed as float32 now, so not the same.
+    wide = any(array.dtype == np.float64 for array in case.feeds.values())
     made = convert(case.source, OF_FLOAT if case.other is None else OF_OTHERS, keep)
     for way, model in made.items():
         try:
-            check_structure(case.source, model, HALF if way == HALF_IO else FLOAT)
+            io = HALF if way == HALF_IO else FLOAT
+            check_structure(case.source, model, io, _meant_casts(case, way, keep))
             if way == BFLOAT:
                 check_loads(model)
-            elif way == KEPT:
+            elif way == KEPT and not wide:
                 check_equal(expected, run(model, case.feeds))
             else:
-                exact = way == FULL and has_one_float_type(case.model)
+                exact = way == FULL and float_types(case.model) <= {FLOAT}
                 check_close(case, expected, run(model, case.feeds), exact)
             if way != BFLOAT or case.mask & 1:
                 check_same_graph(model, convert(case.source, [way], keep)[way])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import onnx
 from onnx import TensorProto
@@ -97,7 +97,9 @@ def _idle_casts(model: onnx.ModelProto) -> set[str]:
     }
 
 
-def useless_casts(model: onnx.ModelProto, before: onnx.ModelProto) -> list[str]:
+def useless_casts(
+    model: onnx.ModelProto, before: onnx.ModelProto, meant: Collection[str]
+) -> list[str]:
     """Return the Casts that the conversion added, or changed, and that do nothing.
 
     Those are Casts to the type that is there already; Casts of what was just cast from that very
@@ -105,6 +107,7 @@ def useless_casts(model: onnx.ModelProto, before: onnx.ModelProto) -> list[str]:
     there already may come to change it for some readers); and new Casts that another one repeats.
     """
     idle = _idle_casts(before)
+    excused = idle | set(meant)
     old = {node.output[0] for node in all_nodes(before.graph) if node.op_type in _CASTS}
     types = _types(model)
     useless = []
@@ -119,7 +122,7 @@ def useless_casts(model: onnx.ModelProto, before: onnx.ModelProto) -> list[str]:
             if types[position].get(source) == to and name not in outputs | idle:
                 useless.append(f"{name}: from type {to} to itself")
             inner = casts.get(source)
-            odd = inner is not None and not idle.isdisjoint((name, inner.output[0]))
+            odd = inner is not None and not excused.isdisjoint((name, inner.output[0]))
             if inner is not None and not odd and (new or inner.output[0] not in old):
                 start = next((t[inner.input[0]] for t in types.values() if inner.input[0] in t), 0)
                 if start == to and {start, _target(inner)} <= {FLOAT, *HALVES}:
@@ -131,11 +134,16 @@ def useless_casts(model: onnx.ModelProto, before: onnx.ModelProto) -> list[str]:
     return useless
 
 
-def faults(model: onnx.ModelProto, before: onnx.ModelProto) -> list[str]:
-    """Return everything that is wrong, in words."""
+def faults(
+    model: onnx.ModelProto, before: onnx.ModelProto, meant: Collection[str] = ()
+) -> list[str]:
+    """Return everything that is wrong, in words.
+
+    `meant` names the outputs of the model's own Casts that shall round, whatever is around them.
+    """
     return [
         *(f"several nodes are named {name}" for name in repeated_node_names(model, before)),
         *(f"the node that makes {name} is read by nothing" for name in dead_nodes(model)),
         *(f"initializer {name} is read by nothing" for name in unread_initializers(model)),
-        *(f"useless Cast {what}" for what in useless_casts(model, before)),
+        *(f"useless Cast {what}" for what in useless_casts(model, before, meant)),
     ]
