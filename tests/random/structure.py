@@ -109,6 +109,8 @@ def useless_casts(
     idle = _idle_casts(before)
     excused = idle | set(meant)
     old = {node.output[0] for node in all_nodes(before.graph) if node.op_type in _CASTS}
+    # The model's own, which may have got another output.
+    theirs = {node.name for node in all_nodes(before.graph) if node.op_type in _CASTS}
     types = _types(model)
     useless = []
     outputs = {item.name for graph in all_graphs(model.graph) for item in graph.output}
@@ -129,7 +131,7 @@ def useless_casts(
                     useless.append(f"{name}: casts back what {source} was cast from")
             if (source, to) in repeated and new and source not in idle and name not in outputs:
                 useless.append(f"{name}: a second Cast of {source} to type {to}")
-            if new:
+            if new and (not node.name or node.name not in theirs):
                 repeated.add((source, to))
     return useless
 
