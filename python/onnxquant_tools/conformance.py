@@ -25,7 +25,7 @@ from typing import Any
 import onnx
 
 from onnxquant_tools.conformance_cases import Case, load_cases, processes
-from onnxquant_tools.conformance_compare import difference
+from onnxquant_tools.conformance_compare import ULP, difference
 from onnxquant_tools.conformance_convert import (
     PASSES,
     Pass,
@@ -51,6 +51,8 @@ RANDOM = {
     *("RandomUniform", "RandomUniformLike"),
 }
 Converter = Callable[[Case, Pass, Path], Path]
+# From the index of a case to what became of it in each pass.
+Judge = Callable[[int], "list[Outcome]"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class Reference:
     results: list[list[Values]]
 
 
-def _line(error: BaseException | str) -> str:
+def one_line(error: BaseException | str) -> str:
+    """Return the beginning of what an error says, in one line."""
     return " ".join(str(error).split())[:600]
 
 
@@ -113,17 +116,19 @@ def _expected(types: dict[str, str], how: Pass) -> dict[str, str]:
     return {name: changed.get(kind, kind) for name, kind in types.items()}
 
 
-def _verdict(case: Case, wanted: Reference, how: Pass, path: Path) -> tuple[str, str]:
+def verdict(
+    case: Case, wanted: Reference, how: Pass, path: Path, precision: float = ULP
+) -> tuple[str, str]:
     """Check a converted file: its validity, then that it loads, runs and agrees."""
     if wanted.valid:
         try:
             onnx.checker.check_model(str(path), full_check=True)
         except Exception as error:
-            return INVALID, _line(error)
+            return INVALID, one_line(error)
     try:
         session = load(str(path))
     except Exception as error:
-        return UNLOADABLE, _line(error)
+        return UNLOADABLE, one_line(error)
     expected = (_expected(wanted.inputs, how), _expected(wanted.outputs, how))
     if _declared(session) != expected:
         return WRONG, f"inputs and outputs are {_declared(session)}, expected {expected}"
@@ -133,11 +138,11 @@ def _verdict(case: Case, wanted: Reference, how: Pass, path: Path) -> tuple[str,
         try:
             got = run(session, values)
         except Exception as error:
-            return FAILING, _line(error)
+            return FAILING, one_line(error)
         for name in got:
             known = [result[name] for result in results]
             half = expected[1][name] == "tensor(float16)"
-            found = difference(got[name], known, nodes, half, fixed)
+            found = difference(got[name], known, nodes, half, fixed, precision)
             if found:
                 return WRONG, f"output {name}: {found}"
     return PASSED, ""
@@ -152,16 +157,16 @@ def judge(case: Case, passes: Iterable[Pass], converter: Converter) -> list[Outc
     try:
         wanted = reference(case)
     except Exception as error:
-        return [outcome(how.name, UNRUNNABLE, _line(error)) for how in passes]
+        return [outcome(how.name, UNRUNNABLE, one_line(error)) for how in passes]
     outcomes = []
     for how in passes:
         with tempfile.TemporaryDirectory(prefix="conformance") as folder:
             try:
                 path = converter(case, how, Path(folder))
             except RefusedError as error:
-                outcomes.append(outcome(how.name, REFUSED, _line(error)))
+                outcomes.append(outcome(how.name, REFUSED, one_line(error)))
                 continue
-            found = outcome(how.name, *_verdict(case, wanted, how, path))
+            found = outcome(how.name, *verdict(case, wanted, how, path))
             half = not uses_half(case.model) and uses_half(
                 onnx.load(path, load_external_data=False)
             )
@@ -176,14 +181,19 @@ def _judge_named(index: int, passes: tuple[Pass, ...], converter: Converter) -> 
 def run_suite(
     indices: list[int], passes: tuple[Pass, ...] = PASSES, converter: Converter = convert
 ) -> Iterator[Outcome]:
-    """Judge the cases of the given indices in load_cases(), in processes of their own.
+    """Judge the cases of the given indices in load_cases(), in processes of their own."""
+    work = functools.partial(_judge_named, passes=passes, converter=converter)
+    yield from run_in_processes(indices, work, [how.name for how in passes])
+
+
+def run_in_processes(indices: list[int], work: Judge, names: list[str]) -> Iterator[Outcome]:
+    """Let `work` judge each case, given by its index; an outcome for each of the passes' names.
 
     A model that ends its process (a crash in ONNX Runtime) is found by running the unfinished ones
     again, one process each.
     """
     cases = load_cases()
     context = multiprocessing.get_context("fork")
-    work = functools.partial(_judge_named, passes=passes, converter=converter)
     left = list(indices)
     try:
         with ProcessPoolExecutor(processes(), context) as pool:
@@ -196,9 +206,9 @@ def run_suite(
                 with ProcessPoolExecutor(1, context) as pool:
                     yield from pool.submit(work, index).result()
             except BrokenProcessPool:
-                for how in passes:
+                for name in names:
                     case = cases[index]
-                    yield Outcome(case.name, case.group, how.name, FAILING, "the process crashed")
+                    yield Outcome(case.name, case.group, name, FAILING, "the process crashed")
 
 
 def table(outcomes: Iterable[Outcome]) -> str:

@@ -49,17 +49,24 @@ def _allowed(got: Any, expected: Any, limit: float) -> Any:
     return near | (got == expected) | (np.isnan(got) & np.isnan(expected))
 
 
-def _limit(references: list[Any], nodes: int) -> float:
+def _limit(references: list[Any], nodes: int, precision: float) -> float:
     finite = np.concatenate([item.astype(np.float64).ravel() for item in references])
     finite = np.abs(finite[np.isfinite(finite)])
-    return float(2 * ULP * math.sqrt(nodes) * finite.max(initial=0.0) + LEAST)
+    return float(2 * precision * math.sqrt(nodes) * finite.max(initial=0.0) + LEAST)
 
 
-def difference(got: Any, references: list[Any], nodes: int, half: bool, values: bool = True) -> str:
+def difference(
+    got: Any,
+    references: list[Any],
+    nodes: int,
+    half: bool,
+    values: bool = True,
+    precision: float = ULP,
+) -> str:
     """Say how a value differs from all references, or return nothing.
 
     `half` says that what was float32 is float16 now; `values` is false for random results, of
-    which only type and shape are compared.
+    which only type and shape are compared; `precision` is the distance of the numbers after 1.
     """
     references = [item for item in references if _comparable(got, item, half)]
     if not references:
@@ -69,13 +76,15 @@ def difference(got: Any, references: list[Any], nodes: int, half: bool, values: 
     if isinstance(got, list | dict):
         keys = range(len(got)) if isinstance(got, list) else list(got)
         for key in keys:
-            found = difference(got[key], [item[key] for item in references], nodes, half, values)
+            items = [item[key] for item in references]
+            found = difference(got[key], items, nodes, half, values, precision)
             if found:
                 return f"element {key}: {found}"
         return ""
     if not values:
         return ""
-    return _array_difference(np.asarray(got), [np.asarray(item) for item in references], nodes)
+    arrays = [np.asarray(item) for item in references]
+    return _array_difference(np.asarray(got), arrays, nodes, precision)
 
 
 def _comparable(got: Any, expected: Any, half: bool) -> bool:
@@ -91,8 +100,8 @@ def _comparable(got: Any, expected: Any, half: bool) -> bool:
     return bool(got.dtype == wanted and got.shape == expected.shape)
 
 
-def _array_difference(got: Any, references: list[Any], nodes: int) -> str:
-    limit = _limit(references, nodes) if _is_float(got) else 0.0
+def _array_difference(got: Any, references: list[Any], nodes: int, precision: float) -> str:
+    limit = _limit(references, nodes, precision) if _is_float(got) else 0.0
     allowed = np.zeros(got.shape, bool)
     for expected in references:
         allowed |= _allowed(got, expected, limit)

@@ -1,7 +1,8 @@
 """What does not pass, and why. A result that is not as it stands here fails the tests.
 
 Remove a line when what it names is mended: a model that passes although it stands here is an error
-too. Passes are those of onnxquant_tools.conformance.
+too. Passes are those of onnxquant_tools.conformance; sources of other types than float32 stand in
+known_sources.py.
 """
 
 from onnxquant_tools.conformance import WRONG

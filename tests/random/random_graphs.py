@@ -6,7 +6,7 @@ awkward for a converter of types: see graph_builder.py and the files of operator
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import contrib_ops
@@ -32,20 +32,40 @@ from graph_builder import (
 )
 from hypothesis import strategies as st
 from onnx import helper
-from walking import all_nodes, reads
+from onnxquant_tools.retyping import TYPES, retyped, rounded_array, rounded_weights
+from onnxquant_tools.walking import all_nodes, reads
+
+# The float types of sources; `mixed` is any of the others with float32 nodes between Casts.
+MIXED = "mixed"
+SOURCES = ("float32", *TYPES, MIXED)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model, what to feed it, and how far each output may be off in float16."""
+    """A model, what to feed it, and how far each output may be off in float16.
+
+    `model` is of float32 and says what is right; `source` is what is converted, which is the same
+    model or its like in another type: ONNX Runtime's CPU provider runs few operators in bfloat16.
+    """
 
     model: onnx.ModelProto
     feeds: dict[str, Any]
     errors: dict[str, float]
-    mask: int  # which of the named nodes stay float32 in a mixed conversion
+    mask: int  # which of the named nodes have a type of their own in a mixed conversion
+    other: onnx.ModelProto | None = None
+
+    @property
+    def source(self) -> onnx.ModelProto:
+        """Return the model to convert."""
+        return self.other or self.model
+
+    def chosen(self, mask: int) -> list[str]:
+        """Return the names of the nodes whose bits are set."""
+        names = sorted({node.name for node in all_nodes(self.model.graph) if node.name})
+        return [name for index, name in enumerate(names) if mask >> index & 1]
 
     def __repr__(self) -> str:
-        return f"Case({onnx.printer.to_text(self.model)})"
+        return f"Case({onnx.printer.to_text(self.source)})"
 
 
 def _fill(graph: Builder) -> None:
@@ -101,9 +121,27 @@ def _outputs(graph: Builder) -> list[Value]:
     return outputs or made[-1:] or [graph.emit("Identity", [graph.values[0]], graph.values[0])]
 
 
-def make_case(choices: Choices) -> Case:
-    """Return a random model that ONNX Runtime runs."""
-    opset = choices.integer(0, 8) + 13
+def in_type(case: Case, source: str) -> Case:
+    """Return the case with a source in one of the types of SOURCES; its numbers are rounded."""
+    if source == "float32":
+        return case
+    kept: list[str] = []
+    if source == MIXED:
+        source = list(TYPES)[case.mask % len(TYPES)]
+        kept = case.chosen(case.mask >> 1)
+    feeds = dict(case.feeds)
+    for name, array in feeds.items():
+        if array.dtype == np.float32:
+            feeds[name] = rounded_array(array, source).astype(np.float32)
+    other, _ = retyped(case.model, source, kept)
+    return replace(case, model=rounded_weights(case.model, source), feeds=feeds, other=other)
+
+
+def make_case(choices: Choices, source: str = "float32") -> Case:
+    """Return a random model that ONNX Runtime runs, and a source in one of the types of SOURCES."""
+    # Control flow takes bfloat16 since opset 16.
+    oldest = 16 if source in ("bfloat16", MIXED) else 13
+    opset = choices.integer(0, 21 - oldest) + oldest
     mask = choices.integer(0, 2**16 - 1)
     graph = Builder(Shared(choices, opset))
     feeds = _inputs(graph)
@@ -140,7 +178,8 @@ def make_case(choices: Choices) -> Case:
     model = helper.make_model(
         made, opset_imports=imports, functions=graph.shared.functions, ir_version=10
     )
-    return Case(model, feeds, {value.name: value.error for value in outputs}, mask)
+    errors = {value.name: value.error for value in outputs}
+    return in_type(Case(model, feeds, errors, mask), source)
 
 
 class _Drawn:
@@ -155,6 +194,6 @@ class _Drawn:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Draw a model."""
-    return make_case(_Drawn(draw))
+def cases(draw: st.DrawFn, source: str = "float32") -> Case:
+    """Draw a model whose source has one of the types of SOURCES."""
+    return make_case(_Drawn(draw), source)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import onnx
 from onnx import TensorProto
-from walking import all_graphs, all_nodes, reads
+from onnxquant_tools.walking import all_graphs, all_nodes, reads, sort_nodes
 
 FLOAT, HALVES = TensorProto.FLOAT, (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _CASTS = ("Cast", "CastLike")  # the latter may become the former
@@ -80,24 +80,12 @@ def _target(cast: onnx.NodeProto) -> int:
     return next(int(item.i) for item in cast.attribute if item.name == "to")
 
 
-def _sorted(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with the main graph's nodes in topological order, as inference needs it."""
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    del result.graph.node[:]
-    waiting = list(model.graph.node)
-    while waiting:
-        unmade = {name for node in waiting for name in node.output if name}
-        ready = [node for node in waiting if unmade.isdisjoint(reads(node))]
-        assert ready, "the graph has a cycle"
-        result.graph.node.extend(ready)
-        waiting = [node for node in waiting if not unmade.isdisjoint(reads(node))]
-    return result
-
-
 def _idle_casts(model: onnx.ModelProto) -> set[str]:
     """Return what Casts (CastLike too) to the type that is there already read and make."""
-    model = _sorted(model)
+    ordered = onnx.ModelProto()
+    ordered.CopyFrom(model)
+    sort_nodes(ordered)
+    model = ordered
     types = _types(model)
     return {
         name
@@ -109,7 +97,9 @@ def _idle_casts(model: onnx.ModelProto) -> set[str]:
     }
 
 
-def useless_casts(model: onnx.ModelProto, before: onnx.ModelProto) -> list[str]:
+def useless_casts(
+    model: onnx.ModelProto, before: onnx.ModelProto, meant: Collection[str]
+) -> list[str]:
     """Return the Casts that the conversion added, or changed, and that do nothing.
 
     Those are Casts to the type that is there already; Casts of what was just cast from that very
@@ -117,7 +107,10 @@ def useless_casts(model: onnx.ModelProto, before: onnx.ModelProto) -> list[str]:
     there already may come to change it for some readers); and new Casts that another one repeats.
     """
     idle = _idle_casts(before)
+    excused = idle | set(meant)
     old = {node.output[0] for node in all_nodes(before.graph) if node.op_type in _CASTS}
+    # The model's own, which may have got another output.
+    theirs = {node.name for node in all_nodes(before.graph) if node.op_type in _CASTS}
     types = _types(model)
     useless = []
     outputs = {item.name for graph in all_graphs(model.graph) for item in graph.output}
@@ -131,23 +124,28 @@ def useless_casts(model: onnx.ModelProto, before: onnx.ModelProto) -> list[str]:
             if types[position].get(source) == to and name not in outputs | idle:
                 useless.append(f"{name}: from type {to} to itself")
             inner = casts.get(source)
-            odd = inner is not None and not idle.isdisjoint((name, inner.output[0]))
+            odd = inner is not None and not excused.isdisjoint((name, inner.output[0]))
             if inner is not None and not odd and (new or inner.output[0] not in old):
                 start = next((t[inner.input[0]] for t in types.values() if inner.input[0] in t), 0)
                 if start == to and {start, _target(inner)} <= {FLOAT, *HALVES}:
                     useless.append(f"{name}: casts back what {source} was cast from")
             if (source, to) in repeated and new and source not in idle and name not in outputs:
                 useless.append(f"{name}: a second Cast of {source} to type {to}")
-            if new:
+            if new and (not node.name or node.name not in theirs):
                 repeated.add((source, to))
     return useless
 
 
-def faults(model: onnx.ModelProto, before: onnx.ModelProto) -> list[str]:
-    """Return everything that is wrong, in words."""
+def faults(
+    model: onnx.ModelProto, before: onnx.ModelProto, meant: Collection[str] = ()
+) -> list[str]:
+    """Return everything that is wrong, in words.
+
+    `meant` names the outputs of the model's own Casts that shall round, whatever is around them.
+    """
     return [
         *(f"several nodes are named {name}" for name in repeated_node_names(model, before)),
         *(f"the node that makes {name} is read by nothing" for name in dead_nodes(model)),
         *(f"initializer {name} is read by nothing" for name in unread_initializers(model)),
-        *(f"useless Cast {what}" for what in useless_casts(model, before)),
+        *(f"useless Cast {what}" for what in useless_casts(model, before, meant)),
     ]

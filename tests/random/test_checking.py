@@ -8,11 +8,13 @@ import checking
 import numpy as np
 import onnx
 import pytest
+import structure
 from checking import FLOAT, HALF
 from conftest import Seeded
 from onnx import helper, numpy_helper
-from random_graphs import Case, make_case
-from walking import all_graphs, all_nodes
+from onnxquant_tools.retyping import TYPES
+from onnxquant_tools.walking import all_graphs, all_nodes
+from random_graphs import MIXED, SOURCES, Case, make_case
 
 Change = Callable[[onnx.ModelProto], None]
 
@@ -148,6 +150,15 @@ def test_a_pair_of_casts_is_found() -> None:
     assert "useless Cast narrow: casts back" in _say(change)
 
 
+def test_a_pair_of_casts_that_is_meant_to_round_is_no_fault() -> None:
+    text = """<ir_version: 10, opset_import: ["" : 21]>
+    g (float[2] x) => (float[2] y) { h = Cast <to = 10> (x)  y = Cast <to = 1> (h) }"""
+    model = onnx.parser.parse_model(text)
+    before = onnx.parser.parse_model(BEFORE)
+    assert structure.useless_casts(model, before, ()) == ["y: casts back what h was cast from"]
+    assert structure.useless_casts(model, before, ["h"]) == []
+
+
 def test_a_repeated_cast_is_found() -> None:
     def change(model: onnx.ModelProto) -> None:
         model.graph.node.insert(1, _cast("x", "x_half_2", HALF))
@@ -184,6 +195,37 @@ def test_a_wrong_number_is_found_and_a_rounded_one_is_not() -> None:
             checking.check_close(case, wanted, {"y": np.array(bad, np.float32)})
     with pytest.raises(AssertionError, match="shape"):
         checking.check_close(case, wanted, {"y": np.ones(3, np.float32)})
+
+
+def test_what_float16_may_be_off_by_is_too_much_in_float32() -> None:
+    case = Case(_after(), {}, {"y": 0.001}, 0)
+    wanted = {"y": np.ones(2, np.float32)}
+    with pytest.raises(AssertionError, match="off by"):
+        checking.check_close(case, wanted, {"y": np.array([1.002, 1], np.float32)}, exact=True)
+    checking.check_close(case, wanted, {"y": np.array([1.00005, 1], np.float32)}, exact=True)
+
+
+def test_an_input_of_another_float_type_is_found_where_it_kept_it() -> None:
+    before = onnx.parser.parse_model(AFTER.replace("float[2] x", "double[2] x"))
+    with pytest.raises(AssertionError, match="declared"):
+        checking.check_declarations(before, before, FLOAT)
+    checking.check_declarations(before, _after(), FLOAT)
+
+
+@pytest.mark.parametrize("source", SOURCES[1:])
+def test_a_source_of_another_type_has_it_and_a_float32_twin_that_runs(source: str) -> None:
+    cases = [make_case(Seeded(seed), source) for seed in range(8)]
+    for case in cases:
+        onnx.checker.check_model(case.source, full_check=True)
+        checking.run(case.model, case.feeds)
+    inputs = {case.source.graph.input[0].type.tensor_type.elem_type for case in cases}
+    wanted = [element for name, (element, _) in TYPES.items() if source in (name, MIXED)]
+    assert inputs <= set(wanted)
+    if source == MIXED:
+        widened = [node for case in cases for node in all_nodes(case.source.graph)
+                   if any("_wide" in name for name in node.input)]  # fmt: skip
+        assert len(inputs) > 1
+        assert widened
 
 
 def test_a_wrong_integer_is_found() -> None:

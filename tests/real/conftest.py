@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from onnxquant_tools.product import ROOT, gemma, program, scratch_folder
 from onnxquant_tools.pytest_webgpu import pytest_terminal_summary, require_webgpu
-from real_model import PROMPT, Convert, Generate, Provider
+from real_model import PROMPT, Breaking, Convert, Generate, Provider
 
 __all__ = ["pytest_terminal_summary"]  # for pytest to find
 
@@ -53,6 +53,26 @@ def convert(binary: Path, gemma: Path, scratch: Path) -> Convert:
         if done.returncode != 0:
             pytest.fail(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}", False)
         return folder
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def broken(gemma: Path, scratch: Path) -> Breaking:
+    """Return a function that writes the broken file of a kind, once, and gives its path.
+
+    Each in a process of its own, since it needs gigabytes of memory.
+    """
+
+    @functools.cache
+    def run(kind: str) -> Path:
+        folder = scratch / "broken" / kind
+        command = [str(ROOT / "scripts" / "python.sh"), "-m", "onnxquant_tools.broken_models"]
+        command += [kind, str(gemma), str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.fail(f"{kind} cannot be written:\n{done.stderr[-2000:]}", False)
+        return Path(done.stdout.splitlines()[-1])
 
     return run
 

@@ -13,5 +13,7 @@ DTYPES = ("fp16", "q4", "q4f16")
 Provider = Literal["cpu", "webgpu"]
 # From a policy's name to the folder of its converted files.
 Convert = Callable[[str], Path]
+# From a kind of onnxquant_tools.broken_models to a file of that kind.
+Breaking = Callable[[str], Path]
 # From a model file and a provider to what onnxquant_tools.run_model reports.
 Generate = Callable[[Path, Provider], dict[str, Any]]

@@ -20,7 +20,7 @@ from browser import Browser
 from demo_page import DemoPage
 from onnxquant_tools.cache import cache_folder
 from onnxquant_tools.product import ROOT, gemma, program, scratch_folder
-from web_model import Convert, Expected
+from web_model import Convert, Expected, Folder
 from web_server import serve
 
 PROMPT = "The capital of France is"
@@ -83,29 +83,53 @@ def models(scratch: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def convert(gemma: Path, models: Path, web: Path) -> Convert:
-    """Return a function that writes one dtype of a policy into a folder named after the policy.
+def model_folder(gemma: Path, models: Path, web: Path) -> Folder:
+    """Return a function that lays a model folder out as Transformers.js wants it.
 
-    The folder is laid out as Transformers.js wants it. The tokenizer is not among the weights'
-    files: a package brings it.
+    The tokenizer is not among the weights' files: a package brings it.
     """
-    binary = str(program())
     tokenizer = web / "node_modules" / "@lenml" / "tokenizer-gemma3" / "models"
 
     @functools.cache
-    def run(policy: str, dtype: str) -> Path:
-        folder = models / policy
-        if not folder.is_dir():
-            (folder / "onnx").mkdir(parents=True)
-            for file in (*gemma.parents[1].glob("*.json"), *tokenizer.glob("*.json")):
-                shutil.copy(file, folder)
-        command = [binary, "--policy", policy, "--dtype", dtype, "-o", str(folder / "onnx")]
-        done = subprocess.run([*command, str(gemma)], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            pytest.fail(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}", False)
-        return folder / "onnx" / f"model_{dtype}.onnx"
+    def run(name: str) -> Path:
+        folder = models / name
+        (folder / "onnx").mkdir(parents=True)
+        for file in (*gemma.parents[1].glob("*.json"), *tokenizer.glob("*.json")):
+            shutil.copy(file, folder)
+        return folder
 
     return run
+
+
+def _convert(policy: str, source: Path, folder: Path, *options: str) -> None:
+    command = [str(program()), "--policy", policy, *options, "-o", str(folder), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.fail(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}", False)
+
+
+@pytest.fixture(scope="session")
+def convert(gemma: Path, model_folder: Folder) -> Convert:
+    """Return a function that writes one dtype of a policy into a folder named after the policy."""
+
+    @functools.cache
+    def run(policy: str, dtype: str) -> Path:
+        folder = model_folder(policy) / "onnx"
+        _convert(policy, gemma, folder, "--dtype", dtype)
+        return folder / f"model_{dtype}.onnx"
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def repaired(gemma: Path, scratch: Path, model_folder: Folder) -> Path:
+    """Return what gemma-safe makes of build_gemma.py's float16 file, whose stream overflows."""
+    script = str(ROOT / "scripts" / "python.sh")
+    command = [script, "-m", "onnxquant_tools.broken_models", "build-gemma"]
+    subprocess.run([*command, str(gemma), str(scratch / "broken")], check=True)
+    folder = model_folder("repaired") / "onnx"
+    _convert("gemma-safe", scratch / "broken" / "model_fp16.onnx", folder)
+    return folder / "model_fp16.onnx"
 
 
 @pytest.fixture(scope="session")

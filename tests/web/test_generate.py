@@ -35,6 +35,16 @@ def test_float16_on_webgpu_gives_the_text_of_float32(
     assert float(result.shown["speed"].split()[0]) > 0
 
 
+def test_build_gemmas_float16_on_webgpu_gives_the_text_of_float32_once_it_is_repaired(
+    page: DemoPage, repaired: Path, expected: Expected
+) -> None:
+    """As it came it writes nothing but padding: see the last test."""
+    result = _generate(page, repaired, "webgpu", len(expected[0]))
+    assert (result.shown["error-text"], result.state) == ("", "done")
+    assert (result.tokens, result.text) == expected
+    assert result.shown["size"] == _megabytes(repaired)
+
+
 @pytest.mark.parametrize("policy", ["gemma-safe", "gemma-web"])
 def test_four_bits_on_webgpu_begin_with_the_four_tokens_of_float32(
     policy: str, page: DemoPage, convert: Convert, expected: Expected

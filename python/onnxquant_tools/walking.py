@@ -1,4 +1,4 @@
-"""Ways through a model: its graphs, its nodes, and what they read."""
+"""Ways through a model: its graphs, its nodes, what they read, and in which order."""
 
 from __future__ import annotations
 
@@ -36,3 +36,23 @@ def reads(node: onnx.NodeProto) -> Iterator[str]:
         yield from (output.name for output in body.output)
         for inner in body.node:
             yield from reads(inner)
+
+
+def sort_nodes(model: onnx.ModelProto) -> None:
+    """Put the main graph's nodes into topological order, which inference needs.
+
+    Nodes that are in such an order stay in theirs.
+    """
+    waiting = list(model.graph.node)
+    del model.graph.node[:]
+    unmade = {name for node in waiting for name in node.output if name}
+    while waiting:
+        left = []
+        for node in waiting:
+            if unmade.isdisjoint(reads(node)):
+                model.graph.node.append(node)
+                unmade.difference_update(node.output)
+            else:
+                left.append(node)
+        assert len(left) < len(waiting), "the graph has a cycle"
+        waiting = left
