@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 ULP = 2.0**-10
+BRAIN_ULP = 2.0**-7  # of bfloat16
 LEAST = 2.0**-24
 GREATEST = 65504.0
 
@@ -59,16 +60,17 @@ def difference(
     got: Any,
     references: list[Any],
     nodes: int,
-    half: bool,
+    io: Any,
     values: bool = True,
     precision: float = ULP,
 ) -> str:
     """Say how a value differs from all references, or return nothing.
 
-    `half` says that what was float32 is float16 now; `values` is false for random results, of
-    which only type and shape are compared; `precision` is the distance of the numbers after 1.
+    `io` is NumPy's type of what was a float tensor, or None where floats keep theirs; `values` is
+    false for random results, of which only type and shape are compared; `precision` is the distance
+    of the numbers after 1.
     """
-    references = [item for item in references if _comparable(got, item, half)]
+    references = [item for item in references if _comparable(got, item, io)]
     if not references:
         return f"{_kind(got)}, which no float32 run gives"
     if got is None:
@@ -77,7 +79,7 @@ def difference(
         keys = range(len(got)) if isinstance(got, list) else list(got)
         for key in keys:
             items = [item[key] for item in references]
-            found = difference(got[key], items, nodes, half, values, precision)
+            found = difference(got[key], items, nodes, io, values, precision)
             if found:
                 return f"element {key}: {found}"
         return ""
@@ -87,7 +89,7 @@ def difference(
     return _array_difference(np.asarray(got), arrays, nodes, precision)
 
 
-def _comparable(got: Any, expected: Any, half: bool) -> bool:
+def _comparable(got: Any, expected: Any, io: Any) -> bool:
     """Return whether two values have one structure: types and shapes, keys of maps."""
     if got is None or expected is None:
         return got is None and expected is None
@@ -95,8 +97,10 @@ def _comparable(got: Any, expected: Any, half: bool) -> bool:
         return isinstance(got, list) and len(got) == len(expected)
     if isinstance(expected, dict):
         return isinstance(got, dict) and set(got) == set(expected)
+    tensor = isinstance(expected, np.ndarray | np.generic)  # and no number of a map
     got, expected = np.asarray(got), np.asarray(expected)
-    wanted = np.dtype(np.float16) if half and expected.dtype == np.float32 else expected.dtype
+    changed = io is not None and tensor and _is_float(expected)
+    wanted = np.dtype(io) if changed else expected.dtype
     return bool(got.dtype == wanted and got.shape == expected.shape)
 
 

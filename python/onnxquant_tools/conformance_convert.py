@@ -101,7 +101,9 @@ def convert(case: Case, how: Pass, folder: Path) -> Path:
     model, kept = prepared(case, how)
     arguments = []
     if kept:
-        arguments = ["--set", f"match: {{name: [{', '.join(kept)}]}}, compute: float32"]
+        # Some models have no node that a type changes.
+        rule = f"match: {{name: [{', '.join(kept)}]}}, compute: float32, optional: true"
+        arguments = ["--set", rule]
     source = folder / "model.onnx"
     source.write_bytes(model.SerializeToString())
     policy = folder / "policy.yaml"

@@ -4,11 +4,16 @@ import ctypes
 import math
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnxruntime as ort
 from onnx import helper
 
 Values = dict[str, Any]
+
+# A float input takes any float, rounded.
+_FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+_FLOATS_HELD = (np.float16, np.float32, np.float64, ml_dtypes.bfloat16)
 
 _HALF = "float16"
 # The types that come out of a session as bytes, and their widths: NumPy has none of them.
@@ -55,6 +60,9 @@ def _fed(value: Any, kind: str) -> Any:
     if value is None or isinstance(value, list | dict) or not kind.startswith("tensor("):
         return value
     array = np.array(value)  # a copy: BatchNormalization in training writes into its inputs
+    if kind in _FLOATS and array.dtype in _FLOATS_HELD:
+        with np.errstate(over="ignore"):
+            array = array.astype(_FLOATS[kind])
     if array.dtype.isbuiltin == 1:
         return array
     element = helper.np_dtype_to_tensor_dtype(array.dtype)
@@ -75,7 +83,7 @@ def _taken(value: Any, kind: str) -> Any:
 
 
 def run(session: ort.InferenceSession, values: Values) -> Values:
-    """Run a session on values by name; a float16 input takes float32 values, rounded."""
+    """Run a session on values by name; a float input takes values of any float type, rounded."""
     feeds = {item.name: _fed(values[item.name], item.type) for item in session.get_inputs()}
     kinds = {item.name: item.type for item in session.get_outputs()}
     if not any(kind[7:-1] in _BITS for kind in kinds.values()):

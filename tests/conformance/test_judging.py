@@ -151,21 +151,21 @@ def test_nodes_to_keep_depend_on_the_name_alone_and_are_never_none() -> None:
     ],
 )
 def test_what_differs_is_said(got: object, expected: object) -> None:
-    assert difference(got, [expected], 1, False)
-    assert not difference(expected, [expected], 1, False)
+    assert difference(got, [expected], 1, np.float32)
+    assert not difference(expected, [expected], 1, np.float32)
 
 
 def test_one_unit_in_the_last_place_and_what_float16_cannot_hold_are_allowed() -> None:
-    assert not difference(_float32([1, 1.001]), [_float32([1, 1])], 1, False)
-    assert not difference(_float32([np.inf]), [_float32([70000])], 1, False)
-    assert not difference(_float16([1]), [_float32([1])], 1, True)
+    assert not difference(_float32([1, 1.001]), [_float32([1, 1])], 1, np.float32)
+    assert not difference(_float32([np.inf]), [_float32([70000])], 1, np.float32)
+    assert not difference(_float16([1]), [_float32([1])], 1, np.float16)
 
 
 def test_an_index_may_be_that_of_either_float32_run() -> None:
-    assert not difference(_int64([1, 2]), [_int64([1, 3]), _int64([0, 2])], 1, False)
-    assert difference(_int64([4]), [_int64([1]), _int64([0])], 1, False)
+    assert not difference(_int64([1, 2]), [_int64([1, 3]), _int64([0, 2])], 1, np.float32)
+    assert difference(_int64([4]), [_int64([1]), _int64([0])], 1, np.float32)
 
 
 def test_random_values_are_compared_by_shape_and_type() -> None:
-    assert not difference(_float32([1]), [_float32([5])], 1, False, values=False)
-    assert difference(_float32([1, 2]), [_float32([5])], 1, False, values=False)
+    assert not difference(_float32([1]), [_float32([5])], 1, np.float32, values=False)
+    assert difference(_float32([1, 2]), [_float32([5])], 1, np.float32, values=False)
