@@ -33,7 +33,11 @@ void FindTransposeFusions(HazardContext& context) {
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     if (context.Op(node) != "MatMul") continue;
     for (const int input : {0, 1}) {
-      const NodeId transpose = context.Producer(context.Input(node, input));
+      // A Cast between the two keeps them from being fused; conversions place Casts anew.
+      NodeId transpose = context.Producer(context.Input(node, input));
+      while (context.Op(transpose) == "Cast") {
+        transpose = context.Producer(context.Input(transpose, 0));
+      }
       if (context.Op(transpose) != "Transpose" || !MovesBatchAxis(context, transpose)) continue;
       if (!IsConstantMatrix(context, context.Input(node, 1 - input))) continue;
       context.Report(transpose,

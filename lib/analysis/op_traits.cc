@@ -48,16 +48,17 @@ constexpr FixedSlot kFixedSlots[] = {{"Resize", 1}, {"Resize", 2}, {"Upsample", 
 
 // Operators of whatever domain that stay as they are, though their schemas admit half types.
 struct FixedOp {
-  const char* op;
-  const char* because;
+  const char* op = nullptr;
+  const char* because = nullptr;
+  bool half_only = false;  // in a half type; float32 they may be
 };
 constexpr FixedOp kFixedOps[] = {
     {"BitCast", "reinterprets the bits of its input"},
     {"Constant", "a constant, stored as its readers need it"},
     {"DequantizeLinear", "its scale belongs to the quantized numbers"},
-    {"EyeLike", "ONNX Runtime has no float16 kernel for it"},
-    {"MeanVarianceNormalization", "ONNX Runtime expands it with float32 constants"},
-    {"MelWeightMatrix", "ONNX Runtime has no float16 kernel for it"},
+    {"EyeLike", "ONNX Runtime has no float16 kernel for it", true},
+    {"MeanVarianceNormalization", "ONNX Runtime expands it with float32 constants", true},
+    {"MelWeightMatrix", "ONNX Runtime has no float16 kernel for it", true},
     {"QuantizeLinear", "its scale belongs to the quantized numbers"},
     {"TreeEnsemble", "the type of its input is that of its attributes"},
 };
@@ -106,6 +107,10 @@ class TraitsMaker {
     }
     if (standard_) AddStandardTraits(proto);
     traits_.fixed_because = ReasonToStay(row, schema);
+    if (const char* reason = ReasonAgainstHalf(); traits_.fixed_because == nullptr) {
+      // What is float32 already has nothing left that may change.
+      (TouchesOtherFloats() ? traits_.float32_because : traits_.fixed_because) = reason;
+    }
     if (traits_.fixed_because != nullptr) FixAll();
     return std::move(traits_);
   }
@@ -121,28 +126,35 @@ class TraitsMaker {
     return letter == '-' ? SlotRule::kOther : SlotRule::kFixed;
   }
 
-  SlotRule RuleOf(const onnx::OpSchema::FormalParameter* formal) const {
-    return formal != nullptr && Admits(*formal, half_) ? SlotRule::kFollows : SlotRule::kFixed;
+  // What admits float32 alone may become that, where the model has something else.
+  SlotRule RuleOf(const onnx::OpSchema::FormalParameter* formal, ElementType type) {
+    if (formal == nullptr) return SlotRule::kFixed;
+    if (Admits(*formal, half_)) return SlotRule::kFollows;
+    if (type == ElementType::kFloat || !Admits(*formal, "tensor(float)")) return SlotRule::kFixed;
+    no_half_schema_ = true;
+    return SlotRule::kFollows;
   }
 
-  SlotRule InputRule(const ContribOp* row, const onnx::OpSchema* schema, int i) const {
-    if (!IsFloat(TypeOf(node_.inputs[static_cast<std::size_t>(i)]))) return SlotRule::kOther;
+  SlotRule InputRule(const ContribOp* row, const onnx::OpSchema* schema, int i) {
+    const ElementType type = TypeOf(node_.inputs[static_cast<std::size_t>(i)]);
+    if (!IsFloat(type)) return SlotRule::kOther;
     if (row != nullptr) return RuleOf(SlotLetter(row->inputs, i));
     if (standard_ && (Op("Shape") || Op("Size") || Op("Cast") || Op("CastLike"))) {
       return SlotRule::kAny;
     }
     for (const FixedSlot& slot : kFixedSlots) {
-      if (standard_ && Op(slot.op) && slot.input == i) return SlotRule::kFixed;
+      if (standard_ && Op(slot.op) && slot.input == i) return SlotRule::kFloat32;
     }
-    return schema == nullptr ? SlotRule::kFixed : RuleOf(FormalInput(*schema, i));
+    return schema == nullptr ? SlotRule::kFixed : RuleOf(FormalInput(*schema, i), type);
   }
 
-  SlotRule OutputRule(const ContribOp* row, const onnx::OpSchema* schema, int i) const {
-    if (!IsFloat(TypeOf(node_.outputs[static_cast<std::size_t>(i)]))) return SlotRule::kOther;
+  SlotRule OutputRule(const ContribOp* row, const onnx::OpSchema* schema, int i) {
+    const ElementType type = TypeOf(node_.outputs[static_cast<std::size_t>(i)]);
+    if (!IsFloat(type)) return SlotRule::kOther;
     if (row != nullptr) return RuleOf(SlotLetter(row->outputs, i));
     // Mean and inverse deviation are in stash_type, float32.
     if (standard_ && Op("LayerNormalization") && i > 0) return SlotRule::kFixed;
-    return schema == nullptr ? SlotRule::kFixed : RuleOf(FormalOutput(*schema, i));
+    return schema == nullptr ? SlotRule::kFixed : RuleOf(FormalOutput(*schema, i), type);
   }
 
   bool Op(const char* name) const { return node_.proto->op_type() == name; }
@@ -166,16 +178,37 @@ class TraitsMaker {
       return "holds a subgraph and is no If, Loop or Scan";
     if (row == nullptr && schema == nullptr) return "unknown operator";
     for (const FixedOp& fixed : kFixedOps) {
-      if (Op(fixed.op)) return fixed.because;
+      if (!fixed.half_only && Op(fixed.op)) return fixed.because;
     }
-    if (standard_ && ReducesDuplicates()) return "ONNX Runtime's float16 kernel does not reduce";
-    if (standard_ && ClipsByOldWhere())
-      return "ONNX Runtime spells it with a Where that takes no bfloat16 before opset 16";
     if (!control_flow_ && TouchesUntyped(row, schema)) return "touches a value that is no tensor";
     const auto follows = [](SlotRule rule) { return rule == SlotRule::kFollows; };
     const bool any = std::any_of(traits_.inputs.begin(), traits_.inputs.end(), follows) ||
                      std::any_of(traits_.outputs.begin(), traits_.outputs.end(), follows);
     return any ? nullptr : "no float slot that may change";
+  }
+
+  const char* ReasonAgainstHalf() const {
+    for (const FixedOp& fixed : kFixedOps) {
+      if (fixed.half_only && Op(fixed.op)) return fixed.because;
+    }
+    if (standard_ && ReducesDuplicates()) return "ONNX Runtime's float16 kernel does not reduce";
+    if (standard_ && ClipsByOldWhere())
+      return "ONNX Runtime spells it with a Where that takes no bfloat16 before opset 16";
+    return no_half_schema_ ? "the operator takes no 16-bit floats" : nullptr;
+  }
+
+  // Whether a slot that may change holds another float type than float32.
+  bool TouchesOtherFloats() const {
+    const auto other = [this](SlotRule rule, ValueId value) {
+      return rule == SlotRule::kFollows && TypeOf(value) != ElementType::kFloat;
+    };
+    for (std::size_t i = 0; i < node_.inputs.size(); ++i) {
+      if (other(traits_.inputs[i], node_.inputs[i])) return true;
+    }
+    for (std::size_t i = 0; i < node_.outputs.size(); ++i) {
+      if (other(traits_.outputs[i], node_.outputs[i])) return true;
+    }
+    return false;
   }
 
   // A slot that may hold floats, but of which nothing is known: sequences and optionals, whose
@@ -222,11 +255,10 @@ class TraitsMaker {
   }
 
   void FixAll() {
-    for (SlotRule& rule : traits_.inputs) {
-      if (rule == SlotRule::kFollows) rule = SlotRule::kFixed;
-    }
-    for (SlotRule& rule : traits_.outputs) {
-      if (rule == SlotRule::kFollows) rule = SlotRule::kFixed;
+    for (std::vector<SlotRule>* rules : {&traits_.inputs, &traits_.outputs}) {
+      for (SlotRule& rule : *rules) {
+        if (rule == SlotRule::kFollows || rule == SlotRule::kFloat32) rule = SlotRule::kFixed;
+      }
     }
   }
 
@@ -236,6 +268,7 @@ class TraitsMaker {
   std::string half_;  // as schemas spell the type
   bool standard_ = false;
   bool control_flow_ = false;
+  bool no_half_schema_ = false;  // a slot that follows admits float32, but not the half type
   NodeTraits traits_;
 };
 

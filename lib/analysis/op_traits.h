@@ -15,6 +15,7 @@ enum class SlotRule {
   kOther,    // holds no tensor of real numbers: nothing to decide
   kFollows,  // takes the node's compute type
   kFixed,    // keeps the type that it has in the model
+  kFloat32,  // must be float32, whatever it is in the model
   kAny,      // accepts any float type as it comes (Shape, the input of Cast)
 };
 
@@ -28,6 +29,9 @@ struct NodeTraits {
   bool float_cast = false;
   // The attribute that names the output's type and must follow it ("to", "dtype"), or null.
   const char* type_attribute = nullptr;
+  // Why the node cannot work in the half type, though in the model it does, or works in float64: it
+  // may become float32. Null for nodes that may be half, and for those that are float32 already.
+  const char* float32_because = nullptr;
   // Why every float slot is fixed ("unknown operator", …); null where at least one may change.
   const char* fixed_because = nullptr;
 

@@ -148,7 +148,10 @@ void PlanMaker::AddReaders(ValueId first, MoverEdge& edge) const {
         edge.readers.push_back(end_of(use.node));
       } else if (rule == SlotRule::kFixed) {
         edge.readers.push_back({kNone, OriginalType(id)});
+      } else if (rule == SlotRule::kFloat32) {
+        edge.readers.push_back({kNone, ElementType::kFloat});
       } else if (Traits(use.node).float_cast && PlanOf(use.node).changes) {
+        edge.io = edge.io || MakesMainOutput(use.node);
         edge.readers.push_back({kNone, PlanOf(use.node).compute});
       }
     }

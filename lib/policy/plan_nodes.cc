@@ -21,7 +21,7 @@ ElementType PlanMaker::SourceCompute(NodeId id) const {
   const NodeTraits& traits = Traits(id);
   ElementType found = ElementType::kUndefined;
   const auto take = [&](ValueId value, SlotRule rule) {
-    const bool counts = traits.CanChange() ? rule == SlotRule::kFollows : rule == SlotRule::kFixed;
+    const bool counts = rule == (traits.CanChange() ? SlotRule::kFollows : SlotRule::kFixed);
     if (!counts || found == OriginalType(value)) return;
     const ElementType type = OriginalType(value);
     if (found == ElementType::kUndefined) {
@@ -54,11 +54,15 @@ void PlanMaker::ResolveNodes() {
     plan.accuracy_level = resolved.accuracy_level;
     plan.overflow = resolved.overflow;
     plan.why = resolved.why;
+    if (traits.float32_because != nullptr && IsHalf(plan.compute)) {
+      plan.compute = ElementType::kFloat;
+      plan.why.push_back({"the operator", absl::StrCat("float32: ", traits.float32_because)});
+    }
     if (!plan.changes)
       plan.why.push_back({"the operator", absl::StrCat("no change: ", traits.fixed_because)});
-    floating_[static_cast<std::size_t>(id)] = plan.changes && traits.moves_data &&
-                                              !traits.float_cast && !resolved.compute_by_rule &&
-                                              resolved.compute != ElementType::kFloat;
+    floating_[static_cast<std::size_t>(id)] =
+        plan.changes && traits.float32_because == nullptr && traits.moves_data &&
+        !traits.float_cast && !resolved.compute_by_rule && resolved.compute != ElementType::kFloat;
     resolved_.push_back(std::move(resolved));
   }
 }
@@ -87,6 +91,8 @@ ElementType NeededType(const Analysis& analysis, const OutputPlan& plan, const U
   switch (analysis.Traits(slot.node, plan.half).inputs[input]) {
     case SlotRule::kFollows:
       return plan.nodes[static_cast<std::size_t>(slot.node)].compute;
+    case SlotRule::kFloat32:
+      return ElementType::kFloat;
     case SlotRule::kFixed:
       return analysis.types[static_cast<std::size_t>(analysis.graph.node(slot.node).inputs[input])];
     case SlotRule::kAny:

@@ -149,8 +149,9 @@ WeightCopy PlanMaker::CopyFor(std::size_t use_index) {
                                 : Int4Bytes(copy.format, rows, columns, copy.scale_type);
     return copy;
   }
-  copy.format.type =
-      slot == SlotRule::kFollows ? StoredType(resolved, use_index) : OriginalType(use.weight);
+  copy.format.type = slot == SlotRule::kFollows   ? StoredType(resolved, use_index)
+                     : slot == SlotRule::kFloat32 ? ElementType::kFloat
+                                                  : OriginalType(use.weight);
   copy.bytes = ElementsOf(dims) * static_cast<std::uint64_t>(BitsOf(copy.format.type)) / 8;
   const Value& weight = analysis_.graph.value(use.weight);
   const bool main_initializer = weight.initializer != nullptr && weight.scope == kMainScope;

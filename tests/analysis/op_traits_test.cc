@@ -36,7 +36,8 @@ TEST(OpTraits, ArithmeticFollowsTheComputeType) {
 
 TEST(OpTraits, ResizeKeepsItsScalesInFloat32) {
   const NodeTraits traits = TraitsOfLast("y = Resize(x, s, s)");
-  EXPECT_THAT(traits.inputs, ElementsAre(SlotRule::kFollows, SlotRule::kFixed, SlotRule::kFixed));
+  EXPECT_THAT(traits.inputs,
+              ElementsAre(SlotRule::kFollows, SlotRule::kFloat32, SlotRule::kFloat32));
 }
 
 TEST(OpTraits, AnOperatorWithoutAHalfFormStays) {
@@ -93,6 +94,15 @@ TEST(OpTraits, WhatReinterpretsBitsOrReducesDuplicatesStaysFloat32) {
 TEST(OpTraits, QuantizingKeepsTheScalesThatWereChosenForIt) {
   EXPECT_STREQ(TraitsOfLast("y = QuantizeLinear<output_dtype = 2>(x, s)").fixed_because,
                "its scale belongs to the quantized numbers");
+}
+
+TEST(OpTraits, WhatMayNotBeHalfMayBecomeFloat32) {
+  EXPECT_NE(TraitsOfLast("y = ScatterND<reduction = \"add\">(x, i, s)").fixed_because, nullptr);
+  const NodeTraits half = TraitsOfLast(
+      "h = Cast<to = 10>(x) t = Cast<to = 10>(s) y = ScatterND<reduction = \"add\">(h, i, t)");
+  EXPECT_STREQ(half.float32_because, "ONNX Runtime's float16 kernel does not reduce");
+  EXPECT_TRUE(half.CanChange());
+  EXPECT_THAT(half.outputs, ElementsAre(SlotRule::kFollows));
 }
 
 TEST(OpTraits, EveryFloatTypeIsDecided) {
