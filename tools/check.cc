@@ -71,15 +71,16 @@ absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
                                          : "no conversion mends what was found");
     return Verdict(result, arguments.strict);
   }
+  const bool quiet = arguments.verbosity == Verbosity::kQuiet;
   Arguments conversion = arguments;
-  conversion.report.clear();
   conversion.plan.policy = result.policy;
   conversion.plan.dtypes = {result.dtype};
   if (conversion.plan.directory.empty()) {
     conversion.plan.directory =
         (std::filesystem::path(result.path).parent_path() / "fixed").string();
   }
-  std::fprintf(stderr, "mending %s with policy %s\n", result.path.c_str(), result.policy.c_str());
+  if (!quiet)
+    std::fprintf(stderr, "mending %s with policy %s\n", result.path.c_str(), result.policy.c_str());
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(conversion.model, conversion.plan));
   ONNXQUANT_ASSIGN_OR_RETURN(const Report report, ApplyPlan(plan, conversion.apply));
   const std::string made =
@@ -88,7 +89,7 @@ absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
   // Ranges of the input's sums say nothing of an output that rounds otherwise.
   ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult after,
                              CheckModel(made, {.target = result.target, .ranges = ""}));
-  std::fprintf(stderr, "wrote %s\n", made.c_str());
+  if (!quiet) std::fprintf(stderr, "wrote %s\n", made.c_str());
   for (const Finding& finding : after.findings) {
     std::fprintf(stderr, "%s: still %s: %s: %s\n", made.c_str(), NameOf(finding.severity),
                  finding.kind.c_str(), finding.evidence.c_str());
