@@ -213,7 +213,8 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   }
   check->footer("What is looked for:\n" + absl::StrJoin(kinds, "\n"));
 
-  CLI::App* diff = app.add_subcommand("diff", "Compare two models");
+  CLI::App* diff = app.add_subcommand(
+      "diff", "Compare two models: in words what matters, then all that differs");
   diff->add_option("A", arguments.model, "the first ONNX model")->type_name("FILE")->required();
   diff->add_option("B", arguments.other, "the second ONNX model")->type_name("FILE")->required();
   diff->add_flag("--json", arguments.json, "print JSON");

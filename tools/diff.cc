@@ -47,6 +47,40 @@ void PrintWeights(const ModelDiff& diff) {
   std::printf("%s\n", table.ToString().c_str());
 }
 
+void PrintSummary(const Arguments& arguments, const ModelDiff& diff) {
+  if (diff.summary.empty()) return;
+  std::printf("A: %s\nB: %s\n\nwhat matters:\n", arguments.model.c_str(), arguments.other.c_str());
+  for (const std::string& sentence : diff.summary) std::printf("- %s\n", sentence.c_str());
+  std::printf("\n");
+}
+
+// What makes one .onnx file larger than the other.
+void PrintGraphBytes(const Arguments& arguments, const ModelDiff& diff) {
+  if (diff.first_bytes.bytes == diff.second_bytes.bytes) return;
+  using Align = Table::Align;
+  Table table({{"bytes of the .onnx file"},
+               {arguments.model, Align::kRight},
+               {arguments.other, Align::kRight},
+               {"difference", Align::kRight},
+               {"how many", Align::kRight}});
+  const auto add = [&table](const char* what, std::uint64_t one, std::uint64_t two,
+                            const std::string& counts) {
+    const char* sign = two > one ? "+" : two < one ? "-" : "";
+    table.AddRow({what, WithSeparators(one), WithSeparators(two),
+                  absl::StrCat(sign, WithSeparators(two > one ? two - one : one - two)), counts});
+  };
+  for (const GraphPartName& part : GraphPartNames()) {
+    const std::uint64_t one = diff.first_bytes.CountOf(part.part);
+    const std::uint64_t two = diff.second_bytes.CountOf(part.part);
+    add(part.meaning, diff.first_bytes.Of(part.part), diff.second_bytes.Of(part.part),
+        one + two == 0 ? ""
+        : one == two   ? WithSeparators(one)
+                       : absl::StrCat(WithSeparators(one), " and ", WithSeparators(two)));
+  }
+  add("together", diff.first_bytes.total, diff.second_bytes.total, "");
+  std::printf("%s\n", table.ToString().c_str());
+}
+
 }  // namespace
 
 absl::Status Diff(const Arguments& arguments) {
@@ -56,7 +90,9 @@ absl::Status Diff(const Arguments& arguments) {
     return absl::OkStatus();
   }
   const bool all = arguments.verbosity == Verbosity::kVerbose;
+  PrintSummary(arguments, diff);
   for (const std::string& opset : diff.opsets) std::printf("opset %s\n", opset.c_str());
+  if (!diff.ir_version.empty()) std::printf("IR version %s\n", diff.ir_version.c_str());
   if (!diff.ops.empty()) {
     Table table({{"operator"},
                  {arguments.model, Table::Align::kRight},
@@ -82,6 +118,7 @@ absl::Status Diff(const Arguments& arguments) {
   PrintNames(absl::StrCat("weights only in ", arguments.model), diff.only_first_weights, all);
   PrintNames(absl::StrCat("weights only in ", arguments.other), diff.only_second_weights, all);
   PrintWeights(diff);
+  PrintGraphBytes(arguments, diff);
   std::printf("%d weights are equal, %zu differ%s\n", diff.equal_weights, diff.weights.size(),
               diff.Empty() ? "; the models are equal" : "");
   return absl::OkStatus();

@@ -2,19 +2,19 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <map>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "lib/analysis/types.h"
 #include "lib/base/error.h"
 #include "lib/graph/graph.h"
+#include "lib/inspect/diff_words.h"
 #include "lib/kernels/compare.h"
-#include "lib/kernels/half.h"
+#include "lib/model/float_payload.h"
 #include "lib/model/model.h"
+#include "lib/policy/plan.h"
 
 namespace onnxquant {
 namespace {
@@ -23,14 +23,13 @@ constexpr std::uint64_t kSlice = 1 << 20;  // elements
 
 struct Side {
   const Model& model;
-  Graph graph;
-  ValueTypes types;
+  Analysis analysis;
+  const Graph& graph() const { return analysis.graph; }
 };
 
 absl::StatusOr<Side> SideOf(const Model& model) {
-  ONNXQUANT_ASSIGN_OR_RETURN(Graph graph, Graph::Build(model.proto(), model.path()));
-  ONNXQUANT_ASSIGN_OR_RETURN(ValueTypes types, InferTypes(graph, model.path()));
-  return Side{model, std::move(graph), std::move(types)};
+  ONNXQUANT_ASSIGN_OR_RETURN(Analysis analysis, Analyze(model.proto(), model.path()));
+  return Side{model, std::move(analysis)};
 }
 
 template <typename Map>
@@ -64,21 +63,7 @@ std::string Describe(const onnx::TensorProto& tensor) {
 }
 
 bool IsComparableFloat(const onnx::TensorProto& tensor) {
-  return tensor.data_type() == onnx::TensorProto::FLOAT ||
-         tensor.data_type() == onnx::TensorProto::FLOAT16;
-}
-
-std::vector<float> Widen(const onnx::TensorProto& tensor, absl::Span<const std::byte> bytes) {
-  const bool half = tensor.data_type() == onnx::TensorProto::FLOAT16;
-  std::vector<float> floats(bytes.size() / (half ? sizeof(std::uint16_t) : sizeof(float)));
-  if (!half) {
-    std::memcpy(floats.data(), bytes.data(), bytes.size());
-    return floats;
-  }
-  std::vector<std::uint16_t> halves(floats.size());
-  std::memcpy(halves.data(), bytes.data(), bytes.size());
-  kernels::HalfToFloat(halves, absl::MakeSpan(floats));
-  return floats;
+  return IsFloat(static_cast<ElementType>(tensor.data_type()));
 }
 
 std::uint64_t BytesPerElement(const onnx::TensorProto& tensor) {
@@ -96,7 +81,8 @@ absl::StatusOr<kernels::Distortion> Measure(const Side& a, const onnx::TensorPro
     const auto slice = [at, count](const onnx::TensorProto& tensor,
                                    absl::Span<const std::byte> bytes) {
       const std::uint64_t size = BytesPerElement(tensor);
-      return Widen(tensor, bytes.subspan(at * size, count * size));
+      return FloatsOfPayload(bytes.subspan(at * size, count * size),
+                             static_cast<ElementType>(tensor.data_type()));
     };
     distortion.Add(slice(first, a_bytes), slice(second, b_bytes));
   }
@@ -104,15 +90,15 @@ absl::StatusOr<kernels::Distortion> Measure(const Side& a, const onnx::TensorPro
 }
 
 absl::Status DiffWeights(const Side& a, const Side& b, ModelDiff& diff) {
-  const auto first = NamedValues(a.graph, true);
-  const auto second = NamedValues(b.graph, true);
+  const auto first = NamedValues(a.graph(), true);
+  const auto second = NamedValues(b.graph(), true);
   diff.only_first_weights = KeysOnlyIn(first, second);
   diff.only_second_weights = KeysOnlyIn(second, first);
   for (const auto& [name, id] : first) {
     const auto other = second.find(name);
     if (other == second.end()) continue;
-    const onnx::TensorProto& one = *a.graph.value(id).initializer;
-    const onnx::TensorProto& two = *b.graph.value(other->second).initializer;
+    const onnx::TensorProto& one = *a.graph().value(id).initializer;
+    const onnx::TensorProto& two = *b.graph().value(other->second).initializer;
     WeightDifference row{name, Describe(one), Describe(two)};
     const bool same_shape =
         std::equal(one.dims().begin(), one.dims().end(), two.dims().begin(), two.dims().end());
@@ -123,6 +109,7 @@ absl::Status DiffWeights(const Side& a, const Side& b, ModelDiff& diff) {
       row.max_abs = measured.max_abs();
       row.sqnr_db = measured.sqnr_db();
       row.cosine = measured.cosine();
+      row.scale = measured.scale();
       if (row.first == row.second && row.differing == 0) {
         ++diff.equal_weights;
         continue;
@@ -142,8 +129,8 @@ absl::Status DiffWeights(const Side& a, const Side& b, ModelDiff& diff) {
 }
 
 void DiffStructure(const Side& a, const Side& b, ModelDiff& diff) {
-  const auto first_ops = CountOps(a.graph);
-  const auto second_ops = CountOps(b.graph);
+  const auto first_ops = CountOps(a.graph());
+  const auto second_ops = CountOps(b.graph());
   std::set<std::string> ops;
   for (const auto& [op, unused] : first_ops) ops.insert(op);
   for (const auto& [op, unused] : second_ops) ops.insert(op);
@@ -156,19 +143,24 @@ void DiffStructure(const Side& a, const Side& b, ModelDiff& diff) {
       diff.ops.push_back({op, count(first_ops), count(second_ops)});
     }
   }
-  const NodesByKey first_nodes = NodesOf(a.graph);
-  const NodesByKey second_nodes = NodesOf(b.graph);
+  const NodesByKey first_nodes = NodesOf(a.graph());
+  const NodesByKey second_nodes = NodesOf(b.graph());
   diff.only_first_nodes = KeysOnlyIn(first_nodes, second_nodes);
   diff.only_second_nodes = KeysOnlyIn(second_nodes, first_nodes);
   diff.nodes = DiffNodes(first_nodes, second_nodes);
   diff.interface = DiffInterfaces(a.model.proto().graph(), b.model.proto().graph());
-  const auto second_values = NamedValues(b.graph, false);
-  for (const auto& [name, id] : NamedValues(a.graph, false)) {
+  const auto second_values = NamedValues(b.graph(), false);
+  for (const auto& [name, id] : NamedValues(a.graph(), false)) {
     const auto other = second_values.find(name);
     if (other == second_values.end()) continue;
-    const ElementType one = a.types[static_cast<std::size_t>(id)];
-    const ElementType two = b.types[static_cast<std::size_t>(other->second)];
+    const ElementType one = a.analysis.types[static_cast<std::size_t>(id)];
+    const ElementType two = b.analysis.types[static_cast<std::size_t>(other->second)];
     if (one != two) diff.types.push_back({name, NameOf(one), NameOf(two)});
+  }
+  const auto ir_version = a.model.proto().ir_version();
+  const auto other_ir_version = b.model.proto().ir_version();
+  if (ir_version != other_ir_version) {
+    diff.ir_version = absl::StrCat(ir_version, " and ", other_ir_version);
   }
   for (const auto& import : a.model.proto().opset_import()) {
     const int version = OpsetOf(b.model.proto(), import.domain());
@@ -193,6 +185,9 @@ absl::StatusOr<ModelDiff> DiffModels(const Model& first, const Model& second) {
   ModelDiff diff;
   DiffStructure(a, b, diff);
   ONNXQUANT_RETURN_IF_ERROR(DiffWeights(a, b, diff));
+  ONNXQUANT_ASSIGN_OR_RETURN(diff.first_bytes, MeasureGraphBytes(first));
+  ONNXQUANT_ASSIGN_OR_RETURN(diff.second_bytes, MeasureGraphBytes(second));
+  diff.summary = DiffWords(a.analysis, b.analysis, diff);
   return diff;
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "lib/inspect/diff_nodes.h"
+#include "lib/inspect/graph_bytes.h"
 #include "lib/model/model.h"
 
 namespace onnxquant {
@@ -35,6 +36,7 @@ struct WeightDifference {
   double max_abs = 0;
   double sqnr_db = 0;  // signal to quantization noise; infinite for equal values
   double cosine = 1;
+  double scale = 1;  // the factor by which the first comes nearest to the second
 };
 
 struct ModelDiff {
@@ -48,12 +50,16 @@ struct ModelDiff {
   std::vector<std::string> only_second_weights;
   std::vector<WeightDifference> weights;  // those that differ
   int equal_weights = 0;
-  std::vector<std::string> opsets;  // "ai.onnx: 21 and 17"
+  std::vector<std::string> opsets;   // "ai.onnx: 21 and 17"
+  std::string ir_version;            // "10 and 8"; "" where it is the same
+  std::vector<std::string> summary;  // what matters, in words: see diff_words.h
+  GraphBytes first_bytes;            // of the .onnx files; no part of what Empty() says
+  GraphBytes second_bytes;
 
   bool Empty() const {
     return ops.empty() && only_first_nodes.empty() && only_second_nodes.empty() && types.empty() &&
            only_first_weights.empty() && only_second_weights.empty() && weights.empty() &&
-           nodes.empty() && interface.empty() && opsets.empty();
+           nodes.empty() && interface.empty() && opsets.empty() && ir_version.empty();
   }
 };
 

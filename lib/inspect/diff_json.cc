@@ -14,15 +14,31 @@ Json ToJsonRow(const WeightDifference& row) {
     json["max_abs"] = row.max_abs;
     json["sqnr_db"] = row.sqnr_db;
     json["cosine"] = row.cosine;
+    json["scale"] = row.scale;
   }
   return json;
+}
+
+Json ToJsonBytes(const GraphBytes& first, const GraphBytes& second) {
+  Json parts = Json::array();
+  for (const GraphPartName& part : GraphPartNames()) {
+    parts.push_back({{"part", part.name},
+                     {"first", first.Of(part.part)},
+                     {"second", second.Of(part.part)},
+                     {"first_count", first.CountOf(part.part)},
+                     {"second_count", second.CountOf(part.part)}});
+  }
+  return {{"first", first.total}, {"second", second.total}, {"parts", std::move(parts)}};
 }
 
 }  // namespace
 
 std::string ToJson(const ModelDiff& diff) {
   Json json = {{"equal", diff.Empty()},
+               {"summary", diff.summary},
+               {"graph_bytes", ToJsonBytes(diff.first_bytes, diff.second_bytes)},
                {"opsets", diff.opsets},
+               {"ir_version", diff.ir_version},
                {"ops", Json::array()},
                {"only_first_nodes", diff.only_first_nodes},
                {"only_second_nodes", diff.only_second_nodes},

@@ -100,4 +100,8 @@ double Distortion::cosine() const {
   return norms == 0 ? 0 : product_ / norms;
 }
 
+double Distortion::scale() const {
+  return differing_ == 0 || squared_value_ == 0 ? 1 : product_ / squared_value_;
+}
+
 }  // namespace onnxquant::kernels

@@ -28,6 +28,9 @@ class Distortion {
   double sqnr_db() const;
   // 1 if all pairs are equal or nothing was added; 0 if one side is all 0 and the other is not.
   double cosine() const;
+  // The factor by which the values come nearest to the approximations, by least squares; 1 of
+  // nothing, of values that are all 0 and of equal pairs.
+  double scale() const;
 
  private:
   std::uint64_t count_ = 0;

@@ -273,6 +273,9 @@ bool Model::from_file() const {
 std::uint64_t Model::file_bytes() const {
   return state_->file_bytes;
 }
+absl::Span<const std::byte> Model::content() const {
+  return state_->content;
+}
 const std::vector<ExternalFile>& Model::external_files() const {
   return state_->external_files;
 }

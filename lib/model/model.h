@@ -61,6 +61,8 @@ class Model {
   const std::string& path() const;
   bool from_file() const;
   std::uint64_t file_bytes() const;  // of the .onnx file
+  // The serialized model as it was read; nothing for one that was parsed elsewhere.
+  absl::Span<const std::byte> content() const;
   const std::vector<ExternalFile>& external_files() const;
   const std::vector<std::string>& notes() const;  // what preparing it changed
   const std::vector<Damage>& damages() const;

@@ -1,9 +1,11 @@
 #include "lib/verify/candidate.h"
 
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
 
 namespace onnxquant {
@@ -13,13 +15,39 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<Runner>> LoadOn(const std::string& provider,
+                                               const std::string& model,
+                                               const RunnerFactory& factory,
+                                               RunnerOptions options) {
+  options.provider = provider;
+  return factory({model, nullptr}, options);
+}
+
+std::vector<std::string> FloatOutputs(const Signature& signature) {
+  std::vector<std::string> names;
+  for (const ValueSignature& output : signature.outputs) {
+    if (IsReadableFloat(output.type)) names.push_back(output.name);
+  }
+  return names;
+}
+
+absl::StatusOr<std::string> WhereBadBegins(const FirstBadOptions& options) {
+  const absl::StatusOr<std::optional<FirstBad>> found = TraceFirstBad(options);
+  if (KindOf(found.status()) == ErrorKind::kCancelled) return found.status();
+  if (!found.ok()) {
+    return absl::StrCat("where NaN or Inf begin cannot be traced: ",
+                        std::string(found.status().message()));
+  }
+  return found->has_value() ? DescribeFirstBad(**found)
+                            : "no value shows NaN or Inf when all of them are given out";
+}
+
 absl::StatusOr<LoadedCandidate> LoadCandidate(const VerifyOptions& options,
                                               CandidateResult* result) {
-  RunnerOptions runner = options.runner;
-  runner.provider = result->provider;
   LoadedCandidate loaded;
   loaded.result = result;
-  absl::StatusOr<std::unique_ptr<Runner>> made = options.factory({result->model, nullptr}, runner);
+  absl::StatusOr<std::unique_ptr<Runner>> made =
+      LoadOn(result->provider, result->model, options.factory, options.runner);
   if (made.ok()) {
     loaded.runner = *std::move(made);
   } else if (KindOf(made.status()) == ErrorKind::kVerify) {

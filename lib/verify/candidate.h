@@ -9,9 +9,22 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "lib/runtime/decoder.h"
+#include "lib/trace/first_bad.h"
 #include "lib/verify/verify.h"
 
 namespace onnxquant {
+
+// The model, loaded on the provider. Errors: those of RunnerFactory.
+absl::StatusOr<std::unique_ptr<Runner>> LoadOn(const std::string& provider,
+                                               const std::string& model,
+                                               const RunnerFactory& factory, RunnerOptions options);
+
+// The names of outputs that Tensor::Floats reads.
+std::vector<std::string> FloatOutputs(const Signature& signature);
+
+// What TraceFirstBad finds, in words; so is what keeps it from looking, for that is no reason to
+// keep back what was measured. Error: kCancelled.
+absl::StatusOr<std::string> WhereBadBegins(const FirstBadOptions& options);
 
 // A candidate on one provider, loaded.
 struct LoadedCandidate {

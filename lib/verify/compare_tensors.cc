@@ -11,12 +11,10 @@ namespace onnxquant {
 namespace {
 
 using Sequence = std::vector<std::int64_t>;
-absl::StatusOr<std::vector<std::string>> FloatOutputs(const std::string& model,
-                                                      const Signature& signature) {
-  std::vector<std::string> names;
-  for (const ValueSignature& output : signature.outputs) {
-    if (IsReadableFloat(output.type)) names.push_back(output.name);
-  }
+
+absl::StatusOr<std::vector<std::string>> NeedFloatOutputs(const std::string& model,
+                                                          const Signature& signature) {
+  std::vector<std::string> names = FloatOutputs(signature);
   if (names.empty()) {
     return MakeError(ErrorKind::kVerify,
                      absl::StrCat(model, ": has no output of floats to compare; its outputs are ",
@@ -76,7 +74,7 @@ absl::Status CompareTensors(const VerifyOptions& options, const std::vector<Sequ
                             std::vector<LoadedCandidate> candidates) {
   ONNXQUANT_ASSIGN_OR_RETURN(AnyModel base, AnyModel::Create(std::move(reference), options.inputs));
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::string> outputs,
-                             FloatOutputs(options.reference, base.signature()));
+                             NeedFloatOutputs(options.reference, base.signature()));
   for (LoadedCandidate& candidate : candidates) {
     if (candidate.runner == nullptr) continue;
     CandidateResult& result = *candidate.result;

@@ -7,16 +7,13 @@
 #include "absl/strings/str_format.h"
 #include "lib/base/error.h"
 #include "lib/runtime/text_source.h"
-#include "lib/trace/first_bad.h"
 #include "lib/verify/candidate.h"
 
 namespace onnxquant {
 namespace {
 
 absl::StatusOr<std::unique_ptr<Runner>> LoadReference(const VerifyOptions& options) {
-  RunnerOptions runner = options.runner;
-  runner.provider = "cpu";
-  return options.factory({options.reference, nullptr}, runner);
+  return LoadOn("cpu", options.reference, options.factory, options.runner);
 }
 
 // A threshold that nothing is held to would pass whatever is there.
@@ -116,16 +113,9 @@ class Comparison {
       if (!options_.trace || !result.has_nonfinite()) continue;
       RunnerOptions runner = options_.runner;
       runner.provider = result.provider;
-      const absl::StatusOr<std::optional<FirstBad>> found =
-          TraceFirstBad({result.model, options_.factory, runner, options_.inputs, sequences_,
-                         options_.cancelled});
-      if (KindOf(found.status()) == ErrorKind::kCancelled) return found.status();
-      // That it cannot be traced is no reason to keep what was measured back.
-      result.first_bad = !found.ok() ? absl::StrCat("where NaN or Inf begin cannot be traced: ",
-                                                    std::string(found.status().message()))
-                         : found->has_value()
-                             ? DescribeFirstBad(**found)
-                             : "no value shows NaN or Inf when all of them are given out";
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          result.first_bad, WhereBadBegins({result.model, options_.factory, runner, options_.inputs,
+                                            sequences_, options_.cancelled}));
     }
     return absl::OkStatus();
   }

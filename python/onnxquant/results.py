@@ -4,6 +4,7 @@ import copy
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -307,6 +308,11 @@ class Diff(Result):
         """Return whether they do not."""
         return bool(self._data["equal"])
 
+    @property
+    def summary(self) -> list[str]:
+        """Return what matters, in sentences that call the models A and B: what breaks one first."""
+        return list(self._data["summary"])
+
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the weights that differ, a row each."""
         return _frame(self._data["weights"])
@@ -327,11 +333,24 @@ class Diff(Result):
             ],
             "inputs or outputs": self._data["interface"],
             "opsets": self._data["opsets"],
+            "IR versions": [self._data["ir_version"]] if self._data["ir_version"] else [],
         }
         parts = [f"{len(rows)} {name}" for name, rows in found.items() if rows]
-        return f"<Diff: {', '.join(parts)} differ>" if parts else "<Diff: equal>"
+        head = f"<Diff: {', '.join(parts)} differ>" if parts else "<Diff: equal>"
+        return "\n".join([head, *(f"- {sentence}" for sentence in self.summary)])
 
     def _repr_html_(self) -> str:
+        words = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.summary)
+        summary = f"<p>What matters</p><ul>{words}</ul>" if words else ""
+        sizes = self._data["graph_bytes"]
+        parts = [row for row in sizes["parts"] if row["first"] != row["second"]]
+        graph = table(
+            ("bytes of the .onnx file", "A", "B"),
+            (
+                *([row["part"], row["first"], row["second"]] for row in parts),
+                ["together", sizes["first"], sizes["second"]],
+            ),
+        )
         ops = table(
             ("operator", "first", "second"),
             ([row["op"], row["first"], row["second"]] for row in self._data["ops"]),
@@ -347,7 +366,7 @@ class Diff(Result):
             ("node", "differs in"),
             ([row["name"], row["differs_in"]] for row in self._data["nodes"]),
         )
-        return ops + nodes + weights
+        return summary + ops + nodes + weights + (graph if parts else "")
 
 
 class Ranges(Result):

@@ -1,4 +1,4 @@
-"""What `diff` sees beside weights: attributes, wiring, what the graph takes and gives."""
+"""What `diff` sees beside weights: attributes, wiring, interfaces; and what it says in words."""
 
 import json
 from pathlib import Path
@@ -70,3 +70,53 @@ def test_equal_models_are_said_to_be_equal(tmp_path: Path) -> None:
     said = run("diff", one, other).stdout
     assert "equal" not in said.replace("0 weights are equal", "")
     assert "n0: inputs" in said
+
+
+def _converted(exported: Path, policy: str, folder: Path, *options: str) -> Path:
+    model = exported / "onnx" / "model.onnx"
+    done = run("--policy", policy, *options, "--no-config", "-o", folder, model)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_first_words_are_about_what_breaks_a_model(exported: Path, tmp_path: Path) -> None:
+    right = _converted(exported, "gemma-web", tmp_path / "right") / "model_fp16.onnx"
+    wrong = _converted(exported, "build-gemma", tmp_path / "wrong") / "model_fp16.onnx"
+    said = run("diff", right, wrong).stdout
+    start = f"A: {right}\nB: {wrong}\n\nwhat matters:\n- in B, all "
+    assert said.startswith(start), said
+    sentence = said.splitlines()[4]
+    assert "residual sums run in float16 (A: float32); float16 ends at 65504" in sentence
+    assert f"- {json.loads(run('diff', '--json', right, wrong).stdout)['summary'][0]}" == sentence
+
+
+def test_a_scaled_stream_is_told_from_one_that_overflows(exported: Path, tmp_path: Path) -> None:
+    rule = "match: {role: residual}, residual: {rescale: 5}"
+    scaled = _converted(exported, "build-gemma", tmp_path, "--set", rule) / "model_fp16.onnx"
+    found = json.loads(run("diff", "--json", exported / "onnx" / "model.onnx", scaled).stdout)
+    assert any("of A times 2^-5" in sentence for sentence in found["summary"]), found["summary"]
+
+
+def test_the_bytes_of_a_graph_add_up_to_its_file(exported: Path, tmp_path: Path) -> None:
+    one = exported / "onnx" / "model.onnx"
+    two = _converted(exported, "build-gemma", tmp_path) / "model_q4f16.onnx"
+    found = json.loads(run("diff", "--json", one, two).stdout)["graph_bytes"]
+    assert found["first"] == one.stat().st_size
+    assert found["second"] == two.stat().st_size
+    for side in ("first", "second"):
+        assert sum(part[side] for part in found["parts"]) == found[side]
+    nodes = next(part for part in found["parts"] if part["part"] == "operators")
+    assert nodes["second_count"] == len(onnx.load(two, load_external_data=False).graph.node)
+    table = run("diff", one, two).stdout
+    assert f"together{one.stat().st_size:>,}" in table.replace(" ", "")
+
+
+def test_files_that_differ_in_documentation_alone_are_equal_but_not_in_size(tmp_path: Path) -> None:
+    one = _model(tmp_path, "1.onnx", "y = Sub(a, b)")
+    two = _model(tmp_path, "2.onnx", "y = Sub(a, b)")
+    model = onnx.load(two)
+    model.doc_string = "x" * 100
+    onnx.save(model, two)
+    said = run("diff", one, two).stdout
+    assert "102 more for documentation and metadata" in said
+    assert said.endswith("0 weights are equal, 0 differ; the models are equal\n")

@@ -9,6 +9,17 @@
 namespace onnxquant::kernels {
 namespace {
 
+TEST(Distortion, FindsTheFactorBetweenScaledValues) {
+  Distortion distortion;
+  distortion.Add({1, 2, -4}, {0.25F, 0.5F, -1});
+  EXPECT_EQ(distortion.scale(), 0.25);
+  EXPECT_EQ(distortion.cosine(), 1.0);
+  EXPECT_EQ(Distortion().scale(), 1.0);
+  Distortion zeros;
+  zeros.Add({0, 0}, {1, 2});
+  EXPECT_EQ(zeros.scale(), 1.0);
+}
+
 TEST(Distortion, MeasuresKnownErrors) {
   Distortion distortion;
   distortion.Add(std::vector<float>{3, 4}, std::vector<float>{3, 3});

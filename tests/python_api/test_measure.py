@@ -31,6 +31,9 @@ def test_inspect_and_diff_say_what_the_command_line_says(mlp: Path, tmp_path: Pa
     difference = onnxquant.diff(mlp, half)
     assert not difference.empty
     assert "down" in difference._repr_html_()
+    assert difference.summary == difference["summary"] != []
+    assert difference.summary[0] in repr(difference)
+    assert "What matters" in difference._repr_html_()
     assert len(onnxquant.inspect(mlp).to_pandas()) == 3
 
 
