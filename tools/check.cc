@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/report/html.h"
+#include "tools/check_run.h"
 #include "tools/commands.h"
 #include "tools/result_table.h"
 #include "tools/text_file.h"
@@ -107,10 +108,15 @@ absl::Status Check(const Arguments& arguments) {
                              TextFile::Open(arguments.report, arguments.apply.force,
                                             {arguments.model, arguments.plan.ranges}, "--report"));
   ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult result, CheckModel(arguments.model, options));
-  const std::string json = ToJson(result);
+  std::vector<AloneResult> runs;
+  if (arguments.run) {
+    ONNXQUANT_ASSIGN_OR_RETURN(runs, RunChecked(arguments));
+  }
+  const std::string json = WithRuns(result, runs);
   if (arguments.json) {
     std::fputs(json.c_str(), stdout);
   } else if (arguments.verbosity != Verbosity::kQuiet) {
+    PrintRuns(runs);
     Print(result, arguments.verbosity == Verbosity::kVerbose);
   }
   std::fflush(stdout);  // before what follows on stderr
@@ -118,7 +124,14 @@ absl::Status Check(const Arguments& arguments) {
       report.Write(IsHtmlName(arguments.report)
                        ? ToHtml({.plan = "", .ranges = "", .verification = "", .check = json})
                        : json));
-  return arguments.fix ? Fix(arguments, result) : Verdict(result, arguments.strict);
+  if (arguments.fix) return Fix(arguments, result);
+  ONNXQUANT_RETURN_IF_ERROR(Verdict(result, arguments.strict));
+  for (const AloneResult& run : runs) {
+    if (run.passed()) continue;
+    return MakeError(ErrorKind::kVerify, absl::StrCat(result.path, " on ", run.provider, ": ",
+                                                      absl::StrJoin(run.failures, "; ")));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace onnxquant::cli

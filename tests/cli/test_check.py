@@ -292,3 +292,19 @@ def test_inspect_shows_findings_in_short(broken: Path, large: Path) -> None:
     [finding] = json.loads(run("inspect", "--json", model).stdout)["findings"]
     assert (finding["kind"], finding["count"]) == ("residual_in_half", 2 * LAYERS)
     assert json.loads(run("inspect", "--json", large).stdout)["findings"] == []
+
+
+def test_run_shows_what_a_broken_stream_does_to_the_output(broken: Path, large: Path) -> None:
+    """The simulated provider rounds as a GPU does, the CPU provider hides it."""
+    done = run("check", "--run", "--provider", "cpu,simulated", large)
+    assert done.returncode == 0, done.stderr
+    assert "on cpu: runs" in done.stdout and "on simulated: runs" in done.stdout
+    done = run(
+        *("check", "--run", "--provider", "cpu,simulated", "--json", "--target", "cpu"),
+        broken / "model_fp16.onnx",
+    )
+    assert done.returncode == 5
+    runs = {row["provider"]: row for row in json.loads(done.stdout)["runs"]}
+    assert runs["cpu"]["passed"] and not runs["simulated"]["passed"]
+    assert runs["simulated"]["nan"] > 0
+    assert "on simulated: " in done.stderr
