@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/report/html.h"
+#include "tools/check_run.h"
 #include "tools/commands.h"
 #include "tools/result_table.h"
 #include "tools/text_file.h"
@@ -71,15 +72,16 @@ absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
                                          : "no conversion mends what was found");
     return Verdict(result, arguments.strict);
   }
+  const bool quiet = arguments.verbosity == Verbosity::kQuiet;
   Arguments conversion = arguments;
-  conversion.report.clear();
   conversion.plan.policy = result.policy;
   conversion.plan.dtypes = {result.dtype};
   if (conversion.plan.directory.empty()) {
     conversion.plan.directory =
         (std::filesystem::path(result.path).parent_path() / "fixed").string();
   }
-  std::fprintf(stderr, "mending %s with policy %s\n", result.path.c_str(), result.policy.c_str());
+  if (!quiet)
+    std::fprintf(stderr, "mending %s with policy %s\n", result.path.c_str(), result.policy.c_str());
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(conversion.model, conversion.plan));
   ONNXQUANT_ASSIGN_OR_RETURN(const Report report, ApplyPlan(plan, conversion.apply));
   const std::string made =
@@ -88,7 +90,7 @@ absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
   // Ranges of the input's sums say nothing of an output that rounds otherwise.
   ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult after,
                              CheckModel(made, {.target = result.target, .ranges = ""}));
-  std::fprintf(stderr, "wrote %s\n", made.c_str());
+  if (!quiet) std::fprintf(stderr, "wrote %s\n", made.c_str());
   for (const Finding& finding : after.findings) {
     std::fprintf(stderr, "%s: still %s: %s: %s\n", made.c_str(), NameOf(finding.severity),
                  finding.kind.c_str(), finding.evidence.c_str());
@@ -106,10 +108,15 @@ absl::Status Check(const Arguments& arguments) {
                              TextFile::Open(arguments.report, arguments.apply.force,
                                             {arguments.model, arguments.plan.ranges}, "--report"));
   ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult result, CheckModel(arguments.model, options));
-  const std::string json = ToJson(result);
+  std::vector<AloneResult> runs;
+  if (arguments.run) {
+    ONNXQUANT_ASSIGN_OR_RETURN(runs, RunChecked(arguments));
+  }
+  const std::string json = WithRuns(result, runs);
   if (arguments.json) {
     std::fputs(json.c_str(), stdout);
   } else if (arguments.verbosity != Verbosity::kQuiet) {
+    PrintRuns(runs);
     Print(result, arguments.verbosity == Verbosity::kVerbose);
   }
   std::fflush(stdout);  // before what follows on stderr
@@ -117,7 +124,14 @@ absl::Status Check(const Arguments& arguments) {
       report.Write(IsHtmlName(arguments.report)
                        ? ToHtml({.plan = "", .ranges = "", .verification = "", .check = json})
                        : json));
-  return arguments.fix ? Fix(arguments, result) : Verdict(result, arguments.strict);
+  if (arguments.fix) return Fix(arguments, result);
+  ONNXQUANT_RETURN_IF_ERROR(Verdict(result, arguments.strict));
+  for (const AloneResult& run : runs) {
+    if (run.passed()) continue;
+    return MakeError(ErrorKind::kVerify, absl::StrCat(result.path, " on ", run.provider, ": ",
+                                                      absl::StrJoin(run.failures, "; ")));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace onnxquant::cli

@@ -97,7 +97,7 @@ void AddConvertOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
 }
 
-void AddMeasureOptions(CLI::App& app, Arguments& arguments) {
+void AddRunOptions(CLI::App& app, Arguments& arguments) {
   MeasureArguments& measure = arguments.measure;
   app.add_option("-t,--tokens", measure.tokens,
                  "token ids: a .npy, .jsonl or text file, or 'self': the model writes its own text")
@@ -121,21 +121,30 @@ void AddMeasureOptions(CLI::App& app, Arguments& arguments) {
       ->transform(CLI::AsSizeValue(true))
       ->transform(NotNegative())  // before the above
       ->option_text("SIZE");
-  app.add_flag("-f,--force", measure.force, "replace an existing report");
+}
+
+void AddMeasureOptions(CLI::App& app, Arguments& arguments) {
+  AddRunOptions(app, arguments);
+  app.add_flag("-f,--force", arguments.measure.force, "replace an existing report");
   app.add_flag("--json", arguments.json, "print JSON");
 }
 
-void AddVerifyOptions(CLI::App& app, Arguments& arguments) {
-  MeasureArguments& measure = arguments.measure;
+void AddProviders(CLI::App& app, MeasureArguments& measure, const char* who) {
   app.add_option("--provider", measure.providers,
-                 "where the candidates run: cpu, webgpu, simulated (float16 hardware on the CPU), "
-                 "or others by name; a comma between them")
+                 absl::StrCat("where ", who,
+                              ": cpu, webgpu, simulated (float16 hardware on the CPU), or others "
+                              "by name; a comma between them"))
       ->delimiter(',')
       ->allow_extra_args(false)
       ->take_all()
       ->option_text("NAME,... (cpu)");
-  app.add_option("--greedy", measure.greedy, "tokens to continue the text by, on each model")
+  app.add_option("--greedy", measure.greedy, "tokens to continue the text by")
       ->option_text("N (16)");
+}
+
+void AddVerifyOptions(CLI::App& app, Arguments& arguments) {
+  MeasureArguments& measure = arguments.measure;
+  AddProviders(app, measure, "the candidates run");
   app.add_flag("--layers", measure.layers,
                "compare the values inside, too, and show by layer how far they part");
   app.add_option("--max-kl", measure.max_kl, "fail above this mean KL divergence, in nats")
@@ -166,6 +175,10 @@ void AddCheckOptions(CLI::App& app, Arguments& arguments) {
   app.add_flag("--json", arguments.json, "print JSON");
   app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
   app.add_flag("-f,--force", arguments.apply.force, "replace existing outputs and reports");
+  app.add_flag("--run", arguments.run,
+               "run the model, too: does it load, give numbers, write more than one token?");
+  AddProviders(app, arguments.measure, "--run runs it");
+  AddRunOptions(app, arguments);
 }
 
 }  // namespace

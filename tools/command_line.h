@@ -51,6 +51,7 @@ struct Arguments {
   std::string target = "webgpu";  // check
   bool strict = false;            // check: warnings count
   bool fix = false;               // check: convert as it recommends
+  bool run = false;               // check: run the model, too
 };
 
 enum class ExitStatus : int {

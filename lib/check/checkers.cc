@@ -22,6 +22,7 @@ constexpr Checker kCheckers[] = {
      .find = FindLostRanges},
     {.kind = "clipped_residual",
      .meaning = "residual sums that a Clip keeps finite and distorts",
+     .mended = true,
      .find = FindClippedResiduals},
     {.kind = "mixed_norm",
      .meaning = "a normalization whose inputs are of two float types: WebGPU cannot run it",

@@ -48,11 +48,18 @@ bool HasBlocks(const Graph& graph) {
                      [](const Node& node) { return node.proto->op_type() == "MatMulNBits"; });
 }
 
+bool HasBFloat16(const Analysis& analysis) {
+  return std::find(analysis.types.begin(), analysis.types.end(), ElementType::kBFloat16) !=
+         analysis.types.end();
+}
+
 // As the file's name says, else as what it holds.
 std::string DtypeOf(const CheckContext& context) {
-  const std::string stem = std::filesystem::path(context.model.path()).stem().string();
-  const std::string named = SplitStem(stem).dtype;
-  if (named == "fp16" || named == "q4" || named == "q4f16") return named;
+  const FileStem stem = SplitStem(std::filesystem::path(context.model.path()).stem().string());
+  for (const char* dtype : {"fp16", "q4f16"}) {
+    if (stem.dtype == dtype) return dtype;
+  }
+  if (HasBFloat16(*context.analysis)) return "bf16";
   return HasBlocks(context.graph()) ? "q4f16" : "fp16";
 }
 
@@ -69,8 +76,8 @@ std::string Quoted(const std::string& text) {
 
 Remedy RemedyFor(const CheckContext& context) {
   Remedy remedy;
-  remedy.policy = IsGemma(*context.analysis) ? kGemma : kAnyModel;
   remedy.dtype = DtypeOf(context);
+  remedy.policy = IsGemma(*context.analysis) && remedy.dtype != "bf16" ? kGemma : kAnyModel;
   const std::filesystem::path path(context.model.path());
   const std::string folder = (path.parent_path() / "fixed").string();
   remedy.command = absl::StrCat("onnxquant --policy ", remedy.policy, " --dtype ", remedy.dtype,

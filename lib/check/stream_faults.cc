@@ -80,7 +80,9 @@ struct Clamp {
   double limit = 0;
 };
 
+// In a half type only: in float32 it is a part of the model.
 std::optional<Clamp> ClampAt(const HazardContext& context, const Use& use) {
+  if (!IsHalf(context.TypeOf(context.Output(use.node)))) return std::nullopt;
   std::optional<double> low;
   std::optional<double> high;
   if (context.Op(use.node) == "Clip" && use.input == 0) {
@@ -194,10 +196,7 @@ absl::Status FindClippedResiduals(const CheckContext& context, const char* kind,
   if (clips.empty()) return absl::OkStatus();
   Finding finding = FindingOf(context, kind, clips);
   finding.evidence = evidence;
-  finding.remedy =
-      "convert the float32 original, with the residual sums in float32; where the original is "
-      "lost, "
-      "take the Clips out and make the sums float32";
+  finding.remedy = "compute the residual sums in float32, where they need no Clip";
   findings.push_back(std::move(finding));
   return absl::OkStatus();
 }

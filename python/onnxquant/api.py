@@ -124,7 +124,8 @@ def check(
         a JSON file of it: they decide what the weights leave open.
     model_path: where a model in memory would lie.
 
-    Missing or damaged data files are findings. Raises UsageError, or ModelError for no model at all.
+    Missing or damaged data files are findings. Raises UsageError, and ModelError for what is no
+    model at all.
     """
     native, _ = native_model(model, model_path)
     with _ranges_file(ranges) as measured:

@@ -1,5 +1,8 @@
+#include <algorithm>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/policy/policy_yaml.h"
 #include "tests/check/check_fixture.h"
 
 namespace onnxquant {
@@ -32,6 +35,25 @@ TEST_F(CheckTest, TheDtypeIsThatOfTheFilesName) {
   EXPECT_EQ(result_.dtype, "q4f16");
   Check(InHalf(Text(kNorm)), {}, "encoder.onnx");
   EXPECT_EQ(result_.dtype, "fp16");
+}
+
+TEST_F(CheckTest, ABFloat16ModelStaysOne) {
+  Check(InHalf(Text(kNorm), onnx::TensorProto::BFLOAT16), {}, "model_bf16.onnx");
+  EXPECT_EQ(result_.policy, "repair");
+  EXPECT_EQ(result_.dtype, "bf16");
+}
+
+TEST_F(CheckTest, TheRecommendedPoliciesWriteTheirDtypes) {
+  for (const char* name : {"model_fp16.onnx", "model_q4f16.onnx", "model_q4.onnx"}) {
+    for (const auto& model : {InHalf(Text(kWideNorms, "30000")), InHalf(Text(kNorm))}) {
+      Check(model, {}, name);
+      const auto policy = LoadPolicy(result_.policy);
+      ASSERT_TRUE(policy.ok()) << policy.status();
+      EXPECT_TRUE(std::any_of(policy->outputs.begin(), policy->outputs.end(),
+                              [&](const auto& output) { return output.dtype == result_.dtype; }))
+          << result_.command;
+    }
+  }
 }
 
 TEST_F(CheckTest, NamesWithBlanksAreQuotedForTheShell) {

@@ -130,34 +130,42 @@ TEST_F(CheckTest, ASumThatStaysWideLosesNothing) {
   EXPECT_THAT(Check(Blocked("wide_edge", kTooLarge)).findings, IsEmpty());
 }
 
-std::string Clipped(const std::string& clip) {
-  return absl::StrReplaceAll(kStream, {{"head> {",
-                                        "head, float low = {-32752}, float high = "
-                                        "{32752}, float six = {6}, float minus = {-6}> {"},
-                                       {"(h1, gain)", "(clipped, gain)"},
-                                       {"  [norm1]", "  " + clip + "\n  [norm1]"}});
+onnx::ModelProto Clipped(const std::string& clip, const std::string& gain) {
+  const std::string text = absl::StrReplaceAll(
+      kWideNorms, {{"head> {",
+                    "head, float low = {-32752}, float high = {32752}, float six = {6},"
+                    " float minus = {-6}> {"},
+                   {"Cast<to = 1>(h1)", "Cast<to = 1>(clipped)"},
+                   {"  [cast2]", "  " + clip + "\n  [cast2]"},
+                   {"GAIN", gain}});
+  return ParseModel(kCheckHead + text);
 }
 
+constexpr char kClip[] = "[clip] clipped = Clip(h1, low, high)";
+
 TEST_F(CheckTest, AClipOfASumDistorts) {
-  Check(Text(Clipped("[clip] clipped = Clip(h1, low, high)"), kTooLarge));
-  ASSERT_THAT(Kinds(), ElementsAre("clipped_residual"));
-  EXPECT_EQ(result_.findings[0].place, "clip");
-  EXPECT_THAT(result_.findings[0].evidence, HasSubstr("clamps the residual sum 'h1' to ±32752"));
+  Check(InHalf(Clipped(kClip, kTooLarge)));
+  ASSERT_THAT(Kinds(), ElementsAre("residual_in_half", "clipped_residual"));
+  EXPECT_EQ(result_.findings[1].place, "clip");
+  EXPECT_THAT(result_.findings[1].evidence, HasSubstr("clamps the residual sum 'h1' to ±32752"));
 }
 
 TEST_F(CheckTest, AMinAfterAMaxIsAClip) {
-  Check(Text(Clipped("[max] m = Max(h1, low) [min] clipped = Min(m, high)"), kTooLarge));
-  EXPECT_THAT(Kinds(), ElementsAre("clipped_residual"));
+  Check(InHalf(Clipped("[max] m = Max(h1, low) [min] clipped = Min(m, high)", kTooLarge)));
+  EXPECT_THAT(Kinds(), ElementsAre("residual_in_half", "clipped_residual"));
 }
 
 TEST_F(CheckTest, AClipThatNothingReachesIsRight) {
-  Check(Text(Clipped("[clip] clipped = Clip(h1, low, high)"), "10000"));
-  EXPECT_THAT(Kinds(), IsEmpty());
+  EXPECT_THAT(Check(InHalf(Clipped(kClip, "10000"))).findings, IsEmpty());
+}
+
+TEST_F(CheckTest, AClipInFloat32IsAPartOfTheModel) {
+  EXPECT_THAT(Check(Clipped(kClip, kTooLarge)).findings, IsEmpty());
 }
 
 TEST_F(CheckTest, AnActivationsOwnLimitIsNoRepair) {
-  Check(Text(Clipped("[clip] clipped = Clip(h1, minus, six)"), kTooLarge));
-  EXPECT_THAT(Kinds(), IsEmpty());
+  Check(InHalf(Clipped("[clip] clipped = Clip(h1, minus, six)", kTooLarge)));
+  EXPECT_THAT(Kinds(), ElementsAre("residual_in_half"));
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ def test_the_text_says_place_evidence_remedy_and_command(broken: Path) -> None:
     assert "(layer 0)" in blocks[0] and "\n  remedy: " in blocks[0]
     assert "(7 layers, float16), on webgpu: 1 error, 0 warnings\n" in blocks[1]
     assert re.search(
-        r"^to mend it: onnxquant --policy gemma-web --dtype fp16 -o \S+/fixed \S+/model_fp16\.onnx$",
+        r"^to mend it: onnxquant --policy gemma-web --dtype fp16 -o \S+/fixed \S+_fp16\.onnx$",
         blocks[1],
         re.M,
     )
@@ -226,7 +226,7 @@ def test_a_config_that_contradicts_is_an_error(broken: Path, tmp_path: Path) -> 
 
 
 def test_fix_writes_a_file_that_is_right(large: Path, tmp_path: Path) -> None:
-    """The float32 model stands under the broken file's name: what matters is what is written."""
+    """Beside the broken file, which stays as it is."""
     folder = tmp_path / "copy"
     done = run("--policy", "build-gemma", "--dtype", "fp16", large, "-o", folder)
     assert done.returncode == 0, done.stderr
@@ -292,3 +292,19 @@ def test_inspect_shows_findings_in_short(broken: Path, large: Path) -> None:
     [finding] = json.loads(run("inspect", "--json", model).stdout)["findings"]
     assert (finding["kind"], finding["count"]) == ("residual_in_half", 2 * LAYERS)
     assert json.loads(run("inspect", "--json", large).stdout)["findings"] == []
+
+
+def test_run_shows_what_a_broken_stream_does_to_the_output(broken: Path, large: Path) -> None:
+    """The simulated provider rounds as a GPU does, the CPU provider hides it."""
+    done = run("check", "--run", "--provider", "cpu,simulated", large)
+    assert done.returncode == 0, done.stderr
+    assert "on cpu: runs" in done.stdout and "on simulated: runs" in done.stdout
+    done = run(
+        *("check", "--run", "--provider", "cpu,simulated", "--json", "--target", "cpu"),
+        broken / "model_fp16.onnx",
+    )
+    assert done.returncode == 5
+    runs = {row["provider"]: row for row in json.loads(done.stdout)["runs"]}
+    assert runs["cpu"]["passed"] and not runs["simulated"]["passed"]
+    assert runs["simulated"]["nan"] > 0
+    assert "on simulated: " in done.stderr

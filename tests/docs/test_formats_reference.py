@@ -21,6 +21,7 @@ VERIFY = "verify --json, and --report FILE.json on it"
 # Keys that stand only where something is wrong, or where there is something to tell.
 SOMETIMES = {
     RANGES: {"nan", "inf"},
+    CHECK: {"error", "first_bad"},
     VERIFY: {"error", "first_bad", "values_error", "scale", "bad"},
 }
 
@@ -64,7 +65,7 @@ def printed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         PLAN: _run("plan", "--policy", "gemma-web", model, "--json"),
         RANGES: _run("ranges", model, *tokens, "--json"),
         VERIFY: _run("verify", model, half, *tokens, "--layers", "--json"),
-        CHECK: _run("check", half, "--json"),
+        CHECK: _run("check", half, "--run", *tokens, "--json"),
         "inspect --json": _run("inspect", half, "--json"),
         "diff --json": _run("diff", half, other, "--json"),
     }

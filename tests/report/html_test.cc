@@ -50,6 +50,9 @@ TEST(Html, HoldsTheDataAsItIs) {
   EXPECT_EQ(nlohmann::json::parse(DataOf(page, "plan-data")), nlohmann::json::parse(plan));
   EXPECT_EQ(DataOf(page, "ranges-data"), R"({"values":{}})");
   EXPECT_EQ(DataOf(page, "verify-data"), R"({"results":[]})");
+  EXPECT_EQ(DataOf(page, "check-data"), "");
+  EXPECT_EQ(DataOf(ToHtml({"", "", "", R"({"findings": []})"}), "check-data"),
+            R"({"findings":[]})");
   EXPECT_EQ(page.rfind("<!doctype html>", 0), 0U);
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.parser
 import pytest
 from browser import Browser, Scheme
 from onnx import TensorProto, helper, numpy_helper
@@ -119,6 +120,35 @@ def verified(browser: Browser, folder: Path) -> ReportPage:
         *("--layers", "--quiet", "--report", folder / "verify.html"),
     )
     return ReportPage(browser, folder / "verify.html")
+
+
+@pytest.fixture(scope="module")
+def checked(browser: Browser, folder: Path) -> ReportPage:
+    """Return the page of a check that finds a norm of two types, whose name is markup."""
+    model = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["": 21]> g (float16[n,4] x) => (float16[n,4] y) '
+        "<float[4] gain = {1,1,1,1}> { m = LayerNormalization(x, gain) "
+        "y = LayerNormalization(m, gain) }"
+    )
+    model.graph.node[0].name = HOSTILE
+    onnx.save(model, folder / "mixed.onnx")
+    page = folder / "check.html"
+    command = [str(program()), "check", "-q", str(folder / "mixed.onnx"), "--report", str(page)]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 5
+    return ReportPage(browser, page)
+
+
+def test_a_check_shows_each_finding_with_its_remedy_and_the_command(checked: ReportPage) -> None:
+    for width in (380, 1200):
+        checked.open("light", width)
+        assert checked.evaluate("document.documentElement.scrollWidth") <= width
+    assert checked.texts("#check .finding h3") == ["error mixed_norm"]
+    assert HOSTILE in checked.texts("#check .where code")
+    assert "Remedy: give the norm one type" in checked.texts("#check .finding")[0]
+    assert checked.texts("#check .finding li")[0] == HOSTILE
+    assert "1 error, 0 warnings" in checked.texts("#check .note")[0]
+    assert "onnxquant --policy repair" in checked.texts("#check .command")[0]
+    assert checked.faults() == []
 
 
 def _column(page: ReportPage, number: int) -> list[str]:
