@@ -46,20 +46,23 @@ struct FixedSlot {
 };
 constexpr FixedSlot kFixedSlots[] = {{"Resize", 1}, {"Resize", 2}, {"Upsample", 1}};
 
-// Operators of whatever domain that stay as they are, though their schemas admit half types.
+// Operators of whatever domain that stay as they are, though their schemas admit half types; what
+// is not float32 in the model may become that, or be widened.
 struct FixedOp {
   const char* op = nullptr;
   const char* because = nullptr;
-  bool half_only = false;  // in a half type; float32 they may be
+  enum class May { kNothing, kBecomeFloat32, kWiden } may = May::kNothing;
 };
+using May = FixedOp::May;
 constexpr FixedOp kFixedOps[] = {
     {"BitCast", "reinterprets the bits of its input"},
     {"Constant", "a constant, stored as its readers need it"},
-    {"DequantizeLinear", "its scale belongs to the quantized numbers"},
-    {"EyeLike", "ONNX Runtime has no float16 kernel for it", true},
-    {"MeanVarianceNormalization", "ONNX Runtime expands it with float32 constants", true},
-    {"MelWeightMatrix", "ONNX Runtime has no float16 kernel for it", true},
-    {"QuantizeLinear", "its scale belongs to the quantized numbers"},
+    {"DequantizeLinear", "its scale belongs to the quantized numbers", May::kWiden},
+    {"EyeLike", "ONNX Runtime has no float16 kernel for it", May::kBecomeFloat32},
+    {"MeanVarianceNormalization", "ONNX Runtime expands it with float32 constants",
+     May::kBecomeFloat32},
+    {"MelWeightMatrix", "ONNX Runtime has no float16 kernel for it", May::kBecomeFloat32},
+    {"QuantizeLinear", "its scale belongs to the quantized numbers", May::kWiden},
     {"TreeEnsemble", "the type of its input is that of its attributes"},
 };
 
@@ -107,9 +110,16 @@ class TraitsMaker {
     }
     if (standard_) AddStandardTraits(proto);
     traits_.fixed_because = ReasonToStay(row, schema);
-    if (const char* reason = ReasonAgainstHalf(); traits_.fixed_because == nullptr) {
-      // What is float32 already has nothing left that may change.
-      (TouchesOtherFloats() ? traits_.float32_because : traits_.fixed_because) = reason;
+    if (const char* reason = ReasonAgainstHalf();
+        reason != nullptr && traits_.fixed_because == nullptr) {
+      const FixedOp* fixed = Fixed();
+      if (!TouchesOtherFloats()) {  // what is float32 already has nothing left that may change
+        traits_.fixed_because = reason;
+      } else if (fixed != nullptr && fixed->may == May::kWiden) {
+        traits_.only_widens = true;
+      } else {
+        traits_.float32_because = reason;
+      }
     }
     if (traits_.fixed_because != nullptr) FixAll();
     return std::move(traits_);
@@ -169,6 +179,10 @@ class TraitsMaker {
     }
     const TypeAttribute* row = FindTypeAttribute(proto);
     if (row != nullptr) traits_.type_attribute = row->attribute;
+    // Without it, the scale says what comes out.
+    if (Op("DequantizeLinear") && IntAttribute(proto, "output_dtype", 0) != 0) {
+      traits_.type_attribute = "output_dtype";
+    }
   }
 
   const char* ReasonToStay(const ContribOp* row, const onnx::OpSchema* schema) const {
@@ -177,8 +191,8 @@ class TraitsMaker {
     if (!node_.bodies.empty() && !control_flow_)
       return "holds a subgraph and is no If, Loop or Scan";
     if (row == nullptr && schema == nullptr) return "unknown operator";
-    for (const FixedOp& fixed : kFixedOps) {
-      if (!fixed.half_only && Op(fixed.op)) return fixed.because;
+    if (const FixedOp* fixed = Fixed(); fixed != nullptr && fixed->may == May::kNothing) {
+      return fixed->because;
     }
     if (!control_flow_ && TouchesUntyped(row, schema)) return "touches a value that is no tensor";
     const auto follows = [](SlotRule rule) { return rule == SlotRule::kFollows; };
@@ -187,10 +201,15 @@ class TraitsMaker {
     return any ? nullptr : "no float slot that may change";
   }
 
-  const char* ReasonAgainstHalf() const {
+  const FixedOp* Fixed() const {
     for (const FixedOp& fixed : kFixedOps) {
-      if (fixed.half_only && Op(fixed.op)) return fixed.because;
+      if (Op(fixed.op)) return &fixed;
     }
+    return nullptr;
+  }
+
+  const char* ReasonAgainstHalf() const {
+    if (const FixedOp* fixed = Fixed()) return fixed->because;
     if (standard_ && ReducesDuplicates()) return "ONNX Runtime's float16 kernel does not reduce";
     if (standard_ && ClipsByOldWhere())
       return "ONNX Runtime spells it with a Where that takes no bfloat16 before opset 16";

@@ -32,6 +32,8 @@ struct NodeTraits {
   // Why the node cannot work in the half type, though in the model it does, or works in float64: it
   // may become float32. Null for nodes that may be half, and for those that are float32 already.
   const char* float32_because = nullptr;
+  // Holds scales of quantized numbers: it may become float32, but never a type of fewer digits.
+  bool only_widens = false;
   // Why every float slot is fixed ("unknown operator", …); null where at least one may change.
   const char* fixed_because = nullptr;
 

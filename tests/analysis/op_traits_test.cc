@@ -94,6 +94,10 @@ TEST(OpTraits, WhatReinterpretsBitsOrReducesDuplicatesStaysFloat32) {
 TEST(OpTraits, QuantizingKeepsTheScalesThatWereChosenForIt) {
   EXPECT_STREQ(TraitsOfLast("y = QuantizeLinear<output_dtype = 2>(x, s)").fixed_because,
                "its scale belongs to the quantized numbers");
+  const NodeTraits half =
+      TraitsOfLast("h = Cast<to = 10>(x) t = Cast<to = 10>(s) y = QuantizeLinear(h, t)");
+  EXPECT_TRUE(half.only_widens);
+  EXPECT_TRUE(half.CanChange());
 }
 
 TEST(OpTraits, WhatMayNotBeHalfMayBecomeFloat32) {

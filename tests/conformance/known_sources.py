@@ -6,7 +6,7 @@ onnxquant_tools.conformance_sources.
 
 from collections.abc import Iterator
 
-from onnxquant_tools.conformance import FAILING, UNLOADABLE, UNRUNNABLE, WRONG
+from onnxquant_tools.conformance import UNLOADABLE, UNRUNNABLE, WRONG
 from onnxquant_tools.conformance_sources import (
     INVALID_SOURCE,
     LARGE,
@@ -17,10 +17,8 @@ from onnxquant_tools.conformance_sources import (
     UNTYPED,
 )
 
-NO_KERNEL = "the node keeps the source's type, for which ONNX Runtime's CPU provider has no kernel"
-BAD_KERNEL = "the node keeps the source's type, in which its kernel overflows or rounds"
-EXPANDED = "ONNX Runtime expands the operator, which keeps the source's type, to one that lacks it"
-REGIONS = "ONNX Runtime reads the regions of interest as the data's type or float32, whichever"
+NO_KERNEL = "scales keep the source's type, for which ONNX Runtime's CPU provider has no kernel"
+BAD_KERNEL = "scales keep the source's type, in which the kernel overflows or rounds"
 
 # Verdict, reason, types or single ways, models.
 _ROWS = (
@@ -33,25 +31,6 @@ _ROWS = (
         quantizelinear_blocked_symmetric quantizelinear_e4m3fn quantizelinear_e5m2
         quantizelinear_int16 quantizelinear_int2 quantizelinear_int4 quantizelinear_uint16
         quantizelinear_uint2 quantizelinear_uint4""",
-    ),
-    (UNLOADABLE, EXPANDED, "bfloat16 to fp32",
-        """clip clip_default_max clip_default_min clip_example clip_inbounds
-        clip_min_greater_than_max clip_outbounds clip_splitbounds"""),
-    (UNLOADABLE, NO_KERNEL, "float16, bfloat16", "eyelike_populate_off_main_diagonal"),
-    (UNLOADABLE, NO_KERNEL, "float16, bfloat16, float64", "melweightmatrix"),
-    (UNLOADABLE, NO_KERNEL, "float64", "ai_onnx_ml_binarizer"),
-    (FAILING, NO_KERNEL, "bfloat16",
-        "scatter_elements_with_reduction_max scatter_elements_with_reduction_min"),
-    (
-        FAILING, NO_KERNEL, "float16, bfloat16",
-        """scatter_elements_with_duplicate_indices scatter_elements_with_reduction_mul scatternd_add
-        scatternd_max scatternd_max_with_element_indices scatternd_min
-        scatternd_min_with_element_indices scatternd_multiply""",
-    ),
-    (
-        FAILING, REGIONS, "float16 to fp32, float64",
-        """resize_tf_crop_and_resize resize_tf_crop_and_resize_axes_2_3
-        resize_tf_crop_and_resize_axes_3_2 resize_tf_crop_and_resize_extrapolation_value""",
     ),
     (WRONG, BAD_KERNEL, "float16", "quantizelinear_int16 quantizelinear_uint16"),
     (WRONG, BAD_KERNEL, "float16 to fp32", "dequantizelinear_uint16"),
