@@ -62,6 +62,7 @@ TEST_F(CheckTest, AModelInMemoryIsCheckedAsAFileIs) {
 
 TEST_F(CheckTest, TheJsonHoldsAllOfIt) {
   Check(InHalf(Text(kWideNorms, "30000")));
+  ASSERT_THAT(Kinds(), ElementsAre("residual_in_half"));
   const auto json = nlohmann::json::parse(ToJson(result_));
   EXPECT_EQ(json["path"], folder_ / "model_fp16.onnx");
   EXPECT_EQ(json["target"], "webgpu");

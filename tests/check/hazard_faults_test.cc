@@ -85,6 +85,7 @@ TEST_F(CheckTest, EveryHazardHasAGraphHereButMaskFills) {
 TEST_F(CheckTest, WhatConstantsProveIsAnErrorWhatDataDecideAWarning) {
   for (const char* hazard : {"decomposed_norm", "small_eps", "small_constant"}) {
     Check(InHalf(Text(Graphs().at(hazard))));
+    ASSERT_FALSE(result_.findings.empty()) << hazard;
     EXPECT_EQ(result_.findings[0].severity, Severity::kError) << hazard;
   }
   for (const char* hazard :
