@@ -12,6 +12,11 @@ QUESTIONS = {
     "kl": "[r['language']['kl_mean'] for r in after.results]",
     "first bad": "before.results[1]['first_bad']",
     "overflowing": "sorted({row['op'] for row in ranges.overflowing()})",
+    "found": "[row['kind'] for row in finding.findings]",
+    "sums found": "finding.findings[0]['count']",
+    "mended": "onnxquant.check(mended.paths['fp16']).findings",
+    "answer": "[(r['provider'], r['passed']) for r in answer.results]",
+    "greedy": "[r['greedy']['same'] for r in answer.results]",
     "sizes": "[report.output('fp16').bytes for report in (broken, fixed)]",
 }
 
@@ -39,6 +44,14 @@ def test_the_mended_file_passes_on_both_and_is_as_large(book: Executed) -> None:
     assert max(book["kl"]) < 1e-3
     broken, fixed = book["sizes"]
     assert fixed == pytest.approx(broken, rel=0.01)
+
+
+def test_the_broken_file_alone_is_found_out_and_mended(book: Executed) -> None:
+    assert book["found"] == ["residual_in_half"]
+    assert book["sums found"] == 36
+    assert book["mended"] == []
+    assert book["answer"] == [("cpu", True), ("simulated", True)]
+    assert book["greedy"] == [4, 4]
 
 
 def test_the_plot_has_bars_within_and_beyond_the_limit(book: Executed) -> None:
