@@ -1,5 +1,6 @@
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
+#include "lib/policy/dtypes.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
@@ -14,6 +16,16 @@
 #include "tools/result_table.h"
 
 namespace onnxquant::cli {
+namespace {
+
+// Of a file that is named for a dtype only that output is written: this says so.
+const char* WhyOnlyOne(const Arguments& arguments) {
+  const std::string stem = std::filesystem::path(arguments.model).stem().string();
+  const bool all = !arguments.plan.dtypes.empty() || SplitStem(stem).dtype.empty();
+  return all ? "" : " (the dtype that MODEL is named for; --dtype asks for others)";
+}
+
+}  // namespace
 
 absl::Status Convert(const Arguments& arguments) {
   // A reader that leaves (2>&1 | head -1) must not end the run half way.
@@ -22,9 +34,10 @@ absl::Status Convert(const Arguments& arguments) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, arguments.plan));
   ONNXQUANT_ASSIGN_OR_RETURN(ReportFile report_file, ReportFile::Open(arguments, plan.report()));
   if (!quiet) {
-    std::fprintf(stderr, "%s: %s; policy %s; writing %s to %s\n", arguments.model.c_str(),
+    const char* why = plan.report().outputs.size() == 1 ? WhyOnlyOne(arguments) : "";
+    std::fprintf(stderr, "%s: %s; policy %s; writing %s%s to %s\n", arguments.model.c_str(),
                  HumanBytes(plan.report().input_bytes).c_str(), arguments.plan.policy.c_str(),
-                 DtypeList(plan.report()).c_str(), plan.report().directory.c_str());
+                 DtypeList(plan.report()).c_str(), why, plan.report().directory.c_str());
   }
   Progress progress(!quiet);
   ApplyOptions apply = arguments.apply;

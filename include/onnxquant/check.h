@@ -16,6 +16,7 @@
 
 namespace onnxquant {
 
+// What the model is checked for.
 struct CheckOptions {
   // "webgpu", or "cpu": ONNX Runtime's CPU provider computes 16-bit graphs in float32, so that what
   // overflows elsewhere is no fault there.
@@ -23,6 +24,7 @@ struct CheckOptions {
   std::string ranges = {};  // JSON of measured ranges of this very model; "": none
 };
 
+// How sure it is.
 enum class Severity {
   kError,    // wrong
   kWarning,  // may be wrong: data decide that the file does not hold
@@ -40,6 +42,7 @@ struct Finding {
   std::string remedy;               // what to do
 };
 
+// All that was found, and what mends it.
 struct CheckResult {
   std::string path;
   std::string target;
@@ -67,6 +70,7 @@ struct CheckKind {
   const char* kind = "";
   const char* meaning = "";
 };
+// All of them, in the order in which findings of one severity stand.
 ONNXQUANT_EXPORT std::vector<CheckKind> CheckKinds();
 
 // Reads the model's structure, and of its weights what bounds the residual stream. Missing or

@@ -54,7 +54,10 @@ void PlanMaker::ResolveNodes() {
     plan.accuracy_level = resolved.accuracy_level;
     plan.overflow = resolved.overflow;
     plan.why = resolved.why;
-    if (traits.only_widens && IsHalf(plan.compute)) plan.compute = SourceCompute(id);
+    if (traits.only_widens && IsHalf(plan.compute) && SourceCompute(id) != plan.compute) {
+      plan.compute = ElementType::kFloat;
+      plan.why.push_back({"the operator", "float32: scales of quantized numbers are not narrowed"});
+    }
     if (traits.float32_because != nullptr && IsHalf(plan.compute)) {
       plan.compute = ElementType::kFloat;
       plan.why.push_back({"the operator", absl::StrCat("float32: ", traits.float32_because)});

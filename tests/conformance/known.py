@@ -9,8 +9,14 @@ from onnxquant_tools.conformance import WRONG
 
 OVERFLOW = "every weight and bias is 0.02, so the sums pass 65504 where casts make float16 of them"
 
+SPLIT = "its float64 input lies on a split of a tree: rounded, as the policy's io asks, it passes it"
+TREE = "test_ai_onnx_ml_tree_ensemble_single_tree"
+
 # (model, pass): (verdict, reason)
 KNOWN = {
+    (TREE, "plain"): (WRONG, SPLIT),
+    (TREE, "mixed"): (WRONG, SPLIT),
+    (TREE, "half-io"): (WRONG, SPLIT),
     ("light/light_bvlc_alexnet", "mixed"): (WRONG, OVERFLOW),
     ("light/light_inception_v1", "mixed"): (WRONG, OVERFLOW),
     ("light/light_squeezenet", "mixed"): (WRONG, OVERFLOW),
@@ -31,4 +37,4 @@ UNRUNNABLE_MODELS = {
     "Non-zero status code": 9,
 }
 # How many models have float16 in them after the pass, of those that had none before.
-WITH_HALF = {"plain": 1167, "mixed": 317, "half-io": 1427}
+WITH_HALF = {"plain": 1186, "mixed": 327, "half-io": 1471}
