@@ -274,6 +274,10 @@ class TraitsMaker {
   }
 
   void FixAll() {
+    // What a CastLike likens itself to says what it makes.
+    if (Op("CastLike") && traits_.inputs.size() > 1 && traits_.inputs[1] == SlotRule::kAny) {
+      traits_.inputs[1] = SlotRule::kFixed;
+    }
     for (std::vector<SlotRule>* rules : {&traits_.inputs, &traits_.outputs}) {
       for (SlotRule& rule : *rules) {
         if (rule == SlotRule::kFollows || rule == SlotRule::kFloat32) rule = SlotRule::kFixed;

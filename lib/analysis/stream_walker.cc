@@ -59,6 +59,7 @@ StreamWalker::StreamWalker(const Graph& graph, const ValueTypes& types, const Ro
     ++uses_of_value_[static_cast<std::size_t>(uses[i].weight)];
   }
   stream_.clips = FindStreamClips(graph, types, roles);
+  for (const StreamClip& clip : stream_.clips) clips_.insert(clip.clip);
 }
 
 ResidualStream StreamWalker::Run() {
@@ -201,9 +202,7 @@ bool StreamWalker::VisitOther(NodeId id) {
                              "Expand",    "Tile",     "Split",      "Dropout",   "Cast",
                              "Neg",       "Abs",      "ReduceMean", "ReduceSum", "ReduceMax",
                              "ReduceMin", "ReduceL1", "ReduceL2"});
-  const bool clip = std::any_of(stream_.clips.begin(), stream_.clips.end(),
-                                [id](const StreamClip& one) { return one.clip == id; });
-  if (clip) return Give(id, DegreeAt(id, 0));
+  if (clips_.contains(id)) return Give(id, DegreeAt(id, 0));
   if (rest || !keeps) return Refuse(id, "is no normalization");
   if (Is(id, {"Cast"})) {
     const ElementType type = context_.TypeOf(context_.Output(id));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "lib/analysis/hazard_context.h"
 #include "lib/analysis/residual_stream.h"
 
@@ -65,9 +66,10 @@ class StreamWalker {
   const std::vector<WeightUse>& uses_;
   HazardContext context_;
   ResidualStream stream_;
-  std::vector<int> degree_;         // by ValueId
-  std::vector<bool> stream_node_;   // by NodeId: a residual Add or a Skip… norm
-  std::vector<bool> visited_;       // by NodeId
+  std::vector<int> degree_;        // by ValueId
+  std::vector<bool> stream_node_;  // by NodeId: a residual Add or a Skip… norm
+  std::vector<bool> visited_;      // by NodeId
+  absl::flat_hash_set<NodeId> clips_;
   std::vector<int> uses_of_value_;  // by ValueId: how many weight uses a constant has
   absl::flat_hash_map<std::pair<NodeId, int>, std::size_t> use_at_;  // by reader's slot
   std::map<std::size_t, int> scaled_;                                // weight use → degree

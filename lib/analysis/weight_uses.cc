@@ -56,7 +56,6 @@ class UseFinder {
     }
     found.chain.push_back(use.node);
     if (transpose) found.transposed = !found.transposed;
-    found.cast_only = found.cast_only && cast;
     for (const Use& next : graph_.value(node.outputs[0]).uses) Follow(next, found);
   }
 

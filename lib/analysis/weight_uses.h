@@ -19,7 +19,6 @@ struct WeightUse {
   Use reader;  // the slot that reads the end of the chain; == direct without one
   std::vector<NodeId> chain;
   bool transposed = false;  // the reader sees a 2-D constant with its axes swapped
-  bool cast_only = true;    // the chain holds nothing but Casts: the reader may read a copy itself
 };
 
 // The tensor behind a constant: an initializer's, or the one in a Constant node's `value`; null for

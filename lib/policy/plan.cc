@@ -25,7 +25,7 @@ PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const Outpu
       floating_(analysis.graph.nodes().size(), false),
       transparent_(analysis.graph.nodes().size(), false),
       stored_(analysis.graph.values().size(), false),
-      io_types_(analysis.graph.values().size(), ElementType::kFloat) {
+      io_types_(analysis.types) {
   plan_.dtype = output.dtype;
   plan_.policy = policy.name;
   plan_.half = half;
@@ -34,6 +34,7 @@ PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const Outpu
     const NodeId reader = analysis.weight_uses[i].reader.node;
     uses_of_reader_[static_cast<std::size_t>(reader)].push_back(i);
   }
+  for (ValueId id = 0; id < static_cast<ValueId>(stored_.size()); ++id) roots_.push_back(id);
   for (const Value& value : analysis.graph.values()) {
     if (!taken_names_.insert(value.name).second) shared_names_.insert(value.name);
   }
@@ -46,6 +47,7 @@ absl::StatusOr<OutputPlan> PlanMaker::Make() {
   TakeClipsOut();
   PlanIo();
   FollowIoTypes();
+  FindRoots();
   DecideStoredMovers();
   KeepIslands();
   DecideDataMovers();
@@ -201,8 +203,8 @@ absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, cons
     if (!acted[i]) {
       return PolicyError(rule.mark.ToString(), ": this rule sets ", EffectOf(rule.set),
                          ", which changes nothing that it matches in ", origin,
-                         "; 'onnxquant plan --why NAME' says of each node, weight and input what "
-                         "may change, or say 'optional: true' if it may act on nothing");
+                         "; 'onnxquant plan' says of each node, weight and input what it becomes "
+                         "and why, or say 'optional: true' if it may act on nothing");
     }
   }
   return plans;

@@ -55,6 +55,8 @@ struct NodePlan {
   // Left out: what read its output reads its first input. A Cast of the source model between what
   // has come to one type, or a clamp that the residual stream does not need any more.
   bool passes = false;
+  // Kept as it is, with slots of several types, as Pow may have: `compute` is not for them.
+  bool mixed = false;
   int epsilon_exponent = 0;  // the attribute epsilon is multiplied by 2^this
   std::vector<ScaledInput> scaled_inputs;
   double clip = 0;  // the first output is clamped to ±this; 0: it is not
@@ -98,17 +100,16 @@ struct OutputPlan {
   std::vector<WeightPlan> weights;           // the constants of Analysis::weight_uses, in order
   std::vector<IoPlan> io;                    // float graph inputs, then outputs
   std::vector<ElementType> types;  // by ValueId: the type in which each value leaves its producer
+  std::vector<ValueId>
+      read_in_place;     // by ValueId: itself, or what stands for it if it is left out
   std::string residual;  // what is done to the residual stream, in a sentence; "" for nothing
 };
 
 // The type that a slot asks for; kUndefined when it takes what comes.
 ElementType NeededType(const Analysis& analysis, const OutputPlan& plan, const Use& slot);
 
-// The value that is read in place of `value` where the plan leaves out what made it.
-ValueId ReadInPlaceOf(const Graph& graph, const OutputPlan& plan, ValueId value);
-
 // One plan per output that the policy has and `dtypes` names (empty: all). Errors are kPolicy: an
-// unknown dtype, a rule that is not optional and matches nothing in any output, or nothing that it
+// unknown dtype; a rule that is not optional and matches nothing in any output, or nothing that it
 // could change. kModel: the
 // residual stream is to be rescaled and cannot be. `evidence`: for rules that need more than the
 // model's structure.

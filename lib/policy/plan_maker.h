@@ -61,16 +61,20 @@ class PlanMaker {
   Resolved ResolveNode(NodeId id);
   ElementType Produced(ValueId value) const;
   ElementType SourceCompute(NodeId id) const;
+  bool MayMixTypes(NodeId id) const;
 
   // plan_casts.cc
   void FindTransparent();
   void FollowIoTypes();
+  void FindRoots();
   void SettleCasts();
   bool MakesMainOutput(NodeId id) const;
+  bool IsOpenCast(NodeId id) const;
 
   // plan_residual.cc
   absl::Status PlanResidual();
   void TakeClipsOut();
+  bool ReachesHalf(ValueId value) const;
   absl::Status Rescale(NodeId asked);
   absl::StatusOr<Scale> ChooseScale(NodeId asked) const;
   absl::StatusOr<StreamPeak> PeakOfStream(NodeId asked) const;
@@ -126,6 +130,7 @@ class PlanMaker {
   std::vector<int> exponents_;         // by index of weight_uses: the factor of the reading
   std::vector<bool> floating_;         // by NodeId: a data mover whose type is still open
   std::vector<bool> transparent_;      // by NodeId: its output has the type of its first input
+  std::vector<ValueId> roots_;         // by ValueId: what it is before the transparent nodes
   std::vector<bool> stored_;           // by ValueId: a constant behind Transposes and Casts
   bool rescaled_ = false;              // the residual stream
   std::vector<ElementType> io_types_;  // by ValueId

@@ -130,7 +130,8 @@ MoverEdge PlanMaker::EdgeOf(ValueId id) const {
 // The readers of a value, and of what Casts between float types make of it.
 void PlanMaker::AddReaders(ValueId first, MoverEdge& edge) const {
   const Graph& graph = analysis_.graph;
-  const auto end_of = [this](NodeId node) -> MoverEdge::End {
+  const auto end_of = [this](NodeId node, ValueId value) -> MoverEdge::End {
+    if (PlanOf(node).mixed || !PlanOf(node).changes) return {kNone, OriginalType(value)};
     if (floating_[static_cast<std::size_t>(node)]) return {node, ElementType::kUndefined};
     return {kNone, PlanOf(node).compute};
   };
@@ -145,7 +146,7 @@ void PlanMaker::AddReaders(ValueId first, MoverEdge& edge) const {
       if (use.input == 0 && IsTransparent(use.node)) {
         same.push_back(graph.node(use.node).outputs[0]);
       } else if (rule == SlotRule::kFollows) {
-        edge.readers.push_back(end_of(use.node));
+        edge.readers.push_back(end_of(use.node, id));
       } else if (rule == SlotRule::kFixed) {
         edge.readers.push_back({kNone, OriginalType(id)});
       } else if (rule == SlotRule::kFloat32) {
@@ -156,9 +157,7 @@ void PlanMaker::AddReaders(ValueId first, MoverEdge& edge) const {
       }
     }
     if (value.graph_output && value.scope != kMainScope) {
-      const NodeId owner = graph.scope(value.scope).owner;
-      edge.readers.push_back(PlanOf(owner).changes ? end_of(owner)
-                                                   : MoverEdge::End{kNone, OriginalType(id)});
+      edge.readers.push_back(end_of(graph.scope(value.scope).owner, id));
     } else if (value.graph_output && !value.graph_input) {
       edge.readers.push_back({kNone, io_types_[static_cast<std::size_t>(id)]});
     }

@@ -1,7 +1,10 @@
-#include <algorithm>
 #include <cstddef>
+#include <map>
+#include <set>
+#include <string>
 
 #include "absl/strings/str_cat.h"
+#include "lib/analysis/schema_lookup.h"
 #include "lib/policy/plan_maker.h"
 
 namespace onnxquant {
@@ -36,6 +39,38 @@ ElementType PlanMaker::SourceCompute(NodeId id) const {
   return found == ElementType::kUndefined ? ElementType::kFloat : found;
 }
 
+// Whether the slots that follow the compute type hold several types in the source, and may: slots
+// that ONNX's schema gives one type variable agree in a valid model. (A norm of mixed types, which
+// the CPU provider accepts, is none.)
+bool PlanMaker::MayMixTypes(NodeId id) const {
+  const Node& node = analysis_.graph.node(id);
+  const onnx::OpSchema* schema =
+      FindContribOp(node.proto->domain(), node.proto->op_type()) == nullptr
+          ? FindSchema(analysis_.graph.model(), *node.proto)
+          : nullptr;
+  if (schema == nullptr) return false;
+  std::map<std::string, ElementType> by_variable;
+  std::set<ElementType> types;
+  const auto agrees = [&](ValueId value, SlotRule rule,
+                          const onnx::OpSchema::FormalParameter* formal) {
+    if (rule != SlotRule::kFollows) return true;
+    types.insert(OriginalType(value));
+    if (formal == nullptr || !formal->GetIsHomogeneous()) return true;
+    return by_variable.emplace(formal->GetTypeStr(), OriginalType(value)).first->second ==
+           OriginalType(value);
+  };
+  bool valid = true;
+  for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    valid = valid && agrees(node.inputs[at], Traits(id).inputs[at], FormalInput(*schema, i));
+  }
+  for (int i = 0; i < static_cast<int>(node.outputs.size()); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    valid = valid && agrees(node.outputs[at], Traits(id).outputs[at], FormalOutput(*schema, i));
+  }
+  return valid && types.size() > 1;
+}
+
 void PlanMaker::ResolveNodes() {
   const auto count = static_cast<NodeId>(analysis_.graph.nodes().size());
   for (NodeId id = 0; id < count; ++id) {
@@ -51,6 +86,7 @@ void PlanMaker::ResolveNodes() {
     plan.changes = traits.CanChange();
     const bool as_it_is = !plan.changes || resolved.compute == kAsInSource;
     plan.compute = as_it_is ? SourceCompute(id) : resolved.compute;
+    plan.mixed = plan.changes && as_it_is && resolved.compute_by_rule && MayMixTypes(id);
     plan.accuracy_level = resolved.accuracy_level;
     plan.overflow = resolved.overflow;
     plan.why = resolved.why;
@@ -73,32 +109,34 @@ void PlanMaker::ResolveNodes() {
 
 // The type in which a value leaves its producer, as far as it is decided.
 ElementType PlanMaker::Produced(ValueId id) const {
-  while (IsTransparent(analysis_.graph.value(id).producer)) {
-    id = analysis_.graph.node(analysis_.graph.value(id).producer).inputs[0];
-  }
+  id = roots_[static_cast<std::size_t>(id)];
   const Value& value = analysis_.graph.value(id);
   const ElementType original = OriginalType(id);
   if (!IsFloat(original)) return original;
   if (value.producer == kNone) {
-    if (value.initializer != nullptr && !value.graph_input) return original;
+    const bool constant = value.initializer != nullptr || value.sparse_initializer != nullptr;
+    if (constant && !value.graph_input) return original;
     if (value.scope == kMainScope) return io_types_[static_cast<std::size_t>(id)];
     const NodePlan& owner = PlanOf(analysis_.graph.scope(value.scope).owner);
-    return value.graph_input && owner.changes ? owner.compute : original;
+    return value.graph_input && owner.changes && !owner.mixed ? owner.compute : original;
   }
   const NodeTraits& traits = Traits(value.producer);
   const bool follows = traits.outputs[static_cast<std::size_t>(value.output)] == SlotRule::kFollows;
-  return follows ? PlanOf(value.producer).compute : original;
+  return follows && !PlanOf(value.producer).mixed ? PlanOf(value.producer).compute : original;
 }
 
 ElementType NeededType(const Analysis& analysis, const OutputPlan& plan, const Use& slot) {
   const auto input = static_cast<std::size_t>(slot.input);
+  const NodePlan& node = plan.nodes[static_cast<std::size_t>(slot.node)];
+  const ValueId value = analysis.graph.node(slot.node).inputs[input];
+  const ElementType original = analysis.types[static_cast<std::size_t>(value)];
   switch (analysis.Traits(slot.node, plan.half).inputs[input]) {
     case SlotRule::kFollows:
-      return plan.nodes[static_cast<std::size_t>(slot.node)].compute;
+      return node.mixed ? original : node.compute;
     case SlotRule::kFloat32:
       return ElementType::kFloat;
     case SlotRule::kFixed:
-      return analysis.types[static_cast<std::size_t>(analysis.graph.node(slot.node).inputs[input])];
+      return original;
     case SlotRule::kAny:
     case SlotRule::kOther:
       break;

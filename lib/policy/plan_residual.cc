@@ -241,6 +241,42 @@ void PlanMaker::KeepFloat32(NodeId id, const Reason& reason) {
   floating_[static_cast<std::size_t>(id)] = false;
 }
 
+// Whether something reads the value in a half type.
+bool PlanMaker::ReachesHalf(ValueId value) const {
+  MoverEdge edge;
+  AddReaders(value, edge);
+  return std::any_of(edge.readers.begin(), edge.readers.end(), [](const MoverEdge::End& reader) {
+    return reader.open == kNone && IsHalf(reader.type);
+  });
+}
+
+// A clamp that kept the sums of the stream within float16 distorts them where they need it no more.
+void PlanMaker::TakeClipsOut() {
+  std::size_t taken = 0;
+  double limit = 0;
+  for (const StreamClip& clip : analysis_.residual.clips) {
+    const NodePlan& sum = PlanOf(clip.sum);
+    NodePlan& plan = PlanOf(clip.clip);
+    const ValueId clipped = analysis_.graph.node(clip.clip).outputs[0];
+    const bool fits = rescaled_ || sum.clip > 0;
+    const bool needed = !fits && (IsHalf(sum.compute) || ReachesHalf(clipped));
+    const bool kept = resolved_[static_cast<std::size_t>(clip.clip)].keep;
+    if (needed || kept || !plan.changes || analysis_.graph.value(clipped).graph_output) continue;
+    transparent_[static_cast<std::size_t>(clip.clip)] = true;
+    limit = std::max(limit, clip.limit);
+    ++taken;
+    const char* because = rescaled_      ? "the stream is rescaled to fit"
+                          : sum.clip > 0 ? "the policy clips the sum itself"
+                                         : "the sum that it clamps is computed in float32";
+    plan.why.push_back(
+        {because, absl::StrCat("the clamp to ±", NumberText(clip.limit), ": taken out")});
+  }
+  if (taken == 0) return;
+  absl::StrAppend(&plan_.residual, plan_.residual.empty() ? "" : "; ", taken,
+                  taken == 1 ? " Clip" : " Clips", " of its sums to ±", NumberText(limit),
+                  " taken out");
+}
+
 // The largest measured magnitude among the node's outputs.
 std::optional<double> PlanMaker::PeakOf(NodeId id) const {
   if (!evidence_.ranges) return std::nullopt;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "lib/policy/plan_maker.h"
 
@@ -79,7 +80,6 @@ void PlanMaker::DecideStoredMovers() {
   for (std::size_t i = 0; i < analysis_.weight_uses.size(); ++i) {
     for (const NodeId link : analysis_.weight_uses[i].chain) {
       floating_[static_cast<std::size_t>(link)] = false;
-      transparent_[static_cast<std::size_t>(link)] = false;
       stored_[static_cast<std::size_t>(analysis_.graph.node(link).outputs[0])] = true;
     }
     if (!MovesAConstant(i)) continue;
@@ -214,20 +214,24 @@ void PlanMaker::PlanWeights() {
       same->uses.push_back(i);
     }
   }
-  // A Transpose between a constant and its readers runs in the stored type, a Cast is left out.
+  // A Transpose between a constant and its readers runs in the stored type; of several copies
+  // behind it, in that of most digits, from which the others are cast.
+  absl::flat_hash_set<NodeId> decided;
   for (WeightPlan& weight : plan_.weights) {
     NameCopies(weight);
     for (const WeightCopy& copy : weight.copies) {
-      if (copy.exponent == 0) continue;
-      weight.why.push_back({absl::StrCat("scaling the residual stream, for '", copy.names[0], "',"),
-                            absl::StrCat("values: × 2^", copy.exponent)});
-    }
-    for (auto copy = weight.copies.rbegin(); copy != weight.copies.rend(); ++copy) {
-      if (copy->format.kind != WeightFormat::Kind::kFloat) continue;
-      for (const std::size_t use : copy->uses) {
+      if (copy.exponent != 0) {
+        weight.why.push_back(
+            {absl::StrCat("scaling the residual stream, for '", copy.names[0], "',"),
+             absl::StrCat("values: × 2^", copy.exponent)});
+      }
+      if (copy.format.kind != WeightFormat::Kind::kFloat) continue;
+      for (const std::size_t use : copy.uses) {
         for (const NodeId link : analysis_.weight_uses[use].chain) {
-          PlanOf(link).compute = copy->format.type;
-          PlanOf(link).passes = Traits(link).float_cast;
+          ElementType& compute = PlanOf(link).compute;
+          if (Traits(link).float_cast) continue;
+          const bool first = decided.insert(link).second;
+          if (first || BitsOf(copy.format.type) > BitsOf(compute)) compute = copy.format.type;
         }
       }
     }

@@ -55,9 +55,11 @@ void GraphRewriter::NameBodyOutputs(ScopeId scope) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     onnx::ValueInfoProto& info = *out_->mutable_output(static_cast<int>(i));
     const bool floats = IsFloatValue(outputs[i]);
-    const ElementType wanted = owner.changes ? owner.compute : OriginalType(outputs[i]);
+    const bool uniform = owner.changes && !owner.mixed;
+    const ElementType wanted = uniform ? owner.compute : OriginalType(outputs[i]);
     const bool cast = floats && TypeOf(outputs[i]) != wanted;
-    info.set_name(cast ? CastOf(outputs[i], wanted) : names_[static_cast<std::size_t>(outputs[i])]);
+    info.set_name(cast ? CastOf(outputs[i], wanted, Look::kHere)
+                       : names_[static_cast<std::size_t>(outputs[i])]);
     if (floats && info.has_type()) {
       info.mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(wanted));
     }

@@ -24,17 +24,19 @@ std::string GraphRewriter::InputName(const Use& use) {
 
 // One Cast per value and type, placed before its first reader in that reader's graph, unless one
 // stands in a graph around it. A value that was widened from the wanted type is read from before
-// the widening, which loses nothing.
-std::string GraphRewriter::CastOf(ValueId value, ElementType to) {
+// the widening, which loses nothing. (kHere: what a body gives must be made in it.)
+std::string GraphRewriter::CastOf(ValueId value, ElementType to, Look look) {
   // What stands in place of a Cast that is left out may have been cast already.
   const std::string name_here = names_[static_cast<std::size_t>(value)];
-  value = ReadInPlaceOf(graph_, plan_, value);
+  value = ReadInPlaceOf(value);
   if (weights_.contains(value)) return CastOfConstant(name_here, to);
   for (ScopeId scope = scope_; scope != kNone; scope = graph_.scope(scope).parent) {
     if (const auto it = casts_.find({scope, value, to}); it != casts_.end()) return it->second;
+    if (look == Look::kHere) break;
   }
   const NodeId producer = graph_.value(value).producer;
-  if (producer != kNone && Traits(producer).float_cast && TypeOf(value) == ElementType::kFloat) {
+  if (look == Look::kAround && producer != kNone && Traits(producer).float_cast &&
+      TypeOf(value) == ElementType::kFloat) {
     const ValueId source = graph_.node(producer).inputs[0];
     if (!weights_.contains(source) && TypeOf(source) == to) {
       return names_[static_cast<std::size_t>(source)];

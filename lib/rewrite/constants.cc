@@ -40,7 +40,9 @@ std::string DescribeOverflow(const kernels::NarrowStats& stats, ElementType type
       break;
   }
   return absl::StrCat(found,
-                      "; keep it in float32 with a rule (weights: float32), or say "
+                      type == ElementType::kFloat
+                          ? "; keep it in float64 with a rule (keep: true), or say "
+                          : "; keep it in float32 with a rule (weights: float32), or say ",
                       "'constants: {overflow: clamp}'");
 }
 
@@ -90,6 +92,11 @@ absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(
   const std::string vanished = DescribeVanished(stats, type, floats.size(), what);
   for (const std::string& warning : {message, vanished}) {
     if (!warning.empty() && warnings != nullptr) warnings->push_back(warning);
+  }
+  if (type == ElementType::kDouble) {
+    const std::vector<double> doubles(floats.begin(), floats.end());
+    raw->assign(reinterpret_cast<const char*>(doubles.data()), doubles.size() * sizeof(double));
+    return result;
   }
   if (type == ElementType::kFloat) {
     raw->resize(floats.size() * sizeof(float));

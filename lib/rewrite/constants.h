@@ -33,8 +33,8 @@ kernels::OverflowMode ModeOf(Overflow overflow);
 kernels::NarrowStats Narrow(absl::Span<const float> in, ElementType type, Overflow overflow,
                             absl::Span<std::uint16_t> out);
 
-// The tensor of any float type, multiplied by 2^exponent, in `type` (float32, float16 or
-// bfloat16), payload in raw_data. Where the policy says error, a finite value beyond the type's
+// The tensor of any float type, multiplied by 2^exponent, in `type` (of any float type
+// too), payload in raw_data. Where the policy says error, a finite value beyond the type's
 // range is a kModel error naming `what`; otherwise the clamped or infinite values are described in
 // `warnings`, if given.
 absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(

@@ -189,6 +189,11 @@ absl::Status FillSource::Convert(FillTarget& target, const Tile& tile) {
   const std::uint64_t source_bytes =
       static_cast<std::uint64_t>(BitsOf(static_cast<ElementType>(tensor_.data_type()))) / 8;
   const std::uint64_t first = tile.first_row * row_bytes_ / source_bytes;
+  if (target.job->type == ElementType::kDouble) {
+    const std::vector<double> doubles(tile.floats.begin(), tile.floats.end());
+    return target.output->sink->Write(target.job->targets[0], first * sizeof(double),
+                                      AsBytes(doubles));
+  }
   if (target.job->type == ElementType::kFloat) {
     return target.output->sink->Write(target.job->targets[0], first * sizeof(float),
                                       {reinterpret_cast<const std::byte*>(tile.floats.data()),

@@ -14,7 +14,7 @@ GraphRewriter::GraphRewriter(const Model& model, const Analysis& analysis, const
   // again comes out the same.
   for (const Value& value : graph_.values()) {
     const bool gone = value.producer != kNone && PlanOf(value.producer).passes;
-    if (!gone || value.graph_output) value_names_.insert(value.name);
+    if (!gone || (value.graph_output && value.scope == kMainScope)) value_names_.insert(value.name);
     names_.push_back(value.name);
   }
   for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes().size()); ++id) {
@@ -26,15 +26,15 @@ GraphRewriter::GraphRewriter(const Model& model, const Analysis& analysis, const
       for (const std::string& name : copy.names) value_names_.insert(name);
       for (const std::size_t use : copy.uses) {
         const WeightUse& read = analysis.weight_uses[use];
-        copy_read_by_[{read.reader.node, read.reader.input}] = {&copy, read.cast_only};
-        // Of several copies behind one Transpose, the Transpose reads the one in its own type.
-        if (copy.format.kind != WeightFormat::Kind::kFloat) continue;
+        const bool floats = copy.format.kind == WeightFormat::Kind::kFloat;
         bool directly = true;
         for (const NodeId link : read.chain) {
-          if (copy.format.type == PlanOf(link).compute)
-            copy_read_by_[{link, 0}] = {&copy, directly};
+          // Of several copies behind one Transpose, the Transpose reads the one in its own type.
+          const bool its_own = PlanOf(link).passes || copy.format.type == PlanOf(link).compute;
+          if (floats && its_own) copy_read_by_[{link, 0}] = {&copy, directly};
           directly = directly && PlanOf(link).passes;
         }
+        copy_read_by_[{read.reader.node, read.reader.input}] = {&copy, directly};
       }
     }
   }
@@ -91,7 +91,7 @@ void GraphRewriter::NameOutputs() {
     if (!PlanOf(id).passes) continue;
     const Value& output = graph_.value(graph_.node(id).outputs[0]);
     if (!output.graph_output || output.scope != kMainScope) continue;
-    const ValueId read = ReadInPlaceOf(graph_, plan_, graph_.node(id).inputs[0]);
+    const ValueId read = ReadInPlaceOf(graph_.node(id).outputs[0]);
     names_[static_cast<std::size_t>(read)] = output.name;
   }
   for (const auto& [value, type] : output_types_) {
@@ -133,8 +133,9 @@ absl::Status GraphRewriter::EmitNode(NodeId id) {
   if (PlanOf(id).passes) {
     const Reading reading = CopyReadBy({id, 0});
     names_[static_cast<std::size_t>(source.outputs[0])] =
-        reading.copy != nullptr ? reading.copy->names[0]
-                                : names_[static_cast<std::size_t>(source.inputs[0])];
+        reading.copy != nullptr && reading.directly
+            ? reading.copy->names[0]
+            : names_[static_cast<std::size_t>(source.inputs[0])];
     return absl::OkStatus();
   }
   onnx::NodeProto node = *source.proto;

@@ -56,7 +56,8 @@ class GraphRewriter {
 
   // casts.cc
   std::string InputName(const Use& use);
-  std::string CastOf(ValueId value, ElementType to);
+  enum class Look { kAround, kHere };  // where for a Cast that stands already
+  std::string CastOf(ValueId value, ElementType to, Look look = Look::kAround);
   std::string CastOfConstant(const std::string& name, ElementType to);
   std::string EmitCast(const std::string& input, ElementType to, const std::string& output);
 
@@ -78,6 +79,10 @@ class GraphRewriter {
 
   std::string UniqueValue(const std::string& wanted);
   std::string UniqueNode(const std::string& wanted);
+  // Itself, or what stands for it where the plan leaves out what made it.
+  ValueId ReadInPlaceOf(ValueId value) const {
+    return plan_.read_in_place[static_cast<std::size_t>(value)];
+  }
   ElementType TypeOf(ValueId value) const { return plan_.types[static_cast<std::size_t>(value)]; }
   bool IsFloatValue(ValueId value) const { return IsFloat(OriginalType(value)); }
   ElementType OriginalType(ValueId value) const {

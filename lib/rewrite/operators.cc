@@ -28,7 +28,8 @@ absl::Status GraphRewriter::SetOutputType(NodeId id, onnx::NodeProto& node) {
   const ElementType compute = PlanOf(id).compute;
   if (!PlanOf(id).changes || node.output_size() == 0) return absl::OkStatus();
   const ValueId output = graph_.node(id).outputs[0];
-  if (output == kNone || OriginalType(output) == compute) return absl::OkStatus();
+  const bool stays = PlanOf(id).mixed || output == kNone || OriginalType(output) == compute;
+  if (stays) return absl::OkStatus();
   if (traits.type_attribute != nullptr) {
     SetInt(node, traits.type_attribute, static_cast<int>(compute));
   }
@@ -59,8 +60,8 @@ void GraphRewriter::SetAccuracyLevel(NodeId id, onnx::NodeProto& node) const {
   }
 }
 
-// A CastLike to float32 becomes a Cast to its type: what it likens itself to may have got another.
-// (ONNX Runtime also refuses some graphs with a CastLike in float16.)
+// A CastLike to a float type becomes a Cast to its type: what it likens itself to may have got
+// another. (ONNX Runtime also refuses some graphs with a CastLike in float16.)
 void GraphRewriter::SpellCastLike(NodeId id, onnx::NodeProto& node) const {
   if (!IsOnnxDomain(node.domain()) || node.op_type() != "CastLike" || !PlanOf(id).changes) return;
   node.set_op_type("Cast");

@@ -5,12 +5,14 @@ import re
 # The command line's options, as messages of the native part name them, and the arguments here.
 _ARGUMENTS = {
     "--dim": "dims=",
+    "--dtype": "dtypes=",
     "--force": "force=True",
     "--max-error": "max_error",
     "--max-kl": "max_kl",
     "--max-shard": "max_shard",
     "--min-top1": "min_top1",
     "--no-config": "update_config=False",
+    "--policy": "policy",
     "--ranges FILE": "ranges=",
     "--set": "rules",
     "--tokens": "tokens",

@@ -235,5 +235,116 @@ g (int8[2, 8] q, int8[8, 8] codes) => (int8[2, 8] p) <float s = {0.1}> {
   EXPECT_EQ(rewritten.casts, 0);
 }
 
+constexpr char kFp32[] = "outputs:\n  fp32: {compute: float32, weights: float32, io: float32}\n";
+constexpr char kSource[] = "outputs:\n  fp16: {compute: source, weights: source, io: source}\n";
+
+TEST_F(SourcesTest, ATransposeBetweenAWeightAndItsCastStays) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2, 32] x) => (float[2, 8] y) <float16[8, 32] w> {
+  t = Transpose<perm = [1, 0]>(w)
+  c = Cast<to = 1>(t)
+  y = MatMul(x, c)
+})");
+  EXPECT_THAT(Lines(Run(kFp32)), ElementsAre("Transpose(w) -> t", "MatMul(x, t) -> y"));
+  EXPECT_THAT(Lines(Run(kFp16KeepIo)), Contains("Transpose(w) -> t"));
+}
+
+TEST_F(SourcesTest, OfTwoCopiesBehindOneTransposeTheWiderIsTransposed) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2, 32] x) => (float[2, 8] y, float[2, 8] z) <float[8, 32] w> {
+  t = Transpose<perm = [1, 0]>(w)
+  y = MatMul(x, t)
+  [wide] z = MatMul(x, t)
+})");
+  const Rewritten rewritten =
+      Run(std::string(kFp16KeepIo) + "rules:\n  - {match: {name: wide}, compute: float32}\n");
+  EXPECT_THAT(InitializerTypes(rewritten), Contains(Pair("w", onnx::TensorProto::FLOAT)));
+  EXPECT_THAT(Lines(rewritten), Contains("MatMul(x, t) -> z"));
+}
+
+TEST_F(SourcesTest, WhatABodyGivesIsMadeInIt) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float16[2] x, bool b) => (float[2] y) {
+  y = If (b) <
+    then_branch = t () => (float[2] p) { p = Cast<to = 1>(x) },
+    else_branch = e () => (float[2] q) { n = Neg(x) q = Cast<to = 1>(n) }
+  >
+})");
+  for (const char* policy : {kFp32, kFp16KeepIo, kSource}) {
+    const Rewritten rewritten = Run(policy);
+    for (const onnx::NodeProto& node : rewritten.model.graph().node()) {
+      if (node.op_type() != "If") continue;
+      for (const onnx::AttributeProto& body : node.attribute()) {
+        ASSERT_GT(body.g().node_size(), 0);
+        EXPECT_EQ(body.g().node(body.g().node_size() - 1).output(0), body.g().output(0).name());
+      }
+    }
+  }
+}
+
+TEST_F(SourcesTest, AConstantIsWidenedToFloat64WhereThatIsComputedIn) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (double[2] x) => (double[2] y) {
+  c = Constant<value = float[2] {0.5, 3.0}>()
+  d = Cast<to = 11>(c)
+  y = Add(x, d)
+})");
+  const Rewritten rewritten = Run(kSource);
+  EXPECT_THAT(Lines(rewritten), Contains("Add(x, c) -> y"));
+  const onnx::TensorProto& c = rewritten.model.graph().node(0).attribute(0).t();
+  ASSERT_EQ(c.data_type(), onnx::TensorProto::DOUBLE);
+  const std::vector<double> expected = {0.5, 3.0};
+  EXPECT_EQ(c.raw_data(), std::string(reinterpret_cast<const char*>(expected.data()), 16));
+}
+
+TEST_F(SourcesTest, AClampStaysWhereHalvesReadTheSum) {
+  LoadProto(InHalf(ParseModel(R"(<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
+g (float[b, 32] x) => (float[b, 32] z)
+<float[32] gain, float[32, 32] w, float low = {-32752.0}, float high = {32752.0}> {
+  normed = SimplifiedLayerNormalization<axis = -1, epsilon = 1e-6>(x, gain)
+  a = MatMul(normed, w)
+  sum = Add(x, a)
+  clipped = Clip(sum, low, high)
+  z = SimplifiedLayerNormalization<axis = -1, epsilon = 1e-6>(clipped, gain)
+})")));
+  const Rewritten rewritten =
+      Run(std::string(kFp16) + "rules:\n  - {match: {role: residual}, compute: float32}\n");
+  EXPECT_THAT(Lines(rewritten), Contains(HasSubstr("Clip(sum")));
+}
+
+TEST_F(SourcesTest, KeepLeavesAnOperatorOfSeveralTypesAsItIs) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float16[2] x) => (float16[2] y) <float e = {2.0}> { y = Pow(x, e) })");
+  const Rewritten rewritten =
+      Run(std::string(kFp32) + "rules:\n  - {match: {op: Pow}, keep: true}\n");
+  EXPECT_THAT(Lines(rewritten),
+              ElementsAre("Cast(x) -> x_float16", "Pow(x_float16, e) -> y_float16",
+                          "Cast(y_float16) -> y"));
+}
+
+TEST_F(SourcesTest, ACastBehindAWeightThatARuleKeepsStays) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2, 32] x) => (float[2, 8] y) <float16[32, 8] w> {
+  c = Cast<to = 1>(w)
+  y = MatMul(x, c)
+})");
+  const Rewritten rewritten =
+      Run(std::string(kSource) + "rules:\n  - {match: {op: Cast}, keep: true}\n");
+  EXPECT_THAT(Lines(rewritten), ElementsAre("Cast(w) -> c", "MatMul(x, c) -> y"));
+}
+
+TEST_F(SourcesTest, AnOutputsNameIsNotTakenWhereABodyHasIt) {
+  Load(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float16[2] x, bool b) => (float[2] y, float[2] o) {
+  m = Relu(x)
+  y = Cast<to = 1>(m)
+  o = If (b) <
+    then_branch = t () => (float[2] p) { y = Neg(m) p = Cast<to = 1>(y) },
+    else_branch = e () => (float[2] q) { q = Cast<to = 1>(x) }
+  >
+})");
+  EXPECT_THAT(Lines(Run(kFp32)), Contains("Cast(m) -> y"));
+}
+
 }  // namespace
 }  // namespace onnxquant
