@@ -9,7 +9,7 @@ from onnxquant_tools.conformance import WRONG
 
 OVERFLOW = "every weight and bias is 0.02, so the sums pass 65504 where casts make float16 of them"
 
-SPLIT = "its float64 input lies on a split of a tree: rounded, as the policy's io asks, it passes it"
+SPLIT = "its float64 input lies on a split of a tree: rounded, as `io` asks, it passes the split"
 TREE = "test_ai_onnx_ml_tree_ensemble_single_tree"
 
 # (model, pass): (verdict, reason)

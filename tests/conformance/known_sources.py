@@ -6,7 +6,7 @@ onnxquant_tools.conformance_sources.
 
 from collections.abc import Iterator
 
-from onnxquant_tools.conformance import UNLOADABLE, UNRUNNABLE, WRONG
+from onnxquant_tools.conformance import UNRUNNABLE, WRONG
 from onnxquant_tools.conformance_sources import (
     INVALID_SOURCE,
     LARGE,
@@ -17,24 +17,10 @@ from onnxquant_tools.conformance_sources import (
     UNTYPED,
 )
 
-NO_KERNEL = "scales keep the source's type, for which ONNX Runtime's CPU provider has no kernel"
 BAD_KERNEL = "scales keep the source's type, in which the kernel overflows or rounds"
 
 # Verdict, reason, types or single ways, models.
-_ROWS = (
-    (
-        UNLOADABLE, NO_KERNEL, "bfloat16",
-        """dequantizelinear dequantizelinear_axis dequantizelinear_blocked dequantizelinear_e4m3fn
-        dequantizelinear_e4m3fn_zero_point dequantizelinear_e5m2 dequantizelinear_int16
-        dequantizelinear_int2 dequantizelinear_int4 dequantizelinear_uint16 dequantizelinear_uint2
-        dequantizelinear_uint4 quantizelinear quantizelinear_axis quantizelinear_blocked_asymmetric
-        quantizelinear_blocked_symmetric quantizelinear_e4m3fn quantizelinear_e5m2
-        quantizelinear_int16 quantizelinear_int2 quantizelinear_int4 quantizelinear_uint16
-        quantizelinear_uint2 quantizelinear_uint4""",
-    ),
-    (WRONG, BAD_KERNEL, "float16", "quantizelinear_int16 quantizelinear_uint16"),
-    (WRONG, BAD_KERNEL, "float16 to fp32", "dequantizelinear_uint16"),
-)  # fmt: skip
+_ROWS = ((WRONG, BAD_KERNEL, "float16 to fp16", "quantizelinear_int16 quantizelinear_uint16"),)
 
 
 def _ways(text: str) -> Iterator[str]:
