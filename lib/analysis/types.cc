@@ -92,7 +92,8 @@ class TypeInference {
   absl::StatusOr<ElementType> OutputType(NodeId id, int output) {
     const onnx::NodeProto& proto = *graph_.node(id).proto;
     if (const ContribOp* row = FindContribOp(proto.domain(), proto.op_type())) {
-      if (output == 0 && proto.op_type() == "SimplifiedLayerNormalization") return ScaledType(id, *row);
+      if (output == 0 && proto.op_type() == "SimplifiedLayerNormalization")
+        return ScaledType(id, *row);
       return ContribOutputType(id, *row, output);
     }
     if (IsOnnxDomain(proto.domain())) {

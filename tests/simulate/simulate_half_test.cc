@@ -83,8 +83,8 @@ TEST(SimulateHalf, GivesANormOfMixedTypesTheTypeOfItsScale) {
   z = Cast<to = 10>(y)
 })")
                           .graph()),
-              ElementsAre("Cast(x) -> x/float32",
-                          "SimplifiedLayerNormalization(x/float32, w) -> y", "Cast(y) -> z"));
+              ElementsAre("Cast(x) -> x/float32", "SimplifiedLayerNormalization(x/float32, w) -> y",
+                          "Cast(y) -> z"));
 }
 
 TEST(SimulateHalf, GivesInfinityWhereAMeansSumDoesNotFit) {
