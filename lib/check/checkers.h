@@ -19,7 +19,7 @@ struct CheckContext {
   const Model& model;
   const Analysis* analysis = nullptr;  // null: too damaged
   const Stream& stream;
-  std::string target;  // "webgpu" or "cpu"
+  std::string target;       // "webgpu" or "cpu"
 
   const Graph& graph() const { return analysis->graph; }
   ElementType TypeOf(ValueId value) const;  // kUndefined for kNone
@@ -32,7 +32,7 @@ struct Checker {
   const char* meaning = "";
   bool on_webgpu = true;
   bool on_cpu = false;   // a fault on the CPU provider
-  bool mended = false;   // by converting the file once more
+  bool mended = false;   // all of them, by converting the file once more; else `find` says which
   bool of_graph = true;  // needs an analysis
   absl::Status (*find)(const CheckContext& context, const char* kind,
                        std::vector<Finding>& findings) = nullptr;
