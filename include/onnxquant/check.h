@@ -75,8 +75,7 @@ struct CheckKind {
 // All of them, in the order in which findings of one severity stand.
 ONNXQUANT_EXPORT std::vector<CheckKind> CheckKinds();
 
-// Reads the model's structure, and of its weights what bounds the residual stream. Missing or
-// damaged data files are
+// Reads the model's structure, and its float weights once. Missing or damaged data files are
 // findings, not errors. Errors: kModel (no ONNX model), kUsage (an unknown target, ranges that
 // cannot be read).
 ONNXQUANT_EXPORT absl::StatusOr<CheckResult> CheckModel(const std::string& path,

@@ -35,7 +35,7 @@ absl::StatusOr<CheckResult> CheckLoaded(absl::StatusOr<Model> model, const Check
 }  // namespace
 
 absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* analysis,
-                                          const CheckOptions& options) {
+                                          const CheckOptions& options, bool all_weights) {
   ONNXQUANT_RETURN_IF_ERROR(CheckTarget(options.target));
   std::optional<Ranges> ranges;
   if (!options.ranges.empty()) {
@@ -45,7 +45,7 @@ absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* an
   if (analysis != nullptr) {
     ONNXQUANT_ASSIGN_OR_RETURN(stream, FindStream(model, *analysis, ranges));
   }
-  const CheckContext context{model, analysis, stream, options.target};
+  const CheckContext context{model, analysis, stream, options.target, all_weights};
   CheckResult result;
   result.path = model.path();
   result.target = options.target;

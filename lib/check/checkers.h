@@ -20,6 +20,7 @@ struct CheckContext {
   const Analysis* analysis = nullptr;  // null: too damaged
   const Stream& stream;
   std::string target;       // "webgpu" or "cpu"
+  bool all_weights = true;  // look at them
 
   const Graph& graph() const { return analysis->graph; }
   ElementType TypeOf(ValueId value) const;  // kUndefined for kNone
@@ -56,6 +57,8 @@ std::string PlaceName(const Graph& graph, NodeId node);
 // The checkers, one for each row or family of rows.
 absl::Status FindDamagedData(const CheckContext& context, const char* kind,
                              std::vector<Finding>& findings);
+absl::Status FindBadWeights(const CheckContext& context, const char* kind,
+                            std::vector<Finding>& findings);
 absl::Status FindHalfResiduals(const CheckContext& context, const char* kind,
                                std::vector<Finding>& findings);
 absl::Status FindLostRanges(const CheckContext& context, const char* kind,
