@@ -1,5 +1,6 @@
 #include "onnxquant/check.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -40,6 +41,19 @@ std::string Facts(const CheckResult& result) {
   return absl::StrJoin(facts, ", ");
 }
 
+std::size_t Unmended(const CheckResult& result) {
+  return static_cast<std::size_t>(std::count_if(result.findings.begin(), result.findings.end(),
+                                                [](const Finding& one) { return !one.mended; }));
+}
+
+// Why no command is recommended though there are findings.
+std::string NoCommand(const CheckResult& result) {
+  const bool damaged = std::any_of(result.findings.begin(), result.findings.end(),
+                                   [](const Finding& one) { return one.kind == "damaged_data"; });
+  return damaged ? "no conversion mends damaged data: get them again, then check once more"
+                 : "no conversion mends what was found: follow the remedies";
+}
+
 void Print(const CheckResult& result, bool all) {
   for (const Finding& finding : result.findings) PrintFinding(finding, all);
   std::printf("%s (%s), on %s: ", result.path.c_str(), Facts(result).c_str(),
@@ -50,7 +64,16 @@ void Print(const CheckResult& result, bool all) {
   }
   std::printf("%s, %s\n", Count(result.errors(), "error").c_str(),
               Count(result.warnings(), "warning").c_str());
-  if (!result.command.empty()) std::printf("to mend it: %s\n", result.command.c_str());
+  if (result.command.empty()) {
+    std::printf("%s\n", NoCommand(result).c_str());
+    return;
+  }
+  std::printf("to mend it: %s\n", result.command.c_str());
+  const std::size_t left = Unmended(result);
+  if (left > 0) {
+    std::printf("%zu of %s it does not mend: follow their remedies\n", left,
+                Count(result.findings.size(), "finding").c_str());
+  }
 }
 
 bool Passes(const CheckResult& result, bool strict) {
@@ -64,12 +87,39 @@ absl::Status Verdict(const CheckResult& result, bool strict) {
                                 Count(result.warnings(), "warning")));
 }
 
+// What the conversion has left: what is wrong with the file that it made, and what it could not
+// mend, as a config.json is.
+absl::Status Remaining(const CheckResult& before, const CheckResult& after, const std::string& made,
+                       bool strict) {
+  CheckResult left = after;
+  for (const Finding& finding : before.findings) {
+    const bool known =
+        std::any_of(after.findings.begin(), after.findings.end(), [&finding](const Finding& other) {
+          return other.kind == finding.kind &&
+                 (other.place == finding.place || other.evidence == finding.evidence);
+        });
+    if (!finding.mended && !known) left.findings.push_back(finding);
+  }
+  if (left.findings.empty()) return absl::OkStatus();
+  std::vector<std::string> kinds;
+  for (const Finding& finding : left.findings) {
+    kinds.push_back(finding.kind);
+    std::fprintf(stderr, "%s: still %s: %s: %s\n", made.c_str(), NameOf(finding.severity),
+                 finding.kind.c_str(), finding.evidence.c_str());
+  }
+  const std::string text = absl::StrCat(
+      made, ": ", left.findings.size(), " of ", Count(before.findings.size(), "finding"),
+      left.findings.size() == 1 ? " remains: " : " remain: ", absl::StrJoin(kinds, ", "));
+  if (!Passes(left, strict)) return MakeError(ErrorKind::kVerify, text);
+  std::fprintf(stderr, "%s\n", text.c_str());
+  return absl::OkStatus();
+}
+
 // Converts as the result says, and looks at what came of it.
 absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
   if (result.command.empty()) {
     std::fprintf(stderr, "%s: %s\n", result.path.c_str(),
-                 result.findings.empty() ? "there is nothing to mend"
-                                         : "no conversion mends what was found");
+                 result.findings.empty() ? "there is nothing to mend" : NoCommand(result).c_str());
     return Verdict(result, arguments.strict);
   }
   const bool quiet = arguments.verbosity == Verbosity::kQuiet;
@@ -91,11 +141,7 @@ absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
   ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult after,
                              CheckModel(made, {.target = result.target, .ranges = ""}));
   if (!quiet) std::fprintf(stderr, "wrote %s\n", made.c_str());
-  for (const Finding& finding : after.findings) {
-    std::fprintf(stderr, "%s: still %s: %s: %s\n", made.c_str(), NameOf(finding.severity),
-                 finding.kind.c_str(), finding.evidence.c_str());
-  }
-  return Verdict(after, arguments.strict);
+  return Remaining(result, after, made, arguments.strict);
 }
 
 }  // namespace

@@ -168,7 +168,9 @@ void AddCheckOptions(CLI::App& app, Arguments& arguments) {
                  "measured ranges (JSON): they decide what the weights leave open")
       ->type_name("FILE");
   app.add_flag("--strict", arguments.strict, "warnings make exit status 5, too");
-  app.add_flag("--fix", arguments.fix, "convert the model as the check recommends");
+  app.add_flag(
+      "--fix", arguments.fix,
+      "convert the model as the check recommends; exit status 0 if what comes of it has no error");
   app.add_option("-o,--output", arguments.plan.directory,
                  "folder for what --fix writes (default: 'fixed' beside MODEL)")
       ->type_name("DIR");

@@ -40,6 +40,7 @@ struct Finding {
   std::vector<std::string> places;  // names of them all
   std::string evidence;             // what shows it, in a sentence
   std::string remedy;               // what to do
+  bool mended = false;              // by the conversion that the result recommends
 };
 
 // All that was found, and what mends it.
@@ -49,7 +50,8 @@ struct CheckResult {
   int layers = 0;                 // of a transformer; 0: none were found
   std::string half_type;          // the 16-bit type that the model computes in; "" for none
   std::vector<Finding> findings;  // errors first
-  // A conversion that mends what is wrong; "" where there is nothing that one could mend.
+  // A conversion that mends what is wrong; "" where there is nothing that one could mend, and while
+  // data are damaged: nothing can be converted then.
   std::string policy;
   std::string dtype;
   std::string command;  // of the command line, whole
@@ -73,9 +75,9 @@ struct CheckKind {
 // All of them, in the order in which findings of one severity stand.
 ONNXQUANT_EXPORT std::vector<CheckKind> CheckKinds();
 
-// Reads the model's structure, and of its weights what bounds the residual stream. Missing or
-// damaged data files are findings, not errors. Errors: kModel (no ONNX model), kUsage (an unknown
-// target, ranges that cannot be read).
+// Reads the model's structure, and its float weights once. Missing or damaged data files are
+// findings, not errors. Errors: kModel (no ONNX model), kUsage (an unknown target, ranges that
+// cannot be read).
 ONNXQUANT_EXPORT absl::StatusOr<CheckResult> CheckModel(const std::string& path,
                                                         const CheckOptions& options);
 // The same for a model that the caller holds.

@@ -92,6 +92,8 @@ class TypeInference {
   absl::StatusOr<ElementType> OutputType(NodeId id, int output) {
     const onnx::NodeProto& proto = *graph_.node(id).proto;
     if (const ContribOp* row = FindContribOp(proto.domain(), proto.op_type())) {
+      if (output == 0 && proto.op_type() == "SimplifiedLayerNormalization")
+        return ScaledType(id, *row);
       return ContribOutputType(id, *row, output);
     }
     if (IsOnnxDomain(proto.domain())) {
@@ -172,6 +174,15 @@ class TypeInference {
       if (type != ElementType::kUndefined) return type;
     }
     return ElementType::kUndefined;
+  }
+
+  // Kernels take a scale of another type than the input's, and ONNX Runtime gives the result in the
+  // scale's; a file that declares it so is to be believed.
+  absl::StatusOr<ElementType> ScaledType(NodeId id, const ContribOp& row) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const ElementType declared,
+                               Declared(graph_.value(graph_.node(id).outputs[0])));
+    const bool scaled = declared != ElementType::kUndefined && declared == InputType(id, 1);
+    return scaled ? declared : ContribOutputType(id, row, 0);
   }
 
   ElementType SchemaOutputType(NodeId id, int output) {

@@ -35,7 +35,7 @@ absl::StatusOr<CheckResult> CheckLoaded(absl::StatusOr<Model> model, const Check
 }  // namespace
 
 absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* analysis,
-                                          const CheckOptions& options) {
+                                          const CheckOptions& options, bool all_weights) {
   ONNXQUANT_RETURN_IF_ERROR(CheckTarget(options.target));
   std::optional<Ranges> ranges;
   if (!options.ranges.empty()) {
@@ -45,7 +45,7 @@ absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* an
   if (analysis != nullptr) {
     ONNXQUANT_ASSIGN_OR_RETURN(stream, FindStream(model, *analysis, ranges));
   }
-  const CheckContext context{model, analysis, stream, options.target};
+  const CheckContext context{model, analysis, stream, options.target, all_weights};
   CheckResult result;
   result.path = model.path();
   result.target = options.target;
@@ -53,13 +53,20 @@ absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* an
     result.layers = analysis->roles.layers;
     result.half_type = HalfTypeOf(*analysis);
   }
-  bool mended = false;
   for (const Checker& checker : Checkers()) {
     if (!(options.target == "cpu" ? checker.on_cpu : checker.on_webgpu)) continue;
     if (checker.of_graph && analysis == nullptr) continue;
     const std::size_t before = result.findings.size();
     ONNXQUANT_RETURN_IF_ERROR(checker.find(context, checker.kind, result.findings));
-    mended = mended || (checker.mended && result.findings.size() > before);
+    for (std::size_t i = before; i < result.findings.size(); ++i) {
+      result.findings[i].mended = result.findings[i].mended || checker.mended;
+    }
+  }
+  // Nothing is read of damaged data, so that nothing can be converted.
+  bool mended = false;
+  for (Finding& finding : result.findings) {
+    finding.mended = finding.mended && model.damages().empty();
+    mended = mended || finding.mended;
   }
   std::stable_sort(result.findings.begin(), result.findings.end(),
                    [](const Finding& a, const Finding& b) { return a.severity < b.severity; });

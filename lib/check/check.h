@@ -9,9 +9,10 @@
 
 namespace onnxquant {
 
-// `analysis` is of `model`; null where the model is too damaged to be analysed.
+// `analysis` is of `model`; null where the model is too damaged to be analysed. `all_weights`:
+// looks for NaN and infinity in them all, which takes as long as reading the file.
 absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* analysis,
-                                          const CheckOptions& options);
+                                          const CheckOptions& options, bool all_weights = true);
 
 }  // namespace onnxquant
 

@@ -19,7 +19,8 @@ std::string ToJson(const CheckResult& result) {
                                 {"count", finding.count},
                                 {"places", finding.places},
                                 {"evidence", finding.evidence},
-                                {"remedy", finding.remedy}});
+                                {"remedy", finding.remedy},
+                                {"mended", finding.mended}});
   }
   json["policy"] = result.policy;
   json["dtype"] = result.dtype;

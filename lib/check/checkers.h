@@ -19,7 +19,8 @@ struct CheckContext {
   const Model& model;
   const Analysis* analysis = nullptr;  // null: too damaged
   const Stream& stream;
-  std::string target;  // "webgpu" or "cpu"
+  std::string target;       // "webgpu" or "cpu"
+  bool all_weights = true;  // look at them
 
   const Graph& graph() const { return analysis->graph; }
   ElementType TypeOf(ValueId value) const;  // kUndefined for kNone
@@ -32,7 +33,7 @@ struct Checker {
   const char* meaning = "";
   bool on_webgpu = true;
   bool on_cpu = false;   // a fault on the CPU provider
-  bool mended = false;   // by converting the file once more
+  bool mended = false;   // all of them, by converting the file once more; else `find` says which
   bool of_graph = true;  // needs an analysis
   absl::Status (*find)(const CheckContext& context, const char* kind,
                        std::vector<Finding>& findings) = nullptr;
@@ -56,6 +57,8 @@ std::string PlaceName(const Graph& graph, NodeId node);
 // The checkers, one for each row or family of rows.
 absl::Status FindDamagedData(const CheckContext& context, const char* kind,
                              std::vector<Finding>& findings);
+absl::Status FindBadWeights(const CheckContext& context, const char* kind,
+                            std::vector<Finding>& findings);
 absl::Status FindHalfResiduals(const CheckContext& context, const char* kind,
                                std::vector<Finding>& findings);
 absl::Status FindLostRanges(const CheckContext& context, const char* kind,

@@ -46,7 +46,8 @@ class ConfigCheck {
   }
 
  private:
-  void Add(const std::string& place, const std::string& evidence, const std::string& remedy) {
+  void Add(const std::string& place, const std::string& evidence, const std::string& remedy,
+           bool mended = false) {
     Finding finding;
     finding.kind = kind_;
     finding.place = place;
@@ -54,10 +55,16 @@ class ConfigCheck {
     finding.places = {place};
     finding.evidence = evidence;
     finding.remedy = remedy;
+    finding.mended = mended;
     findings_.push_back(std::move(finding));
   }
 
   std::string FileName() const { return path_.filename().string(); }
+
+  // Whether the conversion that a check recommends leaves the types of such a file as they are.
+  bool IsRepaired() const {
+    return context_.analysis != nullptr && (stem_.dtype == "fp16" || stem_.dtype == "q4f16");
+  }
 
   bool Exists(const std::string& name) const {
     std::error_code error;
@@ -119,7 +126,7 @@ class ConfigCheck {
           absl::StrCat("its data are in '", absl::StrJoin(odd, "', '"),
                        "'; Transformers.js looks for '", ShardFileName(FileName(), 0), "', '",
                        ShardFileName(FileName(), 1), "' …"),
-          "write the model once more with onnxquant, which names its data files so");
+          "write the model once more with onnxquant, which names its data files so", IsRepaired());
     }
     for (const ExternalFile& file : context_.model.external_files()) {
       if (file.size <= kLargestShard) continue;

@@ -68,6 +68,7 @@ absl::Status FindHazardFaults(const CheckContext& context, const char* kind,
   finding.remedy = lost ? "convert the float32 original again: what the file has lost, no "
                           "conversion of it brings back"
                         : "compute these nodes in float32";
+  finding.mended = !lost;
   findings.push_back(std::move(finding));
   return absl::OkStatus();
 }

@@ -35,6 +35,10 @@ Limit LimitOf(const Stream& stream) {
   return limit;
 }
 
+constexpr char kMeasure[] =
+    "measure it: 'onnxquant ranges MODEL -o ranges.json', best on the float32 model, then check "
+    "with --ranges ranges.json";
+
 const StreamSum& Largest(const std::vector<const StreamSum*>& sums) {
   return **std::max_element(sums.begin(), sums.end(), [](const StreamSum* a, const StreamSum* b) {
     return a->measured.value_or(0) < b->measured.value_or(0);
@@ -131,10 +135,7 @@ absl::Status FindHalfResiduals(const CheckContext& context, const char* kind,
                                     "NaN");
   if (beyond.empty()) {
     finding.severity = Severity::kWarning;
-    finding.remedy =
-        "measure it: 'onnxquant ranges MODEL -o ranges.json', best on the float32 model, then "
-        "check "
-        "with --ranges ranges.json";
+    finding.remedy = kMeasure;
   } else {
     finding.remedy = "compute the residual sums in float32, or rescale the stream";
   }
@@ -146,6 +147,7 @@ absl::Status FindLostRanges(const CheckContext& context, const char* kind,
                             std::vector<Finding>& findings) {
   const HazardContext walker(context.graph(), context.analysis->types);
   std::vector<const StreamSum*> lost;
+  bool proved = false;  // some sum is known to be too large
   for (const NodeId id : context.graph().order()) {
     if (walker.Op(id) != "Cast") continue;
     if (context.TypeOf(walker.Input(id, 0)) != ElementType::kFloat16) continue;
@@ -155,9 +157,12 @@ absl::Status FindLostRanges(const CheckContext& context, const char* kind,
     const auto member = context.stream.sum_of.find(wide);
     if (member == context.stream.sum_of.end()) continue;
     const StreamSum& sum = context.stream.sums[member->second];
-    if (FitOf(context.stream, sum, kHalfLargest) == Fit::kFits) continue;
+    const Fit fit = FitOf(context.stream, sum, kHalfLargest);
+    if (fit == Fit::kFits) continue;
     if (std::find(lost.begin(), lost.end(), &sum) != lost.end()) continue;
-    if (FeedsStream(context, walker, widened)) lost.push_back(&sum);
+    if (!FeedsStream(context, walker, widened)) continue;
+    lost.push_back(&sum);
+    proved = proved || fit == Fit::kExceeds;
   }
   if (lost.empty()) return absl::OkStatus();
   Finding finding = FindingOf(context, kind, NodesOf(lost));
@@ -167,7 +172,10 @@ absl::Status FindLostRanges(const CheckContext& context, const char* kind,
       lost.size() > 1 ? " are" : " is", " computed in ", NameOf(shown.type),
       ", but Cast to float16 and back before the next sum or norm reads it; the stream ",
       Magnitude(context.stream, shown), ", float16 ends at 65504");
-  finding.remedy = "carry the residual stream from sum to sum in float32, without Casts between";
+  finding.severity = proved ? Severity::kError : Severity::kWarning;
+  finding.remedy =
+      proved ? "carry the residual stream from sum to sum in float32, without Casts between"
+             : kMeasure;
   findings.push_back(std::move(finding));
   return absl::OkStatus();
 }
@@ -177,6 +185,7 @@ absl::Status FindClippedResiduals(const CheckContext& context, const char* kind,
   const HazardContext walker(context.graph(), context.analysis->types);
   std::vector<NodeId> clips;
   std::string evidence;
+  bool proved = false;  // some sum is known to be beyond its limit
   for (const NodeId id : context.graph().order()) {
     const std::vector<ValueId>& inputs = context.graph().node(id).inputs;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -184,7 +193,10 @@ absl::Status FindClippedResiduals(const CheckContext& context, const char* kind,
       if (member == context.stream.sum_of.end()) continue;
       const StreamSum& sum = context.stream.sums[member->second];
       const std::optional<Clamp> clamp = ClampAt(walker, {id, static_cast<int>(i)});
-      if (!clamp || FitOf(context.stream, sum, clamp->limit) == Fit::kFits) continue;
+      if (!clamp) continue;
+      const Fit fit = FitOf(context.stream, sum, clamp->limit);
+      if (fit == Fit::kFits) continue;
+      proved = proved || fit == Fit::kExceeds;
       clips.push_back(clamp->node);
       if (!evidence.empty()) continue;
       evidence = absl::StrCat(
@@ -196,7 +208,9 @@ absl::Status FindClippedResiduals(const CheckContext& context, const char* kind,
   if (clips.empty()) return absl::OkStatus();
   Finding finding = FindingOf(context, kind, clips);
   finding.evidence = evidence;
-  finding.remedy = "compute the residual sums in float32, where they need no Clip";
+  finding.severity = proved ? Severity::kError : Severity::kWarning;
+  finding.remedy =
+      proved ? "compute the residual sums in float32, where they need no Clip" : kMeasure;
   findings.push_back(std::move(finding));
   return absl::OkStatus();
 }

@@ -90,7 +90,13 @@ class Bounder {
   }
 
   absl::StatusOr<Channels> Norm(NodeId id) {
-    const onnx::TensorProto* gain = ConstantTensor(graph_, Input(id, 1));
+    ValueId source = Input(id, 1);
+    // Files whose norms a converter left in float32 store the gain in float16, behind a Cast.
+    while (source != kNone && graph_.value(source).producer != kNone &&
+           Is(graph_.value(source).producer, {"Identity", "Cast"})) {
+      source = Input(graph_.value(source).producer, 0);
+    }
+    const onnx::TensorProto* gain = source == kNone ? nullptr : ConstantTensor(graph_, source);
     if (gain == nullptr || gain->dims_size() != 1) return Channels{};
     ONNXQUANT_ASSIGN_OR_RETURN(Channels channels, Magnitudes(*gain, true));
     const double root = std::sqrt(static_cast<double>(gain->dims(0)));

@@ -84,11 +84,14 @@ std::string DescribeFirstBad(const FirstBad& bad) {
   }
   const std::string layer =
       bad.value.layer < 0 ? "outside layers" : absl::StrCat("layer ", bad.value.layer);
+  const std::string reads =
+      bad.input_peak > 0
+          ? absl::StrFormat("what that node reads reaches %.4g, and ", bad.input_peak)
+          : "";
   return absl::StrFormat(
-      "the first value with NaN or Inf is '%s' (%s, %s): %s; what that node reads reaches %.4g, "
-      "and %d of %d values have some",
-      bad.value.name, bad.value.node, layer, absl::StrJoin(found, ", "), bad.input_peak,
-      bad.bad_values, bad.values);
+      "the first value with NaN or Inf is '%s' (%s, %s): %s; %s%d of %d values have NaN or Inf",
+      bad.value.name, bad.value.node, layer, absl::StrJoin(found, ", "), reads, bad.bad_values,
+      bad.values);
 }
 
 }  // namespace onnxquant

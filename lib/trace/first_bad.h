@@ -47,7 +47,7 @@ std::optional<FirstBad> FirstBadAmong(absl::Span<const TracedValue> values,
                                       absl::Span<const BadCounts> counts);
 
 // "the first value with NaN or Inf is '/model/layers.7/…' (node '…' (Add), layer 7): 3 Inf; what
-// that node reads reaches 6.1e+04, and 20 of 474 values have some".
+// that node reads reaches 6.1e+04, and 20 of 474 values have NaN or Inf".
 std::string DescribeFirstBad(const FirstBad& bad);
 
 struct FirstBadOptions {

@@ -103,6 +103,15 @@ TEST_F(ConfigFaultsTest, ADataFileOfAnotherNameIsAFault) {
   WriteModel("model_fp16.onnx", "weights.bin");
   EXPECT_THAT(Said(R"({"kv_cache_dtype": "float16", "use_external_data_format": 1})"),
               ElementsAre(HasSubstr("looks for 'model_fp16.onnx_data'")));
+  EXPECT_TRUE(result_.findings[0].mended);
+  EXPECT_THAT(result_.command, HasSubstr("onnxquant --policy repair --dtype fp16"));
+}
+
+TEST_F(ConfigFaultsTest, NoConversionMendsWhatTheConfigItselfSays) {
+  WriteModel("model_fp16.onnx", "");
+  EXPECT_THAT(Said(R"({"kv_cache_dtype": "float32"})"), ElementsAre(HasSubstr("says float32")));
+  EXPECT_FALSE(result_.findings[0].mended);
+  EXPECT_THAT(result_.command, IsEmpty());
 }
 
 TEST_F(ConfigFaultsTest, ADtypeWhoseFileIsNotThereIsAFault) {

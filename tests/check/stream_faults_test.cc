@@ -1,3 +1,4 @@
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/check/check_fixture.h"
@@ -130,6 +131,37 @@ TEST_F(CheckTest, ASumThatStaysWideLosesNothing) {
   EXPECT_THAT(Check(Blocked("wide_edge", kTooLarge)).findings, IsEmpty());
 }
 
+// What a converter stores in float16 of a norm that it leaves in float32 is the gain, too.
+TEST_F(CheckTest, ABoundIsFoundBehindTheCastOfAGain) {
+  const std::string text = absl::StrReplaceAll(
+      kBlocked, {{"float[8] wide_post =", "float[8] post ="},
+                 {"  [post_norm]", "  [gain] wide_post = Cast<to = 1>(post)\n  [post_norm]"},
+                 {"EDGE", "narrow_h1"},
+                 {"GAIN", kTooLarge}});
+  Check(InHalf(ParseModel(kCheckHead + text)));
+  ASSERT_THAT(Kinds(), ElementsAre("range_lost_and_back"));
+  EXPECT_EQ(result_.findings[0].severity, Severity::kError);
+  EXPECT_THAT(result_.findings[0].evidence, HasSubstr("(a bound from the weights)"));
+}
+
+// The same without the norm that bounds what joins the stream.
+onnx::ModelProto Unbounded(const std::string& text) {
+  return InHalf(ParseModel(
+      kCheckHead +
+      absl::StrReplaceAll(text, {{"SimplifiedLayerNormalization<axis = -1>(wide_p, wide_post)",
+                                  "Mul(wide_p, wide_post)"},
+                                 {"EDGE", "narrow_h1"},
+                                 {"GAIN", "1"}})));
+}
+
+TEST_F(CheckTest, WithoutABoundALostRangeIsAWarning) {
+  Check(Unbounded(kBlocked));
+  ASSERT_THAT(Kinds(), ElementsAre("range_lost_and_back"));
+  EXPECT_EQ(result_.findings[0].severity, Severity::kWarning);
+  EXPECT_THAT(result_.findings[0].evidence, HasSubstr("has no known bound"));
+  EXPECT_THAT(result_.findings[0].remedy, HasSubstr("onnxquant ranges"));
+}
+
 onnx::ModelProto Clipped(const std::string& clip, const std::string& gain) {
   const std::string text = absl::StrReplaceAll(
       kWideNorms, {{"head> {",
@@ -148,6 +180,17 @@ TEST_F(CheckTest, AClipOfASumDistorts) {
   ASSERT_THAT(Kinds(), ElementsAre("residual_in_half", "clipped_residual"));
   EXPECT_EQ(result_.findings[1].place, "clip");
   EXPECT_THAT(result_.findings[1].evidence, HasSubstr("clamps the residual sum 'h1' to ±32752"));
+}
+
+TEST_F(CheckTest, WithoutABoundAClipOfASumIsAWarning) {
+  const std::string text = absl::StrReplaceAll(
+      kWideNorms, {{"head> {", "head, float low = {-32752}, float high = {32752}> {"},
+                   {"Cast<to = 1>(h1)", "Cast<to = 1>(clipped)"},
+                   {"  [cast2]", absl::StrCat("  ", kClip, "\n  [cast2]")}});
+  Check(Unbounded(text));
+  ASSERT_THAT(Kinds(), ElementsAre("residual_in_half", "clipped_residual"));
+  EXPECT_EQ(result_.findings[0].severity, Severity::kWarning);
+  EXPECT_EQ(result_.findings[1].severity, Severity::kWarning);
 }
 
 TEST_F(CheckTest, AMinAfterAMaxIsAClip) {

@@ -244,6 +244,26 @@ def test_fix_writes_a_file_that_is_right(large: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "model_fp16.onnx").is_file()
 
 
+def test_fix_says_what_it_leaves_to_the_reader(broken: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(broken, tmp_path / "copy"))
+    settings = {"kv_cache_dtype": "float32", "use_external_data_format": 1}
+    (folder / "config.json").write_text(json.dumps({"transformers.js_config": settings}))
+    done = run("check", folder / "model_fp16.onnx")
+    assert "1 of 2 findings it does not mend" in done.stdout
+    done = run("check", "--fix", folder / "model_fp16.onnx")
+    assert done.returncode == 5
+    assert "1 of 2 findings remains: config_contradicts" in done.stderr
+
+
+def test_nothing_is_recommended_while_data_are_damaged(broken: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(broken, tmp_path / "copy"))
+    (folder / "model_fp16.onnx_data").unlink()
+    done = run("check", "--fix", folder / "model_fp16.onnx")
+    assert done.returncode == 5
+    assert "to mend it" not in done.stdout
+    assert "no conversion mends damaged data" in done.stdout
+
+
 def test_fix_of_a_right_file_does_nothing(large: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     shutil.copy(large, path)

@@ -75,6 +75,18 @@ TEST(SimulateHalf, RoundsTheSumThatASkipNormNormalizes) {
           "Identity(y/exact/sum/rounded) -> t/exact", "Cast(y/exact) -> y", "Cast(t/exact) -> t"));
 }
 
+// As ONNX Runtime types it.
+TEST(SimulateHalf, GivesANormOfMixedTypesTheTypeOfItsScale) {
+  EXPECT_THAT(LinesOf(Simulated(R"(g (float16[2, 4] x) => (float16[2, 4] z)
+<float[4] w = {1, 1, 1, 1}, float[2, 4] y> {
+  y = SimplifiedLayerNormalization<axis = -1>(x, w)
+  z = Cast<to = 10>(y)
+})")
+                          .graph()),
+              ElementsAre("Cast(x) -> x/float32", "SimplifiedLayerNormalization(x/float32, w) -> y",
+                          "Cast(y) -> z"));
+}
+
 TEST(SimulateHalf, GivesInfinityWhereAMeansSumDoesNotFit) {
   const onnx::ModelProto model =
       Simulated(R"(g (float16[2, 4] x) => (float16[2] y) <int64[1] axes = {1}> {

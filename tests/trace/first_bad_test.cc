@@ -95,7 +95,16 @@ TEST(TraceFirstBadTest, NamesTheValueTheNodeAndWhatItReads) {
   EXPECT_EQ((*found)->bad_values, 2U);
   EXPECT_THAT(DescribeFirstBad(**found),
               ::testing::AllOf(HasSubstr("'bad' (node 'divide' (Div), outside layers): 4 Inf"),
-                               HasSubstr("reaches 1, and 2 of 4 values")));
+                               HasSubstr("reaches 1, and 2 of 4 values have NaN or Inf")));
+}
+
+TEST(DescribeFirstBadTest, SaysNothingOfWhatIsReadWhereNothingFiniteIs) {
+  FirstBad bad;
+  bad.value.name = "v";
+  bad.counts.nan = 1;
+  bad.bad_values = 1;
+  bad.values = 2;
+  EXPECT_THAT(DescribeFirstBad(bad), HasSubstr("1 NaN; 1 of 2 values have NaN or Inf"));
 }
 
 TEST(TraceFirstBadTest, FindsNothingInASoundModel) {
