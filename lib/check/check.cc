@@ -71,7 +71,10 @@ absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* an
   std::stable_sort(result.findings.begin(), result.findings.end(),
                    [](const Finding& a, const Finding& b) { return a.severity < b.severity; });
   if (mended) {
-    Remedy remedy = RemedyFor(context);
+    const bool limits_constants = std::any_of(
+        result.findings.begin(), result.findings.end(),
+        [](const Finding& finding) { return finding.kind == "mask_fill_beyond_range"; });
+    Remedy remedy = RemedyFor(context, limits_constants);
     result.policy = std::move(remedy.policy);
     result.dtype = std::move(remedy.dtype);
     result.command = std::move(remedy.command);

@@ -49,7 +49,9 @@ struct Remedy {
   std::string dtype;
   std::string command;
 };
-Remedy RemedyFor(const CheckContext& context);
+// `limits_constants`: constants beyond float16's range are among what is wrong, which not every
+// policy clamps.
+Remedy RemedyFor(const CheckContext& context, bool limits_constants);
 
 // The node's name, or (without one) what it makes.
 std::string PlaceName(const Graph& graph, NodeId node);

@@ -44,11 +44,13 @@ absl::Status FindMaskFaults(const CheckContext& context, const char* kind,
   const HazardContext walker(context.graph(), context.analysis->types);
   std::vector<NodeId> nodes;
   std::string evidence;
+  bool finite = true;
   for (const NodeId id : context.graph().order()) {
     const auto overflow = walker.Op(id) == "Cast" ? OverflowAt(context, walker, id) : std::nullopt;
     const ValueId nan = overflow ? kNone : NanConstant(context, walker, id);
     if (!overflow && nan == kNone) continue;
     nodes.push_back(id);
+    finite = finite && nan == kNone;
     if (!evidence.empty()) continue;
     evidence = overflow ? absl::StrCat(context.graph().Describe(id), " makes ",
                                        NumberText(*overflow), " float16, where it is infinite")
@@ -58,6 +60,7 @@ absl::Status FindMaskFaults(const CheckContext& context, const char* kind,
   if (nodes.empty()) return absl::OkStatus();
   Finding finding = FindingOf(context, kind, nodes);
   finding.evidence = evidence;
+  finding.mended = finite;
   finding.remedy = "limit the constant to ±65504 before it becomes float16";
   findings.push_back(std::move(finding));
   return absl::OkStatus();

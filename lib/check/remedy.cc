@@ -74,10 +74,11 @@ std::string Quoted(const std::string& text) {
 
 }  // namespace
 
-Remedy RemedyFor(const CheckContext& context) {
+Remedy RemedyFor(const CheckContext& context, bool limits_constants) {
   Remedy remedy;
   remedy.dtype = DtypeOf(context);
-  remedy.policy = IsGemma(*context.analysis) && remedy.dtype != "bf16" ? kGemma : kAnyModel;
+  const bool gemma = IsGemma(*context.analysis) && remedy.dtype != "bf16" && !limits_constants;
+  remedy.policy = gemma ? kGemma : kAnyModel;
   const std::filesystem::path path(context.model.path());
   const std::string folder = (path.parent_path() / "fixed").string();
   remedy.command = absl::StrCat("onnxquant --policy ", remedy.policy, " --dtype ", remedy.dtype,

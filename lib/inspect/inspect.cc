@@ -166,7 +166,8 @@ class Inspector {
   }
 
   absl::Status DescribeFindings() {
-    ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult check, CheckAnalyzed(model_, &analysis_, {}, false));
+    ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult check,
+                               CheckAnalyzed(model_, &analysis_, {}, false));
     for (const Finding& finding : check.findings) {
       result_.findings.push_back(
           {finding.kind, NameOf(finding.severity), finding.place, finding.count});

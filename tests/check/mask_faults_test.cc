@@ -22,6 +22,8 @@ TEST_F(CheckTest, AFillThatACastMakesInfiniteIsAnError) {
   ASSERT_THAT(Kinds(), ElementsAre("mask_fill_beyond_range"));
   EXPECT_EQ(result_.findings[0].place, "cast");
   EXPECT_THAT(result_.findings[0].evidence, HasSubstr("-3.4e+38 float16, where it is infinite"));
+  EXPECT_TRUE(result_.findings[0].mended);
+  EXPECT_EQ(result_.policy, "repair");  // which clamps constants
 }
 
 TEST_F(CheckTest, AFillWithinTheRangeIsRight) {
@@ -43,6 +45,7 @@ TEST_F(CheckTest, ANanAmongConstantsIsAnError) {
   Check(model);
   ASSERT_THAT(Kinds(), ElementsAre("mask_fill_beyond_range"));
   EXPECT_THAT(result_.findings[0].evidence, HasSubstr("the constant 'c', which holds NaN"));
+  EXPECT_FALSE(result_.findings[0].mended);
 }
 
 }  // namespace
