@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from blocks import ROOT
 from onnxquant_tools.cache import cache_folder
@@ -21,10 +20,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_tiny_gguf(folder / "tiny.gguf")
     assert export_gemma(["--gguf", str(folder / "tiny.gguf"), "--out", str(folder / "model")]) == 0
     home = folder / "home"
-    model = onnx.load(folder / "model" / "onnx" / "model.onnx")
     for place in ("", "onnx", "path/to/onnx"):
-        (home / place).mkdir(parents=True, exist_ok=True)
-        onnx.save(model, home / place / "model.onnx")
+        # With its data file, of which config.json speaks.
+        shutil.copytree(folder / "model" / "onnx", home / place, dirs_exist_ok=True)
     shutil.copy(folder / "model" / "config.json", home)
     np.save(home / "text.npy", np.arange(2, 40, dtype=np.int64))
     # The scripts find the checkout by where they lie: each is called, not copied.
