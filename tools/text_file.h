@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "lib/model/output_files.h"
+#include "lib/files/output_files.h"
 
 namespace onnxquant::cli {
 

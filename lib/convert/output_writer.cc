@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
-#include "lib/model/output_files.h"
+#include "lib/files/output_files.h"
 #include "lib/model/serialize.h"
 #include "lib/rewrite/materialize.h"
 

@@ -1,4 +1,4 @@
-#include "lib/model/mapped_file.h"
+#include "lib/files/mapped_file.h"
 
 #include <sys/resource.h>
 

@@ -1,4 +1,4 @@
-#include "lib/model/mapped_file.h"
+#include "lib/files/mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 // A set of files in one folder that appear together or not at all.
-#ifndef ONNXQUANT_LIB_MODEL_OUTPUT_FILES_H_
-#define ONNXQUANT_LIB_MODEL_OUTPUT_FILES_H_
+#ifndef ONNXQUANT_LIB_FILES_OUTPUT_FILES_H_
+#define ONNXQUANT_LIB_FILES_OUTPUT_FILES_H_
 
 #include <atomic>
 #include <cstddef>
@@ -77,4 +77,4 @@ class OutputFiles {
 
 }  // namespace onnxquant
 
-#endif  // ONNXQUANT_LIB_MODEL_OUTPUT_FILES_H_
+#endif  // ONNXQUANT_LIB_FILES_OUTPUT_FILES_H_

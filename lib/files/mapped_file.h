@@ -1,6 +1,6 @@
 // A file mapped for reading.
-#ifndef ONNXQUANT_LIB_MODEL_MAPPED_FILE_H_
-#define ONNXQUANT_LIB_MODEL_MAPPED_FILE_H_
+#ifndef ONNXQUANT_LIB_FILES_MAPPED_FILE_H_
+#define ONNXQUANT_LIB_FILES_MAPPED_FILE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -47,4 +47,4 @@ class MappedFile {
 
 }  // namespace onnxquant
 
-#endif  // ONNXQUANT_LIB_MODEL_MAPPED_FILE_H_
+#endif  // ONNXQUANT_LIB_FILES_MAPPED_FILE_H_

@@ -1,4 +1,4 @@
-#include "lib/model/output_files.h"
+#include "lib/files/output_files.h"
 
 #include <sys/resource.h>
 #include <unistd.h>
