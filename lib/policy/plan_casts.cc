@@ -2,7 +2,6 @@
 // wanted them; this one places its own, so they are seen through: a value and what such a Cast
 // makes of it are one, and the Cast is left out where nothing asks for it.
 #include <cstddef>
-#include <utility>
 
 #include "lib/policy/plan_maker.h"
 

@@ -34,7 +34,7 @@ absl::StatusOr<Tensor> EmptyCache(const ValueSignature& input) {
     dims.push_back(dim.fixed() ? dim.size : axis == 0 ? 1 : 0);
     open |= !dim.fixed() && axis > 0;
   }
-  if (!open || !IsReadableFloat(input.type)) {
+  if (!open || !IsFloat(input.type)) {
     return Fails(absl::StrCat("cache input '", input.name, "' is ", SignatureText(input),
                               "; expected floats with an open dimension for the positions"));
   }
@@ -68,7 +68,7 @@ absl::StatusOr<std::optional<TextInterface>> FindTextInterface(const Signature& 
     text.caches.push_back({input.name, present->name});
   }
   const ValueSignature* logits = signature.Output("logits");
-  if (logits != nullptr && logits->dims.size() == 3 && IsReadableFloat(logits->type)) {
+  if (logits != nullptr && logits->dims.size() == 3 && IsFloat(logits->type)) {
     text.logits = logits->name;
     text.vocabulary = logits->dims[2].size;
   }

@@ -36,7 +36,7 @@ absl::StatusOr<Tensor> MakeInput(const ValueSignature& input, const InputOptions
   }
   Random random(options.seed, input.name);
   Tensor tensor;
-  if (IsReadableFloat(input.type)) {
+  if (IsFloat(input.type)) {
     std::vector<float> values(count);
     for (float& value : values) value = static_cast<float>(random.Normal());
     tensor = Tensor::OfFloats(input.type, dims, std::move(values));

@@ -72,7 +72,7 @@ std::size_t Tensor::elements() const {
 }
 
 bool Tensor::is_float() const {
-  return IsReadableFloat(type_);
+  return IsFloat(type_);
 }
 
 absl::Span<const float> Tensor::Floats(std::size_t first, std::size_t count,
@@ -95,11 +95,6 @@ absl::Span<const float> Tensor::Floats(std::size_t first, std::size_t count,
     kernels::BFloat16ToFloat(half, out);
   }
   return out;
-}
-
-bool IsReadableFloat(ElementType type) {
-  return type == ElementType::kFloat || type == ElementType::kFloat16 ||
-         type == ElementType::kBFloat16 || type == ElementType::kDouble;
 }
 
 std::string DimsText(absl::Span<const std::int64_t> dims) {

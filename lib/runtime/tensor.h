@@ -89,9 +89,6 @@ struct NamedTensor {
   Tensor tensor;
 };
 
-// Whether values of the type are floats that Tensor::Floats reads.
-bool IsReadableFloat(ElementType type);
-
 // "[1, 128, 262144]".
 std::string DimsText(absl::Span<const std::int64_t> dims);
 

@@ -93,7 +93,7 @@ absl::StatusOr<TracedModel> TracedModel::Load(const std::string& path) {
       if (found != traced.end()) value.inputs.push_back(found->second);
     }
     for (const ValueId output : node.outputs) {
-      if (output == kNone || !IsReadableFloat(types[static_cast<std::size_t>(output)])) continue;
+      if (output == kNone || !IsFloat(types[static_cast<std::size_t>(output)])) continue;
       if (constants[static_cast<std::size_t>(output)] > kSmallConstant) continue;
       value.name = graph.value(output).name;
       traced[output] = state->values.size();

@@ -26,7 +26,7 @@ absl::StatusOr<std::unique_ptr<Runner>> LoadOn(const std::string& provider,
 std::vector<std::string> FloatOutputs(const Signature& signature) {
   std::vector<std::string> names;
   for (const ValueSignature& output : signature.outputs) {
-    if (IsReadableFloat(output.type)) names.push_back(output.name);
+    if (IsFloat(output.type)) names.push_back(output.name);
   }
   return names;
 }

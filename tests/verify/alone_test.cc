@@ -157,7 +157,7 @@ class NumberRunner : public Runner {
   const Signature& signature() const override { return signature_; }
   absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const NamedTensor>,
                                           absl::Span<const std::string>) override {
-    if (!IsReadableFloat(type_)) return std::vector<Tensor>{Tensor::OfIntegers(type_, {1}, {1})};
+    if (!IsFloat(type_)) return std::vector<Tensor>{Tensor::OfIntegers(type_, {1}, {1})};
     return std::vector<Tensor>{Tensor::OfFloats(type_, {1}, {number_})};
   }
 
