@@ -1,4 +1,4 @@
-"""Writes what the fuzzers start from, a folder for each: the models, policies and texts of the tests.
+"""Writes what the fuzzers start from, a folder for each: models, policies and texts of the tests.
 
     scripts/python.sh -m onnxquant_tools.fuzz_seeds FOLDER
 
@@ -78,6 +78,11 @@ def _models() -> Iterator[bytes]:
         yield case.model.SerializeToString()
 
 
+def _choices(number: int) -> bytes:
+    """Return the two bytes before a model: a policy, and a bit for each option."""
+    return bytes([number % POLICIES, number // POLICIES % 8])
+
+
 def _policies() -> Iterator[bytes]:
     for path in sorted((ROOT / "policies").glob("*.yaml")):
         yield path.read_bytes()
@@ -98,10 +103,12 @@ def _tokens() -> Iterator[bytes]:
 
 def _write(folder: Path, contents: Iterator[bytes]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
-    count = 0
-    for count, content in enumerate(contents, 1):
-        (folder / hashlib.sha256(content).hexdigest()[:16]).write_bytes(content)
-    return count
+    names = set()
+    for content in contents:
+        name = hashlib.sha256(content).hexdigest()[:16]
+        (folder / name).write_bytes(content)
+        names.add(name)
+    return len(names)
 
 
 def main() -> int:
@@ -112,7 +119,7 @@ def main() -> int:
     out = Path(sys.argv[1])
     models = [model for model in _models() if len(model) <= LARGEST]
     for name in MODEL_FUZZERS:
-        chosen = (bytes([i % POLICIES, i // POLICIES % 8]) + model for i, model in enumerate(models))
+        chosen = (_choices(i) + model for i, model in enumerate(models))
         print(f"{name}: {_write(out / name, chosen)} seeds")
     others = {
         "policy_fuzzer": _policies(),
