@@ -15,9 +15,19 @@ endif()
 target_include_directories(onnxquant_options INTERFACE "${PROJECT_SOURCE_DIR}")
 if(ONNXQUANT_SANITIZE)
   # The sanitizers' own instructions make GCC see uninitialized values in the standard library.
-  target_compile_options(onnxquant_options INTERFACE -fsanitize=${ONNXQUANT_SANITIZE}
-                                                     -fno-omit-frame-pointer -Wno-maybe-uninitialized)
+  # An undefined behaviour is a failure, and not a line that nobody reads.
+  target_compile_options(onnxquant_options INTERFACE
+    -fsanitize=${ONNXQUANT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(onnxquant_options INTERFACE -fsanitize=${ONNXQUANT_SANITIZE})
+endif()
+if(ONNXQUANT_COVERAGE)
+  # Written at once, since tests end processes in all ways.
+  target_compile_options(onnxquant_options INTERFACE --coverage -fprofile-update=atomic)
+  target_link_options(onnxquant_options INTERFACE --coverage)
+endif()
+if(ONNXQUANT_BUILD_FUZZERS AND NOT DEFINED ENV{LIB_FUZZING_ENGINE})
+  target_compile_options(onnxquant_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # The generated protobuf code and its headers are not ours to warn about.
@@ -66,6 +76,20 @@ function(onnxquant_test name)
   target_link_libraries(${name} PRIVATE onnxquant_options ${ARG_LIBS} GTest::gmock
                         GTest::gtest_main)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+endfunction()
+
+# What feeds bytes to one entry of the library; `common` is linked into each. An engine other than
+# Clang's libFuzzer comes by the environment, with its own flags for the compiler.
+function(onnxquant_fuzzer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  if(DEFINED ENV{LIB_FUZZING_ENGINE})
+    set(engine $ENV{LIB_FUZZING_ENGINE})
+  else()
+    set(engine -fsanitize=fuzzer)
+  endif()
+  target_link_libraries(${name} PRIVATE onnxquant_options onnxquant_fuzz_support ${ARG_LIBS} ${engine})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 endfunction()
 
 function(onnxquant_benchmark name)

@@ -5,8 +5,9 @@
 #
 #   scripts/test.sh [--fast|--all]
 #
-# --fast leaves out the real models; --all adds clang-tidy, and the C++ tests under the address and
-# undefined-behaviour sanitizers. Minutes on a warm machine; later runs reuse the cache folder.
+# --fast leaves out the real models; --all adds clang-tidy, the C++ tests under the sanitizers of
+# addresses, undefined behaviour and threads, in a debug build, and with a count of the lines that they
+# run; and fuzzes for minutes instead of seconds. Minutes on a warm machine; later runs reuse the cache folder.
 set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -73,6 +74,12 @@ wheel_run() {  # NAME SCRIPT
   add_counts "$junit"
 }
 
+# The same outputs, byte by byte, of an optimized build and of one that is not.
+same_bytes() {
+  ONNXQUANT_OTHER="$root/build/debug/bin/onnxquant" "$root/scripts/python.sh" -m pytest -q --no-header \
+    "$root/tests/cli/test_determinism.py"
+}
+
 "$root/scripts/setup.sh" || die "setting up failed"
 "$root/scripts/build.sh" release || die "the build failed"
 check "clang-format" "$root/scripts/check_format.sh"
@@ -87,6 +94,9 @@ wheel_run "Python package" test_wheel.sh
 check "other converters, for the documentation" "$root/scripts/setup_converters.sh"
 pytest_run tests/docs
 pytest_run tests/export
+fuzz_seconds=20
+[ "$all" -eq 0 ] || fuzz_seconds=120
+check "fuzzers, $fuzz_seconds seconds each" "$root/scripts/fuzz.sh" all "$fuzz_seconds"
 if [ "$real" -eq 1 ]; then
   wheel_run "Notebooks" test_notebooks.sh
   wheel_run "Other exporters" test_exporters.sh
@@ -95,8 +105,12 @@ if [ "$real" -eq 1 ]; then
   pytest_run tests/web
 fi
 if [ "$all" -eq 1 ]; then
-  check "build with sanitizers" "$root/scripts/build.sh" asan
-  ctest_run asan
+  for preset in asan tsan debug; do
+    check "build ($preset)" "$root/scripts/build.sh" "$preset"
+    ctest_run "$preset"
+  done
+  check "the debug build writes what the release build writes" same_bytes
+  check "coverage" "$root/scripts/coverage.sh" --with-program
   check "clang-tidy" "$root/scripts/check_tidy.sh"
 fi
 echo "$passed passed, $failed failed"

@@ -48,11 +48,14 @@ class Stripper {
         ONNXQUANT_ASSIGN_OR_RETURN(const std::string content, inner(field));
         AppendMessage(field.number, content, out);
       } else {
-        out.append(reinterpret_cast<const char*>(file_.data()) + field.start,
-                   field.end - field.start);
+        Copy(field, out);
       }
     }
     return out;
+  }
+
+  void Copy(const WireField& field, std::string& out) const {
+    out.append(reinterpret_cast<const char*>(file_.data()) + field.start, field.end - field.start);
   }
 
   absl::StatusOr<std::string> Graph(const WireField& graph) {
@@ -66,16 +69,17 @@ class Stripper {
     WireReader reader(file_, tensor.content, tensor.end);
     while (!reader.AtEnd()) {
       ONNXQUANT_ASSIGN_OR_RETURN(const WireField field, reader.Next());
-      const bool raw = field.number == onnx::TensorProto::kRawDataFieldNumber &&
-                       field.wire == kLength && field.end - field.content >= kSmallestStripped;
-      if (raw) {
-        payload = field;  // of a repeated field the last one counts, as protobuf has it
+      if (field.number == onnx::TensorProto::kRawDataFieldNumber && field.wire == kLength) {
+        payload = field;  // of a field that stands twice the last one counts, as protobuf has it
       } else {
-        out.append(reinterpret_cast<const char*>(file_.data()) + field.start,
-                   field.end - field.start);
+        Copy(field, out);
       }
     }
     if (!payload) return out;
+    if (payload->end - payload->content < kSmallestStripped) {
+      Copy(*payload, out);
+      return out;
+    }
     onnx::TensorProto reference;
     const auto add = [&reference](const char* key, const std::string& value) {
       onnx::StringStringEntryProto* entry = reference.add_external_data();

@@ -63,28 +63,52 @@ class TensorVisitor {
   const Visit& visit_;
 };
 
-// How many elements of the field stand for one tensor element, and the field's size.
-struct TypedPayload {
-  int fields = 0;  // typed fields that hold data, raw_data included
-  std::uint64_t bytes = 0;
+// The data in a tensor itself: one field of those that may hold it.
+struct InlinePayload {
+  int fields = 0;           // that hold data; raw_data counts where it is there, if only empty
+  const char* field = "";   // the last of them
+  std::uint64_t bytes = 0;  // of that one
 };
 
-TypedPayload InlinePayload(const onnx::TensorProto& tensor) {
+InlinePayload FindPayload(const onnx::TensorProto& tensor) {
   const auto type = static_cast<ElementType>(tensor.data_type());
   const auto width = static_cast<std::uint64_t>(std::max(8, BitsOf(type)) / 8);
-  TypedPayload payload;
-  const auto count = [&payload](std::uint64_t entries, std::uint64_t bytes_each) {
-    if (entries == 0) return;
+  InlinePayload payload;
+  const auto found = [&payload](const char* field, std::uint64_t bytes) {
     ++payload.fields;
-    payload.bytes = entries * bytes_each;
+    payload.field = field;
+    payload.bytes = bytes;
   };
-  count(tensor.raw_data().size(), 1);
-  count(static_cast<std::uint64_t>(tensor.float_data_size()), sizeof(float));
-  count(static_cast<std::uint64_t>(tensor.int32_data_size()), width);
-  count(static_cast<std::uint64_t>(tensor.int64_data_size()), sizeof(std::int64_t));
-  count(static_cast<std::uint64_t>(tensor.double_data_size()), sizeof(double));
-  count(static_cast<std::uint64_t>(tensor.uint64_data_size()), width);
+  const auto count = [&found](const char* field, int entries, std::uint64_t bytes_each) {
+    if (entries > 0) found(field, static_cast<std::uint64_t>(entries) * bytes_each);
+  };
+  if (tensor.has_raw_data()) found("raw_data", tensor.raw_data().size());
+  count("float_data", tensor.float_data_size(), sizeof(float));
+  count("int32_data", tensor.int32_data_size(), width);
+  count("int64_data", tensor.int64_data_size(), sizeof(std::int64_t));
+  count("double_data", tensor.double_data_size(), sizeof(double));
+  count("uint64_data", tensor.uint64_data_size(), width);
   return payload;
+}
+
+// Where elements of a type belong that are not raw (onnx.proto says it beside each field).
+// Elsewhere they would come to other bytes than the shape asks for.
+const char* FieldOf(ElementType type) {
+  switch (type) {
+    case ElementType::kFloat:
+    case ElementType::kComplex64:
+      return "float_data";
+    case ElementType::kDouble:
+    case ElementType::kComplex128:
+      return "double_data";
+    case ElementType::kInt64:
+      return "int64_data";
+    case ElementType::kUint32:
+    case ElementType::kUint64:
+      return "uint64_data";
+    default:
+      return "int32_data";
+  }
 }
 
 template <typename Narrow, typename List>
@@ -114,8 +138,13 @@ absl::StatusOr<std::uint64_t> CheckTensor(const onnx::TensorProto& tensor) {
       const std::uint64_t expected,
       PackedBytes(type, {tensor.dims().data(), static_cast<std::size_t>(tensor.dims_size())}));
   if (tensor.data_location() == onnx::TensorProto::EXTERNAL) return expected;
-  const TypedPayload found = InlinePayload(tensor);
+  const InlinePayload found = FindPayload(tensor);
   if (found.fields > 1) return ModelError("its data stands in more than one field");
+  const absl::string_view field = found.field;
+  if (found.fields == 1 && field != "raw_data" && field != FieldOf(type)) {
+    return ModelError("its data stands in ", field, "; that of ", NameOf(type), " belongs in ",
+                      FieldOf(type), " or raw_data");
+  }
   if (found.bytes != expected) {
     return ModelError("its shape and type ask for ", expected, " bytes, but it holds ",
                       found.bytes);

@@ -1,5 +1,9 @@
 #include <yaml-cpp/yaml.h>
 
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "onnxquant/policy.h"
 
 namespace onnxquant {
@@ -15,9 +19,22 @@ void Put(YAML::Node& node, const char* key, const std::vector<std::string>& valu
   if (values.size() > 1) node[key] = values;
 }
 
+// Numbers as texts: yaml-cpp would write them as the process's locale has it.
+std::string Word(bool value) {
+  return value ? "true" : "false";
+}
+std::string Word(int value) {
+  return absl::StrCat(value);
+}
+std::string Word(double value) {
+  if (std::isnan(value)) return ".nan";
+  if (std::isinf(value)) return value < 0 ? "-.inf" : ".inf";
+  return absl::StrFormat("%.17g", value);
+}
+
 template <typename T>
 void Put(YAML::Node& node, const char* key, const std::optional<T>& value) {
-  if (value) node[key] = *value;
+  if (value) node[key] = Word(*value);
 }
 
 void Put(YAML::Node& node, const char* key, const YAML::Node& child) {

@@ -1,0 +1,136 @@
+"""Writes what the fuzzers start from, a folder for each: models, policies and texts of the tests.
+
+    scripts/python.sh -m onnxquant_tools.fuzz_seeds FOLDER
+
+Files are named after their content, so that the same seeds come to the same files.
+"""
+
+import hashlib
+import io
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper, parser
+
+from onnxquant_tools.conformance_cases import load_cases
+
+ROOT = Path(__file__).resolve().parents[2]
+LARGEST = 8192  # bytes of a model: fuzzers get further with small ones
+# Two bytes before each model choose policy and options (fuzz/model_input.h).
+POLICIES = 14
+MODEL_FUZZERS = ("model_fuzzer", "convert_fuzzer", "strip_fuzzer")
+
+CONFIGS = (
+    "{}",
+    '{"model_type": "gemma3_text", "transformers.js_config": {"dtype": "q4"}}',
+    '{"transformers.js_config": {"use_external_data_format": true, "kv_cache_dtype": "float16"}}',
+    '{"transformers.js_config": {"use_external_data_format": {"model.onnx": 2, "model_q4": true},'
+    ' "kv_cache_dtype": {"q4f16": "float16", "fp16": "float16"}}, "bos_token_id": [1, 2]}',
+)
+RANGES = (
+    '{"model": "m", "tokens": 3, "values": {}}',
+    '{"values": {"x": {"peak": 12.5, "min": -1, "max": 12.5, "layer": null, "op": "MatMul"}}}',
+    '{"values": {"x": {"peak": 1e300}, "y": {"peak": 0}, "z": {"peak": 65504, "nan": 1}}}',
+)
+TOKEN_TEXTS = (
+    b"1[1, 2, 3]\n[4]\n",
+    b'1{"tokens": [1, 2]}\n{"input_ids": [3]}\n{"ids": [4]}\n',
+    b"21 2, 3\n4\t5",
+    b'2{"bos_token_id": 2, "decoder_start_token_id": 0}',
+)
+
+
+def _texts() -> Iterator[str]:
+    """Return the raw strings of the C++ tests, most of which are models."""
+    for path in sorted((ROOT / "tests").rglob("*.cc")):
+        yield from re.findall(r'R"\((.*?)\)"', path.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def _with_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Give a payload to what is declared and not made, as the C++ tests do."""
+    made = {name for node in model.graph.node for name in node.output}
+    made |= {tensor.name for tensor in model.graph.initializer}
+    for info in model.graph.value_info:
+        kind = info.type.tensor_type
+        if info.name in made or kind.elem_type not in (1, 7, 10):
+            continue
+        shape = [dim.dim_value for dim in kind.shape.dim]
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+        values = (np.arange(int(np.prod(shape))) * 37 % 101 - 50) / 64
+        array = values.reshape(shape).astype(dtype)
+        model.graph.initializer.append(numpy_helper.from_array(array, info.name))
+    return model
+
+
+def _models() -> Iterator[bytes]:
+    for text in _texts():
+        if not text.lstrip().startswith("<"):
+            continue
+        try:
+            yield _with_weights(parser.parse_model(text)).SerializeToString()
+        except (parser.ParseError, ValueError, TypeError):  # wrong on purpose, or made of pieces
+            continue
+    for case in load_cases()[::3]:  # many are alike
+        yield case.model.SerializeToString()
+
+
+def _choices(number: int) -> bytes:
+    """Return the two bytes before a model: a policy, and a bit for each option."""
+    return bytes([number % POLICIES, number // POLICIES % 8])
+
+
+def _policies() -> Iterator[bytes]:
+    for path in sorted((ROOT / "policies").glob("*.yaml")):
+        yield path.read_bytes()
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        fences = re.findall(r"```yaml\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+        yield from (text.encode() for text in fences)
+    yield (ROOT / "policies/fp16.yaml").read_bytes() + b"\0match: {role: norm}, compute: float32"
+
+
+def _tokens() -> Iterator[bytes]:
+    for dtype in (np.int32, np.int64):
+        for shape in ((6,), (2, 3)):
+            stream = io.BytesIO()
+            np.save(stream, np.arange(6, dtype=dtype).reshape(shape))
+            yield b"0" + stream.getvalue()
+    yield from TOKEN_TEXTS
+
+
+def _write(folder: Path, contents: Iterator[bytes]) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = set()
+    for content in contents:
+        name = hashlib.sha256(content).hexdigest()[:16]
+        (folder / name).write_bytes(content)
+        names.add(name)
+    return len(names)
+
+
+def main() -> int:
+    """Write all of them and say how many there are."""
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    out = Path(sys.argv[1])
+    models = [model for model in _models() if len(model) <= LARGEST]
+    for name in MODEL_FUZZERS:
+        chosen = (_choices(i) + model for i, model in enumerate(models))
+        print(f"{name}: {_write(out / name, chosen)} seeds")
+    others = {
+        "policy_fuzzer": _policies(),
+        "config_fuzzer": (text.encode() for text in CONFIGS),
+        "ranges_fuzzer": (text.encode() for text in RANGES),
+        "tokens_fuzzer": _tokens(),
+    }
+    for name, contents in others.items():
+        print(f"{name}: {_write(out / name, contents)} seeds")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

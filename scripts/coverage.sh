@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Which lines of lib/ the tests run: by folder, then those that none does.
+#
+#   scripts/coverage.sh [--with-program]
+#
+# The C++ tests alone, or with those of the program in tests/cli. Fails below 90 % of the lines.
+# build/coverage/uncovered.txt lists every line that did not run, as FILE:FIRST-LAST.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+least=90
+program=0
+case "${1:-}" in
+  --with-program) program=1 ;;
+  '') ;;
+  *) die "unknown argument '$1'; usage: scripts/coverage.sh [--with-program]" ;;
+esac
+
+"$root/scripts/build.sh" coverage >"$cache/logs/build-coverage.log" 2>&1 ||
+  { tail -n 40 "$cache/logs/build-coverage.log" >&2; die "the build failed"; }
+work="$root/build/coverage"
+find "$work" -name '*.gcda' -delete
+say "C++ tests"
+(cd "$root" && "$cache/venv/bin/ctest" --preset coverage -j "$(nproc)" >"$cache/logs/ctest-coverage.log" 2>&1) ||
+  { tail -n 40 "$cache/logs/ctest-coverage.log" >&2; die "a C++ test failed"; }
+if [ "$program" -eq 1 ]; then
+  say "tests of the program"
+  ONNXQUANT="$work/bin/onnxquant" "$root/scripts/python.sh" -m pytest -q --no-header tests/cli ||
+    die "a test of the program failed"
+fi
+"$root/scripts/python.sh" -m gcovr --root "$root" --filter "$root/lib/" --object-directory "$work" \
+  --gcov-executable "gcov -l" --json "$work/coverage.json" -j "$(nproc)" "$work" \
+  --gcov-ignore-parse-errors=negative_hits.warn
+"$root/scripts/python.sh" -m onnxquant_tools.coverage_table "$work/coverage.json" \
+  "$work/uncovered.txt" --least "$least"

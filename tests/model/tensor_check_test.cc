@@ -1,0 +1,101 @@
+#include "lib/model/tensor_check.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/model/element_type.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+// Every field that may hold elements but those of strings and raw ones.
+enum class Field { kFloat, kInt32, kInt64, kDouble, kUint64 };
+constexpr Field kFields[] = {Field::kFloat, Field::kInt32, Field::kInt64, Field::kDouble,
+                             Field::kUint64};
+
+void Add(onnx::TensorProto& tensor, Field field) {
+  if (field == Field::kFloat) tensor.add_float_data(1);
+  if (field == Field::kInt32) tensor.add_int32_data(1);
+  if (field == Field::kInt64) tensor.add_int64_data(1);
+  if (field == Field::kDouble) tensor.add_double_data(1);
+  if (field == Field::kUint64) tensor.add_uint64_data(1);
+}
+
+// What onnx.proto says beside each field.
+bool Holds(Field field, ElementType type) {
+  switch (type) {
+    case ElementType::kFloat:
+    case ElementType::kComplex64:
+      return field == Field::kFloat;
+    case ElementType::kDouble:
+    case ElementType::kComplex128:
+      return field == Field::kDouble;
+    case ElementType::kInt64:
+      return field == Field::kInt64;
+    case ElementType::kUint32:
+    case ElementType::kUint64:
+      return field == Field::kUint64;
+    default:
+      return field == Field::kInt32;
+  }
+}
+
+std::string Message(const onnx::TensorProto& tensor) {
+  return std::string(CheckTensor(tensor).status().message());
+}
+
+// An element may take several entries, and an entry hold several elements.
+TEST(TensorCheck, TakesOfEachTypeTheOneFieldThatItBelongsIn) {
+  for (int number = 1; number <= static_cast<int>(ElementType::kFloat6E3M2); ++number) {
+    const auto type = static_cast<ElementType>(number);
+    if (type == ElementType::kString) continue;
+    for (const Field field : kFields) {
+      bool taken = false;
+      for (int elements = 1; elements <= 8 && !taken; ++elements) {
+        for (int entries = 1; entries <= 8 && !taken; ++entries) {
+          onnx::TensorProto tensor;
+          tensor.set_data_type(number);
+          tensor.add_dims(elements);
+          for (int i = 0; i < entries; ++i) Add(tensor, field);
+          const auto bytes = CheckTensor(tensor);
+          taken = bytes.ok();
+          if (!taken) continue;
+          EXPECT_THAT(RawFromTypedFields(tensor), SizeIs(*bytes)) << NameOf(type);
+        }
+      }
+      EXPECT_EQ(taken, Holds(field, type)) << NameOf(type) << " " << static_cast<int>(field);
+    }
+  }
+}
+
+TEST(TensorCheck, NamesTheFieldThatItExpects) {
+  onnx::TensorProto tensor;
+  tensor.set_data_type(onnx::TensorProto::DOUBLE);
+  tensor.add_dims(1);
+  tensor.add_int64_data(1);
+  EXPECT_THAT(Message(tensor), HasSubstr("its data stands in int64_data; that of float64 belongs "
+                                         "in double_data or raw_data"));
+}
+
+TEST(TensorCheck, RefusesRawDataThatIsThereAndEmptyBesideAnotherField) {
+  onnx::TensorProto tensor;
+  tensor.set_data_type(onnx::TensorProto::FLOAT);
+  tensor.add_dims(1);
+  tensor.add_float_data(1);
+  tensor.set_raw_data("");
+  EXPECT_THAT(Message(tensor), HasSubstr("more than one field"));
+}
+
+TEST(TensorCheck, TakesAnEmptyTensorWithAndWithoutRawData) {
+  onnx::TensorProto tensor;
+  tensor.set_data_type(onnx::TensorProto::FLOAT);
+  tensor.add_dims(0);
+  EXPECT_TRUE(CheckTensor(tensor).ok());
+  tensor.set_raw_data("");
+  EXPECT_TRUE(CheckTensor(tensor).ok());
+}
+
+}  // namespace
+}  // namespace onnxquant
