@@ -1,17 +1,12 @@
 #include "lib/analysis/onnx_inference.h"
 
-#include <algorithm>
 #include <cstddef>
-#include <exception>
-#include <iterator>
 #include <utility>
 
-#include "onnx/shape_inference/implementation.h"
+#include "lib/schema/guarded_inference.h"
 
 namespace onnxquant {
 namespace {
-
-constexpr const char* kFragile[] = {"DictVectorizer", "EyeLike", "LabelEncoder", "RegexFullMatch"};
 
 // Walks the scopes in the order in which Graph::Build numbered them.
 class Collector {
@@ -47,35 +42,11 @@ class Collector {
   std::vector<ElementType> types_;
 };
 
-// ONNX's inference of these operators reads the type of the first input without asking whether it
-// has one (onnx 1.23: a null pointer). No operator of this domain is known to it, so it passes them
-// by; what they give is typed by the table, or has no floats.
-void HideFragile(google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes) {
-  for (onnx::NodeProto& node : nodes) {
-    const auto is_node = [&](const char* op) { return node.op_type() == op; };
-    if (std::any_of(std::begin(kFragile), std::end(kFragile), is_node)) {
-      node.set_domain("onnxquant.hidden");
-    }
-    for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
-      if (attribute.has_g()) HideFragile(*attribute.mutable_g()->mutable_node());
-      for (onnx::GraphProto& body : *attribute.mutable_graphs()) HideFragile(*body.mutable_node());
-    }
-  }
-}
-
 }  // namespace
 
 std::vector<ElementType> InferWithOnnx(const Graph& graph) {
   onnx::ModelProto model = graph.model();
-  HideFragile(*model.mutable_graph()->mutable_node());
-  for (onnx::FunctionProto& function : *model.mutable_functions()) {
-    HideFragile(*function.mutable_node());
-  }
-  try {
-    onnx::shape_inference::InferShapes(model);
-  } catch (const std::exception&) {
-    // What it knew before it gave up is in the model all the same.
-  }
+  InferShapesGuarded(model);
   Collector collector(graph);
   collector.Collect(model.graph());
   return std::move(collector).Types();

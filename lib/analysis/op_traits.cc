@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "lib/analysis/schema_lookup.h"
+#include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
 namespace {

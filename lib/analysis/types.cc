@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/onnx_inference.h"
 #include "lib/analysis/op_traits.h"
-#include "lib/analysis/schema_lookup.h"
 #include "lib/base/error.h"
+#include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
 namespace {
@@ -254,15 +254,6 @@ class TypeInference {
 };
 
 }  // namespace
-
-int OpsetOf(const onnx::ModelProto& model, const std::string& domain) {
-  for (const onnx::OperatorSetIdProto& import : model.opset_import()) {
-    const bool same =
-        IsOnnxDomain(domain) ? IsOnnxDomain(import.domain()) : import.domain() == domain;
-    if (same) return static_cast<int>(import.version());
-  }
-  return 0;
-}
 
 absl::StatusOr<ValueTypes> InferTypes(const Graph& graph, const std::string& origin) {
   ONNXQUANT_ASSIGN_OR_RETURN(ValueTypes types, TypeInference(graph, origin, {}).Run());

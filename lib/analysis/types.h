@@ -20,9 +20,6 @@ using ValueTypes = std::vector<ElementType>;
 // from the model's own declarations. Refuses (kModel) element types that ONNX does not define.
 absl::StatusOr<ValueTypes> InferTypes(const Graph& graph, const std::string& origin);
 
-// The opset that the model imports for `domain`; 0 if it imports none.
-int OpsetOf(const onnx::ModelProto& model, const std::string& domain);
-
 }  // namespace onnxquant
 
 #endif  // ONNXQUANT_LIB_ANALYSIS_TYPES_H_

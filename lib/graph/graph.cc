@@ -18,10 +18,6 @@ constexpr int kDeepestNesting = 64;
 
 }  // namespace
 
-bool IsOnnxDomain(const std::string& domain) {
-  return domain.empty() || domain == "ai.onnx";
-}
-
 const onnx::AttributeProto* FindAttribute(const onnx::NodeProto& node, const std::string& name) {
   for (const onnx::AttributeProto& attribute : node.attribute()) {
     if (attribute.name() == name) return &attribute;

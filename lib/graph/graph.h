@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "lib/schema/domain.h"
 #include "onnx/onnx_pb.h"
 
 namespace onnxquant {
@@ -107,9 +108,6 @@ class Graph {
   std::vector<std::vector<ValueId>> outputs_;                     // by scope
   std::vector<absl::flat_hash_map<std::string, ValueId>> names_;  // by scope
 };
-
-// ONNX's own domain is written "" or "ai.onnx".
-bool IsOnnxDomain(const std::string& domain);
 
 // The attribute of that name, or null.
 const onnx::AttributeProto* FindAttribute(const onnx::NodeProto& node, const std::string& name);

@@ -15,6 +15,7 @@
 #include "lib/model/float_payload.h"
 #include "lib/model/model.h"
 #include "lib/policy/plan.h"
+#include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
 namespace {

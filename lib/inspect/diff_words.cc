@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "lib/inspect/diff_facts.h"
+#include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
 namespace {

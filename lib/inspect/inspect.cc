@@ -8,11 +8,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "lib/analysis/schema_lookup.h"
 #include "lib/base/error.h"
 #include "lib/check/check.h"
 #include "lib/model/model.h"
 #include "lib/policy/plan.h"
+#include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
 namespace {

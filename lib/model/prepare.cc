@@ -11,6 +11,9 @@
 #include "lib/base/error.h"
 #include "lib/model/remove_unread.h"
 #include "lib/model/sort_nodes.h"
+#include "lib/schema/domain.h"
+#include "lib/schema/guarded_inference.h"
+#include "lib/schema/node_check.h"
 #include "onnx/inliner/inliner.h"
 #include "onnx/version_converter/convert.h"
 
@@ -18,10 +21,6 @@ namespace onnxquant {
 namespace {
 
 constexpr std::int64_t kFirstIrWithoutWeightInputs = 4;
-
-bool IsOnnx(const std::string& domain) {
-  return domain.empty() || domain == "ai.onnx";
-}
 
 // The functions that each function calls, bodies of control flow included.
 class CallGraph {
@@ -137,12 +136,16 @@ absl::Status RaiseOpset(onnx::ModelProto& model, const std::string& origin, int 
                         std::vector<std::string>& notes) {
   std::int64_t opset = 0;
   for (const onnx::OperatorSetIdProto& import : model.opset_import()) {
-    if (IsOnnx(import.domain())) opset = import.version();
+    if (IsOnnxDomain(import.domain())) opset = import.version();
   }
   if (opset == 0 || opset >= least_opset) return absl::OkStatus();
   onnx::ModelProto raised;
   try {
-    raised = onnx::version_conversion::ConvertVersion(model, least_opset);
+    // As ConvertVersion does, but for the inference, which it leaves unguarded.
+    onnx::ModelProto inferred = model;
+    InferShapesGuarded(inferred);
+    static const onnx::version_conversion::DefaultVersionConverter converter;
+    raised = converter.convert_version(inferred, onnx::OpSetID(opset), onnx::OpSetID(least_opset));
   } catch (const std::exception& error) {
     return ModelError(
         origin, ": opset ", opset, " must be raised to ", least_opset,
@@ -176,6 +179,7 @@ absl::StatusOr<std::vector<std::string>> Prepare(onnx::ModelProto& model, const 
     notes.push_back(absl::StrCat(unread, " nodes that nothing reads were left out"));
   }
   SortNodes(*model.mutable_graph());
+  ONNXQUANT_RETURN_IF_ERROR(CheckNodes(model, origin));
   ONNXQUANT_RETURN_IF_ERROR(RaiseOpset(model, origin, least_opset, notes));
   return notes;
 }

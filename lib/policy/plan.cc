@@ -9,6 +9,7 @@
 #include "lib/base/error.h"
 #include "lib/base/suggest.h"
 #include "lib/policy/plan_maker.h"
+#include "lib/schema/node_check.h"
 
 namespace onnxquant {
 
@@ -92,6 +93,7 @@ void PlanMaker::PlanIo() {
 
 absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::string& origin) {
   ONNXQUANT_ASSIGN_OR_RETURN(Graph graph, Graph::Build(model, origin));
+  ONNXQUANT_RETURN_IF_ERROR(CheckNodes(model, origin));
   ONNXQUANT_ASSIGN_OR_RETURN(ValueTypes types, InferTypes(graph, origin));
   std::vector<NodeTraits> traits;
   std::vector<NodeTraits> bfloat16_traits;

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "lib/analysis/schema_lookup.h"
 #include "lib/policy/plan_maker.h"
+#include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
 

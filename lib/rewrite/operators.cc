@@ -5,6 +5,7 @@
 #include "lib/base/error.h"
 #include "lib/rewrite/constants.h"
 #include "lib/rewrite/graph_rewriter.h"
+#include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
 namespace {

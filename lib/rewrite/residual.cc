@@ -6,6 +6,7 @@
 #include "lib/kernels/half.h"
 #include "lib/rewrite/constants.h"
 #include "lib/rewrite/graph_rewriter.h"
+#include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
 

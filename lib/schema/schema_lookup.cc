@@ -1,8 +1,8 @@
-#include "lib/analysis/schema_lookup.h"
+#include "lib/schema/schema_lookup.h"
 
 #include <vector>
 
-#include "lib/analysis/types.h"
+#include "lib/schema/domain.h"
 
 namespace onnxquant {
 namespace {
@@ -18,9 +18,26 @@ const onnx::OpSchema::FormalParameter* Formal(
 
 }  // namespace
 
-const onnx::OpSchema* FindSchema(const onnx::ModelProto& model, const onnx::NodeProto& node) {
+int OpsetOf(const OpsetImports& imports, const std::string& domain) {
+  for (const onnx::OperatorSetIdProto& import : imports) {
+    const bool same =
+        IsOnnxDomain(domain) ? IsOnnxDomain(import.domain()) : import.domain() == domain;
+    if (same) return static_cast<int>(import.version());
+  }
+  return 0;
+}
+
+int OpsetOf(const onnx::ModelProto& model, const std::string& domain) {
+  return OpsetOf(model.opset_import(), domain);
+}
+
+const onnx::OpSchema* FindSchema(const OpsetImports& imports, const onnx::NodeProto& node) {
   const std::string domain = IsOnnxDomain(node.domain()) ? "" : node.domain();
-  return onnx::OpSchemaRegistry::Schema(node.op_type(), OpsetOf(model, domain), domain);
+  return onnx::OpSchemaRegistry::Schema(node.op_type(), OpsetOf(imports, domain), domain);
+}
+
+const onnx::OpSchema* FindSchema(const onnx::ModelProto& model, const onnx::NodeProto& node) {
+  return FindSchema(model.opset_import(), node);
 }
 
 const onnx::OpSchema::FormalParameter* FormalInput(const onnx::OpSchema& schema, int index) {
