@@ -102,9 +102,8 @@ std::vector<std::string> WantedDtypes(const PlanOptions& options, const Policy& 
   return has_it ? std::vector<std::string>{source_dtype} : std::vector<std::string>{};
 }
 
-absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const PlanOptions& options) {
-  const std::string model_path = model.path();
-  auto state = std::make_unique<PlanAccess::State>(std::move(model));
+absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAccess::State* state) {
+  const std::string model_path = state->model.path();
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(state->model.proto(), model_path));
   Evidence evidence;
   evidence.model = &state->model;
@@ -142,6 +141,12 @@ absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const PlanOption
     const std::filesystem::path beside = std::filesystem::path(report.directory) / "model.onnx";
     report.config = FindConfigJson(beside.string()).value_or("");
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const PlanOptions& options) {
+  auto state = std::make_unique<PlanAccess::State>(std::move(model));
+  ONNXQUANT_RETURN_IF_ERROR(IfUnchanged(state->model, DecideAll(policy, options, state.get())));
   return PlanAccess::Make(std::move(state));
 }
 
