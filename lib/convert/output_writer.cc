@@ -135,8 +135,7 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
   ONNXQUANT_ASSIGN_OR_RETURN(
       OutputFiles files,
       OutputFiles::Create(job.directory, {.force = options.force, .cancelled = options.cancelled}));
-  files.Protect(job.model->path());
-  for (const auto& external : job.model->external_files()) files.Protect(external.path);
+  for (const std::string& input : job.inputs) files.Protect(input);
   std::vector<std::unique_ptr<OutputSink>> sinks;
   std::vector<OutputToFill> fills;
   warnings.resize(job.outputs->size());
@@ -158,6 +157,7 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
   if (job.config.empty()) return files.Commit();
   ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles config,
                              OutputFiles::Create(FolderOf(job.config), {.force = true}));
+  for (const std::string& input : job.inputs) config.Protect(input);
   ONNXQUANT_RETURN_IF_ERROR(WriteConfig(job, config));
   ONNXQUANT_RETURN_IF_ERROR(files.Commit());
   return config.Commit();
