@@ -12,6 +12,7 @@
 #include "lib/report/html.h"
 #include "tools/check_run.h"
 #include "tools/commands.h"
+#include "tools/input_files.h"
 #include "tools/result_table.h"
 #include "tools/text_file.h"
 
@@ -144,15 +145,20 @@ absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
   return Remaining(result, after, made, arguments.strict);
 }
 
+std::vector<std::string> ReportInputs(const Arguments& arguments) {
+  if (arguments.report.empty()) return {};
+  return FilesReadFor({arguments.model}, {arguments.plan.ranges, arguments.measure.tokens});
+}
+
 }  // namespace
 
 absl::Status Check(const Arguments& arguments) {
   CheckOptions options;
   options.target = arguments.target;
   options.ranges = arguments.plan.ranges;
-  ONNXQUANT_ASSIGN_OR_RETURN(TextFile report,
-                             TextFile::Open(arguments.report, arguments.apply.force,
-                                            {arguments.model, arguments.plan.ranges}, "--report"));
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      TextFile report,
+      TextFile::Open(arguments.report, arguments.apply.force, ReportInputs(arguments), "--report"));
   ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult result, CheckModel(arguments.model, options));
   std::vector<AloneResult> runs;
   if (arguments.run) {

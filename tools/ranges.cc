@@ -2,12 +2,14 @@
 
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "lib/base/error.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/input_files.h"
 #include "tools/measure.h"
 #include "tools/text_file.h"
 
@@ -82,8 +84,10 @@ absl::Status ShowRanges(const Arguments& arguments) {
   options.cancelled = CancelledOf(arguments);
   options.progress = StepsOf(arguments);
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
-  ONNXQUANT_ASSIGN_OR_RETURN(TextFile file, TextFile::Open(arguments.report, measure.force,
-                                                           {arguments.model, measure.tokens}));
+  std::vector<std::string> inputs;
+  if (!arguments.report.empty()) inputs = FilesReadFor({arguments.model}, {measure.tokens});
+  ONNXQUANT_ASSIGN_OR_RETURN(TextFile file,
+                             TextFile::Open(arguments.report, measure.force, inputs));
   ONNXQUANT_ASSIGN_OR_RETURN(const RangeReport ranges, MeasureRanges(options));
   const std::string json = ToJson(ranges);
   if (arguments.json) {

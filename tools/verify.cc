@@ -12,6 +12,7 @@
 #include "lib/report/html.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/input_files.h"
 #include "tools/measure.h"
 #include "tools/text_file.h"
 
@@ -196,9 +197,10 @@ absl::Status Verify(const Arguments& arguments) {
   options.cancelled = CancelledOf(arguments);
   options.progress = StepsOf(arguments);
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
-  std::vector<std::string> inputs = options.candidates;
-  inputs.push_back(options.reference);
-  inputs.push_back(measure.tokens);
+  std::vector<std::string> models = options.candidates;
+  models.push_back(options.reference);
+  std::vector<std::string> inputs;
+  if (!arguments.report.empty()) inputs = FilesReadFor(models, {measure.tokens});
   ONNXQUANT_ASSIGN_OR_RETURN(TextFile report,
                              TextFile::Open(arguments.report, measure.force, inputs, "--report"));
   ONNXQUANT_ASSIGN_OR_RETURN(const Verification verification, onnxquant::Verify(options));

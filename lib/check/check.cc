@@ -29,7 +29,7 @@ absl::StatusOr<CheckResult> CheckLoaded(absl::StatusOr<Model> model, const Check
   ONNXQUANT_RETURN_IF_ERROR(model.status());
   const absl::StatusOr<Analysis> analysis = Analyze(model->proto(), model->path());
   if (!analysis.ok() && model->damages().empty()) return analysis.status();
-  return CheckAnalyzed(*model, analysis.ok() ? &*analysis : nullptr, options);
+  return IfUnchanged(*model, CheckAnalyzed(*model, analysis.ok() ? &*analysis : nullptr, options));
 }
 
 }  // namespace

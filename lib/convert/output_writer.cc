@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/files/fault_guard.h"
 #include "lib/files/output_files.h"
 #include "lib/model/serialize.h"
 #include "lib/rewrite/materialize.h"
@@ -45,8 +46,11 @@ class OutputSink : public TensorSink {
     if (bytes.empty()) return absl::OkStatus();
     const Placement& place = output_.layout.items[static_cast<std::size_t>(initializer)];
     if (place.external()) {
-      return files_.WriteAt(shards_[static_cast<std::size_t>(place.shard)], place.offset + offset,
-                            bytes);
+      const absl::Status status = files_.WriteAt(shards_[static_cast<std::size_t>(place.shard)],
+                                                 place.offset + offset, bytes);
+      // To the system, input that it cannot read is a bad address: who reads it learns why.
+      if (!status.ok()) FaultGuard::Touch(bytes.data(), bytes.size());
+      return status;
     }
     std::memcpy(inline_payloads_[static_cast<std::size_t>(initializer)] + offset, bytes.data(),
                 bytes.size());
@@ -131,8 +135,7 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
   ONNXQUANT_ASSIGN_OR_RETURN(
       OutputFiles files,
       OutputFiles::Create(job.directory, {.force = options.force, .cancelled = options.cancelled}));
-  files.Protect(job.model->path());
-  for (const auto& external : job.model->external_files()) files.Protect(external.path);
+  for (const std::string& input : job.inputs) files.Protect(input);
   std::vector<std::unique_ptr<OutputSink>> sinks;
   std::vector<OutputToFill> fills;
   warnings.resize(job.outputs->size());
@@ -148,11 +151,13 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
   fill.memory = options.memory;
   fill.cancelled = options.cancelled;
   fill.progress = options.progress;
-  ONNXQUANT_RETURN_IF_ERROR(FillTensors(*job.model, fills, fill));
+  // Now all has been read: of files that were changed meanwhile nothing gets a name.
+  ONNXQUANT_RETURN_IF_ERROR(IfUnchanged(*job.model, FillTensors(*job.model, fills, fill)));
   for (const auto& sink : sinks) ONNXQUANT_RETURN_IF_ERROR(sink->WriteModel());
   if (job.config.empty()) return files.Commit();
   ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles config,
                              OutputFiles::Create(FolderOf(job.config), {.force = true}));
+  for (const std::string& input : job.inputs) config.Protect(input);
   ONNXQUANT_RETURN_IF_ERROR(WriteConfig(job, config));
   ONNXQUANT_RETURN_IF_ERROR(files.Commit());
   return config.Commit();

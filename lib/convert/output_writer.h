@@ -16,6 +16,7 @@ namespace onnxquant {
 struct WriteJob {
   const Model* model = nullptr;
   const std::vector<PlannedOutput>* outputs = nullptr;
+  std::vector<std::string> inputs;  // files that no output replaces, under whatever name
   std::string directory;
   std::string config;  // path of config.json; "" to leave it
   std::vector<WebConfigEntry> config_entries;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -27,6 +28,7 @@ struct Plan::State {
   Model model;
   std::vector<PlannedOutput> outputs;
   std::vector<WebConfigEntry> config_entries;
+  std::vector<std::string> inputs;  // files that are never written to
   Report report;
 };
 
@@ -67,6 +69,15 @@ std::uint64_t InputBytes(const Model& model) {
   return bytes;
 }
 
+// The files that decided what is written, too: a set must not destroy what it was made from.
+std::vector<std::string> InputsOf(const Model& model, const PlanOptions& options) {
+  std::vector<std::string> inputs{model.path()};
+  for (const auto& file : model.external_files()) inputs.push_back(file.path);
+  if (options.policy_yaml.empty()) inputs.push_back(options.policy);
+  if (!options.ranges.empty()) inputs.push_back(options.ranges);
+  return inputs;
+}
+
 // What config.json must know of one output.
 WebConfigEntry ConfigEntry(const Analysis& analysis, const OutputPlan& plan,
                            const PlannedOutput& output, const std::string& base) {
@@ -102,9 +113,21 @@ std::vector<std::string> WantedDtypes(const PlanOptions& options, const Policy& 
   return has_it ? std::vector<std::string>{source_dtype} : std::vector<std::string>{};
 }
 
-absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const PlanOptions& options) {
-  const std::string model_path = model.path();
-  auto state = std::make_unique<PlanAccess::State>(std::move(model));
+// Only a file that is nothing but the outputs' configuration is updated, under whatever name an
+// input is the same file.
+absl::Status RefuseInputAsConfig(const std::string& config,
+                                 const std::vector<std::string>& inputs) {
+  std::error_code error;
+  for (const std::string& input : inputs) {
+    if (config.empty() || !std::filesystem::equivalent(config, input, error)) continue;
+    return WriteError(config, ": would be brought up to date, but is part of the input (", input,
+                      "), which is never written to; --no-config leaves it alone");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAccess::State* state) {
+  const std::string model_path = state->model.path();
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(state->model.proto(), model_path));
   Evidence evidence;
   evidence.model = &state->model;
@@ -136,12 +159,20 @@ absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const PlanOption
   report.input = model_path;
   if (state->model.from_file()) report.input_files.push_back(model_path);
   for (const auto& file : state->model.external_files()) report.input_files.push_back(file.path);
+  state->inputs = InputsOf(state->model, options);
   report.input_bytes = InputBytes(state->model);
   report.directory = DirectoryOf(model_path, options.directory);
   if (options.update_config) {
     const std::filesystem::path beside = std::filesystem::path(report.directory) / "model.onnx";
     report.config = FindConfigJson(beside.string()).value_or("");
+    ONNXQUANT_RETURN_IF_ERROR(RefuseInputAsConfig(report.config, state->inputs));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const PlanOptions& options) {
+  auto state = std::make_unique<PlanAccess::State>(std::move(model));
+  ONNXQUANT_RETURN_IF_ERROR(IfUnchanged(state->model, DecideAll(policy, options, state.get())));
   return PlanAccess::Make(std::move(state));
 }
 
@@ -167,6 +198,7 @@ absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options) 
   WriteJob job;
   job.model = &state.model;
   job.outputs = &state.outputs;
+  job.inputs = state.inputs;
   job.directory = state.report.directory;
   job.config = state.report.config;
   job.config_entries = state.config_entries;

@@ -1,77 +1,97 @@
 #include "lib/files/mapped_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
 
 namespace onnxquant {
+namespace {
+
+bool Same(const std::timespec& a, const std::timespec& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+absl::Status Changed(const std::string& path, const std::string& how) {
+  return ModelError(path, ": was changed after it was read; plan again (run the command again) ",
+                    "once nothing writes to it: ", how);
+}
+
+}  // namespace
 
 absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
-  // O_NONBLOCK: opening a pipe that nobody writes to must not hang.
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return ModelError(path, ": cannot be opened: ", std::strerror(errno));
-  struct stat status = {};
-  if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
-    close(file);
-    return ModelError(path, ": is not a regular file");
-  }
-  const auto size = static_cast<std::size_t>(status.st_size);
-  const void* data = nullptr;
+  ONNXQUANT_ASSIGN_OR_RETURN(InputFile file, InputFile::Open(path));
+  return Map(std::move(file));
+}
+
+absl::StatusOr<MappedFile> MappedFile::Map(InputFile file) {
+  const auto size = static_cast<std::size_t>(file.stamp().size);
+  void* data = nullptr;
   if (size > 0) {
-    data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
+    data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
     if (data == MAP_FAILED) {
-      const int error = errno;
-      close(file);
-      return ModelError(path, ": cannot be mapped: ", std::strerror(error));
+      return ModelError(file.path(), ": cannot be mapped: ", std::strerror(errno));
     }
-    madvise(const_cast<void*>(data), size, MADV_SEQUENTIAL);
+    madvise(data, size, MADV_SEQUENTIAL);
   }
-  close(file);
-  MappedFile mapped;
-  mapped.path_ = path;
-  mapped.device_ = status.st_dev;
-  mapped.inode_ = status.st_ino;
-  mapped.written_ = status.st_mtim;
+  file.CloseUnlessFew();
+  MappedFile mapped(std::move(file));
   mapped.data_ = static_cast<const std::byte*>(data);
   mapped.size_ = size;
+  if (size > 0) mapped.guard_ = FaultGuard(data, size);
   return mapped;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept {
-  *this = std::move(other);
+MappedFile::MappedFile(InputFile file) : file_(std::move(file)) {}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept : file_(std::move(other.file_)) {
+  std::swap(guard_, other.guard_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
 }
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(device_, other.device_);
-  std::swap(inode_, other.inode_);
-  std::swap(written_, other.written_);
+  std::swap(file_, other.file_);
+  std::swap(guard_, other.guard_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
 }
 
 absl::Status MappedFile::CheckUnchanged() const {
-  struct stat status = {};
-  if (stat(path_.c_str(), &status) != 0 || status.st_dev != device_ || status.st_ino != inode_) {
-    return absl::OkStatus();  // the mapping keeps the old file
+  const FileStamp& then = file_.stamp();
+  const std::optional<FileStamp> there = StampAt(path());
+  const bool in_place = there.has_value() && there->SameFile(then);
+  const std::optional<FileStamp> now = in_place                  ? there
+                                       : file_.descriptor() >= 0 ? StampOf(file_.descriptor())
+                                                                 : std::nullopt;
+  if (!now.has_value()) {
+    return Changed(path(), "it is no longer there, and what was opened cannot be looked at");
   }
-  const bool same = static_cast<std::size_t>(status.st_size) == size_ &&
-                    status.st_mtim.tv_sec == written_.tv_sec &&
-                    status.st_mtim.tv_nsec == written_.tv_nsec;
-  if (same) return absl::OkStatus();
-  return ModelError(path_, ": was changed after it was read; plan again");
+  if (now->size != then.size) {
+    return Changed(path(), absl::StrCat("it had ", then.size, " bytes, and has ", now->size));
+  }
+  if (!Same(now->written, then.written)) return Changed(path(), "it was written to");
+  // Giving the file another name, or taking one away, changes this time too.
+  if (in_place && now->links == then.links && !Same(now->changed, then.changed)) {
+    return Changed(path(), "it was written to, or its attributes were set");
+  }
+  if (!guard_.damaged()) return absl::OkStatus();
+  return ModelError(path(),
+                    ": a part of it cannot be read, though nobody has changed it: its disk ",
+                    "or network fails; copy the file elsewhere and use the copy");
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ == nullptr) return;
+  guard_ = FaultGuard();
+  munmap(const_cast<std::byte*>(data_), size_);
 }
 
 void MappedFile::Release(std::uint64_t offset, std::uint64_t length) const {

@@ -4,43 +4,49 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "lib/files/fault_guard.h"
+#include "lib/files/input_file.h"
 
 namespace onnxquant {
 
+// Other processes may write to the file meanwhile: reading bytes() never ends this process, but
+// what was read counts only after CheckUnchanged() has said so.
 class MappedFile {
  public:
-  // A regular file only: directories, pipes and devices are refused. A file that another process
-  // shortens while it is mapped ends this process (SIGBUS), as with every mapping.
+  // A regular file only: see InputFile.
   static absl::StatusOr<MappedFile> Open(const std::string& path);
+  static absl::StatusOr<MappedFile> Map(InputFile file);
 
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
   ~MappedFile();
 
-  // Error (kModel): the file was written to since it was opened, so that reading it gives something
-  // else, or ends the process. That it was removed, or another put in its place, does not matter;
-  // one that was shortened first and then removed is not seen: a model may have more files than a
-  // process may hold open.
+  // Error (kModel): the file was written to or shortened since it was opened, or cannot be read, so
+  // that bytes() may hold something else. That it was renamed or removed, or another put in its
+  // place, does not matter: the mapping keeps the old one. Of a file that is no longer open (see
+  // InputFile::CloseUnlessFew) and no longer where it was, nobody can say, which is an error too.
+  //
+  // Not seen: a write after which the old time of writing is set and the file gains or loses a
+  // name, all within one run; and a write that the file system gives no time of its own.
   absl::Status CheckUnchanged() const;
 
+  const std::string& path() const { return file_.path(); }
+  const std::string& real_path() const { return file_.real_path(); }
   absl::Span<const std::byte> bytes() const { return {data_, size_}; }
 
   // Tells the kernel that [offset, offset + length) will not be needed again soon.
   void Release(std::uint64_t offset, std::uint64_t length) const;
 
  private:
-  MappedFile() = default;
+  explicit MappedFile(InputFile file);
 
-  std::string path_;
-  std::uint64_t device_ = 0;
-  std::uint64_t inode_ = 0;
-  std::timespec written_ = {};
+  InputFile file_;
+  FaultGuard guard_;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -172,15 +172,7 @@ void DiffStructure(const Side& a, const Side& b, ModelDiff& diff) {
   }
 }
 
-}  // namespace
-
-absl::StatusOr<ModelDiff> DiffModels(const std::string& first, const std::string& second) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Model a, Model::Load(first));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Model b, Model::Load(second));
-  return DiffModels(a, b);
-}
-
-absl::StatusOr<ModelDiff> DiffModels(const Model& first, const Model& second) {
+absl::StatusOr<ModelDiff> DiffLoaded(const Model& first, const Model& second) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Side a, SideOf(first));
   ONNXQUANT_ASSIGN_OR_RETURN(const Side b, SideOf(second));
   ModelDiff diff;
@@ -190,6 +182,18 @@ absl::StatusOr<ModelDiff> DiffModels(const Model& first, const Model& second) {
   ONNXQUANT_ASSIGN_OR_RETURN(diff.second_bytes, MeasureGraphBytes(second));
   diff.summary = DiffWords(a.analysis, b.analysis, diff);
   return diff;
+}
+
+}  // namespace
+
+absl::StatusOr<ModelDiff> DiffModels(const std::string& first, const std::string& second) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Model a, Model::Load(first));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Model b, Model::Load(second));
+  return DiffModels(a, b);
+}
+
+absl::StatusOr<ModelDiff> DiffModels(const Model& first, const Model& second) {
+  return IfUnchanged(first, IfUnchanged(second, DiffLoaded(first, second)));
 }
 
 }  // namespace onnxquant

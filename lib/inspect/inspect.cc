@@ -189,7 +189,7 @@ absl::StatusOr<Inspection> InspectModel(const std::string& path) {
 
 absl::StatusOr<Inspection> InspectModel(const Model& model) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(model.proto(), model.path()));
-  return Inspector(model, analysis).Run();
+  return IfUnchanged(model, absl::StatusOr<Inspection>(Inspector(model, analysis).Run()));
 }
 
 }  // namespace onnxquant

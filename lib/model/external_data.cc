@@ -23,7 +23,9 @@ absl::StatusOr<std::uint64_t> ParseCount(const std::string& key, const std::stri
   return number;
 }
 
+// No folder (one that cannot be found) holds nothing.
 bool IsInside(const fs::path& path, const fs::path& folder) {
+  if (folder.empty()) return false;
   const auto [end, unused] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
   return end == folder.end();
 }
@@ -52,8 +54,7 @@ absl::StatusOr<ExternalReference> ParseExternalReference(const onnx::TensorProto
   return reference;
 }
 
-absl::StatusOr<std::string> ResolveExternalFile(const std::string& model_path,
-                                                const std::string& location) {
+absl::StatusOr<InputFile> OpenExternalFile(const ModelPlace& model, const std::string& location) {
   const fs::path relative(location);
   if (relative.is_absolute()) {
     return ModelError("external data location '", location,
@@ -63,7 +64,7 @@ absl::StatusOr<std::string> ResolveExternalFile(const std::string& model_path,
   if (normal.empty() || *normal.begin() == "..") {
     return ModelError("external data location '", location, "' leaves the model's folder");
   }
-  fs::path folder = fs::path(model_path).parent_path();
+  fs::path folder = fs::path(model.path).parent_path();
   if (folder.empty()) folder = ".";
   const fs::path file = folder / normal;
   std::error_code error;
@@ -73,15 +74,30 @@ absl::StatusOr<std::string> ResolveExternalFile(const std::string& model_path,
                       "); it belongs beside the model: download or copy it there");
   }
   const fs::path real_folder = fs::canonical(folder, error);
-  const fs::path real_model = fs::canonical(model_path, error);
-  if (!IsInside(real, real_folder) && !IsInside(real, real_model.parent_path())) {
+  const fs::path real_model =
+      model.real.empty() ? fs::canonical(model.path, error) : fs::path(model.real);
+  const auto check_place = [&](const fs::path& place) {
+    if (IsInside(place, real_folder) || IsInside(place, real_model.parent_path())) {
+      return absl::OkStatus();
+    }
     return ModelError("external data location '", location, "' leads through a link to '",
-                      real.string(), "', outside the model's folder");
-  }
+                      place.string(), "', outside the model's folder");
+  };
+  ONNXQUANT_RETURN_IF_ERROR(check_place(real));
   if (!fs::is_regular_file(real, error)) {
     return ModelError("external data location '", location, "' is not a regular file");
   }
-  return file.string();
+  ONNXQUANT_ASSIGN_OR_RETURN(InputFile opened, InputFile::Open(file.string()));
+  // The names may lead elsewhere by now: what counts is where they led when it was opened.
+  if (!opened.real_path().empty()) {
+    ONNXQUANT_RETURN_IF_ERROR(check_place(opened.real_path()));
+    return opened;
+  }
+  const std::optional<FileStamp> checked = StampAt(real.string());
+  if (checked.has_value() && checked->SameFile(opened.stamp())) return opened;
+  return ModelError("external data location '", location,
+                    "' led to another file while it was opened; run again once nothing changes "
+                    "the folder");
 }
 
 }  // namespace onnxquant

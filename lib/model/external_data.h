@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "lib/files/input_file.h"
 #include "onnx/onnx_pb.h"
 
 namespace onnxquant {
@@ -20,12 +21,20 @@ struct ExternalReference {
 // Refuses what ONNX Runtime refuses: unknown or repeated keys, no location, numbers that are none.
 absl::StatusOr<ExternalReference> ParseExternalReference(const onnx::TensorProto& tensor);
 
-// The file that `location` means for a model at `model_path`. Refused: absolute paths, and paths
-// that leave the model's folder, by `..` or through a symbolic link; but links may lead into the
-// folder where the model file itself really lies (the Hugging Face cache links model and data into
-// one blob folder).
-absl::StatusOr<std::string> ResolveExternalFile(const std::string& model_path,
-                                                const std::string& location);
+// The model that locations are relative to.
+struct ModelPlace {
+  std::string path;  // as the user names it
+  std::string real;  // the opened file's own path (InputFile::real_path); "": that of `path`
+};
+
+// Opens the file that `location` means. Refused: absolute paths, and paths that leave the model's
+// folder, by `..` or through a symbolic link; but links may lead into the folder where the model
+// file itself really lies (the Hugging Face cache links model and data into one blob folder). What
+// is judged is the file that was opened: links that change meanwhile lead nowhere else.
+//
+// Hard links are accepted: nothing tells them from the file itself, and who may make one to a file
+// could have written the model's folder anyway. No output ever replaces the file they share.
+absl::StatusOr<InputFile> OpenExternalFile(const ModelPlace& model, const std::string& location);
 
 }  // namespace onnxquant
 

@@ -56,7 +56,10 @@ class ModelLoader {
 
   absl::Status ReadFile() {
     ONNXQUANT_ASSIGN_OR_RETURN(state_->file, MappedFile::Open(state_->path));
-    return Parse(state_->file->bytes());
+    const absl::Status parsed = Parse(state_->file->bytes());
+    // A file that was changed meanwhile is not to be called damaged for it.
+    ONNXQUANT_RETURN_IF_ERROR(state_->file->CheckUnchanged());
+    return parsed;
   }
 
   absl::Status ReadMemory(const ModelInMemory& memory) {
@@ -208,9 +211,11 @@ class ModelLoader {
       for (ExternalFile& file : files_) file.tensors += Normal(file.location) == key ? 1 : 0;
       return &it->second;
     }
-    ONNXQUANT_ASSIGN_OR_RETURN(const std::string path, ResolveExternalFile(state_->path, location));
-    ONNXQUANT_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
-    files_.push_back({location, path, file.bytes().size(), 1});
+    const ModelPlace place = {state_->path,
+                              state_->file.has_value() ? state_->file->real_path() : ""};
+    ONNXQUANT_ASSIGN_OR_RETURN(InputFile opened, OpenExternalFile(place, location));
+    ONNXQUANT_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Map(std::move(opened)));
+    files_.push_back({location, file.path(), file.bytes().size(), 1});
     return &state_->mapped.emplace(key, std::move(file)).first->second;
   }
 

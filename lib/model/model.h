@@ -76,7 +76,8 @@ class Model {
                                                    std::uint64_t offset,
                                                    std::uint64_t length) const;
 
-  // Error (kModel): a file was written to since the model was loaded.
+  // Error (kModel): a file was written to since the model was loaded, or cannot be read. Whoever
+  // gives out what was made of the model's bytes asks this first (IfUnchanged).
   absl::Status CheckUnchanged() const;
 
   // Tells the system that this part will not be needed again soon.
@@ -91,6 +92,13 @@ class Model {
   explicit Model(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+// `result`, which was made of the model's bytes; or the error that they may have been others.
+template <typename Result>
+Result IfUnchanged(const Model& model, Result result) {
+  if (absl::Status status = model.CheckUnchanged(); !status.ok()) return status;
+  return result;
+}
 
 }  // namespace onnxquant
 

@@ -2,7 +2,6 @@
 
 #include <sys/resource.h>
 
-#include <chrono>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -17,6 +16,7 @@ namespace onnxquant {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 class MappedFileTest : public ::testing::Test {
@@ -24,6 +24,12 @@ class MappedFileTest : public ::testing::Test {
   void Write(const std::string& text) { folder_.Write("file", text); }
   static std::string TextOf(const MappedFile& file) {
     return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+  }
+  static void ExpectChanged(const MappedFile& file, const std::string& how) {
+    const absl::Status status = file.CheckUnchanged();
+    EXPECT_EQ(KindOf(status), ErrorKind::kModel);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("was changed after it was read"));
+    EXPECT_THAT(std::string(status.message()), EndsWith(how));
   }
 
   TempFolder folder_;
@@ -56,21 +62,45 @@ TEST_F(MappedFileTest, SeesThatTheFileWasWrittenTo) {
   Write("some bytes");
   const auto file = MappedFile::Open(path_);
   ASSERT_TRUE(file.ok()) << file.status();
-  const auto expect_changed = [&] {
-    const absl::Status status = file->CheckUnchanged();
-    EXPECT_EQ(KindOf(status), ErrorKind::kModel);
-    EXPECT_THAT(std::string(status.message()), HasSubstr("was changed after it was read"));
-  };
   const fs::file_time_type before = fs::last_write_time(path_);
   fs::resize_file(path_, 3);
   fs::last_write_time(path_, before);
-  expect_changed();
-  fs::resize_file(path_, 10);
-  fs::last_write_time(path_, before + std::chrono::milliseconds(1));
-  expect_changed();
+  ExpectChanged(*file, "it had 10 bytes, and has 3");
+  Write("same bytes");
+  ExpectChanged(*file, "it was written to");
+  fs::last_write_time(path_, before);
+  ExpectChanged(*file, "it was written to, or its attributes were set");
 }
 
-TEST_F(MappedFileTest, HoldsNoDescriptor) {
+TEST_F(MappedFileTest, SurvivesAFileThatIsShortenedAndSaysHow) {
+  const std::string text(5 * 4096, 'x');
+  Write(text);
+  const auto file = MappedFile::Open(path_);
+  ASSERT_TRUE(file.ok()) << file.status();
+  fs::resize_file(path_, 4096);
+  EXPECT_EQ(TextOf(*file), text.substr(0, 4096) + std::string(4 * 4096, '\0'));
+  ExpectChanged(*file, "it had 20480 bytes, and has 4096");
+}
+
+TEST_F(MappedFileTest, SeesWhatHappenedToAFileThatIsGone) {
+  // What a conversion has read when the folder is cleaned up meanwhile.
+  Write(std::string(2 * 4096, 'x'));
+  const auto shortened = MappedFile::Open(path_);
+  ASSERT_TRUE(shortened.ok()) << shortened.status();
+  fs::resize_file(path_, 3);
+  fs::remove(path_);
+  ExpectChanged(*shortened, "it had 8192 bytes, and has 3");
+  Write("some bytes");
+  const auto written = MappedFile::Open(path_);
+  ASSERT_TRUE(written.ok()) << written.status();
+  Write("same bytes");
+  fs::rename(path_, folder_ / "elsewhere");
+  ExpectChanged(*written, "it was written to");
+  Write("other text");
+  ExpectChanged(*written, "it was written to");
+}
+
+TEST_F(MappedFileTest, MindsAFileThatIsGoneWhereItCannotBeLookedAt) {
   Write("some bytes");
   rlimit limit = {};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -84,19 +114,26 @@ TEST_F(MappedFileTest, HoldsNoDescriptor) {
     files.push_back(*std::move(file));
   }
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
-  EXPECT_EQ(files.size(), 64U);
+  ASSERT_EQ(files.size(), 64U);
+  EXPECT_TRUE(files.back().CheckUnchanged().ok());
+  fs::remove(path_);
+  EXPECT_TRUE(files.front().CheckUnchanged().ok());
+  ExpectChanged(files.back(), "it is no longer there, and what was opened cannot be looked at");
 }
 
 TEST_F(MappedFileTest, DoesNotMindAFileThatIsPutInItsPlace) {
   Write("some bytes");
   const auto file = MappedFile::Open(path_);
   ASSERT_TRUE(file.ok()) << file.status();
+  fs::create_hard_link(path_, folder_ / "second");
+  EXPECT_TRUE(file->CheckUnchanged().ok()) << file->CheckUnchanged();
   folder_.Write("new", "others");
   fs::rename(folder_ / "new", path_);
-  EXPECT_TRUE(file->CheckUnchanged().ok());
+  EXPECT_TRUE(file->CheckUnchanged().ok()) << file->CheckUnchanged();
   EXPECT_EQ(TextOf(*file), "some bytes");
   fs::remove(path_);
-  EXPECT_TRUE(file->CheckUnchanged().ok());
+  fs::remove(folder_ / "second");
+  EXPECT_TRUE(file->CheckUnchanged().ok()) << file->CheckUnchanged();
 }
 
 }  // namespace
