@@ -13,6 +13,7 @@
 #include "tools/check_run.h"
 #include "tools/commands.h"
 #include "tools/input_files.h"
+#include "tools/interrupt.h"
 #include "tools/result_table.h"
 #include "tools/text_file.h"
 
@@ -134,6 +135,7 @@ absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
   if (!quiet)
     std::fprintf(stderr, "mending %s with policy %s\n", result.path.c_str(), result.policy.c_str());
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(conversion.model, conversion.plan));
+  HoldInterrupts();
   ONNXQUANT_ASSIGN_OR_RETURN(const Report report, ApplyPlan(plan, conversion.apply));
   const std::string made =
       (std::filesystem::path(report.directory) / report.outputs.front().files.front().name)
@@ -156,10 +158,15 @@ absl::Status Check(const Arguments& arguments) {
   CheckOptions options;
   options.target = arguments.target;
   options.ranges = arguments.plan.ranges;
-  ONNXQUANT_ASSIGN_OR_RETURN(
-      TextFile report,
-      TextFile::Open(arguments.report, arguments.apply.force, ReportInputs(arguments), "--report"));
+  const auto open_report = [&arguments] {
+    return TextFile::Open(arguments.report, arguments.apply.force, ReportInputs(arguments),
+                          "--report");
+  };
+  HoldInterrupts();
+  ONNXQUANT_RETURN_IF_ERROR(open_report().status());  // only tried, before the work begins
+  ReleaseInterrupts();
   ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult result, CheckModel(arguments.model, options));
+  HoldInterrupts();
   std::vector<AloneResult> runs;
   if (arguments.run) {
     ONNXQUANT_ASSIGN_OR_RETURN(runs, RunChecked(arguments));
@@ -172,10 +179,12 @@ absl::Status Check(const Arguments& arguments) {
     Print(result, arguments.verbosity == Verbosity::kVerbose);
   }
   std::fflush(stdout);  // before what follows on stderr
+  ONNXQUANT_ASSIGN_OR_RETURN(TextFile report, open_report());
   ONNXQUANT_RETURN_IF_ERROR(
       report.Write(IsHtmlName(arguments.report)
                        ? ToHtml({.plan = "", .ranges = "", .verification = "", .check = json})
                        : json));
+  ReleaseInterrupts();
   if (arguments.fix) return Fix(arguments, result);
   ONNXQUANT_RETURN_IF_ERROR(Verdict(result, arguments.strict));
   for (const AloneResult& run : runs) {

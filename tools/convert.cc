@@ -11,6 +11,7 @@
 #include "lib/policy/dtypes.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/interrupt.h"
 #include "tools/progress.h"
 #include "tools/report_file.h"
 #include "tools/result_table.h"
@@ -32,6 +33,7 @@ absl::Status Convert(const Arguments& arguments) {
   std::signal(SIGPIPE, SIG_IGN);
   const bool quiet = arguments.verbosity == Verbosity::kQuiet;
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, arguments.plan));
+  HoldInterrupts();  // from here on there are files to clean up
   ONNXQUANT_ASSIGN_OR_RETURN(ReportFile report_file, ReportFile::Open(arguments, plan.report()));
   if (!quiet) {
     const char* why = plan.report().outputs.size() == 1 ? WhyOnlyOne(arguments) : "";

@@ -9,6 +9,7 @@
 #include "lib/report/table.h"
 #include "onnxquant/report.h"
 #include "tools/commands.h"
+#include "tools/interrupt.h"
 #include "tools/report_file.h"
 #include "tools/result_table.h"
 
@@ -105,8 +106,10 @@ absl::Status ExplainAll(const Report& report, const std::string& name) {
 absl::Status ShowPlan(const Arguments& arguments) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, arguments.plan));
   const Report& report = plan.report();
+  HoldInterrupts();  // while the report's file is half written
   ONNXQUANT_ASSIGN_OR_RETURN(ReportFile report_file, ReportFile::Open(arguments, report));
   ONNXQUANT_RETURN_IF_ERROR(report_file.Write(report));
+  ReleaseInterrupts();
   if (!arguments.why.empty()) return ExplainAll(report, arguments.why);
   if (arguments.json) {
     std::fputs(ToJson(report).c_str(), stdout);

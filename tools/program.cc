@@ -47,8 +47,10 @@ absl::Status Run(const Arguments& arguments) {
     case Command::kDiff:
       return Diff(arguments);
     case Command::kRanges:
+      HoldInterrupts();  // it polls
       return ShowRanges(arguments);
     case Command::kVerify:
+      HoldInterrupts();  // it polls
       return Verify(arguments);
     case Command::kPolicies:
       return ShowPolicies(arguments);

@@ -1,5 +1,6 @@
 #include "lib/analysis/role_finder.h"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
@@ -52,6 +53,9 @@ RoleFinder::RoleFinder(const Graph& graph) : graph_(graph) {
   roles_.nodes.resize(graph.nodes().size());
   roles_.values.resize(graph.values().size());
   position_.resize(graph.nodes().size());
+  weight_matmuls_.resize(graph.nodes().size(), Known::kNot);
+  holders_.resize(graph.nodes().size(), Known::kNot);
+  uncast_.resize(graph.values().size(), kNone);
   for (std::size_t i = 0; i < graph.order().size(); ++i) {
     position_[static_cast<std::size_t>(graph.order()[i])] = static_cast<int>(i);
   }
@@ -115,7 +119,13 @@ ValueId RoleFinder::Output(NodeId node, int output) const {
 }
 
 ValueId RoleFinder::Uncast(ValueId value) const {
+  std::vector<ValueId> passed;  // a chain of Casts is walked once, however many ask for its end
   while (value != kNone) {
+    if (const ValueId known = uncast_[static_cast<std::size_t>(value)]; known != kNone) {
+      value = known;
+      break;
+    }
+    passed.push_back(value);
     const NodeId producer = graph_.value(value).producer;
     if (Is(producer, {"Cast"})) {
       const auto to = IntAttribute(*graph_.node(producer).proto, "to", 0);
@@ -127,6 +137,7 @@ ValueId RoleFinder::Uncast(ValueId value) const {
     if (Input(producer, 0) == kNone) break;
     value = Input(producer, 0);
   }
+  for (const ValueId one : passed) uncast_[static_cast<std::size_t>(one)] = value;
   return value;
 }
 
@@ -167,37 +178,52 @@ std::optional<RoleFinder::WeightMatMul> RoleFinder::WeightMatMulAt(NodeId node) 
   return found;
 }
 
+bool RoleFinder::IsWeightMatMul(NodeId node) const {
+  Known& known = weight_matmuls_[static_cast<std::size_t>(node)];
+  if (known == Known::kNot) known = WeightMatMulAt(node).has_value() ? Known::kYes : Known::kNo;
+  return known == Known::kYes;
+}
+
 // Whether the node does arithmetic with learnt weights: what makes a branch a branch.
 bool RoleFinder::HoldsWeights(NodeId node) const {
-  return WeightMatMulAt(node).has_value() ||
-         Is(node, {"Conv", "ConvTranspose", "GroupQueryAttention", "MultiHeadAttention",
-                   "Attention", "MatMulInteger", "DynamicQuantizeMatMul", "QLinearMatMul", "QMoE",
-                   "MoE", "LSTM", "GRU"});
+  Known& known = holders_[static_cast<std::size_t>(node)];
+  if (known != Known::kNot) return known == Known::kYes;
+  const bool holds = IsWeightMatMul(node) ||
+                     Is(node, {"Conv", "ConvTranspose", "GroupQueryAttention", "MultiHeadAttention",
+                               "Attention", "MatMulInteger", "DynamicQuantizeMatMul",
+                               "QLinearMatMul", "QMoE", "MoE", "LSTM", "GRU"});
+  known = holds ? Known::kYes : Known::kNo;
+  return holds;
 }
 
 void RoleFinder::WalkBack(ValueId value, const std::function<bool(NodeId)>& visit) const {
   std::vector<ValueId> open = {value};
-  absl::flat_hash_set<NodeId> seen;
-  while (!open.empty() && seen.size() < kMostVisited) {
+  std::size_t edges = 0;
+  seen_.Clear(graph_.nodes().size());
+  while (!open.empty() && seen_.count() < kMostVisited && edges < kMostEdges) {
     const ValueId next = open.back();
     open.pop_back();
     if (next == kNone) continue;
     const NodeId producer = graph_.value(next).producer;
-    if (producer == kNone || !seen.insert(producer).second || !visit(producer)) continue;
+    if (producer == kNone || !seen_.Insert(producer) || !visit(producer)) continue;
     const std::vector<ValueId>& inputs = graph_.node(producer).inputs;
-    open.insert(open.end(), inputs.begin(), inputs.end());
+    const std::size_t count = std::min(inputs.size(), kMostEdges - edges);
+    open.insert(open.end(), inputs.begin(), inputs.begin() + static_cast<std::ptrdiff_t>(count));
+    edges += count;
   }
 }
 
 void RoleFinder::WalkForward(ValueId value, const std::function<bool(NodeId)>& visit) const {
   std::vector<ValueId> open = {value};
-  absl::flat_hash_set<NodeId> seen;
-  while (!open.empty() && seen.size() < kMostVisited) {
+  std::size_t edges = 0;
+  seen_.Clear(graph_.nodes().size());
+  while (!open.empty() && seen_.count() < kMostVisited) {
     const ValueId next = open.back();
     open.pop_back();
     if (next == kNone) continue;
     for (const Use& use : graph_.value(next).uses) {
-      if (!seen.insert(use.node).second || !visit(use.node)) continue;
+      if (++edges > kMostEdges) return;
+      if (!seen_.Insert(use.node) || !visit(use.node)) continue;
       const std::vector<ValueId>& outputs = graph_.node(use.node).outputs;
       open.insert(open.end(), outputs.begin(), outputs.end());
     }

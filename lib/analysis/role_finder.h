@@ -42,6 +42,7 @@ class RoleFinder {
   ValueId ConstantBehind(ValueId value) const;
   bool IsConstant(ValueId value) const { return ConstantBehind(value) != kNone; }
   std::optional<WeightMatMul> WeightMatMulAt(NodeId node) const;
+  bool IsWeightMatMul(NodeId node) const;
   bool HoldsWeights(NodeId node) const;
   ValueId Input(NodeId node, int input) const;
   ValueId Output(NodeId node, int output = 0) const;
@@ -49,7 +50,8 @@ class RoleFinder {
   // a Clip of a sum, such as conversions to float16 put behind it.
   ValueId Uncast(ValueId value) const;
   // Depth-first from the producer of `value` against the data flow. `visit` returns whether to go
-  // on through that node. Visits each node once, at most kMostVisited of them.
+  // on through that node. Visits each node once, at most kMostVisited of them, and looks at no more
+  // than kMostEdges edges.
   void WalkBack(ValueId value, const std::function<bool(NodeId)>& visit) const;
   // The same along the data flow, from the readers of `value`.
   void WalkForward(ValueId value, const std::function<bool(NodeId)>& visit) const;
@@ -84,7 +86,33 @@ class RoleFinder {
   void NumberLayers();
   std::vector<bool> DescendsFromStream() const;
 
+  // The nodes that one search has seen: one array serves all searches, so that each costs no more
+  // than what it visits.
+  class Seen {
+   public:
+    void Clear(std::size_t nodes) {
+      marks_.resize(nodes, 0);
+      ++round_;
+      count_ = 0;
+    }
+    // False if the node was there already.
+    bool Insert(NodeId node) {
+      int& mark = marks_[static_cast<std::size_t>(node)];
+      if (mark == round_) return false;
+      mark = round_;
+      ++count_;
+      return true;
+    }
+    int count() const { return count_; }
+
+   private:
+    std::vector<int> marks_;
+    int round_ = 0;
+    int count_ = 0;
+  };
+
   static constexpr int kMostVisited = 4000;
+  static constexpr std::size_t kMostEdges = 64'000;
 
   const Graph& graph_;
   Roles roles_;
@@ -92,6 +120,12 @@ class RoleFinder {
   std::vector<Attention> attentions_;
   absl::flat_hash_set<std::int64_t> vocabularies_;  // rows of the embeddings' tables
   absl::flat_hash_set<ValueId> tables_;
+  enum class Known : std::uint8_t { kNot, kNo, kYes };
+  mutable std::vector<Known> weight_matmuls_;  // by NodeId
+  mutable std::vector<Known> holders_;         // by NodeId: what HoldsWeights() says
+  mutable std::vector<ValueId> uncast_;        // by ValueId; kNone: not known yet
+  mutable Seen seen_;
+  mutable Seen seen_weighed_;
 };
 
 }  // namespace onnxquant

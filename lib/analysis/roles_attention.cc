@@ -57,7 +57,7 @@ std::vector<NodeId> RoleFinder::ProjectionsBehind(ValueId value) const {
   std::vector<NodeId> found;
   if (value == kNone) return found;
   WalkBack(value, [&](NodeId node) {
-    if (WeightMatMulAt(node)) {
+    if (IsWeightMatMul(node)) {
       found.push_back(node);
       return false;
     }
@@ -95,7 +95,7 @@ void RoleFinder::FindProjections() {
     if (attention.output == kNone) continue;
     NodeId projection = kNone;
     WalkForward(attention.output, [&](NodeId node) {
-      if (projection == kNone && WeightMatMulAt(node)) projection = node;
+      if (projection == kNone && IsWeightMatMul(node)) projection = node;
       return projection == kNone && RoleAt(node) != Role::kResidual;
     });
     if (projection != kNone) {
@@ -161,10 +161,11 @@ void RoleFinder::FindKvCache() {
   // An encoder's keys and values are made once and read as they are afterwards; the first step of
   // a decoder has no past. Only a model that reads tokens is a decoder.
   if (tables_.empty()) return;
+  absl::flat_hash_set<ValueId> marked;  // with all that it was made from
   for (const Attention& attention : attentions_) {
     for (ValueId value : {attention.key, attention.value}) {
       const std::string name = graph_.Describe(attention.node);
-      while (value != kNone) {
+      while (value != kNone && marked.insert(value).second) {
         MarkCache(value, value, name);
         const NodeId producer = graph_.value(value).producer;
         if (!Is(producer, {"Transpose", "Reshape", "Identity", "Cast", "Mul"})) break;

@@ -46,7 +46,7 @@ void RoleFinder::SplitGated(NodeId mul, const std::string& down) {
 
 void RoleFinder::FindMlps() {
   for (const NodeId id : graph_.order()) {
-    if (!WeightMatMulAt(id) || RoleAt(id) != Role::kNone || !EndsInResidual(id)) continue;
+    if (!IsWeightMatMul(id) || RoleAt(id) != Role::kNone || !EndsInResidual(id)) continue;
     const std::string name = graph_.Describe(id);
     const std::vector<NodeId> makers = ProjectionsBehind(Input(id, 0));
     if (makers.empty() || makers.size() > 2 || !HasActivation(Input(id, 0))) continue;

@@ -12,16 +12,19 @@ bool RoleFinder::DependsThroughWeights(ValueId later, ValueId earlier) const {
   const NodeId source = graph_.value(earlier).producer;
   const int first = source == kNone ? -1 : position_[static_cast<std::size_t>(source)];
   std::vector<std::pair<ValueId, bool>> open = {{later, false}};
-  absl::flat_hash_set<std::pair<NodeId, bool>> seen;
-  while (!open.empty() && seen.size() < kMostVisited) {
+  seen_.Clear(graph_.nodes().size());
+  seen_weighed_.Clear(graph_.nodes().size());
+  std::size_t edges = 0;
+  while (!open.empty() && seen_.count() + seen_weighed_.count() < kMostVisited) {
     const auto [value, weighed] = open.back();
     open.pop_back();
     if (value == earlier && weighed) return true;
     const NodeId producer = graph_.value(value).producer;
     if (producer == kNone || position_[static_cast<std::size_t>(producer)] < first) continue;
     const bool now = weighed || HoldsWeights(producer);
-    if (!seen.emplace(producer, now).second) continue;
+    if (!(now ? seen_weighed_ : seen_).Insert(producer)) continue;
     for (const ValueId input : graph_.node(producer).inputs) {
+      if (++edges > kMostEdges) return false;
       if (input != kNone) open.emplace_back(input, now);
     }
   }

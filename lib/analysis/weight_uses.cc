@@ -45,8 +45,10 @@ class UseFinder {
     const bool transpose = IsOp(*node.proto, "Transpose");
     const bool cast = !node.outputs.empty() && IsFloatCast(node);
     const bool passes = transpose || cast || IsOp(*node.proto, "Identity");
-    if (!passes || node.scope != kMainScope || node.outputs.empty() || node.outputs[0] == kNone ||
-        graph_.value(node.outputs[0]).graph_output || found.chain.size() >= kLongestChain) {
+    // Of a node that reads it in several slots, which is damaged, only the first hands it on.
+    if (!passes || use.input != 0 || node.scope != kMainScope || node.outputs.empty() ||
+        node.outputs[0] == kNone || graph_.value(node.outputs[0]).graph_output ||
+        found.chain.size() >= kLongestChain) {
       uses_.push_back(std::move(found));
       return;
     }

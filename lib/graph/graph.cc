@@ -10,13 +10,9 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/base/limits.h"
 
 namespace onnxquant {
-namespace {
-
-constexpr int kDeepestNesting = 64;
-
-}  // namespace
 
 const onnx::AttributeProto* FindAttribute(const onnx::NodeProto& node, const std::string& name) {
   for (const onnx::AttributeProto& attribute : node.attribute()) {
@@ -72,8 +68,10 @@ class GraphBuilder {
   Value& At(ValueId id) { return graph_.values_[static_cast<std::size_t>(id)]; }
 
   absl::Status AddScope(const onnx::GraphProto& proto, ScopeId parent, NodeId owner, int depth) {
-    if (depth > kDeepestNesting) {
-      return ModelError(origin_, ": subgraphs are nested more than ", kDeepestNesting, " deep");
+    if (depth > limits::kNestedBodies) {
+      return ModelError(origin_, ": ", owner == kNone ? "a body" : graph_.Describe(owner),
+                        " nests bodies more than ", limits::kNestedBodies,
+                        " deep; export the model again with fewer subgraphs inside one another");
     }
     const ScopeId scope = Count(graph_.scopes_);
     graph_.scopes_.push_back({&proto, parent, owner});

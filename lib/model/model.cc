@@ -16,6 +16,7 @@
 #include "lib/base/error.h"
 #include "lib/files/mapped_file.h"
 #include "lib/model/external_data.h"
+#include "lib/model/function_calls.h"
 #include "lib/model/other_formats.h"
 #include "lib/model/payload_ranges.h"
 #include "lib/model/prepare.h"
@@ -114,6 +115,7 @@ class ModelLoader {
 
   absl::StatusOr<Model> Check() {
     ONNXQUANT_RETURN_IF_ERROR(CheckIsModel());
+    ONNXQUANT_RETURN_IF_ERROR(CheckCalls(state_->proto, state_->path));
     ONNXQUANT_RETURN_IF_ERROR(VisitTensors(
         state_->proto, [this](const onnx::TensorProto& tensor, const std::string& place) {
           absl::Status status = CheckOne(tensor, place);

@@ -8,7 +8,10 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "lib/base/error.h"
+#include "lib/base/unique_names.h"
+#include "lib/model/function_calls.h"
 #include "lib/model/remove_unread.h"
 #include "lib/model/sort_nodes.h"
 #include "lib/schema/domain.h"
@@ -22,87 +25,30 @@ namespace {
 
 constexpr std::int64_t kFirstIrWithoutWeightInputs = 4;
 
-// The functions that each function calls, bodies of control flow included.
-class CallGraph {
- public:
-  explicit CallGraph(const onnx::ModelProto& model) {
-    for (const onnx::FunctionProto& function : model.functions()) {
-      functions_[Key(function.domain(), function.name())].push_back(&function);
-    }
-  }
-
-  // A function that comes to call itself, or null.
-  const onnx::FunctionProto* FindCycle() {
-    for (const auto& [key, overloads] : functions_) {
-      if (Visit(key)) return overloads.front();
-    }
-    return nullptr;
-  }
-
- private:
-  enum class State { kOpen, kDone };
-
-  static std::string Key(const std::string& domain, const std::string& name) {
-    return absl::StrCat(domain, "\n", name);
-  }
-
-  bool Visit(const std::string& key) {
-    const auto function = functions_.find(key);
-    if (function == functions_.end()) return false;
-    const auto [it, added] = state_.try_emplace(key, State::kOpen);
-    if (!added) return it->second == State::kOpen;
-    for (const onnx::FunctionProto* overload : function->second) {
-      for (const onnx::NodeProto& node : overload->node()) {
-        if (VisitNode(node)) return true;
-      }
-    }
-    state_[key] = State::kDone;
-    return false;
-  }
-
-  bool VisitNode(const onnx::NodeProto& node) {
-    if (Visit(Key(node.domain(), node.op_type()))) return true;
-    for (const onnx::AttributeProto& attribute : node.attribute()) {
-      for (const onnx::NodeProto& inner : attribute.g().node()) {
-        if (VisitNode(inner)) return true;
-      }
-    }
-    return false;
-  }
-
-  absl::flat_hash_map<std::string, std::vector<const onnx::FunctionProto*>> functions_;
-  absl::flat_hash_map<std::string, State> state_;
-};
 
 // ONNX Runtime refuses most graphs in which two nodes have one name. Returns how many got another.
 int MakeNodeNamesUnique(onnx::GraphProto& graph) {
   int renamed = 0;
-  absl::flat_hash_set<std::string> taken;
-  for (const onnx::NodeProto& node : graph.node()) taken.insert(node.name());
-  absl::flat_hash_set<std::string> given;
+  UniqueNames names;
+  for (const onnx::NodeProto& node : graph.node()) names.Insert(node.name());
+  absl::flat_hash_set<absl::string_view> given;
+  std::vector<std::pair<onnx::NodeProto*, std::string>> others;  // `names` looks into the nodes
   for (onnx::NodeProto& node : *graph.mutable_node()) {
     if (!node.name().empty() && !given.insert(node.name()).second) {
-      std::string name;
-      int i = 2;
-      do name = absl::StrCat(node.name(), "_", i++);
-      while (!taken.insert(name).second);
-      node.set_name(name);
-      ++renamed;
+      others.emplace_back(&node, names.Take(node.name()));
     }
     for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
       if (attribute.has_g()) renamed += MakeNodeNamesUnique(*attribute.mutable_g());
     }
   }
-  return renamed;
+  for (auto& [node, name] : others) node->set_name(std::move(name));
+  return renamed + static_cast<int>(others.size());
 }
 
 absl::Status InlineFunctions(onnx::ModelProto& model, const std::string& origin,
                              std::vector<std::string>& notes) {
   if (model.functions_size() == 0) return absl::OkStatus();
-  if (const onnx::FunctionProto* function = CallGraph(model).FindCycle()) {
-    return ModelError(origin, ": the local function '", function->name(),
-                      "' comes to call itself, which ONNX forbids: export the model again");
-  }
+  ONNXQUANT_RETURN_IF_ERROR(CheckCalls(model, origin));
   const int before = model.functions_size();
   try {
     onnx::inliner::InlineLocalFunctions(model);

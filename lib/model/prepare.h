@@ -20,7 +20,8 @@ namespace onnxquant {
 //    weights initializers only. They could never be overridden with another shape or type anyway.
 //  - an opset of ONNX's own domain below `least_opset` is raised to it (ONNX's version converter).
 // Large payloads may have been taken out (see strip_payloads.h): none is read. Errors are kModel:
-// functions that call themselves, or what the inliner or the converter cannot do.
+// functions that call themselves or one another too often (see function_calls.h), or what the
+// inliner or the converter cannot do.
 absl::StatusOr<std::vector<std::string>> Prepare(onnx::ModelProto& model, const std::string& origin,
                                                  int least_opset);
 

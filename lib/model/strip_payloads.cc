@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/model/wire_bounds.h"
 #include "lib/model/wire_reader.h"
 #include "onnx/onnx_pb.h"
 
@@ -99,6 +100,7 @@ class Stripper {
 }  // namespace
 
 absl::StatusOr<std::string> StripPayloads(absl::Span<const std::byte> file) {
+  ONNXQUANT_RETURN_IF_ERROR(CheckWire(file));
   return Stripper(file).Model();
 }
 

@@ -37,7 +37,7 @@ PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const Outpu
   }
   for (ValueId id = 0; id < static_cast<ValueId>(stored_.size()); ++id) roots_.push_back(id);
   for (const Value& value : analysis.graph.values()) {
-    if (!taken_names_.insert(value.name).second) shared_names_.insert(value.name);
+    if (!taken_names_.Insert(value.name)) shared_names_.insert(value.name);
   }
 }
 

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/string_view.h"
+#include "lib/base/unique_names.h"
 #include "lib/policy/plan.h"
 #include "lib/policy/settings.h"
 
@@ -134,8 +136,8 @@ class PlanMaker {
   std::vector<bool> stored_;           // by ValueId: a constant behind Transposes and Casts
   bool rescaled_ = false;              // the residual stream
   std::vector<ElementType> io_types_;  // by ValueId
-  absl::flat_hash_set<std::string> taken_names_;
-  absl::flat_hash_set<std::string> shared_names_;  // of several values, in different scopes
+  UniqueNames taken_names_;            // they look into the graph
+  absl::flat_hash_set<absl::string_view> shared_names_;  // of several values, in different scopes
 };
 
 }  // namespace onnxquant

@@ -161,9 +161,7 @@ WeightCopy PlanMaker::CopyFor(std::size_t use_index) {
 }
 
 std::string PlanMaker::UniqueName(const std::string& wanted) {
-  std::string name = wanted;
-  for (int i = 2; !taken_names_.insert(name).second; ++i) name = absl::StrCat(wanted, "_", i);
-  return name;
+  return taken_names_.Take(wanted);
 }
 
 // The float copy keeps the constant's name, of several that which is not scaled, then the float32

@@ -33,6 +33,9 @@ kernels::BlockFormat KernelFormat(const FillJob& job) {
   return format;
 }
 
+// Shorter runs of a row are not worth a read or a write of their own.
+constexpr std::uint64_t kShortestRun = 4096;
+
 // The type that the job rounds numbers to.
 ElementType NarrowType(const FillJob& job) {
   return job.kind == FillJob::Kind::kConvert ? job.type : job.format.source;
@@ -77,27 +80,91 @@ absl::Status FillSource::Cut(std::uint64_t tile_bytes) {
       align = std::max(align, 2 * static_cast<std::uint64_t>(target.job->format.block));
     }
   }
+  element_bytes_ = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(BitsOf(type)) / 8);
   if (rows_matter) {
     rows_ = static_cast<std::uint64_t>(tensor_.dims(0));
-    row_bytes_ = rows_ == 0 ? 0 : bytes_ / rows_;
+    columns_ = static_cast<std::uint64_t>(tensor_.dims(1));
   } else {  // whole elements, for types of a byte or more; packed ones are copied byte by byte
-    row_bytes_ = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(BitsOf(type)) / 8);
-    rows_ = bytes_ / row_bytes_;
+    rows_ = bytes_ / element_bytes_;
   }
+  row_bytes_ = columns_ * element_bytes_;
   const std::uint64_t wanted = tile_bytes / std::max<std::uint64_t>(1, row_bytes_);
   tile_rows_ = std::max(align, wanted / align * align);
-  tiles_ = static_cast<std::size_t>(CeilDiv(rows_, tile_rows_));
+  tile_columns_ = columns_;
+  if (std::min(tile_rows_, rows_) * row_bytes_ > tile_bytes) CutColumns(tile_bytes, align);
+  column_tiles_ = CeilDiv(columns_, std::max<std::uint64_t>(1, tile_columns_));
+  tiles_ = static_cast<std::size_t>(CeilDiv(rows_, tile_rows_) * column_tiles_);
   unfinished_ = tiles_;
+  for (FillTarget& target : targets_) {
+    if (target.job->kind != FillJob::Kind::kInt4 || HoldsAllOfK(target)) continue;
+    const std::uint64_t scale_bytes = target.job->type == ElementType::kFloat ? 4 : 2;
+    target.held = N(target) * Blocks(target) * (scale_bytes + 1) <= 2 * tile_bytes;
+  }
   return absl::OkStatus();
+}
+
+// Where the rows that must stay together are too many for a tile: all rows, if runs of them remain
+// that are worth a read, since what lies along K lies together in the output; else as few rows as
+// may be.
+void FillSource::CutColumns(std::uint64_t tile_bytes, std::uint64_t align) {
+  std::uint64_t column_align = 1;
+  for (const FillTarget& target : targets_) {
+    const bool along = target.job->kind == FillJob::Kind::kInt4 && target.job->transposed;
+    if (along) {
+      column_align =
+          std::max(column_align, 2 * static_cast<std::uint64_t>(target.job->format.block));
+    }
+  }
+  const std::uint64_t columns_of_all_rows = tile_bytes / (rows_ * element_bytes_);
+  const bool all_rows = align > 1 && columns_of_all_rows * element_bytes_ >= kShortestRun;
+  tile_rows_ = all_rows ? rows_ : std::min(align, rows_);
+  const std::uint64_t wanted = tile_bytes / (tile_rows_ * element_bytes_);
+  tile_columns_ = std::min(columns_, std::max(column_align, wanted / column_align * column_align));
+}
+
+bool FillSource::HoldsAllOfK(const FillTarget& target) const {
+  return target.job->transposed ? tile_columns_ == columns_ : tile_rows_ >= rows_;
+}
+
+// The tile's bytes: as they stand in the file, or, of parts of rows, row after row in `packed`.
+absl::StatusOr<absl::Span<const std::byte>> FillSource::Gather(
+    const Tile& tile, std::vector<std::byte>& packed) const {
+  if (tile.columns == columns_) {
+    return model_.Read(tensor_, tile.first_row * row_bytes_, tile.rows * row_bytes_);
+  }
+  const std::uint64_t run = tile.columns * element_bytes_;
+  packed.resize(tile.rows * run);
+  for (std::uint64_t row = 0; row < tile.rows; ++row) {
+    const std::uint64_t offset =
+        (tile.first_row + row) * row_bytes_ + tile.first_column * element_bytes_;
+    ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const std::byte> bytes,
+                               model_.Read(tensor_, offset, run));
+    std::memcpy(packed.data() + row * run, bytes.data(), run);
+  }
+  return absl::Span<const std::byte>(packed);
+}
+
+void FillSource::Release(const Tile& tile) const {
+  if (tile.columns == columns_) {
+    model_.Release(tensor_, tile.first_row * row_bytes_, tile.rows * row_bytes_);
+    return;
+  }
+  for (std::uint64_t row = 0; row < tile.rows; ++row) {
+    model_.Release(tensor_,
+                   (tile.first_row + row) * row_bytes_ + tile.first_column * element_bytes_,
+                   tile.columns * element_bytes_);
+  }
 }
 
 absl::StatusOr<std::uint64_t> FillSource::Fill(std::size_t index) {
   Tile tile;
-  tile.first_row = index * tile_rows_;
+  tile.first_row = index / column_tiles_ * tile_rows_;
   tile.rows = std::min(tile_rows_, rows_ - tile.first_row);
-  const std::uint64_t offset = tile.first_row * row_bytes_;
-  const std::uint64_t length = tile.rows * row_bytes_;
-  ONNXQUANT_ASSIGN_OR_RETURN(tile.bytes, model_.Read(tensor_, offset, length));
+  tile.first_column = index % column_tiles_ * tile_columns_;
+  tile.columns = std::min(tile_columns_, columns_ - tile.first_column);
+  const std::uint64_t length = tile.rows * tile.columns * element_bytes_;
+  std::vector<std::byte> packed;
+  ONNXQUANT_ASSIGN_OR_RETURN(tile.bytes, Gather(tile, packed));
   const auto type = static_cast<ElementType>(tensor_.data_type());
   std::vector<float> aligned;
   const bool in_place = type == ElementType::kFloat &&
@@ -125,7 +192,7 @@ absl::StatusOr<std::uint64_t> FillSource::Fill(std::size_t index) {
     own.floats = floats;
     ONNXQUANT_RETURN_IF_ERROR(FillTile(target, own));
   }
-  model_.Release(tensor_, offset, length);
+  Release(tile);
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (--unfinished_ > 0) return length;
@@ -159,8 +226,24 @@ absl::Status FillSource::FillTile(FillTarget& target, const Tile& tile) {
 }
 
 absl::Status FillSource::Copy(FillTarget& target, const Tile& tile) {
-  return target.output->sink->Write(target.job->targets[0], tile.first_row * row_bytes_,
-                                    tile.bytes);
+  return WriteRows(target, tile, element_bytes_, tile.bytes);
+}
+
+// Elements of a tile, in whatever type, to their places in a tensor of the constant's shape.
+absl::Status FillSource::WriteRows(const FillTarget& target, const Tile& tile,
+                                   std::uint64_t element_bytes,
+                                   absl::Span<const std::byte> bytes) const {
+  TensorSink& sink = *target.output->sink;
+  const int to = target.job->targets[0];
+  if (tile.columns == columns_) {
+    return sink.Write(to, tile.first_row * columns_ * element_bytes, bytes);
+  }
+  const std::uint64_t run = tile.columns * element_bytes;
+  for (std::uint64_t row = 0; row < tile.rows; ++row) {
+    const std::uint64_t first = (tile.first_row + row) * columns_ + tile.first_column;
+    ONNXQUANT_RETURN_IF_ERROR(sink.Write(to, first * element_bytes, bytes.subspan(row * run, run)));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status FillSource::Account(FillTarget& target, const kernels::NarrowStats& stats) {
@@ -186,25 +269,20 @@ absl::Status FillSource::CheckScales(absl::Span<const std::uint16_t> scales) con
 }
 
 absl::Status FillSource::Convert(FillTarget& target, const Tile& tile) {
-  const std::uint64_t source_bytes =
-      static_cast<std::uint64_t>(BitsOf(static_cast<ElementType>(tensor_.data_type()))) / 8;
-  const std::uint64_t first = tile.first_row * row_bytes_ / source_bytes;
   if (target.job->type == ElementType::kDouble) {
     const std::vector<double> doubles(tile.floats.begin(), tile.floats.end());
-    return target.output->sink->Write(target.job->targets[0], first * sizeof(double),
-                                      AsBytes(doubles));
+    return WriteRows(target, tile, sizeof(double), AsBytes(doubles));
   }
   if (target.job->type == ElementType::kFloat) {
-    return target.output->sink->Write(target.job->targets[0], first * sizeof(float),
-                                      {reinterpret_cast<const std::byte*>(tile.floats.data()),
-                                       tile.floats.size() * sizeof(float)});
+    return WriteRows(target, tile, sizeof(float),
+                     {reinterpret_cast<const std::byte*>(tile.floats.data()),
+                      tile.floats.size() * sizeof(float)});
   }
   std::vector<std::uint16_t> halves(tile.floats.size());
   const kernels::NarrowStats stats =
       Narrow(tile.floats, target.job->type, target.job->overflow, absl::MakeSpan(halves));
   ONNXQUANT_RETURN_IF_ERROR(Account(target, stats));
-  return target.output->sink->Write(target.job->targets[0], first * sizeof(std::uint16_t),
-                                    AsBytes(halves));
+  return WriteRows(target, tile, sizeof(std::uint16_t), AsBytes(halves));
 }
 
 absl::Status FillSource::Quantize(FillTarget& target, const Tile& tile) {
@@ -219,8 +297,8 @@ absl::Status FillSource::Quantize(FillTarget& target, const Tile& tile) {
         target, kernels::RoundToHalf(source, absl::MakeSpan(rounded), ModeOf(job.overflow))));
     source = rounded;
   }
-  const std::size_t k = job.transposed ? K(target) : tile.rows;
-  const std::size_t n = job.transposed ? tile.rows : N(target);
+  const std::size_t k = job.transposed ? tile.columns : tile.rows;
+  const std::size_t n = job.transposed ? tile.rows : tile.columns;
   const std::size_t blocks = CeilDiv(k, format.block);
   std::vector<std::uint8_t> data(n * blocks * format.block / 2);
   std::vector<float> scales_f32(half ? 0 : n * blocks);
@@ -235,53 +313,81 @@ absl::Status FillSource::Quantize(FillTarget& target, const Tile& tile) {
                         job.transposed ? kernels::WeightLayout::kNK : kernels::WeightLayout::kKN,
                         source, k, n, output);
   ONNXQUANT_RETURN_IF_ERROR(CheckScales(scales_f16));
-  const absl::Span<const std::byte> scales = half ? AsBytes(scales_f16) : AsBytes(scales_f32);
-  const std::size_t scale_bytes = half ? sizeof(std::uint16_t) : sizeof(float);
-  const std::size_t all_blocks = Blocks(target);
-  const std::size_t first_n = job.transposed ? tile.first_row : 0;
-  const std::size_t first_block = job.transposed ? 0 : tile.first_row / format.block;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    target.scales.resize(N(target) * all_blocks * scale_bytes);
-    if (!format.symmetric) target.zero_points.resize(N(target) * all_blocks);
-  }
-  for (std::size_t row = 0; row < n; ++row) {
-    const std::size_t to = (first_n + row) * all_blocks + first_block;
-    std::memcpy(target.scales.data() + to * scale_bytes, scales.data() + row * blocks * scale_bytes,
-                blocks * scale_bytes);
-    if (!format.symmetric) {
-      std::memcpy(target.zero_points.data() + to, zero_points.data() + row * blocks, blocks);
-    }
-  }
-  return WriteBlocks(target, tile, data);
+  Blocks4 made;
+  made.first_n = job.transposed ? tile.first_row : tile.first_column;
+  made.n = n;
+  made.first_block = (job.transposed ? tile.first_column : tile.first_row) / format.block;
+  made.blocks = blocks;
+  made.data = AsBytes(data);
+  made.scales = half ? AsBytes(scales_f16) : AsBytes(scales_f32);
+  made.zero_points = zero_points;
+  return WriteBlocks(target, made);
 }
 
-// A tile's blocks are contiguous in the output when the tile holds all of K; else each column's
-// are.
-absl::Status FillSource::WriteBlocks(FillTarget& target, const Tile& tile,
-                                     absl::Span<const std::uint8_t> data) {
-  const FillJob& job = *target.job;
-  const auto block_bytes = static_cast<std::uint64_t>(job.format.block) / 2;
-  const std::uint64_t row_bytes = Blocks(target) * block_bytes;
-  const absl::Span<const std::byte> bytes(reinterpret_cast<const std::byte*>(data.data()),
-                                          data.size());
+// A tile's part of one of the job's tensors, of `unit` bytes for each of `all` places of an n, from
+// place `first` on: contiguous when the tile holds all of K, else each n's places are.
+absl::Status FillSource::WriteParts(const FillTarget& target, int part, const Blocks4& blocks,
+                                    std::uint64_t unit, std::uint64_t all, std::uint64_t first,
+                                    absl::Span<const std::byte> bytes) const {
   TensorSink& sink = *target.output->sink;
-  if (job.transposed) return sink.Write(job.targets[0], tile.first_row * row_bytes, bytes);
-  if (tile.rows == rows_) return sink.Write(job.targets[0], 0, bytes);
-  const std::uint64_t start =
-      tile.first_row / static_cast<std::uint64_t>(job.format.block) * block_bytes;
-  const std::uint64_t part = data.size() / N(target);
-  for (std::uint64_t n = 0; n < N(target); ++n) {
+  const int to = target.job->targets[static_cast<std::size_t>(part)];
+  if (HoldsAllOfK(target)) return sink.Write(to, blocks.first_n * all * unit, bytes);
+  const std::uint64_t run = bytes.size() / blocks.n;
+  for (std::uint64_t n = 0; n < blocks.n; ++n) {
     ONNXQUANT_RETURN_IF_ERROR(
-        sink.Write(job.targets[0], n * row_bytes + start, bytes.subspan(n * part, part)));
+        sink.Write(to, ((blocks.first_n + n) * all + first) * unit, bytes.subspan(n * run, run)));
   }
   return absl::OkStatus();
+}
+
+absl::Status FillSource::WriteBlocks(FillTarget& target, const Blocks4& blocks) {
+  const FillJob& job = *target.job;
+  const std::uint64_t all = Blocks(target);
+  const auto block_bytes = static_cast<std::uint64_t>(job.format.block) / 2;
+  if (blocks.n == 0 || blocks.blocks == 0) return absl::OkStatus();
+  ONNXQUANT_RETURN_IF_ERROR(
+      WriteParts(target, 0, blocks, block_bytes, all, blocks.first_block, blocks.data));
+  if (target.held) {
+    Hold(target, blocks);
+    return absl::OkStatus();
+  }
+  const std::uint64_t scale_bytes = blocks.scales.size() / (blocks.n * blocks.blocks);
+  ONNXQUANT_RETURN_IF_ERROR(
+      WriteParts(target, 1, blocks, scale_bytes, all, blocks.first_block, blocks.scales));
+  if (job.format.symmetric) return absl::OkStatus();
+  const kernels::BlockFormat format = KernelFormat(job);
+  // Tiles begin with a pair of blocks, so that none shares a byte with another.
+  std::vector<std::uint8_t> packed(blocks.n * CeilDiv(blocks.blocks, 2));
+  kernels::PackZeroPoints(format, blocks.zero_points, blocks.n, blocks.blocks,
+                          absl::MakeSpan(packed));
+  return WriteParts(target, 2, blocks, 1, CeilDiv(all, 2), blocks.first_block / 2, AsBytes(packed));
+}
+
+void FillSource::Hold(FillTarget& target, const Blocks4& blocks) {
+  const std::uint64_t all = Blocks(target);
+  const std::uint64_t scale_bytes = blocks.scales.size() / (blocks.n * blocks.blocks);
+  const bool symmetric = target.job->format.symmetric;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    target.scales.resize(N(target) * all * scale_bytes);
+    if (!symmetric) target.zero_points.resize(N(target) * all);
+  }
+  for (std::uint64_t n = 0; n < blocks.n; ++n) {
+    const std::uint64_t to = (blocks.first_n + n) * all + blocks.first_block;
+    std::memcpy(target.scales.data() + to * scale_bytes,
+                blocks.scales.data() + n * blocks.blocks * scale_bytes,
+                blocks.blocks * scale_bytes);
+    if (!symmetric) {
+      std::memcpy(target.zero_points.data() + to, blocks.zero_points.data() + n * blocks.blocks,
+                  blocks.blocks);
+    }
+  }
 }
 
 absl::Status FillSource::FinishTargets() {
   for (FillTarget& target : targets_) {
     const FillJob& job = *target.job;
-    if (job.kind == FillJob::Kind::kInt4) {
+    if (target.held) {
       ONNXQUANT_RETURN_IF_ERROR(
           target.output->sink->Write(job.targets[1], 0, AsBytes(target.scales)));
       if (!job.format.symmetric) {

@@ -22,8 +22,10 @@ struct FillTarget {
   const FillJob* job = nullptr;
   const OutputToFill* output = nullptr;
   kernels::NarrowStats stats;
-  // kInt4, for the whole constant: scales [N, blocks] in the job's type, and zero points, one byte
-  // each [N, blocks]; allocated by the first tile, released by the last.
+  // kInt4 whose tiles hold parts of K: scales [N, blocks] in the job's type, and zero points, one
+  // byte each [N, blocks], allocated by the first tile and written and released by the last. Where
+  // they are too many to be held, and where a tile holds all of K, they are written as they come.
+  bool held = false;
   std::vector<std::byte> scales;
   std::vector<std::uint8_t> zero_points;
 };
@@ -34,8 +36,9 @@ class FillSource {
 
   void AddTarget(const FillJob& job, const OutputToFill& output);
 
-  // Cuts the constant into tiles of whole rows of about `tile_bytes`; rows that share a
-  // quantization block stay together. Call after the last AddTarget.
+  // Cuts the constant into tiles of about `tile_bytes`: of whole rows, or where so many rows share
+  // a quantization block that they are more than that, of parts of rows. Call after the last
+  // AddTarget.
   absl::Status Cut(std::uint64_t tile_bytes);
   std::size_t tiles() const { return tiles_; }
   std::uint64_t bytes() const { return bytes_; }
@@ -51,18 +54,41 @@ class FillSource {
   struct Tile {
     std::uint64_t first_row = 0;
     std::uint64_t rows = 0;
-    absl::Span<const std::byte> bytes;
+    std::uint64_t first_column = 0;
+    std::uint64_t columns = 0;
+    absl::Span<const std::byte> bytes;  // row after row
     // The same as float32, where it is a float type; float64 only once it is narrowed for a target.
     absl::Span<const float> floats;
   };
 
+  // What a tile of an int4 job comes to, and where it belongs.
+  struct Blocks4 {
+    std::uint64_t first_n = 0;
+    std::uint64_t n = 0;
+    std::uint64_t first_block = 0;
+    std::uint64_t blocks = 0;  // of each n
+    absl::Span<const std::byte> data;
+    absl::Span<const std::byte> scales;
+    absl::Span<const std::uint8_t> zero_points;
+  };
+
+  void CutColumns(std::uint64_t tile_bytes, std::uint64_t align);
+  bool HoldsAllOfK(const FillTarget& target) const;
+  absl::StatusOr<absl::Span<const std::byte>> Gather(const Tile& tile,
+                                                     std::vector<std::byte>& packed) const;
+  void Release(const Tile& tile) const;
+  absl::Status WriteRows(const FillTarget& target, const Tile& tile, std::uint64_t element_bytes,
+                         absl::Span<const std::byte> bytes) const;
   absl::StatusOr<std::vector<float>> Narrowed(FillTarget& target, const Tile& tile);
   absl::Status FillTile(FillTarget& target, const Tile& tile);
   absl::Status Copy(FillTarget& target, const Tile& tile);
   absl::Status Convert(FillTarget& target, const Tile& tile);
   absl::Status Quantize(FillTarget& target, const Tile& tile);
-  absl::Status WriteBlocks(FillTarget& target, const Tile& tile,
-                           absl::Span<const std::uint8_t> data);
+  absl::Status WriteBlocks(FillTarget& target, const Blocks4& blocks);
+  absl::Status WriteParts(const FillTarget& target, int part, const Blocks4& blocks,
+                          std::uint64_t unit, std::uint64_t all, std::uint64_t first,
+                          absl::Span<const std::byte> bytes) const;
+  void Hold(FillTarget& target, const Blocks4& blocks);
   absl::Status CheckScales(absl::Span<const std::uint16_t> scales) const;
   absl::Status FinishTargets();
   absl::Status Account(FillTarget& target, const kernels::NarrowStats& stats);
@@ -75,8 +101,12 @@ class FillSource {
   std::vector<FillTarget> targets_;
   std::uint64_t bytes_ = 0;
   std::uint64_t rows_ = 1;
+  std::uint64_t columns_ = 1;
+  std::uint64_t element_bytes_ = 1;
   std::uint64_t row_bytes_ = 0;
   std::uint64_t tile_rows_ = 1;
+  std::uint64_t tile_columns_ = 1;
+  std::uint64_t column_tiles_ = 1;
   std::size_t tiles_ = 0;
   std::mutex mutex_;
   std::size_t unfinished_ = 0;

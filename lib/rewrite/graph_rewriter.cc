@@ -14,16 +14,16 @@ GraphRewriter::GraphRewriter(const Model& model, const Analysis& analysis, const
   // again comes out the same.
   for (const Value& value : graph_.values()) {
     const bool gone = value.producer != kNone && PlanOf(value.producer).passes;
-    if (!gone || (value.graph_output && value.scope == kMainScope)) value_names_.insert(value.name);
+    if (!gone || (value.graph_output && value.scope == kMainScope)) value_names_.Insert(value.name);
     names_.push_back(value.name);
   }
   for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes().size()); ++id) {
-    if (!PlanOf(id).passes) node_names_.insert(graph_.node(id).proto->name());
+    if (!PlanOf(id).passes) node_names_.Insert(graph_.node(id).proto->name());
   }
   for (const WeightPlan& weight : plan.weights) {
     weights_[weight.weight] = &weight;
     for (const WeightCopy& copy : weight.copies) {
-      for (const std::string& name : copy.names) value_names_.insert(name);
+      for (const std::string& name : copy.names) value_names_.Insert(name);
       for (const std::size_t use : copy.uses) {
         const WeightUse& read = analysis.weight_uses[use];
         const bool floats = copy.format.kind == WeightFormat::Kind::kFloat;
@@ -166,15 +166,11 @@ absl::Status GraphRewriter::EmitNode(NodeId id) {
 }
 
 std::string GraphRewriter::UniqueValue(const std::string& wanted) {
-  std::string name = wanted;
-  for (int i = 2; !value_names_.insert(name).second; ++i) name = absl::StrCat(wanted, "_", i);
-  return name;
+  return value_names_.Take(wanted);
 }
 
 std::string GraphRewriter::UniqueNode(const std::string& wanted) {
-  std::string name = wanted;
-  for (int i = 2; !node_names_.insert(name).second; ++i) name = absl::StrCat(wanted, "_", i);
-  return name;
+  return node_names_.Take(wanted);
 }
 
 absl::StatusOr<Rewritten> Rewrite(const Model& model, const Analysis& analysis,

@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "lib/base/unique_names.h"
 #include "lib/rewrite/rewrite.h"
 
 namespace onnxquant {
@@ -109,8 +110,8 @@ class GraphRewriter {
   // Float graph outputs whose type is not the one in which they are made. Ordered, because names
   // are given in its order.
   absl::btree_map<ValueId, ElementType> output_types_;
-  absl::flat_hash_set<std::string> value_names_;
-  absl::flat_hash_set<std::string> node_names_;
+  UniqueNames value_names_;  // they look into the input and the plan
+  UniqueNames node_names_;
 };
 
 }  // namespace onnxquant

@@ -39,9 +39,10 @@ struct FillOptions {
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
 };
 
-// Reads each constant once and hands each tile of it to every output that stores it. Tiles are
-// whole rows of about memory / (8 * threads) bytes, so that the buffers of the tiles in flight stay
-// within `memory`; a constant's scales and zero points are held until its last tile is done.
+// Reads each constant once and hands each tile of it to every output that stores it. Tiles are of
+// about memory / (8 * threads) bytes, so that the buffers of the tiles in flight stay within
+// `memory`; a constant's scales and zero points are held until its last tile is done only where
+// they are no more than two tiles.
 absl::Status FillTensors(const Model& model, absl::Span<const OutputToFill> outputs,
                          const FillOptions& options);
 

@@ -103,6 +103,43 @@ TEST_F(MaterializeTest, GivesTheSameBytesForAnyTileSizeAndThreadCount) {
   }
 }
 
+// Of few rows, and of few columns, with every reader that a weight can have at once.
+TEST_F(MaterializeTest, CutsRowsThatAreLongerThanATile) {
+  for (const char* text : {
+           R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2, 97] x) => (float[2, 301] z) <float[97, 301] w> { z = MatMul(x, w) })",
+           R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2, 301] x) => (float[2, 5] z) <float[5, 301] w> {
+  t = Transpose<perm = [1, 0]>(w)
+  z = MatMul(x, t)
+})",
+           R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2, 70] x, float[2, 301] y) => (float[2, 301] z, float[2, 70] u, float[70, 301] v)
+  <float[70, 301] w> {
+  z = MatMul(x, w)
+  t = Transpose<perm = [1, 0]>(w)
+  u = MatMul(y, t)
+  v = Sqrt(w)
+})"}) {
+    Load(text);
+    for (const char* policy :
+         {kAsymmetric,
+          "outputs:\n  q4f16: {compute: float16, weights: {format: int4, block: 32}, io: float32}\n"
+          "rules:\n  - {match: {op: Sqrt}, weights: float32, compute: float32, optional: "
+          "true}\n"}) {
+      const Rewritten rewritten = Run(policy);
+      const auto expected = Fill(rewritten);
+      for (const std::uint64_t tile : {64, 1000, 6000, 20'000, 40'000}) {
+        FillOptions small;
+        small.memory = 1;
+        small.threads = 2;
+        small.smallest_tile = tile;
+        EXPECT_EQ(Fill(rewritten, small), expected) << tile << text;
+      }
+    }
+  }
+}
+
 TEST_F(MaterializeTest, QuantizesAsTheKernelDoesOnTheWholeWeight) {
   Load(kMatMul);
   const Rewritten rewritten = Run(kAsymmetric);

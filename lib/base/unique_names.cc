@@ -1,0 +1,21 @@
+#include "lib/base/unique_names.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace onnxquant {
+
+std::string UniqueNames::Take(const std::string& wanted) {
+  std::string name = wanted;
+  if (taken_.contains(name)) {
+    int& next = next_.try_emplace(wanted, 2).first->second;
+    do name = absl::StrCat(wanted, "_", next++);
+    while (taken_.contains(name));
+  }
+  made_.push_back(name);
+  taken_.insert(made_.back());
+  return name;
+}
+
+}  // namespace onnxquant
