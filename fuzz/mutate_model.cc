@@ -203,6 +203,9 @@ void MoveToFunction(ModelProto& model, NodeProto& node, Random& random) {
   node.clear_attribute();
   node.set_domain("local");
   node.set_op_type(function.name());
+  for (const auto& import : model.opset_import()) {
+    if (import.domain() == "local") return;
+  }
   auto& opset = *model.add_opset_import();
   opset.set_domain("local");
   opset.set_version(1);

@@ -14,7 +14,7 @@ absl::Status CheckOpsets(const onnx::ModelProto& model) {
   for (const onnx::OperatorSetIdProto& import : model.opset_import()) {
     const std::string domain = import.domain().empty() ? "ai.onnx" : import.domain();
     const std::int64_t version = import.version();
-    if (version < 0 || version > std::numeric_limits<std::int32_t>::max()) {
+    if (version < 1 || version > std::numeric_limits<std::int32_t>::max()) {
       return ModelError("imports opset ", version, " of ", domain,
                         ", which no runtime has; export the model again");
     }

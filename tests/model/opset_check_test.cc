@@ -44,9 +44,10 @@ TEST(OpsetCheck, RefusesADomainInTwoVersions) {
 }
 
 // Cut to 32 bits it would be opset 21.
-TEST(OpsetCheck, RefusesAVersionThatNo32BitsHold) {
+TEST(OpsetCheck, RefusesAVersionBelowOneAndOneThatNo32BitsHold) {
   EXPECT_THAT(Refusal({{"", (std::int64_t{1} << 32U) + 21}}), HasSubstr("4294967317 of ai.onnx"));
   EXPECT_THAT(Refusal({{"", -1}}), HasSubstr("opset -1 of ai.onnx"));
+  EXPECT_THAT(Refusal({{"", 21}, {"x", 0}}), HasSubstr("opset 0 of x"));
 }
 
 }  // namespace
