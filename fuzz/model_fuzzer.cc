@@ -24,10 +24,10 @@ void LookInto(const ModelInMemory& memory) {
   const auto model = Model::FromMemory(memory);
   RequireToldWell(model.status());
   if (!model.ok()) return;
-  const auto inspection = Inspect(*model);
+  const auto inspection = InspectModel(*model);
   RequireToldWell(inspection.status());
   if (inspection.ok()) (void)ToJson(*inspection);
-  const auto same = Diff(*model, *model);
+  const auto same = DiffModels(*model, *model);
   RequireToldWell(same.status());
   if (same.ok()) Require(same->Empty(), "a model without differences from itself");
   RequireToldWell(SimulateHalf(model->proto(), memory.path).status());

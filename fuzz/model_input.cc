@@ -11,8 +11,7 @@ namespace onnxquant::fuzz {
 
 ModelInput SplitModelInput(const std::uint8_t* data, std::size_t size) {
   if (size < kChoices) return {};
-  return {data[0], data[1],
-          {reinterpret_cast<const std::byte*>(data) + kChoices, size - kChoices}};
+  return {data[0], data[1], {reinterpret_cast<const std::byte*>(data) + kChoices, size - kChoices}};
 }
 
 namespace {
@@ -36,7 +35,8 @@ std::size_t Mutate(std::uint8_t* data, std::size_t size, std::size_t most,
   Random random(seed);
   onnx::ModelProto model;
   // Bytes as such too: readers of the wire format must bear them.
-  if (Below(random, 10) == 0 || !Parse(data, size, model)) return LLVMFuzzerMutate(data, size, most);
+  if (Below(random, 10) == 0 || !Parse(data, size, model))
+    return LLVMFuzzerMutate(data, size, most);
   if (Below(random, 4) == 0) data[Below(random, kChoices)] = static_cast<std::uint8_t>(random());
   for (std::size_t changes = 1 + Below(random, 4); changes > 0; --changes) {
     MutateModel(model, donor, random);

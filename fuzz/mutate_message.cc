@@ -11,18 +11,38 @@ using google::protobuf::Message;
 using google::protobuf::Reflection;
 
 std::int64_t AnyInteger(Random& random) {
-  static const std::vector<std::int64_t> kEdges = {
-      -1, 0, 1, 2, 7, 16, 32, 255, 256, 65'536, std::numeric_limits<std::int32_t>::max(),
-      std::numeric_limits<std::int32_t>::min(), std::int64_t{1} << 40U,
-      std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()};
+  static const std::vector<std::int64_t> kEdges = {-1,
+                                                   0,
+                                                   1,
+                                                   2,
+                                                   7,
+                                                   16,
+                                                   32,
+                                                   255,
+                                                   256,
+                                                   65'536,
+                                                   std::numeric_limits<std::int32_t>::max(),
+                                                   std::numeric_limits<std::int32_t>::min(),
+                                                   std::int64_t{1} << 40U,
+                                                   std::numeric_limits<std::int64_t>::max(),
+                                                   std::numeric_limits<std::int64_t>::min()};
   if (Below(random, 2) == 0) return OneOf(random, kEdges);
   return static_cast<std::int64_t>(Below(random, 24)) - 2;
 }
 
 double AnyReal(Random& random) {
-  static const std::vector<double> kEdges = {
-      0.0, -0.0, 1.0, 1e-8, 65'504.0, 65'520.0, 1e38, -1e38, 1e300, 1e-40,
-      std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()};
+  static const std::vector<double> kEdges = {0.0,
+                                             -0.0,
+                                             1.0,
+                                             1e-8,
+                                             65'504.0,
+                                             65'520.0,
+                                             1e38,
+                                             -1e38,
+                                             1e300,
+                                             1e-40,
+                                             std::numeric_limits<double>::infinity(),
+                                             std::numeric_limits<double>::quiet_NaN()};
   return OneOf(random, kEdges);
 }
 
@@ -80,8 +100,9 @@ class Writer {
       }
       case FieldDescriptor::CPPTYPE_ENUM: {
         const auto& type = *field_.enum_type();
-        const int value = type.value(static_cast<int>(
-            Below(random, static_cast<std::size_t>(type.value_count()))))->number();
+        const int value = type.value(static_cast<int>(Below(
+                                         random, static_cast<std::size_t>(type.value_count()))))
+                              ->number();
         list ? reflection_.AddEnumValue(&message_, &field_, value)
              : reflection_.SetEnumValue(&message_, &field_, value);
         return;

@@ -31,18 +31,39 @@ const std::vector<onnx::OpSchema>& Schemas() {
 
 // Operators of ONNX Runtime, and what the project looks at by name.
 const std::vector<std::string>& ContribOps() {
-  static const auto& all = *new std::vector<std::string>{
-      "MatMulNBits", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
-      "SimplifiedLayerNormalization", "GroupQueryAttention", "MultiHeadAttention", "Attention",
-      "RotaryEmbedding", "EmbedLayerNormalization", "FusedMatMul", "BiasGelu", "FastGelu",
-      "GatherBlockQuantized", "QuickGelu", "BeamSearch", "LayerNormalization"};
+  static const auto& all = *new std::vector<std::string>{"MatMulNBits",
+                                                         "SkipLayerNormalization",
+                                                         "SkipSimplifiedLayerNormalization",
+                                                         "SimplifiedLayerNormalization",
+                                                         "GroupQueryAttention",
+                                                         "MultiHeadAttention",
+                                                         "Attention",
+                                                         "RotaryEmbedding",
+                                                         "EmbedLayerNormalization",
+                                                         "FusedMatMul",
+                                                         "BiasGelu",
+                                                         "FastGelu",
+                                                         "GatherBlockQuantized",
+                                                         "QuickGelu",
+                                                         "BeamSearch",
+                                                         "LayerNormalization"};
   return all;
 }
 
 std::vector<std::string> Words(ModelProto& model) {
-  std::vector<std::string> words = {"<inline>", "<memory>", "location", "offset", "length",
-                                    "com.microsoft", "ai.onnx", "ai.onnx.ml", "value", "to",
-                                    "model.layers.0.mlp", "0", "18446744073709551615"};
+  std::vector<std::string> words = {"<inline>",
+                                    "<memory>",
+                                    "location",
+                                    "offset",
+                                    "length",
+                                    "com.microsoft",
+                                    "ai.onnx",
+                                    "ai.onnx.ml",
+                                    "value",
+                                    "to",
+                                    "model.layers.0.mlp",
+                                    "0",
+                                    "18446744073709551615"};
   for (const NodeProto* node : AllOf<NodeProto>(model)) {
     words.insert(words.end(), node->input().begin(), node->input().end());
     words.insert(words.end(), node->output().begin(), node->output().end());
@@ -116,15 +137,17 @@ void ChangeTensor(TensorProto& tensor, Random& random) {
       tensor.set_data_type(TensorProto::FLOAT);
       tensor.add_dims(static_cast<std::int64_t>(Below(random, 40)));
       tensor.add_dims(static_cast<std::int64_t>(Below(random, 40)));
-      tensor.set_raw_data(std::string(
-          static_cast<std::size_t>(4 * tensor.dims(0) * tensor.dims(1)), static_cast<char>(random())));
+      tensor.set_raw_data(std::string(static_cast<std::size_t>(4 * tensor.dims(0) * tensor.dims(1)),
+                                      static_cast<char>(random())));
       return;
     case 2: {  // elsewhere
       tensor.clear_raw_data();
       tensor.clear_external_data();
       tensor.set_data_location(TensorProto::EXTERNAL);
-      const std::vector<std::string> places = {"<inline>", "<memory>", "model.onnx", "../x", "/", ""};
-      const std::vector<std::string> counts = {"0", "1", "64", "4096", "18446744073709551615", "-1"};
+      const std::vector<std::string> places = {"<inline>", "<memory>", "model.onnx",
+                                               "../x",     "/",        ""};
+      const std::vector<std::string> counts = {"0", "1", "64", "4096", "18446744073709551615",
+                                               "-1"};
       for (const char* key : {"location", "offset", "length"}) {
         auto& entry = *tensor.add_external_data();
         entry.set_key(key);
@@ -180,6 +203,9 @@ void MoveToFunction(ModelProto& model, NodeProto& node, Random& random) {
   node.clear_attribute();
   node.set_domain("local");
   node.set_op_type(function.name());
+  for (const auto& import : model.opset_import()) {
+    if (import.domain() == "local") return;
+  }
   auto& opset = *model.add_opset_import();
   opset.set_domain("local");
   opset.set_version(1);

@@ -8,7 +8,8 @@
 
 namespace onnxquant::fuzz {
 
-// Made at the first call, in /dev/shm where that can be written to; gone when the process ends well.
+// Made at the first call, in /dev/shm where that can be written to; gone when the process ends
+// well.
 const std::string& ScratchFolder();
 
 // Writes a file in it and returns its path.

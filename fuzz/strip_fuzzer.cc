@@ -63,7 +63,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto slim = onnxquant::StripPayloads(input.model);
   RequireToldWell(slim.status());
   onnx::ModelProto whole;
-  const bool parses = whole.ParseFromArray(input.model.data(), static_cast<int>(input.model.size()));
+  const bool parses =
+      whole.ParseFromArray(input.model.data(), static_cast<int>(input.model.size()));
   // Groups are part of the wire format, and of no ONNX file.
   if (!slim.ok() || !parses || RefersInline(whole)) return 0;
   onnx::ModelProto stripped;

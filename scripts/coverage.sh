@@ -29,7 +29,6 @@ if [ "$program" -eq 1 ]; then
     die "a test of the program failed"
 fi
 "$root/scripts/python.sh" -m gcovr --root "$root" --filter "$root/lib/" --object-directory "$work" \
-  --gcov-executable "gcov -l" --json "$work/coverage.json" -j "$(nproc)" "$work" \
-  --gcov-ignore-parse-errors=negative_hits.warn
+  --json "$work/coverage.json" -j "$(nproc)" "$work"
 "$root/scripts/python.sh" -m onnxquant_tools.coverage_table "$work/coverage.json" \
   "$work/uncovered.txt" --least "$least"

@@ -23,6 +23,7 @@ done
 "$root/scripts/build.sh" fuzz --target "${targets[@]}" >"$cache/logs/build-fuzz.log" 2>&1 ||
   { tail -n 40 "$cache/logs/build-fuzz.log" >&2; die "the fuzzers do not build"; }
 work="$root/build/fuzz"
+rm -rf "$work/seeds"
 "$root/scripts/python.sh" -m onnxquant_tools.fuzz_seeds "$work/seeds" >/dev/null
 
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=0}"

@@ -21,8 +21,12 @@ namespace {
 class Order {
  public:
 #ifdef __SANITIZE_THREAD__
-  void Release() { __tsan_release(&mark_); }
-  void Acquire() { __tsan_acquire(&mark_); }
+  void Release() {
+    __tsan_release(&mark_);
+  }
+  void Acquire() {
+    __tsan_acquire(&mark_);
+  }
 #else
   void Release() {}
   void Acquire() {}

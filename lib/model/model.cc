@@ -17,6 +17,7 @@
 #include "lib/files/mapped_file.h"
 #include "lib/model/external_data.h"
 #include "lib/model/function_calls.h"
+#include "lib/model/opset_check.h"
 #include "lib/model/other_formats.h"
 #include "lib/model/payload_ranges.h"
 #include "lib/model/prepare.h"
@@ -110,7 +111,8 @@ class ModelLoader {
                         state_->proto.has_graph() ? " with an opset import" : "",
                         "; is it an ONNX model at all?");
     }
-    return absl::OkStatus();
+    const absl::Status opsets = CheckOpsets(state_->proto);
+    return opsets.ok() ? opsets : InPath(opsets);
   }
 
   absl::StatusOr<Model> Check() {

@@ -53,7 +53,7 @@ def main() -> int:
             totals[name][1] += len(counts)
         left += [f"{file['file']}:{span}" for span in ranges(missed)]
     arguments.uncovered.write_text("".join(f"{line}\n" for line in left), encoding="utf-8")
-    for name, (run, lines) in totals.items():
+    for name, (run, lines) in sorted(totals.items(), key=lambda item: ("," in item[0], item[0])):
         print(f"{name:20} {run:6} of {lines:6} lines  {100 * run / max(1, lines):5.1f} %")
     print(f"{arguments.uncovered} has the {len(left)} places that no test runs")
     run, lines = totals["lib, all of it"]

@@ -51,6 +51,21 @@ TEST(SimulateHalf, LeavesOtherTypesAlone) {
   EXPECT_THAT(LinesOf(Simulated(text).graph()), ElementsAre("Exp(x) -> y"));
 }
 
+TEST(SimulateHalf, LeavesANodeThatLacksWhatItsOperatorTakes) {
+  EXPECT_THAT(LinesOf(Simulated(R"(g (float16[4] x) => (float16[4] y) {
+  y = com.microsoft.SkipLayerNormalization(x)
+})")
+                          .graph()),
+              testing::Contains("SkipLayerNormalization(x/float32) -> y/exact"));
+  // Its first result is left out: only the sum is asked for.
+  EXPECT_THAT(
+      LinesOf(Simulated(R"(g (float16[2, 4] x, float16[2, 4] s, float16[4] w) => (float16[2, 4] t) {
+  , , , t = com.microsoft.SkipSimplifiedLayerNormalization(x, s, w)
+})")
+                  .graph()),
+      testing::Contains(testing::HasSubstr("SkipSimplifiedLayerNormalization(")));
+}
+
 TEST(SimulateHalf, LeavesMatMulNBitsToItsOwnKernel) {
   const std::string text = R"(g (float16[2, 16] x) => (float16[2, 1] y)
 <uint8[1, 1, 8] w = {1, 2, 3, 4, 5, 6, 7, 8}, float16[1] s = {1}> {
