@@ -64,7 +64,7 @@ def _refused(folder: Path, *arguments: str | Path) -> str:
 @pytest.mark.parametrize("read", ["model.onnx", "model.onnx_data", "p.yaml", "ranges.json"])
 def test_what_was_read_is_no_configuration_to_update(folder: Path, read: str, way: str) -> None:
     WAYS[way](folder / read, folder / "config.json")
-    arguments = [
+    arguments: list[str | Path] = [
         "--policy",
         folder / "p.yaml",
         "--ranges",
