@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <system_error>
 
 #include "absl/strings/numbers.h"
 #include "lib/base/error.h"
+#include "lib/files/mapped_file.h"
 
 namespace onnxquant {
 namespace {
@@ -98,6 +100,47 @@ absl::StatusOr<InputFile> OpenExternalFile(const ModelPlace& model, const std::s
   return ModelError("external data location '", location,
                     "' led to another file while it was opened; run again once nothing changes "
                     "the folder");
+}
+
+absl::StatusOr<onnx::ModelProto> ReadWholeModel(const std::string& path) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  onnx::ModelProto model;
+  constexpr std::size_t kLargestMessage = 2'147'483'647;
+  const bool parsed =
+      file.bytes().size() <= kLargestMessage &&
+      model.ParseFromArray(file.bytes().data(), static_cast<int>(file.bytes().size()));
+  ONNXQUANT_RETURN_IF_ERROR(file.CheckUnchanged());
+  if (!parsed) return ModelError(path, ": not a valid ONNX file");
+  return model;
+}
+
+std::string ResolveLocations(const std::string& model_path, onnx::ModelProto& model) {
+  std::error_code error;
+  const fs::path folder = fs::absolute(model_path, error).parent_path();
+  std::map<std::string, fs::path> files;  // by location
+  for (const onnx::TensorProto& tensor : model.graph().initializer()) {
+    for (const auto& entry : tensor.external_data()) {
+      if (entry.key() != "location") continue;
+      const fs::path real = fs::canonical(folder / entry.value(), error);
+      if (error) return folder.string();
+      files[entry.value()] = real;
+    }
+  }
+  for (const fs::path& base :
+       {fs::canonical(folder, error), fs::canonical(model_path, error).parent_path()}) {
+    const bool holds_all = std::all_of(files.begin(), files.end(), [&base](const auto& file) {
+      return IsInside(file.second, base);
+    });
+    if (!holds_all) continue;
+    for (onnx::TensorProto& tensor : *model.mutable_graph()->mutable_initializer()) {
+      for (auto& entry : *tensor.mutable_external_data()) {
+        if (entry.key() != "location") continue;
+        entry.set_value(files[entry.value()].lexically_relative(base).string());
+      }
+    }
+    return base.string();
+  }
+  return folder.string();
 }
 
 }  // namespace onnxquant

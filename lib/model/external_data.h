@@ -36,6 +36,14 @@ struct ModelPlace {
 // could have written the model's folder anyway. No output ever replaces the file they share.
 absl::StatusOr<InputFile> OpenExternalFile(const ModelPlace& model, const std::string& location);
 
+// Parses the whole file, with the payloads that stand in it. Errors (kModel).
+absl::StatusOr<onnx::ModelProto> ReadWholeModel(const std::string& path);
+
+// Makes the locations of external data name the files themselves, from one folder, which is
+// returned: the model's, or the one where the model file really lies. Runtimes that follow no link
+// out of a folder find what links lead to then. What cannot be found stays as it is.
+std::string ResolveLocations(const std::string& model_path, onnx::ModelProto& model);
+
 }  // namespace onnxquant
 
 #endif  // ONNXQUANT_LIB_MODEL_EXTERNAL_DATA_H_

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
+#include "lib/files/input_file.h"
 #include "lib/runtime/ort_api.h"
 #include "lib/runtime/ort_library.h"
 
@@ -114,7 +115,8 @@ absl::Status OrtRunner::SetOptions(ort::SessionOptions* session, const ModelSour
                                     "the number of threads cannot be set"));
   }
   if (source.bytes != nullptr) {
-    const std::string folder = fs::absolute(source.path).parent_path().string();
+    const std::string folder =
+        source.folder.empty() ? fs::absolute(source.path).parent_path().string() : source.folder;
     ONNXQUANT_RETURN_IF_ERROR(
         Check(api_.AddSessionConfigEntry(
                   session, "session.model_external_initializers_file_folder_path", folder.c_str()),
@@ -293,9 +295,9 @@ absl::StatusOr<std::vector<Tensor>> OrtRunner::Run(absl::Span<const NamedTensor>
 
 absl::StatusOr<std::unique_ptr<Runner>> LoadWithOnnxRuntime(const ModelSource& source,
                                                             const RunnerOptions& options) {
-  std::error_code error;
-  if (source.bytes == nullptr && !fs::exists(source.path, error)) {
-    return ModelError(source.path, ": cannot be opened: No such file or directory");
+  // The library would wait for a pipe, and read a device without end.
+  if (source.bytes == nullptr) {
+    ONNXQUANT_RETURN_IF_ERROR(InputFile::Open(source.path).status());
   }
   ONNXQUANT_ASSIGN_OR_RETURN(
       LibraryPtr library,

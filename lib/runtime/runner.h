@@ -28,9 +28,11 @@ class Runner {
 };
 
 struct ModelSource {
-  std::string path;  // in messages; its folder holds the external data
+  std::string path;  // in messages
   // The model itself where it is not the file at `path`: an altered copy, say.
   std::shared_ptr<const std::string> bytes;
+  // What the locations in `bytes` are relative to; "": the folder of `path`.
+  std::string folder = {};
 };
 
 struct RunnerOptions {

@@ -1,13 +1,13 @@
 #include "lib/simulate/simulated_provider.h"
 
 #include <cstddef>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "lib/base/error.h"
+#include "lib/model/external_data.h"
 #include "lib/simulate/simulate_half.h"
 
 namespace onnxquant {
@@ -15,16 +15,10 @@ namespace {
 
 // The graph alone: weights in other files stay there.
 absl::StatusOr<onnx::ModelProto> ReadGraph(const ModelSource& source) {
+  if (source.bytes == nullptr) return ReadWholeModel(source.path);
   onnx::ModelProto model;
-  bool parsed = false;
-  if (source.bytes != nullptr) {
-    parsed = model.ParseFromString(*source.bytes);
-  } else {
-    std::ifstream file(source.path, std::ios::binary);
-    parsed = file.is_open() && model.ParseFromIstream(&file);
-  }
-  if (!parsed) return ModelError(source.path, ": cannot be read as an ONNX model");
-  return model;
+  if (model.ParseFromString(*source.bytes)) return model;
+  return ModelError(source.path, ": cannot be read as an ONNX model");
 }
 
 // ONNX Runtime plans memory by symbolic dimensions, and takes a cache and the longer cache that an
@@ -75,7 +69,9 @@ class SimulatedRunner : public Runner {
 absl::StatusOr<std::unique_ptr<Runner>> LoadSimulated(const RunnerFactory& factory,
                                                       const ModelSource& source,
                                                       RunnerOptions options) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const onnx::ModelProto model, ReadGraph(source));
+  ONNXQUANT_ASSIGN_OR_RETURN(onnx::ModelProto model, ReadGraph(source));
+  const std::string folder =
+      source.bytes == nullptr ? ResolveLocations(source.path, model) : source.folder;
   ONNXQUANT_ASSIGN_OR_RETURN(onnx::ModelProto simulated, SimulateHalf(model, source.path));
   ForgetSymbols(*simulated.mutable_graph()->mutable_input());
   ForgetSymbols(*simulated.mutable_graph()->mutable_output());
@@ -89,7 +85,7 @@ absl::StatusOr<std::unique_ptr<Runner>> LoadSimulated(const RunnerFactory& facto
   options.provider = "cpu";
   options.optimization = RunnerOptions::Optimization::kNone;
   ONNXQUANT_ASSIGN_OR_RETURN(std::unique_ptr<Runner> runner,
-                             factory({source.path, std::move(bytes)}, options));
+                             factory({source.path, std::move(bytes), folder}, options));
   return std::make_unique<SimulatedRunner>(std::move(runner), model.graph());
 }
 

@@ -1,7 +1,6 @@
 #include "lib/trace/traced_model.h"
 
 #include <algorithm>
-#include <fstream>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -10,6 +9,7 @@
 #include "lib/analysis/types.h"
 #include "lib/base/error.h"
 #include "lib/graph/graph.h"
+#include "lib/model/external_data.h"
 #include "lib/model/serialize.h"
 #include "onnx/onnx_pb.h"
 
@@ -49,19 +49,11 @@ std::vector<std::int64_t> FindConstants(const Graph& graph) {
   return largest;
 }
 
-// With the payloads that stand in the file itself: the runtime needs them.
-absl::StatusOr<onnx::ModelProto> ReadWhole(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) return ModelError(path, ": cannot be opened: No such file or directory");
-  onnx::ModelProto model;
-  if (!model.ParseFromIstream(&stream)) return ModelError(path, ": not a valid ONNX file");
-  return model;
-}
-
 }  // namespace
 
 struct TracedModel::State {
   std::string path;
+  std::string folder;  // of its external data
   onnx::ModelProto model;
   std::vector<TracedValue> values;
   int layers = 0;
@@ -75,7 +67,9 @@ TracedModel::~TracedModel() = default;
 absl::StatusOr<TracedModel> TracedModel::Load(const std::string& path) {
   auto state = std::make_unique<State>();
   state->path = path;
-  ONNXQUANT_ASSIGN_OR_RETURN(state->model, ReadWhole(path));
+  // With the payloads that stand in the file itself: the runtime needs them.
+  ONNXQUANT_ASSIGN_OR_RETURN(state->model, ReadWholeModel(path));
+  state->folder = ResolveLocations(path, state->model);
   ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(state->model, path));
   ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, path));
   const Roles roles = FindRoles(graph);
@@ -122,7 +116,8 @@ absl::StatusOr<ModelSource> TracedModel::WithOutputs(absl::Span<const std::size_
   }
   std::string bytes;
   ONNXQUANT_RETURN_IF_ERROR(SerializeModel(model, &bytes));
-  return ModelSource{state_->path, std::make_shared<const std::string>(std::move(bytes))};
+  return ModelSource{state_->path, std::make_shared<const std::string>(std::move(bytes)),
+                     state_->folder};
 }
 
 }  // namespace onnxquant

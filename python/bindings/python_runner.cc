@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -15,6 +16,7 @@
 namespace onnxquant::python {
 namespace {
 
+namespace fs = std::filesystem;
 namespace py = pybind11;
 
 // A Python object that may be let go of on any thread.
@@ -141,9 +143,12 @@ RunnerFactory PythonRunnerFactory(py::function load) {
     try {
       py::object bytes = py::none();
       if (source.bytes != nullptr) bytes = py::bytes(*source.bytes);
-      py::object session =
-          (*shared)(source.path, bytes, options.provider, NameOf(options.optimization),
-                    options.threads, options.log_level);
+      const std::string place =
+          source.folder.empty()
+              ? source.path
+              : (fs::path(source.folder) / fs::path(source.path).filename()).string();
+      py::object session = (*shared)(place, bytes, options.provider, NameOf(options.optimization),
+                                     options.threads, options.log_level);
       return std::make_unique<PythonRunner>(source.path, std::move(session));
     } catch (const py::error_already_set& error) {
       return StatusOf(source.path, error);

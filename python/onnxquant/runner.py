@@ -103,11 +103,17 @@ def load(
 def _folder(path: str) -> str:
     from pathlib import Path
 
-    return str(Path(path).resolve().parent)
+    return str(Path(path).absolute().parent)  # links are followed already
 
 
 def _check_file(path: str) -> None:
+    import os
+    import stat
+
     try:
+        # onnxruntime would wait for a pipe, and read a device without end.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ModelError("is not a regular file")
         with open(path, "rb"):
             pass
     except OSError as error:

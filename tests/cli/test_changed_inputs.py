@@ -58,9 +58,7 @@ def _replace(path: Path) -> None:
     new.rename(path)
 
 
-def _run(
-    folder: Path, command: list[str], change: Callable[[], None]
-) -> tuple[int, str, str]:
+def _run(folder: Path, command: list[str], change: Callable[[], None]) -> tuple[int, str, str]:
     """Run the program to where it reads the ranges, make the change, and let it go on."""
     with subprocess.Popen(
         [str(BINARY), *command, "--ranges", str(folder / "ranges.json")],

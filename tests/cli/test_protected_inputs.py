@@ -12,9 +12,7 @@ POLICY = json.dumps(
     {
         "policy": 1,
         "name": "p",
-        "outputs": {
-            "fp16": {"compute": "float16", "weights": "float16", "io": "float32"}
-        },
+        "outputs": {"fp16": {"compute": "float16", "weights": "float16", "io": "float32"}},
     }
 )
 RANGES = json.dumps({"values": {"a": {"peak": 1.0}}})
@@ -63,14 +61,10 @@ def _refused(folder: Path, *arguments: str | Path) -> str:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(
-    "read", ["model.onnx", "model.onnx_data", "p.yaml", "ranges.json"]
-)
-def test_what_was_read_is_no_configuration_to_update(
-    folder: Path, read: str, way: str
-) -> None:
+@pytest.mark.parametrize("read", ["model.onnx", "model.onnx_data", "p.yaml", "ranges.json"])
+def test_what_was_read_is_no_configuration_to_update(folder: Path, read: str, way: str) -> None:
     WAYS[way](folder / read, folder / "config.json")
-    arguments = [
+    arguments: list[str | Path] = [
         "--policy",
         folder / "p.yaml",
         "--ranges",
@@ -87,9 +81,7 @@ def test_what_was_read_is_no_configuration_to_update(
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(
-    "read", ["model.onnx", "model.onnx_data", "p.yaml", "ranges.json"]
-)
+@pytest.mark.parametrize("read", ["model.onnx", "model.onnx_data", "p.yaml", "ranges.json"])
 @pytest.mark.parametrize("written", ["model_fp16.onnx", "model_fp16.onnx_data"])
 def test_what_was_read_is_no_output_to_replace(
     folder: Path, written: str, read: str, way: str
@@ -148,6 +140,4 @@ def test_no_report_replaces_what_its_command_reads(
     option = "-o" if command == "ranges" else "--report"
     arguments = [part.format(folder) for part in first]
     others = [part.format(folder) for part in last]
-    _refused(
-        folder, *arguments, option, target, "--force", folder / "model.onnx", *others
-    )
+    _refused(folder, *arguments, option, target, "--force", folder / "model.onnx", *others)

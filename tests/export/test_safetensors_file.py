@@ -34,23 +34,57 @@ def test_a_large_tensor_comes_in_chunks(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("header", "message"),
+    "header",
     [
-        ({"w": F32 | {"data_offsets": [0, 20]}}, "lie outside the data"),
-        ({"w": F32 | {"data_offsets": [8, 4]}}, "lie outside the data"),
-        ({"w": F32 | {"data_offsets": [-8, 8]}}, "lie outside the data"),
-        ({"w": F32 | {"data_offsets": [0, 8]}}, "8 bytes, expected 16"),
-        ({"w": F32 | {"shape": [-2, -2]}}, "lie outside the data"),
-        ({"w": {"dtype": "F32", "shape": [2, 2]}}, "lacks a valid dtype, shape or data_offsets"),
-        ({"w": 3}, "lacks a valid dtype"),
-        (["w"], "the header is no JSON object"),
+        {"w": F32 | {"data_offsets": [0, 20]}},
+        {"w": F32 | {"data_offsets": [8, 4]}},
+        {"w": F32 | {"data_offsets": [-8, 8]}},
+        {"w": F32 | {"data_offsets": [0, 8]}},
+        {"w": F32 | {"shape": [-2, -2]}},
+        {"w": F32 | {"shape": [1 << 62, 4]}},
+        {"w": F32 | {"shape": [2.0, 2]}},
+        {"w": F32 | {"dtype": "F33"}},
+        {"w": {"dtype": "F32", "shape": [2, 2]}},
+        {"w": F32, "overlapping": F32},
+        {"w": F32 | {"shape": [3], "data_offsets": [4, 16]}},
+        {"w": F32 | {"shape": [3], "data_offsets": [0, 12]}},
+        {"w": F32, "__metadata__": {"format": 3}},
+        {"w": 3},
+        ["w"],
     ],
 )
-def test_a_false_header_is_refused(header: Any, message: str, tmp_path: Path) -> None:
+def test_a_false_header_is_refused(header: Any, tmp_path: Path) -> None:
     write_raw(tmp_path / "m", header, [np.zeros(4, np.float32)])
-    with pytest.raises(CheckpointError, match=message) as caught:
+    with pytest.raises(CheckpointError, match="is no valid safetensors file") as caught:
         SafetensorsFile(tmp_path / "m")
     assert str(tmp_path / "m") in str(caught.value)
+
+
+def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    write_raw(tmp_path / "m", {"w": F32}, [np.zeros(4, np.float32)])
+    content = (tmp_path / "m").read_bytes()
+    twice = content[8:-17] + b"," + content[9:-16]
+    (tmp_path / "m").write_bytes(len(twice).to_bytes(8, "little") + twice + bytes(16))
+    with pytest.raises(CheckpointError, match="'w' is there twice"):
+        SafetensorsFile(tmp_path / "m")
+
+
+@pytest.mark.parametrize("change", [bytes(100), b""])
+def test_a_file_that_changes_after_it_was_opened_is_not_read(change: bytes, tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "m", {"w": np.ones((2, 2), np.float32)})
+    file = SafetensorsFile(tmp_path / "m")
+    (tmp_path / "m").write_bytes(change)
+    with pytest.raises(CheckpointError, match="was changed after it was opened"):
+        list(file.row_chunks("w"))
+
+
+def test_a_tensor_without_elements_is_refused_when_it_is_read(tmp_path: Path) -> None:
+    # Its rows are more than could be gone through one by one.
+    entry = {"dtype": "F32", "shape": [1 << 62, 0], "data_offsets": [0, 0]}
+    write_raw(tmp_path / "m", {"w": entry})
+    file = SafetensorsFile(tmp_path / "m")
+    with pytest.raises(CheckpointError, match="has no elements"):
+        list(file.row_chunks("w"))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +92,7 @@ def test_a_false_header_is_refused(header: Any, message: str, tmp_path: Path) ->
     [
         (b"", "a header of 0 bytes in a file of 0 bytes"),
         (b"\xff" * 8, "in a file of 8 bytes"),
-        (b"\x05" + b"\0" * 7 + b"{]   ", "not JSON"),
+        (b"\x05" + b"\0" * 7 + b"{]   ", "invalid JSON in header"),
         (b"version https://git-lfs", "in a file of 23 bytes"),
     ],
 )

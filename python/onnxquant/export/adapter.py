@@ -6,7 +6,6 @@ left out: a tensor or setting that cannot be merged is refused.
 """
 
 import dataclasses
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from onnxquant.export.checkpoint import EMBEDDING, HEAD, Checkpoint, same_rows
+from onnxquant.export.checkpoint_file import read_json
 from onnxquant.export.config import GemmaConfig
 from onnxquant.export.errors import CheckpointError
 from onnxquant.export.safetensors_checkpoint import is_vision, text_name
@@ -30,6 +30,7 @@ _REFUSED = (
     "use_dora", "fan_in_fan_out", "lora_bias", "trainable_token_indices", "layer_replication",
     "alora_invocation_tokens", "arrow_config", "target_parameters", "use_qalora", "use_bdlora",
 )  # fmt: skip
+_REPETITIONS = 3
 _LOW_RANK = re.compile(r"(.+)\.lora_(embedding_)?([AB])(?:\.default)?(\.weight)?")
 _WHOLE = re.compile(r"(.+?)(?:\.base_layer|\.modules_to_save(?:\.default)?)?\.weight")
 
@@ -178,15 +179,38 @@ class AdaptedCheckpoint:
 
     def _pattern(self, key: str, module: str, default: Any) -> Any:
         """Return a module's own rank or alpha, found as peft does: the first pattern that fits."""
-        for pattern, value in (self._settings.get(key) or {}).items():
-            if re.match(rf"(.*\.)?({pattern})$", module):
-                return value
+        patterns = self._settings.get(key) or {}
+        if not isinstance(patterns, dict):
+            raise CheckpointError(f"{self._folder / CONFIG}: '{key}' is no JSON object")
+        for pattern, value in patterns.items():
+            if self._fits(key, pattern, module):
+                default = value
+                break
         if isinstance(default, bool) or not isinstance(default, (int, float)):
             raise CheckpointError(
                 f"{self._folder / CONFIG}: 'r' or 'lora_alpha' is {default!r}, expected a number: "
                 "save the adapter again"
             )
+        if not 0 < default < math.inf:
+            raise CheckpointError(
+                f"{self._folder / CONFIG}: 'r' or 'lora_alpha' is {default!r}, expected a number "
+                "above 0: save the adapter again"
+            )
         return default
+
+    def _fits(self, key: str, pattern: str, module: str) -> bool:
+        place = f"{self._folder / CONFIG}: '{key}': pattern '{pattern[:100]}'"
+        # Patterns are names of modules, or almost. Repeated groups, or many repetitions, can keep
+        # Python's matcher busy for ever.
+        if len(re.findall(r"[*+{]", pattern)) > _REPETITIONS or re.search(r"\)[*+{]", pattern):
+            raise CheckpointError(
+                f"{place} has a repeated group, or more than {_REPETITIONS} repetitions; merge the "
+                "adapter with peft's merge_and_unload and export the result"
+            )
+        try:
+            return re.match(rf"(.*\.)?({pattern})$", module) is not None
+        except (re.error, RecursionError, OverflowError) as error:
+            raise CheckpointError(f"{place} is no regular expression ({error})") from error
 
     def _decide_config(self) -> GemmaConfig:
         base = self._base.config
@@ -210,16 +234,8 @@ class AdaptedCheckpoint:
 
 def _read_settings(folder: Path, notes: list[str]) -> dict[str, Any]:
     path = folder / CONFIG
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(
-            f"{path}: cannot be read: {error.strerror}; give the folder that peft's "
-            "save_pretrained wrote"
-        ) from error
-    except ValueError as error:
-        raise CheckpointError(f"{path}: not JSON ({error}); save the adapter again") from error
-    kind = settings.get("peft_type") if isinstance(settings, dict) else None
+    settings = read_json(path, "give the folder that peft's save_pretrained wrote, saved again")
+    kind = settings.get("peft_type")
     if kind != "LORA":
         raise CheckpointError(
             f"{path}: peft_type is {kind!r}, expected 'LORA'; merge the adapter with peft and "

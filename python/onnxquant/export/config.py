@@ -1,12 +1,18 @@
 """The numbers that define a Gemma 3 text model, and the config.json they make."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
+
+from onnxquant.export.errors import CheckpointError
 
 # In Gemma 3 every sixth layer attends to everything, the others to a sliding window.
 GLOBAL_LAYER_PERIOD = 6
 # The local layers' rotary base, where a checkpoint does not say it.
 LOCAL_ROPE_BASE = 10000.0
+# The largest Gemma 3 has 62 layers, and 131072 positions with 64 to 128 pairs to rotate at each.
+MOST_LAYERS = 4096
+_MOST_ANGLES = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -108,3 +114,42 @@ class GemmaConfig:
             "top_k": 64,
             "top_p": 0.95,
         }
+
+
+def check_sizes(place: str, config: GemmaConfig) -> None:
+    """Refuse sizes that no model has, before anything is made of them."""
+    sizes = {
+        "layers": config.layers,
+        "hidden size": config.hidden,
+        "feed-forward size": config.feed_forward,
+        "heads": config.heads,
+        "key-value heads": config.kv_heads,
+        "head size": config.head_dim,
+        "positions": config.max_positions,
+        "sliding window": config.sliding_window,
+    }
+    for name, size in sizes.items():
+        if type(size) is not int or not 0 < size <= 1 << 31:
+            raise CheckpointError(
+                f"{place}: found {size!r} as the number of the model's {name}, expected a whole "
+                "number above 0: correct it"
+            )
+    angles = config.max_positions * config.head_dim // 2
+    if angles > _MOST_ANGLES or config.layers > MOST_LAYERS:
+        raise CheckpointError(
+            f"{place}: {config.layers} layers, {config.max_positions} positions and heads of "
+            f"{config.head_dim}: at most {MOST_LAYERS} layers and {_MOST_ANGLES} rotary angles "
+            "(positions times half of a head) are exported: correct it"
+        )
+    numbers = (
+        config.rms_eps, config.rope_base, config.rope_linear_factor, config.local_rope_base,
+        config.local_rope_linear_factor, config.query_scalar,
+    )  # fmt: skip
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            raise CheckpointError(f"{place}: found {number!r}, expected a number: correct it")
+        if not 0 < number < math.inf:
+            raise CheckpointError(
+                f"{place}: found {number!r} among the norms' and the rotary constants, expected "
+                "finite numbers above 0: correct it"
+            )

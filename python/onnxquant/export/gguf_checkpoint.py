@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from onnxquant.export.checkpoint import EMBEDDING, HEAD, head_is_tied, same_rows
-from onnxquant.export.config import GLOBAL_LAYER_PERIOD, GemmaConfig
+from onnxquant.export.config import GLOBAL_LAYER_PERIOD, MOST_LAYERS, GemmaConfig, check_sizes
 from onnxquant.export.errors import CheckpointError
-from onnxquant.export.safetensors_file import FloatArray, rows_per_chunk
+from onnxquant.export.gguf_file import GgufFile
+from onnxquant.export.safetensors_file import FloatArray
 
 _NAMES = {
     EMBEDDING: "token_embd.weight",
@@ -39,36 +40,24 @@ _ROPE_TENSORS = ("rope_freqs.weight",)
 
 
 class GgufCheckpoint:
-    """A memory-mapped GGUF file; weights are dequantized on demand.
+    """A GGUF file; weights are read and dequantized on demand.
 
     Follows llama.cpp's conversion of Gemma 3: a norm's stored weight is 1 + w, matrices are
     [out, in]. Needs the `gguf` package.
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            import gguf
-        except ImportError as error:
-            raise CheckpointError(
-                f"{path}: reading a GGUF file needs the gguf package: pip install gguf"
-            ) from error
         self.path = path
         self.notes: list[str] = []
-        self._dequantize: Any = gguf.quants.dequantize
-        try:
-            self._reader: Any = gguf.GGUFReader(str(path))
-        except (OSError, ValueError, IndexError) as error:
-            raise CheckpointError(
-                f"{path}: not a readable GGUF file ({error}); download it again"
-            ) from error
-        self._tensors: dict[str, Any] = {t.name: t for t in self._reader.tensors}
+        self._file = GgufFile(path)
+        self._tensors = self._file.tensors
         architecture = self.field("general.architecture")
         if architecture != "gemma3":
             raise CheckpointError(
-                f"{path}: architecture is '{architecture}', expected 'gemma3': this exporter "
-                "writes Gemma 3 text models only"
+                f"{path}: architecture is '{str(architecture)[:100]}', expected 'gemma3': this "
+                "exporter writes Gemma 3 text models only"
             )
-        if self.field("split.count", 1) > 1:
+        if self.field("split.count", 1) not in (0, 1):
             raise CheckpointError(
                 f"{path}: one part of {self.field('split.count')}, expected a whole file: merge "
                 "the parts with llama-gguf-split --merge"
@@ -95,9 +84,9 @@ class GgufCheckpoint:
 
     def field(self, name: str, default: Any = None) -> Any:
         """Return a metadata field's value; without a default a missing one is an error."""
-        found = self._reader.fields.get(name)
+        found = self._file.fields.get(name)
         if found is not None:
-            return found.contents()
+            return found
         if default is None:
             raise CheckpointError(
                 f"{self.path}: metadata field '{name}' is missing; convert the checkpoint again"
@@ -110,15 +99,11 @@ class GgufCheckpoint:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return a weight's shape; a missing weight is a CheckpointError."""
-        # GGUF lists the innermost dimension first.
-        return tuple(int(n) for n in reversed(self._find(name).shape))
+        return self._tensors[self._find(name)].shape
 
     def row_chunks(self, name: str) -> Iterator[FloatArray]:
         """Yield a weight's rows in float32, a bounded number of bytes at a time."""
-        found, rows = self._find(name), rows_per_chunk(self.shape(name))
-        for first in range(0, found.data.shape[0], rows):
-            part = np.asarray(found.data[first : first + rows])
-            yield self._dequantize(part, found.tensor_type).astype(np.float32, copy=False)
+        yield from self._file.row_chunks(self._find(name))
 
     def norm_gain(self, name: str) -> FloatArray:
         """Return 1 + w, which is what the file stores."""
@@ -132,23 +117,40 @@ class GgufCheckpoint:
             self.field("tokenizer.ggml.token_type"),
         )
 
-    def _find(self, name: str) -> Any:
+    def _token(self, name: str, default: Any = None) -> int:
+        value = self.field(f"tokenizer.ggml.{name}_token_id", default)
+        if type(value) is not int:
+            raise CheckpointError(
+                f"{self.path}: metadata field 'tokenizer.ggml.{name}_token_id' is "
+                f"{str(value)[:100]}, expected a token's number: convert the checkpoint again"
+            )
+        return value
+
+    def _find(self, name: str) -> str:
+        """Return what the file calls a weight; a missing one is a CheckpointError."""
         stored = _gguf_name(name)
-        found = self._tensors.get(stored)
-        if found is None:
+        if stored not in self._tensors:
             raise CheckpointError(
                 f"{self.path}: tensor '{stored}' ({name}) is missing; the file is incomplete: "
                 "convert the checkpoint again"
             )
-        return found
+        return stored
 
     def _read_config(self, vocab: int, tied: bool) -> GemmaConfig:
         def number(key: str, default: Any = None) -> Any:
-            return self.field(f"gemma3.{key}", default)
+            value = self.field(f"gemma3.{key}", default)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise CheckpointError(
+                    f"{self.path}: metadata field 'gemma3.{key}' is {str(value)[:100]}, expected a "
+                    "number above 0: convert the checkpoint again"
+                )
+            return value
 
         layers, hidden = number("block_count"), number("embedding_length")
         heads, head_dim = number("attention.head_count"), number("attention.key_length")
-        return GemmaConfig(
+        if layers > MOST_LAYERS:
+            raise CheckpointError(f"{self.path}: {layers} layers, at most {MOST_LAYERS}")
+        config = GemmaConfig(
             layers=layers,
             hidden=hidden,
             feed_forward=number("feed_forward_length"),
@@ -165,12 +167,14 @@ class GgufCheckpoint:
             # The 27B model alone (62 layers) scales its queries by hidden/heads, not by head_dim.
             query_scalar=hidden / heads if layers == 62 else head_dim,
             tied=tied,
-            bos=self.field("tokenizer.ggml.bos_token_id"),
-            eos=self.field("tokenizer.ggml.eos_token_id"),
-            pad=int(self.field("tokenizer.ggml.padding_token_id", np.int64(0))),
+            bos=self._token("bos"),
+            eos=self._token("eos"),
+            pad=self._token("padding", 0),
             # The format has no field for these two: the architecture fixes them.
-            layer_is_global=tuple((i + 1) % GLOBAL_LAYER_PERIOD == 0 for i in range(layers)),
+            layer_is_global=tuple((i + 1) % GLOBAL_LAYER_PERIOD == 0 for i in range(int(layers))),
         )
+        check_sizes(self.place, config)
+        return config
 
 
 def _gguf_name(name: str) -> str:

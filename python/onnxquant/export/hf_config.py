@@ -5,11 +5,17 @@ Keys that a file leaves out have the defaults of transformers' Gemma3TextConfig:
 since a model that ignores a part of its configuration is wrong in every precision.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
-from onnxquant.export.config import GLOBAL_LAYER_PERIOD, LOCAL_ROPE_BASE, GemmaConfig
+from onnxquant.export.checkpoint_file import read_json
+from onnxquant.export.config import (
+    GLOBAL_LAYER_PERIOD,
+    LOCAL_ROPE_BASE,
+    MOST_LAYERS,
+    GemmaConfig,
+    check_sizes,
+)
 from onnxquant.export.errors import CheckpointError
 
 _TEXT_TYPES = ("gemma3_text", "gemma3")
@@ -27,6 +33,17 @@ _FIXED: dict[str, tuple[Any, ...]] = {
 def read_config(path: Path, *, vocab: int, tied: bool) -> GemmaConfig:
     """Read config.json; `vocab` and `tied` come from the weights, which know better."""
     text = text_config(path)
+    try:
+        config = _config_of(path, text, vocab=vocab, tied=tied)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(
+            f"{path}: a value is of a type or size that its key cannot have ({error}): correct it"
+        ) from error
+    check_sizes(str(path), config)
+    return config
+
+
+def _config_of(path: Path, text: dict[str, Any], *, vocab: int, tied: bool) -> GemmaConfig:
 
     def number(key: str, default: Any) -> Any:
         value = text.get(key)
@@ -44,6 +61,10 @@ def read_config(path: Path, *, vocab: int, tied: bool) -> GemmaConfig:
                 "does not compute it; export with another tool"
             )
     layers = number("num_hidden_layers", 26)
+    if layers > MOST_LAYERS:
+        raise CheckpointError(
+            f"{path}: 'num_hidden_layers' is {layers}, at most {MOST_LAYERS} are exported"
+        )
     rope = _Rope(path, text)
     return GemmaConfig(
         layers=layers,
@@ -72,15 +93,8 @@ def read_config(path: Path, *, vocab: int, tied: bool) -> GemmaConfig:
 
 def text_config(path: Path) -> dict[str, Any]:
     """Return the part of config.json that describes the text decoder."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(
-            f"{path}: cannot be read: {error.strerror}; give the folder that save_pretrained wrote"
-        ) from error
-    except ValueError as error:
-        raise CheckpointError(f"{path}: not JSON ({error}); download it again") from error
-    kind = config.get("model_type") if isinstance(config, dict) else None
+    config = read_json(path, "give the folder that save_pretrained wrote, downloaded again")
+    kind = config.get("model_type")
     if kind not in _TEXT_TYPES:
         raise CheckpointError(
             f"{path}: model_type is {kind!r}, expected 'gemma3_text' or 'gemma3': this exporter "

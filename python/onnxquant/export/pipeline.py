@@ -1,6 +1,5 @@
 """One call from a checkpoint to a model folder."""
 
-import json
 import os
 import warnings
 from collections.abc import Iterable
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from onnxquant.export import adapter as lora
 from onnxquant.export.checkpoint import Checkpoint
+from onnxquant.export.checkpoint_file import read_json
 from onnxquant.export.conversion import convert, find_program
 from onnxquant.export.errors import CheckpointError
 from onnxquant.export.external_data import DEFAULT_SHARD_BYTES
@@ -124,12 +124,9 @@ def open_checkpoint(path: Path, adapter: Path | None) -> tuple[Checkpoint, list[
 def _base_of(adapter: Path) -> Path:
     """Return the base that an adapter names, when that is a path here."""
     path = adapter / lora.CONFIG
-    try:
-        name = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    except (ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path}: not a JSON object ({error}); save it again") from error
+    name = read_json(path, "save it again").get("base_model_name_or_path")
     for base in (Path(str(name)), adapter / str(name)):
-        if name and base.exists():
+        if name and "\0" not in str(name) and base.exists():
             return base
     raise CheckpointError(
         f"{path}: the base model {name!r} is not a path here; give the base's folder as the "

@@ -1,12 +1,12 @@
 """A Gemma 3 checkpoint as save_pretrained writes it: config.json and one or more safetensors."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from onnxquant.export.checkpoint import EMBEDDING, HEAD, head_is_tied, same_rows
+from onnxquant.export.checkpoint_file import read_json
 from onnxquant.export.errors import CheckpointError
 from onnxquant.export.hf_config import claims_tied, read_config
 from onnxquant.export.safetensors_file import FloatArray, SafetensorsFile
@@ -117,12 +117,9 @@ def _all_tensors(folder: Path) -> Iterator[tuple[SafetensorsFile, str]]:
         for name in file.tensors:
             yield file, name
         return
-    try:
-        weight_map = dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{index}: no 'weight_map' of tensors to files ({error}); download it again"
-        ) from error
+    weight_map = read_json(index, "download it again").get("weight_map")
+    if not isinstance(weight_map, dict) or not all(isinstance(n, str) for n in weight_map.values()):
+        raise CheckpointError(f"{index}: no 'weight_map' of tensors to files; download it again")
     shards: dict[str, SafetensorsFile] = {}
     for name, shard in weight_map.items():
         if Path(shard).name != shard:

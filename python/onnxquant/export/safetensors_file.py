@@ -2,10 +2,10 @@
 
 The format: eight bytes with the header's length (little-endian), a header in JSON that gives every
 tensor's element type, shape and first and last byte, then the tensors' bytes, little-endian and
-row-major. NumPy has no bfloat16, hence ml_dtypes; torch is not needed.
+row-major. NumPy has no bfloat16, hence ml_dtypes; torch is not needed. The safetensors package
+validates a file; its own reader would give whole tensors, and no bfloat16.
 """
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
+import safetensors
 
+from onnxquant.export.checkpoint_file import AGAIN, CheckpointFile, parse_json
 from onnxquant.export.errors import CheckpointError
 
 FloatArray = npt.NDArray[np.float32]
@@ -27,7 +29,6 @@ _TYPES: dict[str, npt.DTypeLike] = {
 CHUNK_BYTES = 64 << 20
 # The format's own limit on the header.
 _HEADER_LIMIT = 100_000_000
-_AGAIN = "the file is damaged or incomplete: download or save it again"
 
 
 @dataclass(frozen=True)
@@ -45,25 +46,19 @@ class SafetensorsFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            size = path.stat().st_size
-            with path.open("rb") as file:
-                prefix = file.read(8)
-                length = int.from_bytes(prefix, "little")
-                if len(prefix) < 8 or length > min(size - 8, _HEADER_LIMIT):
-                    raise CheckpointError(
-                        f"{path}: a header of {length} bytes in a file of {size} bytes; {_AGAIN}"
-                    )
-                header = _parse(path, file.read(length))
-        except OSError as error:
-            raise CheckpointError(
-                f"{path}: cannot be read: {error.strerror}; check the path and its permissions"
-            ) from error
+        with CheckpointFile(path) as file:
+            size, self._stamp = file.size, file.stamp()
+            prefix = file.read(min(8, size), "the header's length")
+            length = int.from_bytes(prefix, "little")
+            if len(prefix) < 8 or length > min(size - 8, _HEADER_LIMIT):
+                raise CheckpointError(
+                    f"{path}: a header of {length} bytes in a file of {size} bytes; {AGAIN}"
+                )
+            _validate(path)
+            header = parse_json(path, file.read(length, "the header"), "the header", AGAIN)
         start = 8 + length
         self.metadata: dict[str, str] = header.pop("__metadata__", {})
-        self.tensors = {
-            name: _tensor_info(path, name, entry, start, size) for name, entry in header.items()
-        }
+        self.tensors = {name: _tensor_info(entry, start) for name, entry in header.items()}
 
     def row_chunks(self, name: str) -> Iterator[FloatArray]:
         """Yield a tensor's rows (its first axis) in float32, at most CHUNK_BYTES at a time."""
@@ -76,14 +71,20 @@ class SafetensorsFile:
         dtype, row_shape = np.dtype(_TYPES[info.dtype]), info.shape[1:]
         row_bytes = math.prod(row_shape) * dtype.itemsize
         total, rows = info.shape[0] if info.shape else 1, rows_per_chunk(info.shape)
-        # Read, not mapped: a map of a checkpoint of gigabytes would count as memory in use.
-        with self.path.open("rb") as file:
+        if row_bytes == 0 or total == 0:
+            raise CheckpointError(
+                f"{self.path}: tensor '{name}' of shape {list(info.shape)} has no elements; {AGAIN}"
+            )
+        with CheckpointFile(self.path) as file:
+            if file.stamp() != self._stamp:
+                raise CheckpointError(f"{self.path}: was changed after it was opened; begin again")
             for row in range(0, total, rows):
                 count = min(rows, total - row)
                 file.seek(info.first + row * row_bytes)
-                stored = np.frombuffer(file.read(count * row_bytes), dtype)
+                found = file.read(count * row_bytes, f"tensor '{name}'")
                 shape = (count, *row_shape) if info.shape else ()
-                yield stored.astype(np.float32, copy=False).reshape(shape)
+                values = np.frombuffer(found, dtype)
+                yield values.astype(np.float32, copy=False).reshape(shape)
 
 
 def rows_per_chunk(shape: tuple[int, ...]) -> int:
@@ -91,36 +92,16 @@ def rows_per_chunk(shape: tuple[int, ...]) -> int:
     return max(1, CHUNK_BYTES // max(1, 4 * math.prod(shape[1:])))
 
 
-def _parse(path: Path, text: bytes) -> dict[str, Any]:
+def _validate(path: Path) -> None:
+    """Have the format's own library look at the file: it allows no holes and no overlaps."""
     try:
-        header = json.loads(text)
-    except ValueError as error:
-        raise CheckpointError(f"{path}: the header is not JSON ({error}); {_AGAIN}") from error
-    if not isinstance(header, dict):
-        raise CheckpointError(f"{path}: the header is no JSON object; {_AGAIN}")
-    return header
+        with safetensors.safe_open(path, framework="numpy"):
+            pass
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{path}: is no valid safetensors file ({error}); {AGAIN}") from error
 
 
-def _tensor_info(path: Path, name: str, entry: Any, start: int, size: int) -> TensorInfo:
-    """Check one header entry against the file's size and return it with absolute offsets."""
-    try:
-        dtype, shape = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])
-        first, last = (start + int(offset) for offset in entry["data_offsets"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: tensor '{name}': the header's entry {entry!r} lacks a valid dtype, shape or "
-            f"data_offsets; {_AGAIN}"
-        ) from error
-    if not start <= first <= last <= size or min(shape, default=0) < 0:
-        raise CheckpointError(
-            f"{path}: tensor '{name}': bytes {first} to {last} lie outside the data, bytes {start} "
-            f"to {size}; {_AGAIN}"
-        )
-    if dtype in _TYPES:
-        expected = math.prod(shape) * np.dtype(_TYPES[dtype]).itemsize
-        if last - first != expected:
-            raise CheckpointError(
-                f"{path}: tensor '{name}': {last - first} bytes, expected {expected} of shape "
-                f"{list(shape)} in {dtype}; {_AGAIN}"
-            )
-    return TensorInfo(dtype, shape, first, last)
+def _tensor_info(entry: Any, start: int) -> TensorInfo:
+    """Return a header entry, which is known to be valid, with absolute offsets."""
+    first, last = entry["data_offsets"]
+    return TensorInfo(entry["dtype"], tuple(entry["shape"]), start + first, start + last)
