@@ -65,7 +65,7 @@ function(onnxquant_library name)
   target_include_directories(onnxquant_${name} PUBLIC "${PROJECT_SOURCE_DIR}"
                              "${PROJECT_SOURCE_DIR}/include")
   # The others are compiled without onnx's definitions, with which the headers were.
-  if(ONNXQUANT_PRECOMPILE_HEADERS AND NOT name MATCHES "^(base|kernels|files|report)$")
+  if(ONNXQUANT_PRECOMPILE_HEADERS AND NOT name MATCHES "^(base|text|kernels|files|report)$")
     target_precompile_headers(onnxquant_${name} REUSE_FROM onnxquant_precompiled)
   endif()
 endfunction()

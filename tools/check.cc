@@ -14,6 +14,7 @@
 #include "tools/commands.h"
 #include "tools/input_files.h"
 #include "tools/interrupt.h"
+#include "tools/print.h"
 #include "tools/result_table.h"
 #include "tools/text_file.h"
 
@@ -25,15 +26,15 @@ std::string Count(std::size_t count, const char* what) {
 }
 
 void PrintFinding(const Finding& finding, bool all) {
-  std::printf("%s: %s in ", NameOf(finding.severity), finding.kind.c_str());
-  if (finding.count > 1) std::printf("%d places, the first is ", finding.count);
-  std::printf("%s", finding.place.c_str());
-  if (finding.layer >= 0) std::printf(" (layer %d)", finding.layer);
-  std::printf("\n  %s\n  remedy: %s\n", finding.evidence.c_str(), finding.remedy.c_str());
+  Print("%s: %s in ", NameOf(finding.severity), finding.kind);
+  if (finding.count > 1) Print("%d places, the first is ", finding.count);
+  Print("%s", finding.place);
+  if (finding.layer >= 0) Print(" (layer %d)", finding.layer);
+  Print("\n  %s\n  remedy: %s\n", finding.evidence, finding.remedy);
   if (all && finding.count > 1) {
-    std::printf("  all: %s\n", absl::StrJoin(finding.places, ", ").c_str());
+    Print("  all: %s\n", absl::StrJoin(finding.places, ", "));
   }
-  std::printf("\n");
+  Print("\n");
 }
 
 std::string Facts(const CheckResult& result) {
@@ -56,25 +57,23 @@ std::string NoCommand(const CheckResult& result) {
                  : "no conversion mends what was found: follow the remedies";
 }
 
-void Print(const CheckResult& result, bool all) {
+void PrintResult(const CheckResult& result, bool all) {
   for (const Finding& finding : result.findings) PrintFinding(finding, all);
-  std::printf("%s (%s), on %s: ", result.path.c_str(), Facts(result).c_str(),
-              result.target.c_str());
+  Print("%s (%s), on %s: ", result.path, Facts(result), result.target);
   if (result.findings.empty()) {
-    std::printf("nothing wrong was found\n");
+    Print("nothing wrong was found\n");
     return;
   }
-  std::printf("%s, %s\n", Count(result.errors(), "error").c_str(),
-              Count(result.warnings(), "warning").c_str());
+  Print("%s, %s\n", Count(result.errors(), "error"), Count(result.warnings(), "warning"));
   if (result.command.empty()) {
-    std::printf("%s\n", NoCommand(result).c_str());
+    Print("%s\n", NoCommand(result));
     return;
   }
-  std::printf("to mend it: %s\n", result.command.c_str());
+  Print("to mend it: %s\n", result.command);
   const std::size_t left = Unmended(result);
   if (left > 0) {
-    std::printf("%zu of %s it does not mend: follow their remedies\n", left,
-                Count(result.findings.size(), "finding").c_str());
+    Print("%zu of %s it does not mend: follow their remedies\n", left,
+          Count(result.findings.size(), "finding"));
   }
 }
 
@@ -106,22 +105,23 @@ absl::Status Remaining(const CheckResult& before, const CheckResult& after, cons
   std::vector<std::string> kinds;
   for (const Finding& finding : left.findings) {
     kinds.push_back(finding.kind);
-    std::fprintf(stderr, "%s: still %s: %s: %s\n", made.c_str(), NameOf(finding.severity),
-                 finding.kind.c_str(), finding.evidence.c_str());
+    PrintError("%s: still %s: %s: %s\n", made, NameOf(finding.severity), finding.kind,
+               finding.evidence);
   }
   const std::string text = absl::StrCat(
       made, ": ", left.findings.size(), " of ", Count(before.findings.size(), "finding"),
       left.findings.size() == 1 ? " remains: " : " remain: ", absl::StrJoin(kinds, ", "));
   if (!Passes(left, strict)) return MakeError(ErrorKind::kVerify, text);
-  std::fprintf(stderr, "%s\n", text.c_str());
+  PrintError("%s\n", text);
   return absl::OkStatus();
 }
 
 // Converts as the result says, and looks at what came of it.
 absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
   if (result.command.empty()) {
-    std::fprintf(stderr, "%s: %s\n", result.path.c_str(),
-                 result.findings.empty() ? "there is nothing to mend" : NoCommand(result).c_str());
+    PrintError(
+        "%s: %s\n", result.path,
+        result.findings.empty() ? std::string("there is nothing to mend") : NoCommand(result));
     return Verdict(result, arguments.strict);
   }
   const bool quiet = arguments.verbosity == Verbosity::kQuiet;
@@ -132,8 +132,7 @@ absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
     conversion.plan.directory =
         (std::filesystem::path(result.path).parent_path() / "fixed").string();
   }
-  if (!quiet)
-    std::fprintf(stderr, "mending %s with policy %s\n", result.path.c_str(), result.policy.c_str());
+  if (!quiet) PrintError("mending %s with policy %s\n", result.path, result.policy);
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(conversion.model, conversion.plan));
   HoldInterrupts();
   ONNXQUANT_ASSIGN_OR_RETURN(const Report report, ApplyPlan(plan, conversion.apply));
@@ -143,7 +142,7 @@ absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
   // Ranges of the input's sums say nothing of an output that rounds otherwise.
   ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult after,
                              CheckModel(made, {.target = result.target, .ranges = ""}));
-  if (!quiet) std::fprintf(stderr, "wrote %s\n", made.c_str());
+  if (!quiet) PrintError("wrote %s\n", made);
   return Remaining(result, after, made, arguments.strict);
 }
 
@@ -173,10 +172,10 @@ absl::Status Check(const Arguments& arguments) {
   }
   const std::string json = WithRuns(result, runs);
   if (arguments.json) {
-    std::fputs(json.c_str(), stdout);
+    PrintText(json);
   } else if (arguments.verbosity != Verbosity::kQuiet) {
     PrintRuns(runs);
-    Print(result, arguments.verbosity == Verbosity::kVerbose);
+    PrintResult(result, arguments.verbosity == Verbosity::kVerbose);
   }
   std::fflush(stdout);  // before what follows on stderr
   ONNXQUANT_ASSIGN_OR_RETURN(TextFile report, open_report());

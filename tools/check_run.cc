@@ -1,12 +1,12 @@
 #include "tools/check_run.h"
 
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "tools/measure.h"
+#include "tools/print.h"
 
 namespace onnxquant::cli {
 
@@ -34,7 +34,7 @@ void PrintRuns(absl::Span<const AloneResult> runs) {
     }
     if (!run.first_bad.empty()) absl::StrAppend(&text, "; ", run.first_bad);
     if (!run.text.empty()) absl::StrAppend(&text, "; it writes ", absl::StrJoin(run.text, " "));
-    std::printf("on %s: %s\n", run.provider.c_str(), text.c_str());
+    Print("on %s: %s\n", run.provider, text);
   }
 }
 
@@ -43,7 +43,7 @@ std::string WithRuns(const CheckResult& result, absl::Span<const AloneResult> ru
   using Json = nlohmann::ordered_json;
   Json json = Json::parse(ToJson(result));
   json["runs"] = Json::parse(ToJson(runs));
-  return json.dump(2) + "\n";
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace onnxquant::cli

@@ -12,6 +12,7 @@
 #include "lib/report/table.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
+#include "tools/print.h"
 #include "tools/progress.h"
 #include "tools/report_file.h"
 #include "tools/result_table.h"
@@ -37,9 +38,9 @@ absl::Status Convert(const Arguments& arguments) {
   ONNXQUANT_ASSIGN_OR_RETURN(ReportFile report_file, ReportFile::Open(arguments, plan.report()));
   if (!quiet) {
     const char* why = plan.report().outputs.size() == 1 ? WhyOnlyOne(arguments) : "";
-    std::fprintf(stderr, "%s: %s; policy %s; writing %s%s to %s\n", arguments.model.c_str(),
-                 HumanBytes(plan.report().input_bytes).c_str(), arguments.plan.policy.c_str(),
-                 DtypeList(plan.report()).c_str(), why, plan.report().directory.c_str());
+    PrintError("%s: %s; policy %s; writing %s%s to %s\n", arguments.model,
+               HumanBytes(plan.report().input_bytes), arguments.plan.policy,
+               DtypeList(plan.report()), why, plan.report().directory);
   }
   Progress progress(!quiet);
   ApplyOptions apply = arguments.apply;
@@ -52,10 +53,10 @@ absl::Status Convert(const Arguments& arguments) {
   ONNXQUANT_RETURN_IF_ERROR(report_file.Write(*report));
   std::signal(SIGPIPE, SIG_DFL);  // all is written: now it may
   if (!quiet) {
-    std::fputs(ResultTable(*report).c_str(), stdout);
+    PrintText(ResultTable(*report));
     std::fflush(stdout);  // before what follows on stderr
     PrintWarnings(*report, arguments.verbosity);
-    std::fprintf(stderr, "done in %.1f s\n", report->seconds);
+    PrintError("done in %.1f s\n", report->seconds);
   }
   return absl::OkStatus();
 }

@@ -1,7 +1,6 @@
 #include "lib/inspect/diff.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "lib/base/error.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/print.h"
 
 namespace onnxquant::cli {
 namespace {
@@ -18,11 +18,11 @@ constexpr std::size_t kNamesShown = 20;
 
 void PrintNames(const std::string& title, const std::vector<std::string>& names, bool all) {
   if (names.empty()) return;
-  std::printf("%s (%zu):\n", title.c_str(), names.size());
+  Print("%s (%zu):\n", title, names.size());
   const std::size_t shown = all ? names.size() : std::min(kNamesShown, names.size());
-  for (std::size_t i = 0; i < shown; ++i) std::printf("  %s\n", names[i].c_str());
-  if (shown < names.size()) std::printf("  … and %zu more (--verbose)\n", names.size() - shown);
-  std::printf("\n");
+  for (std::size_t i = 0; i < shown; ++i) Print("  %s\n", names[i]);
+  if (shown < names.size()) Print("  … and %zu more (--verbose)\n", names.size() - shown);
+  Print("\n");
 }
 
 void PrintWeights(const ModelDiff& diff) {
@@ -44,14 +44,14 @@ void PrintWeights(const ModelDiff& diff) {
                   absl::StrFormat("%.3g", row.max_abs), absl::StrFormat("%.1f", row.sqnr_db),
                   absl::StrFormat("%.7f", row.cosine)});
   }
-  std::printf("%s\n", table.ToString().c_str());
+  PrintText(table.ToString() + "\n");
 }
 
 void PrintSummary(const Arguments& arguments, const ModelDiff& diff) {
   if (diff.summary.empty()) return;
-  std::printf("A: %s\nB: %s\n\nwhat matters:\n", arguments.model.c_str(), arguments.other.c_str());
-  for (const std::string& sentence : diff.summary) std::printf("- %s\n", sentence.c_str());
-  std::printf("\n");
+  Print("A: %s\nB: %s\n\nwhat matters:\n", arguments.model, arguments.other);
+  for (const std::string& sentence : diff.summary) Print("- %s\n", sentence);
+  Print("\n");
 }
 
 // What makes one .onnx file larger than the other.
@@ -78,7 +78,7 @@ void PrintGraphBytes(const Arguments& arguments, const ModelDiff& diff) {
                        : absl::StrCat(WithSeparators(one), " and ", WithSeparators(two)));
   }
   add("together", diff.first_bytes.total, diff.second_bytes.total, "");
-  std::printf("%s\n", table.ToString().c_str());
+  PrintText(table.ToString() + "\n");
 }
 
 }  // namespace
@@ -86,13 +86,13 @@ void PrintGraphBytes(const Arguments& arguments, const ModelDiff& diff) {
 absl::Status Diff(const Arguments& arguments) {
   ONNXQUANT_ASSIGN_OR_RETURN(const ModelDiff diff, DiffModels(arguments.model, arguments.other));
   if (arguments.json) {
-    std::fputs(ToJson(diff).c_str(), stdout);
+    PrintText(ToJson(diff));
     return absl::OkStatus();
   }
   const bool all = arguments.verbosity == Verbosity::kVerbose;
   PrintSummary(arguments, diff);
-  for (const std::string& opset : diff.opsets) std::printf("opset %s\n", opset.c_str());
-  if (!diff.ir_version.empty()) std::printf("IR version %s\n", diff.ir_version.c_str());
+  for (const std::string& opset : diff.opsets) Print("opset %s\n", opset);
+  if (!diff.ir_version.empty()) Print("IR version %s\n", diff.ir_version);
   if (!diff.ops.empty()) {
     Table table({{"operator"},
                  {arguments.model, Table::Align::kRight},
@@ -100,9 +100,9 @@ absl::Status Diff(const Arguments& arguments) {
     for (const OpDifference& row : diff.ops) {
       table.AddRow({row.op, absl::StrCat(row.first), absl::StrCat(row.second)});
     }
-    std::printf("%s\n", table.ToString().c_str());
+    PrintText(table.ToString() + "\n");
   }
-  for (const std::string& line : diff.interface) std::printf("graph %s\n\n", line.c_str());
+  for (const std::string& line : diff.interface) Print("graph %s\n\n", line);
   std::vector<std::string> types;
   for (const TypeDifference& row : diff.types) {
     types.push_back(absl::StrCat(row.value, ": ", row.first, " and ", row.second));
@@ -119,8 +119,8 @@ absl::Status Diff(const Arguments& arguments) {
   PrintNames(absl::StrCat("weights only in ", arguments.other), diff.only_second_weights, all);
   PrintWeights(diff);
   PrintGraphBytes(arguments, diff);
-  std::printf("%d weights are equal, %zu differ%s\n", diff.equal_weights, diff.weights.size(),
-              diff.Empty() ? "; the models are equal" : "");
+  Print("%d weights are equal, %zu differ%s\n", diff.equal_weights, diff.weights.size(),
+        diff.Empty() ? "; the models are equal" : "");
   return absl::OkStatus();
 }
 

@@ -1,7 +1,6 @@
 #include "lib/inspect/inspect.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "lib/base/error.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/print.h"
 
 namespace onnxquant::cli {
 namespace {
@@ -21,7 +21,7 @@ void PrintValues(const char* title, const std::vector<InspectedValue>& values) {
   for (const InspectedValue& value : values) {
     table.AddRow({value.name, value.type, value.shape, value.role});
   }
-  std::printf("%s\n", table.ToString().c_str());
+  PrintText(table.ToString() + "\n");
 }
 
 std::string Counts(const std::vector<InspectedCount>& counts) {
@@ -35,7 +35,7 @@ void PrintRoles(const Inspection& inspection) {
   for (const InspectedRole& row : inspection.roles) {
     table.AddRow({row.role, absl::StrCat(row.nodes), row.example, row.evidence});
   }
-  std::printf("%s\n", table.ToString().c_str());
+  PrintText(table.ToString() + "\n");
 }
 
 void PrintHazards(const Inspection& inspection) {
@@ -47,7 +47,7 @@ void PrintHazards(const Inspection& inspection) {
                     row.examples[i].node, row.examples[i].why});
     }
   }
-  std::printf("%s\n", table.ToString().c_str());
+  PrintText(table.ToString() + "\n");
 }
 
 void PrintWeights(const Inspection& inspection, bool all) {
@@ -65,20 +65,19 @@ void PrintWeights(const Inspection& inspection, bool all) {
                   WithSeparators(row.bytes), row.role,
                   row.layer < 0 ? "" : absl::StrCat(row.layer)});
   }
-  std::fputs(table.ToString().c_str(), stdout);
+  PrintText(table.ToString());
   if (shown < inspection.weights.size()) {
-    std::printf("… and %zu smaller ones; --verbose shows them all\n",
-                inspection.weights.size() - shown);
+    Print("… and %zu smaller ones; --verbose shows them all\n", inspection.weights.size() - shown);
   }
 }
 
 void PrintFindings(const Inspection& inspection) {
   for (const InspectedFinding& row : inspection.findings) {
-    std::printf("%s: %s in %s%s\n", row.severity.c_str(), row.kind.c_str(), row.place.c_str(),
-                row.count > 1 ? absl::StrCat(" and ", row.count - 1, " more").c_str() : "");
+    Print("%s: %s in %s%s\n", row.severity, row.kind, row.place,
+          row.count > 1 ? absl::StrCat(" and ", row.count - 1, " more") : std::string());
   }
   if (inspection.findings.empty()) return;
-  std::printf("'onnxquant check %s' says why, and what to do\n", inspection.path.c_str());
+  Print("'onnxquant check %s' says why, and what to do\n", inspection.path);
 }
 
 }  // namespace
@@ -86,25 +85,24 @@ void PrintFindings(const Inspection& inspection) {
 absl::Status Inspect(const Arguments& arguments) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Inspection inspection, InspectModel(arguments.model));
   if (arguments.json) {
-    std::fputs(ToJson(inspection).c_str(), stdout);
+    PrintText(ToJson(inspection));
     return absl::OkStatus();
   }
-  std::printf("%s: %s, IR version %d, opsets %s%s%s\n", inspection.path.c_str(),
-              HumanBytes(inspection.file_bytes).c_str(), inspection.ir_version,
-              absl::StrJoin(inspection.opsets, ", ").c_str(),
-              inspection.producer.empty() ? "" : ", made by ", inspection.producer.c_str());
+  Print("%s: %s, IR version %d, opsets %s%s%s\n", inspection.path,
+        HumanBytes(inspection.file_bytes), inspection.ir_version,
+        absl::StrJoin(inspection.opsets, ", "), inspection.producer.empty() ? "" : ", made by ",
+        inspection.producer);
   for (const InspectedFile& file : inspection.files) {
-    std::printf("external data: %s, %s, %d tensors\n", file.location.c_str(),
-                HumanBytes(file.bytes).c_str(), file.tensors);
+    Print("external data: %s, %s, %d tensors\n", file.location, HumanBytes(file.bytes),
+          file.tensors);
   }
-  std::printf("%d layers; %d nodes: %s\n", inspection.layers, inspection.nodes,
-              Counts(inspection.ops).c_str());
-  std::printf("values: %s\n", Counts(inspection.value_types).c_str());
+  Print("%d layers; %d nodes: %s\n", inspection.layers, inspection.nodes, Counts(inspection.ops));
+  Print("values: %s\n", Counts(inspection.value_types));
   if (!inspection.unknown_ops.empty()) {
-    std::printf("operators that onnxquant does not know (they stay as they are): %s\n",
-                absl::StrJoin(inspection.unknown_ops, ", ").c_str());
+    Print("operators that onnxquant does not know (they stay as they are): %s\n",
+          absl::StrJoin(inspection.unknown_ops, ", "));
   }
-  std::printf("\n");
+  Print("\n");
   PrintValues("input", inspection.inputs);
   PrintValues("output", inspection.outputs);
   PrintRoles(inspection);

@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "onnxquant/report.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
+#include "tools/print.h"
 #include "tools/report_file.h"
 #include "tools/result_table.h"
 
@@ -25,7 +25,7 @@ std::string Shape(const std::vector<std::int64_t>& dims) {
 }
 
 void PrintReasons(const std::vector<std::string>& why) {
-  for (const std::string& reason : why) std::printf("    %s\n", reason.c_str());
+  for (const std::string& reason : why) Print("    %s\n", reason);
 }
 
 std::string TensorTable(const OutputReport& output) {
@@ -48,9 +48,8 @@ void PrintSharedCost(const OutputReport& output) {
   for (std::size_t i = 1; i < output.tensors.size(); ++i) {
     const TensorRow& row = output.tensors[i];
     if (row.name != output.tensors[i - 1].name) continue;
-    std::printf("'%s' is stored more than once: also as %s, for role %s, %s\n", row.name.c_str(),
-                row.format.c_str(), row.role.empty() ? "none" : row.role.c_str(),
-                HumanBytes(row.bytes).c_str());
+    Print("'%s' is stored more than once: also as %s, for role %s, %s\n", row.name, row.format,
+          row.role.empty() ? std::string("none") : row.role, HumanBytes(row.bytes));
   }
 }
 
@@ -60,28 +59,24 @@ bool Explain(const OutputReport& output, const std::string& name) {
   for (const TensorRow& row : output.tensors) {
     if (row.name != name) continue;
     found = true;
-    std::printf("%s: tensor '%s' %s%s%s is stored as %s (%s bytes), because\n",
-                output.dtype.c_str(), name.c_str(), Shape(row.shape).c_str(),
-                row.role.empty() ? "" : ", role ", row.role.c_str(), row.format.c_str(),
-                WithSeparators(row.bytes).c_str());
+    Print("%s: tensor '%s' %s%s%s is stored as %s (%s bytes), because\n", output.dtype, name,
+          Shape(row.shape), row.role.empty() ? "" : ", role ", row.role, row.format,
+          WithSeparators(row.bytes));
     PrintReasons(row.why);
   }
   for (const NodeRow& row : output.nodes) {
     if (row.name != name) continue;
     found = true;
-    std::printf("%s: node '%s' (%s)%s%s computes in %s, because\n", output.dtype.c_str(),
-                name.c_str(), row.op.c_str(), row.role.empty() ? "" : ", role ", row.role.c_str(),
-                row.compute.c_str());
-    if (!row.evidence.empty())
-      std::printf("    role %s: %s\n", row.role.c_str(), row.evidence.c_str());
+    Print("%s: node '%s' (%s)%s%s computes in %s, because\n", output.dtype, name, row.op,
+          row.role.empty() ? "" : ", role ", row.role, row.compute);
+    if (!row.evidence.empty()) Print("    role %s: %s\n", row.role, row.evidence);
     PrintReasons(row.why);
   }
   for (const ValueRow& row : output.values) {
     if (row.name != name) continue;
     found = true;
-    std::printf("%s: graph %s '%s'%s%s is %s, because\n", output.dtype.c_str(),
-                row.input ? "input" : "output", name.c_str(), row.role.empty() ? "" : ", role ",
-                row.role.c_str(), row.type.c_str());
+    Print("%s: graph %s '%s'%s%s is %s, because\n", output.dtype, row.input ? "input" : "output",
+          name, row.role.empty() ? "" : ", role ", row.role, row.type);
     PrintReasons(row.why);
   }
   return found;
@@ -112,16 +107,16 @@ absl::Status ShowPlan(const Arguments& arguments) {
   ReleaseInterrupts();
   if (!arguments.why.empty()) return ExplainAll(report, arguments.why);
   if (arguments.json) {
-    std::fputs(ToJson(report).c_str(), stdout);
+    PrintText(ToJson(report));
     return absl::OkStatus();
   }
   for (const OutputReport& output : report.outputs) {
     if (arguments.verbosity == Verbosity::kQuiet) break;
-    std::printf("%s\n%s", output.dtype.c_str(), TensorTable(output).c_str());
+    PrintText(absl::StrCat(output.dtype, "\n", TensorTable(output)));
     PrintSharedCost(output);
-    std::printf("\n");
+    Print("\n");
   }
-  std::fputs(ResultTable(report).c_str(), stdout);
+  PrintText(ResultTable(report));
   PrintWarnings(report, arguments.verbosity);
   return absl::OkStatus();
 }

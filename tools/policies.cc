@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -8,6 +7,7 @@
 #include "lib/policy/policy_yaml.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/print.h"
 
 namespace onnxquant::cli {
 
@@ -15,7 +15,7 @@ absl::Status ShowPolicies(const Arguments& arguments) {
   std::vector<std::string> names;
   for (const BuiltinPolicy& builtin : BuiltinPolicies()) {
     if (arguments.policy_name == builtin.name) {
-      std::fputs(builtin.yaml, stdout);
+      PrintText(builtin.yaml);
       return absl::OkStatus();
     }
     names.emplace_back(builtin.name);
@@ -31,7 +31,7 @@ absl::Status ShowPolicies(const Arguments& arguments) {
     for (const OutputSpec& output : policy.outputs) dtypes.push_back(output.dtype);
     table.AddRow({policy.name, absl::StrJoin(dtypes, ", "), policy.description});
   }
-  std::fputs(table.ToString().c_str(), stdout);
+  PrintText(table.ToString());
   return absl::OkStatus();
 }
 

@@ -4,11 +4,13 @@
 #include <exception>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "lib/simulate/simulated_provider.h"
 #include "onnxquant/error.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
+#include "tools/print.h"
 
 namespace onnxquant::cli {
 namespace {
@@ -65,11 +67,11 @@ int ParseAndRun(int argc, const char* const* argv, const RunnerFactory& factory)
   parsed.arguments.measure.factory = WithSimulatedProvider(factory);
   const absl::Status status = Run(parsed.arguments);
   if (!status.ok()) {
-    std::fprintf(stderr, "onnxquant: %s\n", std::string(status.message()).c_str());
+    PrintText(absl::StrCat("onnxquant: ", std::string(status.message()), "\n"), stderr);
   }
   // What did not fit into the buffer has been written, or has failed, before.
   if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && status.ok()) {
-    std::fprintf(stderr, "onnxquant: the result could not be printed\n");
+    PrintError("onnxquant: the result could not be printed\n");
     return static_cast<int>(ExitStatus::kWrite);
   }
   return static_cast<int>(ExitStatusOf(status));
@@ -81,7 +83,7 @@ int RunProgram(int argc, const char* const* argv, const RunnerFactory& factory) 
   try {
     return ParseAndRun(argc, argv, factory);
   } catch (const std::exception& error) {  // out of memory, or a defect
-    std::fprintf(stderr, "onnxquant: %s\n", error.what());
+    PrintError("onnxquant: %s\n", std::string(error.what()));
     return static_cast<int>(ExitStatus::kInternal);
   }
 }

@@ -1,6 +1,5 @@
 #include "lib/trace/ranges.h"
 
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "tools/commands.h"
 #include "tools/input_files.h"
 #include "tools/measure.h"
+#include "tools/print.h"
 #include "tools/text_file.h"
 
 namespace onnxquant::cli {
@@ -34,7 +34,7 @@ std::string LayerText(const ValueRange& value) {
   return value.layer < 0 ? "" : absl::StrCat(value.layer);
 }
 
-void Print(const RangeReport& ranges, double margin) {
+void PrintRanges(const RangeReport& ranges, double margin) {
   Table table({{"value"},
                {"operator"},
                {"layer", Align::kRight},
@@ -56,16 +56,16 @@ void Print(const RangeReport& ranges, double margin) {
                   absl::StrFormat("%.3g", range.p999),
                   range.beyond_fp16 > 0 ? absl::StrFormat("%.2g", range.beyond_fp16) : ""});
   }
-  if (overflowing + near + masks > 0) std::printf("%s\n", table.ToString().c_str());
-  std::printf("%zu float values", ranges.values.size());
-  if (ranges.tokens > 0) std::printf(" on %zu tokens", ranges.tokens);
-  std::printf(": %zu %s beyond float16's 65504, %zu more %s within a factor of %g\n", overflowing,
-              overflowing == 1 ? "goes" : "go", near, near == 1 ? "comes" : "come", margin);
-  if (masks > 0) std::printf("%zu more %s filled as masks are\n", masks, masks == 1 ? "is" : "are");
+  if (overflowing + near + masks > 0) PrintText(table.ToString() + "\n");
+  Print("%zu float values", ranges.values.size());
+  if (ranges.tokens > 0) Print(" on %zu tokens", ranges.tokens);
+  Print(": %zu %s beyond float16's 65504, %zu more %s within a factor of %g\n", overflowing,
+        overflowing == 1 ? "goes" : "go", near, near == 1 ? "comes" : "come", margin);
+  if (masks > 0) Print("%zu more %s filled as masks are\n", masks, masks == 1 ? "is" : "are");
   if (first != nullptr) {
-    std::printf("the first is '%s' (%s%s), up to %.5g\n", first->name.c_str(), first->node.c_str(),
-                first->layer < 0 ? "" : absl::StrCat(", layer ", first->layer).c_str(),
-                first->range.peak);
+    Print("the first is '%s' (%s%s), up to %.5g\n", first->name, first->node,
+          first->layer < 0 ? std::string() : absl::StrCat(", layer ", first->layer),
+          first->range.peak);
   }
 }
 
@@ -91,9 +91,9 @@ absl::Status ShowRanges(const Arguments& arguments) {
   ONNXQUANT_ASSIGN_OR_RETURN(const RangeReport ranges, MeasureRanges(options));
   const std::string json = ToJson(ranges);
   if (arguments.json) {
-    std::fputs(json.c_str(), stdout);
+    PrintText(json);
   } else if (arguments.verbosity != Verbosity::kQuiet) {
-    Print(ranges, measure.margin);
+    PrintRanges(ranges, measure.margin);
   }
   return file.Write(json);
 }

@@ -2,14 +2,14 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 #include <utility>
 
 #include "absl/types/span.h"
 #include "lib/base/error.h"
+#include "lib/base/limits.h"
 #include "lib/report/html.h"
+#include "lib/text/read_text.h"
 #include "onnxquant/report.h"
 
 namespace onnxquant::cli {
@@ -48,8 +48,11 @@ absl::StatusOr<ReportFile> ReportFile::Open(const Arguments& arguments, const Re
   if (!arguments.plan.ranges.empty()) files.Protect(arguments.plan.ranges);
   report.html_ = IsHtmlName(arguments.report);
   if (report.html_ && !arguments.plan.ranges.empty()) {
-    std::ifstream stream(arguments.plan.ranges);
-    report.ranges_.assign(std::istreambuf_iterator<char>(stream), {});
+    // A second time, which a pipe would not bear.
+    const TextRule rule = {.kind = ErrorKind::kUsage,
+                           .what = "the file of ranges that an HTML report shows",
+                           .largest = limits::kRangesBytes};
+    ONNXQUANT_ASSIGN_OR_RETURN(report.ranges_, ReadText(arguments.plan.ranges, rule));
   }
   report.name_ = path.filename().string();
   report.files_.emplace(std::move(files));

@@ -1,13 +1,14 @@
 #include "tools/result_table.h"
 
 #include <cstddef>
-#include <cstdio>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "lib/base/visible.h"
 #include "lib/report/table.h"
+#include "tools/print.h"
 
 namespace onnxquant::cli {
 namespace {
@@ -54,7 +55,7 @@ std::string ResultTable(const Report& report) {
   std::string text = table.ToString();
   for (const OutputReport& output : report.outputs) {
     if (output.residual.empty()) continue;
-    absl::StrAppend(&text, output.dtype, ": ", output.residual, "\n");
+    absl::StrAppend(&text, output.dtype, ": ", Visible(output.residual), "\n");
   }
   return text;
 }
@@ -71,11 +72,11 @@ void PrintWarnings(const Report& report, Verbosity verbosity) {
                                   ? output.warnings.size()
                                   : std::min(output.warnings.size(), kWarningsShown);
     for (std::size_t i = 0; i < shown; ++i) {
-      std::fprintf(stderr, "warning: %s: %s\n", output.dtype.c_str(), output.warnings[i].c_str());
+      PrintError("warning: %s: %s\n", output.dtype, output.warnings[i]);
     }
     if (shown < output.warnings.size()) {
-      std::fprintf(stderr, "warning: %s: %zu more; --verbose prints them all\n",
-                   output.dtype.c_str(), output.warnings.size() - shown);
+      PrintError("warning: %s: %zu more; --verbose prints them all\n", output.dtype,
+                 output.warnings.size() - shown);
     }
   }
 }

@@ -1,7 +1,6 @@
 #include "lib/verify/verify.h"
 
 #include <cmath>
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "tools/commands.h"
 #include "tools/input_files.h"
 #include "tools/measure.h"
+#include "tools/print.h"
 #include "tools/text_file.h"
 
 namespace onnxquant::cli {
@@ -71,7 +71,7 @@ void PrintLanguage(const Verification& verification) {
              : "-",
          WithSeparators(figures.nan), WithSeparators(figures.inf)});
   }
-  std::printf("%s\n", table.ToString().c_str());
+  PrintText(table.ToString() + "\n");
 }
 
 void PrintOutputs(const Verification& verification) {
@@ -92,7 +92,7 @@ void PrintOutputs(const Verification& verification) {
                     WithSeparators(output.inf)});
     }
   }
-  std::printf("%s\n", table.ToString().c_str());
+  PrintText(table.ToString() + "\n");
 }
 
 // Candidates by providers, where there is more than one of each.
@@ -108,15 +108,15 @@ void PrintMatrix(const Verification& verification, const std::vector<std::string
     }
     table.AddRow(row);
   }
-  std::printf("%s\n", table.ToString().c_str());
+  PrintText(table.ToString() + "\n");
 }
 
 // What each layer hands on, and its worst value.
 void PrintLayers(const Verification& verification) {
   for (const CandidateResult& result : verification.results) {
     if (!result.values_error.empty()) {
-      std::printf("%s on %s: inner values cannot be compared: %s\n\n", result.model.c_str(),
-                  result.provider.c_str(), result.values_error.c_str());
+      Print("%s on %s: inner values cannot be compared: %s\n\n", result.model, result.provider,
+            result.values_error);
     }
     if (result.values.empty()) continue;
     Table table({{"layer", Align::kRight},
@@ -133,20 +133,21 @@ void PrintLayers(const Verification& verification) {
                     absl::StrFormat("%.1f", last.sqnr), absl::StrFormat("%.7f", last.cosine),
                     worst.name, absl::StrFormat("%.1f", worst.sqnr), WithSeparators(worst.bad)});
     }
-    std::printf("%s on %s, inside:\n%s\n", result.model.c_str(), result.provider.c_str(),
-                table.ToString().c_str());
+    Print("%s on %s, inside:\n", result.model, result.provider);
+    PrintText(table.ToString() + "\n");
   }
 }
 
 void PrintFaults(const Verification& verification) {
   for (const CandidateResult& result : verification.results) {
     const std::string place = absl::StrCat(result.model, " on ", result.provider);
-    if (!result.error.empty()) std::printf("%s: %s\n", place.c_str(), result.error.c_str());
-    if (!result.first_bad.empty()) std::printf("%s: %s\n", place.c_str(), result.first_bad.c_str());
+    if (!result.error.empty()) Print("%s: %s\n", place, result.error);
+    if (!result.first_bad.empty()) Print("%s: %s\n", place, result.first_bad);
   }
 }
 
-void Print(const Verification& verification, const std::vector<std::string>& providers) {
+void PrintVerification(const Verification& verification,
+                       const std::vector<std::string>& providers) {
   bool language = false;
   bool outputs = false;
   for (const CandidateResult& result : verification.results) {
@@ -154,9 +155,8 @@ void Print(const Verification& verification, const std::vector<std::string>& pro
     outputs |= !result.outputs.empty();
   }
   if (language) {
-    std::printf("%zu tokens; reference %s, perplexity %s\n\n", verification.tokens,
-                verification.reference.c_str(),
-                PerplexityText(verification.reference_perplexity).c_str());
+    Print("%zu tokens; reference %s, perplexity %s\n\n", verification.tokens,
+          verification.reference, PerplexityText(verification.reference_perplexity));
     PrintLanguage(verification);
   }
   if (outputs) PrintOutputs(verification);
@@ -206,9 +206,9 @@ absl::Status Verify(const Arguments& arguments) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Verification verification, onnxquant::Verify(options));
   const std::string json = ToJson(verification);
   if (arguments.json) {
-    std::fputs(json.c_str(), stdout);
+    PrintText(json);
   } else if (arguments.verbosity != Verbosity::kQuiet) {
-    Print(verification, options.providers);
+    PrintVerification(verification, options.providers);
   }
   ONNXQUANT_RETURN_IF_ERROR(report.Write(
       IsHtmlName(arguments.report) ? ToHtml({.plan = "", .ranges = "", .verification = json})

@@ -4,7 +4,10 @@
 #include <optional>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "lib/base/visible.h"
 
 namespace onnxquant {
 namespace {
@@ -30,10 +33,19 @@ absl::StatusCode CodeOf(ErrorKind kind) {
   return absl::StatusCode::kInternal;
 }
 
+// The lines of a message begin with two spaces from the second on, so that a name with a line break
+// in it cannot pass for a message of its own.
+std::string Shown(const std::string& message) {
+  constexpr char kOwnLine[] = "\n  ";
+  return absl::StrJoin(
+      absl::StrSplit(message, kOwnLine), kOwnLine,
+      [](std::string* out, absl::string_view line) { out->append(Visible(line)); });
+}
+
 }  // namespace
 
 absl::Status MakeError(ErrorKind kind, const std::string& message) {
-  absl::Status status(CodeOf(kind), message);
+  absl::Status status(CodeOf(kind), Shown(message));
   status.SetPayload(kKindUrl,
                     absl::Cord(std::string(1, static_cast<char>('0' + static_cast<int>(kind)))));
   return status;

@@ -16,7 +16,8 @@
 
 namespace onnxquant {
 
-// A status of the given kind. `message` is a whole sentence for the user.
+// A status of the given kind. `message` is a whole sentence for the user; what names from models,
+// policies or paths hold that a terminal would obey is escaped (lib/base/visible.h).
 absl::Status MakeError(ErrorKind kind, const std::string& message);
 
 template <typename... Parts>

@@ -10,6 +10,34 @@ namespace onnxquant::limits {
 
 // Bytes of a policy, and of all the texts that --set adds to it.
 inline constexpr std::int64_t kPolicyBytes = 1 << 20;
+// Scalars, lists and mappings of a policy, each alias counted as what it stands for.
+inline constexpr std::int64_t kPolicyNodes = 1 << 18;
+// Lists and mappings within each other in a policy.
+inline constexpr int kPolicyDepth = 16;
+// Rules of a policy, those of --set among them.
+inline constexpr std::int64_t kPolicyRules = 1 << 14;
+// Regular expressions of a policy.
+inline constexpr std::int64_t kPolicyRegexes = 1 << 10;
+// Bytes of one regular expression.
+inline constexpr std::int64_t kRegexBytes = 1 << 12;
+// Bytes that one regular expression may take when compiled and while it searches.
+inline constexpr std::int64_t kRegexMemory = 1 << 20;
+
+// Bytes of config.json and generation_config.json.
+inline constexpr std::int64_t kConfigBytes = 16 << 20;
+// Bytes of a file of measured ranges.
+inline constexpr std::int64_t kRangesBytes = 64 << 20;
+// Values (scalars, lists, objects) of one JSON text.
+inline constexpr std::int64_t kJsonValues = 1 << 22;
+// Lists and objects within each other in a JSON text.
+inline constexpr int kJsonDepth = 64;
+
+// Bytes of a file of token ids.
+inline constexpr std::int64_t kTokenBytes = 256 << 20;
+// Sequences of a file of token ids: lines of .jsonl, rows of .npy.
+inline constexpr std::int64_t kTokenSequences = 1 << 20;
+// Bytes of a NumPy file's header.
+inline constexpr std::int64_t kNumpyHeader = 1 << 16;
 
 // Messages of a model's file in one another, which is protobuf's own limit: a body takes three.
 inline constexpr int kNestedMessages = 100;

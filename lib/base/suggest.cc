@@ -9,6 +9,9 @@
 namespace onnxquant {
 namespace {
 
+// Nobody mistypes a word of this length; to compare two takes the product of their lengths.
+constexpr std::size_t kLongestWord = 256;
+
 // Optimal string alignment distance, three rows at a time.
 std::size_t Distance(const std::string& a, const std::string& b) {
   std::vector<std::size_t> before(b.size() + 1), previous(b.size() + 1), current(b.size() + 1);
@@ -33,7 +36,9 @@ std::size_t Distance(const std::string& a, const std::string& b) {
 std::string Nearest(const std::string& word, absl::Span<const std::string> candidates) {
   std::string best;
   std::size_t best_distance = 0;
+  if (word.size() > kLongestWord) return best;
   for (const std::string& candidate : candidates) {
+    if (candidate.size() > kLongestWord) continue;
     const std::size_t distance = Distance(word, candidate);
     const std::size_t allowed =
         std::max<std::size_t>(1, std::max(word.size(), candidate.size()) / 3);

@@ -1,17 +1,18 @@
 // config_contradicts: what config.json tells Transformers.js, against the files.
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "lib/base/error.h"
 #include "lib/check/checkers.h"
 #include "lib/model/layout.h"
 #include "lib/model/web_config.h"
 #include "lib/policy/dtypes.h"
+#include "lib/text/json_text.h"
 
 namespace onnxquant {
 namespace {
@@ -31,12 +32,15 @@ class ConfigCheck {
     const std::optional<std::string> config = FindConfigJson(context_.model.path());
     if (!context_.model.from_file() || !config || !IsWebDtype(stem_.dtype)) return;
     config_ = *config;
-    std::ifstream stream(config_);
-    const Json json = Json::parse(stream, nullptr, false);
-    if (json.is_discarded()) {
-      Add(config_, "is not valid JSON, so that Transformers.js cannot read it", "mend the file");
+    const absl::StatusOr<Json> read = Read();
+    if (!read.ok()) {
+      Add(config_,
+          absl::StrCat(std::string(read.status().message()),
+                       ", so that Transformers.js may not read it"),
+          "mend the file");
       return;
     }
+    const Json& json = *read;
     const auto found = json.is_object() ? json.find("transformers.js_config") : json.end();
     if (found == json.end() || !found->is_object()) return;
     CheckCacheType(*found);
@@ -46,6 +50,11 @@ class ConfigCheck {
   }
 
  private:
+  absl::StatusOr<Json> Read() const {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, ReadConfig(config_));
+    return ParseJson(text, config_, {.kind = ErrorKind::kModel, .unique_keys = false});
+  }
+
   void Add(const std::string& place, const std::string& evidence, const std::string& remedy,
            bool mended = false) {
     Finding finding;

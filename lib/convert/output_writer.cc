@@ -4,9 +4,8 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <memory>
-#include <sstream>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -15,6 +14,7 @@
 #include "lib/files/fault_guard.h"
 #include "lib/files/output_files.h"
 #include "lib/model/serialize.h"
+#include "lib/model/web_config.h"
 #include "lib/rewrite/materialize.h"
 
 namespace onnxquant {
@@ -106,21 +106,13 @@ std::vector<std::string> FileNames(const std::string& directory,
   return names;
 }
 
-absl::Status WriteConfig(const WriteJob& job, OutputFiles& files) {
-  std::ifstream stream(job.config);
-  std::stringstream text;
-  text << stream.rdbuf();
-  if (!stream) return WriteError(job.config, ": cannot be read");
-  absl::StatusOr<std::string> updated =
-      UpdateWebConfig(text.str(), job.config_entries, FileNames(job.directory, *job.outputs));
-  if (!updated.ok()) {
-    return MakeError(KindOf(updated.status()),
-                     absl::StrCat(job.config, ": ", std::string(updated.status().message()),
-                                  "; --no-config leaves the file alone"));
-  }
-  const std::string name = std::filesystem::path(job.config).filename().string();
-  ONNXQUANT_ASSIGN_OR_RETURN(const int file, files.Add(name, updated->size(), true));
-  return files.WriteAt(file, 0, AsBytes(*updated));
+// The new text of config.json; nothing where it says already what it should.
+absl::StatusOr<std::optional<std::string>> UpdatedConfig(const WriteJob& job) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, ReadConfig(job.config));
+  ONNXQUANT_ASSIGN_OR_RETURN(std::string updated,
+                             UpdateWebConfig(text, job.config, job.config_entries,
+                                             FileNames(job.directory, *job.outputs)));
+  return updated == text ? std::nullopt : std::make_optional(std::move(updated));
 }
 
 std::string FolderOf(const std::string& path) {
@@ -154,11 +146,23 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
   // Now all has been read: of files that were changed meanwhile nothing gets a name.
   ONNXQUANT_RETURN_IF_ERROR(IfUnchanged(*job.model, FillTensors(*job.model, fills, fill)));
   for (const auto& sink : sinks) ONNXQUANT_RETURN_IF_ERROR(sink->WriteModel());
-  if (job.config.empty()) return files.Commit();
+  std::optional<std::string> text;
+  if (!job.config.empty()) {
+    absl::StatusOr<std::optional<std::string>> updated = UpdatedConfig(job);
+    if (!updated.ok()) {
+      return MakeError(KindOf(updated.status()),
+                       absl::StrCat(std::string(updated.status().message()),
+                                    "; --no-config leaves the file alone"));
+    }
+    text = *std::move(updated);
+  }
+  if (!text) return files.Commit();
   ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles config,
                              OutputFiles::Create(FolderOf(job.config), {.force = true}));
   for (const std::string& input : job.inputs) config.Protect(input);
-  ONNXQUANT_RETURN_IF_ERROR(WriteConfig(job, config));
+  const std::string name = std::filesystem::path(job.config).filename().string();
+  ONNXQUANT_ASSIGN_OR_RETURN(const int file, config.Add(name, text->size(), true));
+  ONNXQUANT_RETURN_IF_ERROR(config.WriteAt(file, 0, AsBytes(*text)));
   ONNXQUANT_RETURN_IF_ERROR(files.Commit());
   return config.Commit();
 }

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/base/limits.h"
 #include "lib/convert/output_writer.h"
 #include "lib/convert/planned_output.h"
 #include "lib/convert/report_rows.h"
@@ -55,9 +56,15 @@ absl::StatusOr<Policy> PolicyOf(const PlanOptions& options) {
       options.policy_yaml.empty()
           ? LoadPolicy(options.policy)
           : ParsePolicy(options.policy_yaml, options.policy.empty() ? "policy" : options.policy));
+  std::size_t bytes = 0;
   for (std::size_t i = 0; i < options.rules.size(); ++i) {
+    bytes += options.rules[i].size();
     const std::string origin =
         options.rules.size() == 1 ? "--set" : absl::StrCat("--set (number ", i + 1, ")");
+    if (bytes > static_cast<std::size_t>(limits::kPolicyBytes)) {
+      return PolicyError(origin, ": with this rule --set has more than ", limits::kPolicyBytes,
+                         " bytes in all; put the rules into a policy file");
+    }
     ONNXQUANT_RETURN_IF_ERROR(AppendRule(options.rules[i], origin, policy));
   }
   return policy;

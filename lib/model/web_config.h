@@ -23,11 +23,15 @@ struct WebConfigEntry {
 // object from file name to number of chunks (Transformers.js looks a file up by its full name, then
 // by its base name), keeping other entries; a `true` or a number there spoke for every dtype and is
 // spread over `existing_files`, so that other dtypes keep loading; kv_cache_dtype gains the float16
-// outputs. `dtype` and every other key stay as they are, in their order; indentation by two spaces.
-// Error (kModel): not a JSON object.
-absl::StatusOr<std::string> UpdateWebConfig(const std::string& text,
+// outputs, and a plain string that does not fit them all is spread likewise. Every other byte stays
+// as it is, and what is added looks like what is there (lib/text/json_edit.h). Errors (kModel)
+// begin with `origin` and the place: no JSON object, a key that is to be changed and stands twice.
+absl::StatusOr<std::string> UpdateWebConfig(const std::string& text, const std::string& origin,
                                             absl::Span<const WebConfigEntry> entries,
                                             absl::Span<const std::string> existing_files);
+
+// The text of a config.json or generation_config.json. Errors: kModel.
+absl::StatusOr<std::string> ReadConfig(const std::string& path);
 
 // config.json beside the model, or above a folder named onnx; nothing if there is none.
 std::optional<std::string> FindConfigJson(const std::string& model_path);

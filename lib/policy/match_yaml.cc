@@ -1,6 +1,5 @@
 #include "lib/policy/match_yaml.h"
 
-#include <regex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +9,8 @@
 #include "lib/analysis/hazards.h"
 #include "lib/analysis/roles.h"
 #include "lib/base/error.h"
+#include "lib/base/limits.h"
+#include "lib/base/visible.h"
 
 namespace onnxquant {
 namespace {
@@ -35,14 +36,17 @@ Words NamesOf(absl::Span<const Row> rows, Words names = {}) {
 }
 
 absl::Status ParseRegexes(const YamlReader& reader, const YAML::Node& node, Match& match) {
-  ONNXQUANT_ASSIGN_OR_RETURN(match.regexes, reader.Texts(node, "regex"));
-  for (const std::string& pattern : match.regexes) {
-    try {
-      const std::regex compiled(pattern);
-    } catch (const std::regex_error& error) {
-      return reader.ErrorAt(
-          node, absl::StrCat("'", pattern, "' is no valid regular expression: ", error.what()));
-    }
+  ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader.List(node, "regex"));
+  if (static_cast<std::int64_t>(items.size()) > limits::kPolicyRegexes) {
+    return reader.ErrorAt(node,
+                          absl::StrCat("found ", items.size(), " regular expressions; at most ",
+                                       limits::kPolicyRegexes, " are allowed in a policy"));
+  }
+  for (const YAML::Node& item : items) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, reader.Text(item, "regex"));
+    absl::StatusOr<Pattern> pattern = Pattern::Compile(text);
+    if (!pattern.ok()) return reader.ErrorAt(item, std::string(pattern.status().message()));
+    match.regexes.push_back(*std::move(pattern));
   }
   return absl::OkStatus();
 }
@@ -57,7 +61,7 @@ absl::StatusOr<LayerRange> ParseLayers(const YamlReader& reader, const YAML::Nod
                       : absl::SimpleAtoi(text.substr(0, dash), &range.first) &&
                             absl::SimpleAtoi(text.substr(dash + 1), &range.last);
   if (!ok) {
-    return reader.ErrorAt(node, absl::StrCat("found layer '", text,
+    return reader.ErrorAt(node, absl::StrCat("found layer '", VisibleStart(text),
                                              "'; a number (negative: from the end) or a range "
                                              "such as 0-3 is expected"));
   }

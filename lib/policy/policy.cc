@@ -3,7 +3,6 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <regex>
 
 #include "absl/strings/str_cat.h"
 
@@ -14,16 +13,18 @@ bool Contains(const std::vector<std::string>& list, const std::string& word) {
   return std::find(list.begin(), list.end(), word) != list.end();
 }
 
-bool AnyGlob(const std::vector<std::string>& globs, const std::string& text) {
+bool AnyGlob(const std::vector<std::string>& globs, const std::string& name) {
+  std::string text = name;
+  // fnmatch takes a NUL for the end. No glob holds one, so that another byte does as well.
+  std::replace(text.begin(), text.end(), '\0', '\x01');
   return std::any_of(globs.begin(), globs.end(), [&text](const std::string& glob) {
     return fnmatch(glob.c_str(), text.c_str(), 0) == 0;
   });
 }
 
-bool AnyRegex(const std::vector<std::string>& regexes, const std::string& text) {
-  return std::any_of(regexes.begin(), regexes.end(), [&text](const std::string& pattern) {
-    return std::regex_search(text, std::regex(pattern));
-  });
+bool AnyRegex(const std::vector<Pattern>& regexes, const std::string& text) {
+  return std::any_of(regexes.begin(), regexes.end(),
+                     [&text](const Pattern& pattern) { return pattern.IsFoundIn(text); });
 }
 
 bool AnyLayer(const std::vector<LayerRange>& ranges, int layer, int layers) {

@@ -11,6 +11,7 @@
 #include "absl/types/span.h"
 #include "lib/analysis/hazards.h"
 #include "lib/model/element_type.h"
+#include "lib/policy/pattern.h"
 
 namespace onnxquant {
 
@@ -82,7 +83,7 @@ struct Match {
   std::vector<std::string> roles;
   std::vector<std::string> ops;      // "MatMul", "com.microsoft::MatMulNBits"
   std::vector<std::string> names;    // globs on node names
-  std::vector<std::string> regexes;  // ECMAScript, on node names, anywhere in the name
+  std::vector<Pattern> regexes;      // on node names, anywhere in the name
   std::vector<std::string> weights;  // globs on initializer names
   std::vector<LayerRange> layers;
   std::vector<std::string> hazards;  // of HazardNames(), or "any"

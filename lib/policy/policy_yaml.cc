@@ -1,19 +1,23 @@
 #include "lib/policy/policy_yaml.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
-#include <fstream>
-#include <sstream>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
+#include "lib/base/limits.h"
 #include "lib/base/suggest.h"
+#include "lib/base/visible.h"
 #include "lib/policy/dtypes.h"
 #include "lib/policy/match_yaml.h"
 #include "lib/policy/settings_yaml.h"
 #include "lib/policy/yaml_reader.h"
+#include "lib/text/read_text.h"
 
 namespace onnxquant {
 namespace {
@@ -29,10 +33,10 @@ Words With(Words words, const Words& more) {
 
 class PolicyParser {
  public:
-  explicit PolicyParser(const std::string& file, int shift = 0) : reader_(file, shift) {}
+  PolicyParser(const std::string& file, int shift) : reader_(file, shift) {}
 
   absl::StatusOr<Policy> ParsePolicy(const std::string& yaml) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const YAML::Node root, reader_.Parse(yaml));
+    ONNXQUANT_ASSIGN_OR_RETURN(const YAML::Node root, reader_.Parse(yaml, "a policy"));
     ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(
         root, "a policy", Words{"policy", "name", "description", "outputs", "rules"}));
     if (!root["policy"]) {
@@ -56,16 +60,40 @@ class PolicyParser {
     return policy;
   }
 
-  // `policy`: whose outputs the rule may speak of; null: not known.
-  absl::StatusOr<Rule> ParseOneRule(const std::string& text, const Policy* policy) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const YAML::Node node, reader_.Parse("{" + text + "}"));
+  absl::StatusOr<Rule> ParseOneRule(const std::string& text) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const YAML::Node node, reader_.Parse("{" + text + "}", "a rule"));
+    return ParseSetRule(node);
+  }
+
+  absl::Status AppendRule(const std::string& text, Policy& policy) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const YAML::Node node, reader_.Parse("{" + text + "}", "a rule"));
+    ONNXQUANT_ASSIGN_OR_RETURN(Rule rule, ParseSetRule(node));
+    ONNXQUANT_RETURN_IF_ERROR(CheckWhen(node, rule, policy));
+    return AddRule(node, std::move(rule), policy);
+  }
+
+ private:
+  absl::StatusOr<Rule> ParseSetRule(const YAML::Node& node) {
     ONNXQUANT_ASSIGN_OR_RETURN(Rule rule, ParseRuleNode(node));
-    if (policy != nullptr) ONNXQUANT_RETURN_IF_ERROR(CheckWhen(node, rule, *policy));
     rule.mark.line = 0;  // "--set" has no lines
     return rule;
   }
 
- private:
+  absl::Status AddRule(const YAML::Node& node, Rule rule, Policy& policy) {
+    std::size_t regexes = rule.match.regexes.size();
+    for (const Rule& other : policy.rules) regexes += other.match.regexes.size();
+    if (static_cast<std::int64_t>(regexes) > limits::kPolicyRegexes) {
+      return reader_.ErrorAt(node, absl::StrCat("with this rule the policy has more than ",
+                                                limits::kPolicyRegexes, " regular expressions"));
+    }
+    if (static_cast<std::int64_t>(policy.rules.size()) == limits::kPolicyRules) {
+      return reader_.ErrorAt(
+          node, absl::StrCat("the policy has more than ", limits::kPolicyRules, " rules"));
+    }
+    policy.rules.push_back(std::move(rule));
+    return absl::OkStatus();
+  }
+
   absl::Status ParseOutputs(const YAML::Node& outputs, Policy& policy) {
     ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(outputs, "outputs", KnownDtypes()));
     if (outputs.size() == 0) return reader_.ErrorAt(outputs, "'outputs' is empty");
@@ -91,7 +119,7 @@ class PolicyParser {
     for (const YAML::Node& node : rules) {
       ONNXQUANT_ASSIGN_OR_RETURN(Rule rule, ParseRuleNode(node));
       ONNXQUANT_RETURN_IF_ERROR(CheckWhen(node, rule, policy));
-      policy.rules.push_back(std::move(rule));
+      ONNXQUANT_RETURN_IF_ERROR(AddRule(node, std::move(rule), policy));
     }
     return absl::OkStatus();
   }
@@ -102,8 +130,9 @@ class PolicyParser {
     for (const std::string& dtype : rule.when) {
       if (std::find(outputs.begin(), outputs.end(), dtype) != outputs.end()) continue;
       return reader_.ErrorAt(
-          node["when"], absl::StrCat("found '", dtype, "', which is no output here; there are ",
-                                     absl::StrJoin(outputs, ", "), DidYouMean(dtype, outputs)));
+          node["when"],
+          absl::StrCat("found '", VisibleStart(dtype), "', which is no output here; there are ",
+                       absl::StrJoin(outputs, ", "), DidYouMean(dtype, outputs)));
     }
     return absl::OkStatus();
   }
@@ -140,32 +169,31 @@ class PolicyParser {
 
 // yaml-cpp throws on access, too, when a node is not what it was asked to be.
 template <typename Parse>
-auto WithoutExceptions(const std::string& file, Parse parse) -> decltype(parse()) {
+auto WithoutExceptions(const std::string& file, int shift, Parse parse)
+    -> decltype(parse(std::declval<PolicyParser&>())) {
+  PolicyParser parser(file, shift);
   try {
-    return parse();
+    return parse(parser);
   } catch (const YAML::Exception& error) {
-    return PolicyError(file, ":", error.mark.line + 1, ":", error.mark.column + 1, ": ", error.msg);
+    return YamlReader(file, shift).ErrorAt(error.mark, error.msg);
   }
 }
 
 }  // namespace
 
 absl::StatusOr<Policy> ParsePolicy(const std::string& yaml, const std::string& file) {
-  return WithoutExceptions(file, [&] { return PolicyParser(file).ParsePolicy(yaml); });
+  return WithoutExceptions(file, 0, [&](PolicyParser& parser) { return parser.ParsePolicy(yaml); });
 }
 
 // The rule is read as the inside of a flow mapping: a brace is put before it.
 absl::StatusOr<Rule> ParseRule(const std::string& text, const std::string& origin) {
-  return WithoutExceptions(origin,
-                           [&] { return PolicyParser(origin, 1).ParseOneRule(text, nullptr); });
+  return WithoutExceptions(origin, 1,
+                           [&](PolicyParser& parser) { return parser.ParseOneRule(text); });
 }
 
 absl::Status AppendRule(const std::string& text, const std::string& origin, Policy& policy) {
-  ONNXQUANT_ASSIGN_OR_RETURN(Rule rule, WithoutExceptions(origin, [&] {
-                               return PolicyParser(origin, 1).ParseOneRule(text, &policy);
-                             }));
-  policy.rules.push_back(std::move(rule));
-  return absl::OkStatus();
+  return WithoutExceptions(origin, 1,
+                           [&](PolicyParser& parser) { return parser.AppendRule(text, policy); });
 }
 
 absl::StatusOr<Policy> LoadPolicy(const std::string& name_or_path) {
@@ -178,11 +206,15 @@ absl::StatusOr<Policy> LoadPolicy(const std::string& name_or_path) {
   }
   const bool path = absl::StrContains(name_or_path, "/") || absl::EndsWith(name_or_path, ".yaml") ||
                     absl::EndsWith(name_or_path, ".yml");
-  std::ifstream stream(name_or_path);
-  std::stringstream text;
-  text << stream.rdbuf();
-  if (stream && !stream.bad()) return ParsePolicy(text.str(), name_or_path);
-  if (path) return PolicyError(name_or_path, ": the policy file cannot be read");
+  struct stat status = {};
+  if (path || stat(name_or_path.c_str(), &status) == 0) {
+    const TextRule rule = {.kind = ErrorKind::kPolicy,
+                           .what = "the policy file",
+                           .largest = limits::kPolicyBytes,
+                           .pipes = true};
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, ReadText(name_or_path, rule));
+    return ParsePolicy(text, name_or_path);
+  }
   return PolicyError("found policy '", name_or_path, "'; built-in are ", absl::StrJoin(names, ", "),
                      ", or give a YAML file", DidYouMean(name_or_path, names));
 }

@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/base/visible.h"
 
 namespace onnxquant {
 namespace {
@@ -90,9 +91,10 @@ absl::StatusOr<ResidualSetting> ParseResidual(const YamlReader& reader, const YA
   const bool number = rescale.IsScalar() && absl::SimpleAtoi(rescale.Scalar(), &setting.exponent);
   if (!number || setting.exponent < 1 || setting.exponent > ResidualSetting::kLargestExponent) {
     return reader.ErrorAt(
-        rescale, absl::StrCat("found rescale ", rescale.IsScalar() ? rescale.Scalar() : "",
-                              "; 'auto' or k from 1 to ", ResidualSetting::kLargestExponent,
-                              " is expected: the stream is multiplied by 2^-k"));
+        rescale,
+        absl::StrCat("found rescale ", rescale.IsScalar() ? VisibleStart(rescale.Scalar()) : "",
+                     "; 'auto' or k from 1 to ", ResidualSetting::kLargestExponent,
+                     " is expected: the stream is multiplied by 2^-k"));
   }
   return setting;
 }

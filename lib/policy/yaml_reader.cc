@@ -9,13 +9,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
+#include "lib/base/limits.h"
 #include "lib/base/suggest.h"
+#include "lib/base/visible.h"
+#include "lib/text/yaml_text.h"
 
 namespace onnxquant {
 namespace {
-
-constexpr std::size_t kLargestPolicy = 1 << 20;
-constexpr int kDeepestNesting = 16;
 
 bool Contains(absl::Span<const std::string> words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -28,48 +28,37 @@ const char* KindOfNode(const YAML::Node& node) {
   return "nothing";
 }
 
-// yaml-cpp descends recursively: brackets are counted before it may.
-bool NestsTooDeep(const std::string& text) {
-  int depth = 0;
-  std::size_t indent_levels = 0;
-  for (const char c : text) {
-    if (c == '[' || c == '{') ++depth;
-    if (c == ']' || c == '}') --depth;
-    if (depth > kDeepestNesting) return true;
-    indent_levels = c == '\n' ? 0 : indent_levels + ((c == ' ' || c == '-' || c == '?') ? 1U : 0U);
-    if (indent_levels > 2000) return true;
-  }
-  return false;
+std::string Found(const YAML::Node& node) {
+  return node.IsScalar() ? absl::StrCat("'", VisibleStart(node.Scalar()), "'") : KindOfNode(node);
 }
 
 }  // namespace
 
-SourceMark YamlReader::MarkOf(const YAML::Node& node) const {
-  const YAML::Mark mark = node.Mark();
+SourceMark YamlReader::MarkOf(const YAML::Mark& mark) const {
   if (mark.is_null()) return {file_, 0, 0};
   return {file_, mark.line + 1, mark.column + 1 - (mark.line == 0 ? shift_ : 0)};
 }
 
-absl::Status YamlReader::ErrorAt(const YAML::Node& node, const std::string& message) const {
-  return PolicyError(MarkOf(node).ToString(), ": ", message);
+SourceMark YamlReader::MarkOf(const YAML::Node& node) const {
+  return MarkOf(node.Mark());
 }
 
-absl::StatusOr<YAML::Node> YamlReader::Parse(const std::string& text) const {
-  if (text.size() > kLargestPolicy) {
-    return PolicyError(file_, ": is larger than any policy (", text.size(), " bytes)");
-  }
-  if (NestsTooDeep(text)) return PolicyError(file_, ": is nested deeper than any policy");
-  try {
-    std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.empty() || documents[0].IsNull()) return PolicyError(file_, ": is empty");
-    if (documents.size() > 1) {
-      return ErrorAt(documents[1], "a second document starts here; a policy is one document");
-    }
-    return documents[0];
-  } catch (const YAML::Exception& error) {
-    const SourceMark mark = {file_, error.mark.line + 1, error.mark.column + 1};
-    return PolicyError(mark.ToString(), ": not valid YAML: ", error.msg);
-  }
+absl::Status YamlReader::ErrorAt(const YAML::Mark& mark, const std::string& message) const {
+  return PolicyError(MarkOf(mark).ToString(), ": ", message);
+}
+
+absl::Status YamlReader::ErrorAt(const YAML::Node& node, const std::string& message) const {
+  return ErrorAt(node.Mark(), message);
+}
+
+absl::StatusOr<YAML::Node> YamlReader::Parse(const std::string& text, const char* what) const {
+  YamlRule rule;
+  rule.what = what;
+  rule.largest = limits::kPolicyBytes;
+  rule.nodes = limits::kPolicyNodes;
+  rule.depth = limits::kPolicyDepth;
+  rule.shift = shift_;
+  return ParseYaml(text, file_, rule);
 }
 
 absl::Status YamlReader::CheckKeys(const YAML::Node& map, const std::string& what,
@@ -84,14 +73,14 @@ absl::Status YamlReader::CheckKeys(const YAML::Node& map, const std::string& wha
     if (!entry.first.IsScalar()) return ErrorAt(entry.first, "a key must be a word");
     const std::string key = entry.first.Scalar();
     if (!seen.insert(key).second) {
-      return ErrorAt(entry.first, absl::StrCat("'", key, "' stands twice in ", what));
+      return ErrorAt(entry.first, absl::StrCat("'", VisibleStart(key), "' stands twice in ", what));
     }
     if (Contains(later, key)) {
       return ErrorAt(entry.first, absl::StrCat("'", key, "' is not supported by this version"));
     }
     if (!Contains(allowed, key)) {
       return ErrorAt(entry.first,
-                     absl::StrCat("found '", key, "' in ", what, "; allowed are ",
+                     absl::StrCat("found '", VisibleStart(key), "' in ", what, "; allowed are ",
                                   absl::StrJoin(allowed, ", "), DidYouMean(key, allowed)));
     }
   }
@@ -109,24 +98,21 @@ absl::StatusOr<std::string> YamlReader::Text(const YAML::Node& node,
 absl::StatusOr<bool> YamlReader::Bool(const YAML::Node& node, const std::string& what) const {
   if (node.IsScalar() && node.Scalar() == "true") return true;
   if (node.IsScalar() && node.Scalar() == "false") return false;
-  return ErrorAt(
-      node, absl::StrCat("found ", node.IsScalar() ? "'" + node.Scalar() + "'" : KindOfNode(node),
-                         "; ", what, " is true or false"));
+  return ErrorAt(node, absl::StrCat("found ", Found(node), "; ", what, " is true or false"));
 }
 
 absl::StatusOr<int> YamlReader::Int(const YAML::Node& node, const std::string& what) const {
   int value = 0;
   if (node.IsScalar() && absl::SimpleAtoi(node.Scalar(), &value)) return value;
-  return ErrorAt(
-      node, absl::StrCat("found ", node.IsScalar() ? "'" + node.Scalar() + "'" : KindOfNode(node),
-                         "; ", what, " is a number"));
+  return ErrorAt(node, absl::StrCat("found ", Found(node), "; ", what, " is a number"));
 }
 
 absl::StatusOr<double> YamlReader::Positive(const YAML::Node& node, const std::string& what) const {
   ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, Text(node, what));
   double number = 0;
   if (absl::SimpleAtod(text, &number) && std::isfinite(number) && number > 0) return number;
-  return ErrorAt(node, absl::StrCat("found ", what, " '", text, "'; a number above 0 is expected"));
+  return ErrorAt(node, absl::StrCat("found ", what, " '", VisibleStart(text),
+                                    "'; a number above 0 is expected"));
 }
 
 absl::StatusOr<std::vector<YAML::Node>> YamlReader::List(const YAML::Node& node,
@@ -155,7 +141,7 @@ absl::StatusOr<std::string> YamlReader::OneOf(const YAML::Node& node, const std:
                                               absl::Span<const std::string> allowed) const {
   ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, Text(node, what));
   if (Contains(allowed, text)) return text;
-  return ErrorAt(node, absl::StrCat("found ", what, " '", text, "'; allowed are ",
+  return ErrorAt(node, absl::StrCat("found ", what, " '", VisibleStart(text), "'; allowed are ",
                                     absl::StrJoin(allowed, ", "), DidYouMean(text, allowed)));
 }
 

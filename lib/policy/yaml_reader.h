@@ -18,11 +18,14 @@ class YamlReader {
   // `shift`: columns that the caller has put before the user's text on its first line.
   explicit YamlReader(std::string file, int shift = 0) : file_(std::move(file)), shift_(shift) {}
 
-  // The only document of `text`; refuses several, and nesting deeper than any policy needs.
-  absl::StatusOr<YAML::Node> Parse(const std::string& text) const;
+  // The only document of `text`, within the bounds of a policy (lib/text/yaml_text.h). `what` it
+  // is, in messages: "a policy".
+  absl::StatusOr<YAML::Node> Parse(const std::string& text, const char* what) const;
 
   SourceMark MarkOf(const YAML::Node& node) const;
+  SourceMark MarkOf(const YAML::Mark& mark) const;
   absl::Status ErrorAt(const YAML::Node& node, const std::string& message) const;
+  absl::Status ErrorAt(const YAML::Mark& mark, const std::string& message) const;
 
   // `what` names the mapping in messages ("a rule"). Keys outside `allowed` are refused, with a
   // better word for those of `later`, which the schema reserves; so are repeated keys.

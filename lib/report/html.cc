@@ -1,5 +1,7 @@
 #include "lib/report/html.h"
 
+#include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "lib/report/html_parts.h"
+#include "lib/text/json_text.h"
 
 namespace onnxquant {
 namespace {
@@ -19,9 +22,10 @@ using Json = nlohmann::ordered_json;
 // no
 // "</script" and no "<!--" that would end or change the element.
 std::string Block(const char* id, const std::string& text) {
-  if (text.empty()) return "";
+  // Not too deep: what is written again below is written by recursion.
+  const JsonRule rule = {.unique_keys = false, .values = std::numeric_limits<std::int64_t>::max()};
+  if (text.empty() || !ParseJson(text, id, rule).ok()) return "";
   const Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded()) return "";
   const std::string compact = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   return absl::StrCat("<script type=\"application/json\" id=\"", id, "\">",
                       absl::StrReplaceAll(compact, {{"<", "\\u003c"}}), "</script>\n");

@@ -58,7 +58,7 @@ absl::StatusOr<std::shared_ptr<const Library>> Library::Load(
   }
   return UsageError("ONNX Runtime's shared library was not found:\n  ",
                     absl::StrJoin(reasons, "\n  "),
-                    "\nset ONNXQUANT_ONNXRUNTIME to its path (the Python package has it as "
+                    "\n  set ONNXQUANT_ONNXRUNTIME to its path (the Python package has it as "
                     "onnxruntime/capi/libonnxruntime.so.*), or run scripts/setup.sh");
 }
 

@@ -157,7 +157,7 @@ def test_no_folder_is_left_behind_when_the_run_fails(folder: Path) -> None:
     """The damaged config.json is found only when the outputs' folder and files exist."""
     (folder / "config.json").write_text("not json")
     new = folder / "onnx"
-    refuses(folder, 2, "config.json: is not valid JSON", "--no-config", arguments=("-o", new))
+    refuses(folder, 2, "config.json:1:2: is not valid JSON", "--no-config", arguments=("-o", new))
     done = run("--policy", folder / "p.yaml", "--no-config", "-o", new, folder / "model.onnx")
     assert done.returncode == 0, done.stderr
 

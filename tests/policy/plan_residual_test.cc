@@ -312,7 +312,7 @@ TEST_F(RangesTest, RefusesWhatHoldsNoPeaks) {
     const auto ranges = Read(text);
     EXPECT_FALSE(ranges.ok()) << text;
     EXPECT_EQ(KindOf(ranges.status()), ErrorKind::kUsage);
-    EXPECT_THAT(std::string(ranges.status().message()), HasSubstr("r.json: ")) << text;
+    EXPECT_THAT(std::string(ranges.status().message()), HasSubstr("r.json:")) << text;
   }
   EXPECT_FALSE(LoadRanges(folder_ / "missing.json").ok());
 }

@@ -34,10 +34,23 @@ TEST(Policy, GlobsCrossSlashesAndRegexesSearch) {
   match.names = {"/model/layers.[0-4]/*"};
   EXPECT_TRUE(Matches(match, Projection()));
   match.names.clear();
-  match.regexes = {"layers\\.[1-3]/"};
+  match.regexes = {Pattern::Compile("layers\\.[1-3]/").value()};
   EXPECT_TRUE(Matches(match, Projection()));
-  match.regexes = {"^layers"};
+  match.regexes = {Pattern::Compile("^layers").value()};
   EXPECT_FALSE(Matches(match, Projection()));
+}
+
+TEST(Policy, ANameIsMatchedWholeWhateverBytesItHas) {
+  Match match;
+  Subject subject = Projection();
+  subject.name = std::string("norm\0tail", 9);
+  match.names = {"norm"};
+  EXPECT_FALSE(Matches(match, subject));
+  match.names = {"norm?tail"};
+  EXPECT_TRUE(Matches(match, subject));
+  match.names.clear();
+  match.regexes = {Pattern::Compile("^norm$").value()};
+  EXPECT_FALSE(Matches(match, subject));
 }
 
 TEST(Policy, AWeightSelectorNeedsAWeight) {

@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/error.h"
+#include "lib/base/limits.h"
 
 namespace onnxquant {
 namespace {
@@ -127,6 +128,36 @@ TEST(PolicyYaml, SurvivesHostileText) {
   for (const std::string& yaml : cases) EXPECT_NE(ErrorOf(yaml), "accepted") << yaml.substr(0, 40);
 }
 
+TEST(PolicyYaml, NamesThePlaceOfHostileText) {
+  EXPECT_THAT(ErrorOf(std::string(100000, '[')),
+              HasSubstr("p.yaml:1:9: is nested deeper than a policy (16 levels)"));
+  EXPECT_THAT(ErrorOf(","), HasSubstr("p.yaml:1:1: found ','"));
+  EXPECT_THAT(ErrorOf(std::string(kOutputs) + "--- a\n"),
+              HasSubstr("p.yaml:5:1: a second document"));
+  EXPECT_THAT(ErrorOf(std::string(kOutputs) + "name: x"),
+              HasSubstr("p.yaml:5:1: 'name' stands twice"));
+  EXPECT_THAT(ErrorOf("policy: 1\n<<: {name: p}\n"), HasSubstr("p.yaml:2:1: found '<<'"));
+  const std::string word(1 << 19, 'x');
+  EXPECT_LT(RuleError("match: {role: " + word + "}, keep: true").size(), 600U);
+  EXPECT_LT(RuleError("match: {" + word + ": 1}, keep: true").size(), 600U);
+  EXPECT_LT(RuleError("match: {layer: " + word + "}, keep: true").size(), 600U);
+}
+
+TEST(PolicyYaml, BoundsRulesAndRegularExpressions) {
+  std::string rules = std::string(kOutputs) + "rules:\n";
+  for (std::int64_t i = 0; i < limits::kPolicyRules; ++i)
+    rules += "- {match: {op: A}, io: float16}\n";
+  EXPECT_EQ(ErrorOf(rules), "accepted");
+  EXPECT_THAT(ErrorOf(rules + "- {match: {op: A}, io: float16}\n"),
+              HasSubstr("more than 16384 rules"));
+  std::string regexes = "match: {regex: [";
+  for (std::int64_t i = 0; i < limits::kPolicyRegexes; ++i) regexes += "a, ";
+  EXPECT_EQ(RuleError(regexes + "]}, io: float16"), "accepted");
+  EXPECT_THAT(RuleError(regexes + "a]}, io: float16"), HasSubstr("found 1025 regular expressions"));
+  EXPECT_THAT(RuleError(regexes + "]}, io: float16}\n  - {match: {regex: a}, io: float16"),
+              HasSubstr("p.yaml:7:5: with this rule the policy has more than 1024 regular"));
+}
+
 TEST(PolicyYaml, ReadsARuleFromTheCommandLine) {
   const auto rule = ParseRule("match: {role: norm}, compute: float32", "--set");
   ASSERT_TRUE(rule.ok()) << rule.status();
@@ -134,6 +165,13 @@ TEST(PolicyYaml, ReadsARuleFromTheCommandLine) {
   EXPECT_THAT(
       std::string(ParseRule("match: {role: norm}, comput: float32", "--set").status().message()),
       HasSubstr("did you mean 'compute'?"));
+}
+
+TEST(PolicyYaml, ARuleFromTheCommandLineEndsWhereItsBraceDoes) {
+  EXPECT_THAT(
+      std::string(ParseRule("match: {op: Relu}}, compute: float32", "--set").status().message()),
+      HasSubstr("--set:1:19: "));
+  EXPECT_FALSE(ParseRule("match: {op: Relu}, keep: true}\n---\n{a: 1", "--set").ok());
 }
 
 TEST(PolicyYaml, EveryBuiltinPolicyIsValidAndNamedAfterItsFile) {
@@ -154,7 +192,7 @@ TEST(PolicyYaml, ListsThePoliciesWhenANameIsUnknown) {
   EXPECT_THAT(std::string(LoadPolicy("gema-safe").status().message()),
               HasSubstr("did you mean 'gemma-safe'?"));
   EXPECT_THAT(std::string(LoadPolicy("nowhere/p.yaml").status().message()),
-              HasSubstr("nowhere/p.yaml: the policy file cannot be read"));
+              HasSubstr("nowhere/p.yaml: the policy file cannot be read: No such file"));
 }
 
 TEST(PolicyYaml, ARuleThatIsAppendedSpeaksOfOutputsThatThereAre) {

@@ -77,5 +77,5 @@ def test_the_wheel_carries_its_system_libraries() -> None:
     needed = _run("ldd", str(native)).stdout
     assert "libprotobuf" in needed
     for line in needed.splitlines():
-        if any(name in line for name in ("libprotobuf", "libabsl", "libyaml", "libtbb", "libhwy")):
+        if any(name in line for name in ("libprotobuf", "libabsl", "libyaml", "libre2", "libtbb", "libhwy")):
             assert "onnxquant.libs" in line, line

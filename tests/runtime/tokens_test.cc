@@ -55,10 +55,11 @@ TEST_F(TokensTest, ReadsASequenceALineOfJson) {
 }
 
 TEST_F(TokensTest, NamesTheLineOfBadJson) {
-  for (const char* line : {"[1, 2.5]", "[1,", "{\"text\": \"no\"}", "7"}) {
+  for (const char* line : {"[1, 2.5]", "{\"text\": \"no\"}", "7"}) {
     EXPECT_THAT(Refusal("t.jsonl", std::string("[1]\n") + line), HasSubstr("t.jsonl:2: is no list"))
         << line;
   }
+  EXPECT_THAT(Refusal("t.jsonl", "[1]\n[1,"), HasSubstr("t.jsonl:2:4: is not valid JSON"));
 }
 
 TEST_F(TokensTest, ReadsNumpyArraysOfBothWidths) {
@@ -83,9 +84,50 @@ TEST_F(TokensTest, RefusesOtherNumpyArrays) {
               HasSubstr("ends within its header"));
 }
 
+TEST_F(TokensTest, TakesNothingFromANumpyHeaderThatTheFileDoesNotHold) {
+  const std::string data(16, '\0');
+  for (const char* shape : {"(4611686018427387904, 4)", "(2, 18446744073709551615)",
+                            "(99999999999999999999,)", "(3000000000, 1)"}) {
+    EXPECT_THAT(Refusal("t.npy", Numpy("<i8", shape, data)), HasSubstr("its shape")) << shape;
+  }
+  for (const char* shape : {"(3000000000, 0)", "(0, 18446744073709551615)", "(0,)"}) {
+    EXPECT_THAT(Refusal("t.npy", Numpy("<i8", shape, "")), HasSubstr("holds no tokens")) << shape;
+  }
+  for (const char* shape : {"(-1,)", "((2, 2),)", "()", "(2, 2, 2)", "(1e1,)", "(2L,)"}) {
+    EXPECT_THAT(Refusal("t.npy", Numpy("<i8", shape, data)),
+                HasSubstr("is an array with the header"))
+        << shape;
+  }
+}
+
+TEST_F(TokensTest, BoundsANumpyFilesHeader) {
+  const auto file = [](int version, std::size_t length, const std::string& rest) {
+    std::string head = std::string("\x93NUMPY") + static_cast<char>(version) + std::string(1, '\0');
+    for (int i = 0; i < (version == 1 ? 2 : 4); ++i) head += static_cast<char>(length >> (8 * i));
+    return head + rest;
+  };
+  EXPECT_THAT(Refusal("t.npy", file(2, 65537, std::string(70000, '('))),
+              HasSubstr("has a header of 65537 bytes; at most 65536 are read"));
+  EXPECT_LT(Refusal("t.npy", file(2, 65536, std::string(65536, '('))).size(), 600U);
+  EXPECT_LT(Refusal("t.npy", file(1, 65535, "'descr': '" + std::string(65525, '<'))).size(), 600U);
+  EXPECT_THAT(Refusal("t.npy", file(3, 4294967295, "{}")), HasSubstr("ends within its header"));
+  EXPECT_THAT(Refusal("t.npy", file(9, 2, "{}")), HasSubstr("of format 9; 1 to 3 are known"));
+}
+
+TEST_F(TokensTest, NamesTheLineOfHostileJson) {
+  const std::string deep =
+      "{\"tokens\": " + std::string(200000, '[') + std::string(200000, ']') + "}";
+  EXPECT_THAT(Refusal("t.jsonl", "[1]\n" + deep), HasSubstr("t.jsonl:2:75: is nested more than"));
+  EXPECT_THAT(Refusal("t.jsonl", "[18446744073709551615]"),
+              HasSubstr("t.jsonl:1: is no list of whole"));
+  EXPECT_THAT(Refusal("t.jsonl", "[1e999]"), HasSubstr("t.jsonl:1:6: is not valid JSON"));
+  EXPECT_THAT(Refusal("t.jsonl", "{\"ids\": [1], \"ids\": [2]}"), HasSubstr("'ids' stands twice"));
+}
+
 TEST_F(TokensTest, RefusesAMissingFileAndAFolder) {
   EXPECT_THAT(std::string(ReadTokens(folder_ / "none.txt").status().message()),
-              HasSubstr("none.txt: cannot be opened"));
+              HasSubstr("none.txt: the file of token ids cannot be read: No such file or "
+                        "directory; --tokens takes a file of token ids, or 'self'"));
   EXPECT_EQ(KindOf(ReadTokens(folder_.path()).status()), ErrorKind::kUsage);
 }
 

@@ -1,0 +1,20 @@
+// Token ids from NumPy's files.
+#ifndef ONNXQUANT_LIB_RUNTIME_NUMPY_TOKENS_H_
+#define ONNXQUANT_LIB_RUNTIME_NUMPY_TOKENS_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "lib/runtime/tokens.h"
+
+namespace onnxquant {
+
+// The content of a .npy file of formats 1.0 to 3.0, as ReadTokens takes it. Errors (kUsage) begin
+// with `path`. Nothing is taken from the header that the file does not hold: a shape of more
+// elements than there are is refused.
+absl::StatusOr<TokenSequences> ParseNumpy(const std::string& path, absl::string_view file);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_RUNTIME_NUMPY_TOKENS_H_
