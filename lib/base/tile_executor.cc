@@ -63,8 +63,8 @@ absl::Status RunTiles(std::size_t count, int threads, const std::atomic<bool>* c
   const auto is_cancelled = [cancelled] {
     return cancelled != nullptr && cancelled->load(std::memory_order_relaxed);
   };
-  // The caller comes before every tile, one tile's number before the next, and every tile before
-  // the caller goes on. Tiles have no order among themselves.
+  // The caller comes before every tile, one tile's number before the next, and numbers and tiles
+  // before the caller goes on. Tiles have no order among themselves.
   Order started;
   Order issued;
   Order done;
@@ -101,6 +101,7 @@ absl::Status RunTiles(std::size_t count, int threads, const std::atomic<bool>* c
             tbb::make_filter<std::size_t, void>(tbb::filter_mode::parallel, run));
   });
   done.Acquire();
+  issued.Acquire();
   if (!first_error.ok()) return first_error;
   return CheckCancelled(cancelled);
 }

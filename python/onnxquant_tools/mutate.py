@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "mutation"
 SOURCE = WORK / "source"
 BUILD = WORK / "build"
+CMAKE = Path(sys.executable).with_name("cmake")  # of the environment that runs this
 # An endless loop is noticed, too.
 TEST_SECONDS = 60
 KILLED, SURVIVED, BROKEN = "killed", "SURVIVED", "does not compile"
@@ -56,7 +57,7 @@ def _copy_checkout() -> None:
 def _configure() -> None:
     launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
     done = _run(
-        "cmake", "-S", SOURCE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
+        CMAKE, "-S", SOURCE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
         "-DCMAKE_CXX_FLAGS_DEBUG=-O1", "-DONNXQUANT_WERROR=OFF", "-DONNXQUANT_BUILD_BENCHMARKS=OFF",
         "-DONNXQUANT_BUILD_TOOLS=OFF", *launcher,
     )  # fmt: skip
@@ -64,8 +65,11 @@ def _configure() -> None:
         sys.exit(done.stderr)
 
 
-def _build(targets: list[str]) -> bool:
-    return _run("cmake", "--build", BUILD, "--target", *targets).returncode == 0
+def _build(targets: list[str], *, must: bool = False) -> bool:
+    done = _run(CMAKE, "--build", BUILD, "--target", *targets)
+    if must and done.returncode != 0:
+        sys.exit(done.stdout + done.stderr)
+    return done.returncode == 0
 
 
 def _passes(targets: list[str]) -> bool:
@@ -119,8 +123,9 @@ def main() -> int:
     sample = random.Random(arguments.seed).sample(everything, min(arguments.count, len(everything)))
     sample.sort(key=lambda item: (item[0], item[1].line))
     used = sorted({f"{path.parent.name}_test" for path, _ in sample} | set(arguments.tests))
-    if not _build(used) or not _passes(used):
-        sys.exit("mutate: the tests must build and pass before anything is changed")
+    _build(used, must=True)
+    if not _passes(used):
+        sys.exit("mutate: the tests must pass before anything is changed")
     counts = dict.fromkeys((KILLED, SURVIVED, BROKEN), 0)
     end = time.monotonic() + arguments.seconds
     for path, mutation in sample:

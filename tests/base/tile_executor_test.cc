@@ -1,6 +1,9 @@
 #include "lib/base/tile_executor.h"
 
 #include <atomic>
+#include <chrono>
+#include <functional>
+#include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -41,6 +44,30 @@ TEST(TileExecutor, StopsAtTheFirstErrorAndReturnsIt) {
   });
   EXPECT_EQ(status.message(), "tile 3");
   EXPECT_EQ(started.load(), 4);
+}
+
+// Where there is but one worker, only the first tile runs, and fails.
+TEST(TileExecutor, ReturnsTheErrorOfTheLowestTileWhicheverFailsLast) {
+  using std::chrono::milliseconds;
+  for (const std::size_t fails_first : {0U, 1U}) {
+    std::atomic<int> begun{0};
+    std::atomic<bool> failed{false};
+    const auto wait = [](const std::function<bool()>& until) {
+      for (int i = 0; i < 1000 && !until(); ++i) std::this_thread::sleep_for(milliseconds(1));
+    };
+    const absl::Status status = RunTiles(2, 2, nullptr, [&](std::size_t i) {
+      begun.fetch_add(1);
+      wait([&] { return begun.load() == 2; });
+      if (i == fails_first) {
+        failed = true;
+      } else {
+        wait([&] { return failed.load(); });
+        std::this_thread::sleep_for(milliseconds(30));
+      }
+      return ModelError("tile ", i);
+    });
+    EXPECT_EQ(status.message(), "tile 0") << fails_first;
+  }
 }
 
 TEST(TileExecutor, StopsWhenCancelled) {

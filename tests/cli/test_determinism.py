@@ -22,7 +22,7 @@ def _outputs(
     # Of another day, too.
     os.utime(model, (1, 1))
     text = policy(folder, THREE)
-    words = [binary, "--policy", text, "-o", folder / "out", model]
+    words = [binary, "--policy", str(text), "-o", str(folder / "out"), str(model)]
     environment = {**os.environ, **environment}
     done = subprocess.run(
         words, env=environment, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
