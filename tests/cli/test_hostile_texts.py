@@ -65,7 +65,10 @@ POLICIES: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     ),
     "one key a hundred thousand times": ("name: p\n" * 100_000, ("p.yaml:2:1: ", "twice")),
     "a huge scalar": (FP16.replace("name: p", "name: " + "x" * 2_000_000), ("p.yaml: ", "larger")),
-    "a huge word": (_rules("{match: {role: " + "x" * 900_000 + "}, keep: true}"), ("p.yaml:6:20: ",)),
+    "a huge word": (
+        _rules("{match: {role: " + "x" * 900_000 + "}, keep: true}"),
+        ("p.yaml:6:20: ",),
+    ),
     "half a million items": ("[" + "a," * 500_000 + "]", ("p.yaml:1:", "nodes")),
     "a NUL": (FP16 + "\0", ("p.yaml:5:1: ", "\\x00")),
     "an escaped NUL": (FP16.replace("name: p", 'name: "a\\0b"'), ("p.yaml:2:7: ", "NUL")),

@@ -85,6 +85,22 @@ def test_the_layout_of_the_hugging_face_cache_is_read_and_its_blobs_stay(tmp_pat
     assert "use_external_data_format" in (snapshot.parent / "config.json").read_text()
 
 
+def test_a_model_of_the_hugging_face_cache_runs(tmp_path: Path) -> None:
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "1f2e"
+    blobs.mkdir()
+    snapshot.mkdir(parents=True)
+    save(small_model(), blobs, external=True)
+    for name, blob in (("model.onnx", "aaaa"), ("model.onnx_data", "bbbb")):
+        (blobs / name).rename(blobs / blob)
+        (snapshot / name).symlink_to(f"../../blobs/{blob}")
+    model = snapshot / "model.onnx"
+    done = run("check", "--run", "--provider", "simulated", model)
+    assert done.returncode == 0, done.stdout
+    assert "on simulated: runs" in done.stdout
+    done = run("ranges", model)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_link_to_another_models_blobs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

@@ -110,7 +110,7 @@ TEST(SimulatedProvider, NamesAFileThatIsNoModel) {
   const auto runner = WithSimulatedProvider(asked.Factory())({"none.onnx", nullptr}, options);
   EXPECT_EQ(KindOf(runner.status()), ErrorKind::kModel);
   EXPECT_THAT(std::string(runner.status().message()),
-              HasSubstr("none.onnx: cannot be read as an ONNX model"));
+              HasSubstr("none.onnx: cannot be opened: No such file"));
 }
 
 }  // namespace
