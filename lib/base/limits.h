@@ -11,6 +11,9 @@ namespace onnxquant::limits {
 // Bytes of a policy, and of all the texts that --set adds to it.
 inline constexpr std::int64_t kPolicyBytes = 1 << 20;
 
+// Dimensions of a tensor whose shape is computed, beyond which its type is not inferred.
+inline constexpr std::int64_t kRank = 1024;
+
 }  // namespace onnxquant::limits
 
 #endif  // ONNXQUANT_LIB_BASE_LIMITS_H_

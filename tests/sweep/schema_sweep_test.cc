@@ -18,7 +18,7 @@
 namespace onnxquant {
 namespace {
 
-constexpr int kSecondsPerCase = 10;
+constexpr int kSecondsPerCase = 5;
 
 // Float16 as the models come, and bfloat16, which raises opsets to 13.
 constexpr const char* kPolicies[] = {"fp16", "bf16"};
@@ -27,8 +27,8 @@ void Try(const onnx::ModelProto& model, CaseCounter& counter) {
   const std::string bytes = model.SerializeAsString();
   ModelInMemory memory;
   memory.path = "/nowhere/model.onnx";
-  memory.model = absl::Span<const std::byte>(reinterpret_cast<const std::byte*>(bytes.data()),
-                                             bytes.size());
+  memory.model =
+      absl::Span<const std::byte>(reinterpret_cast<const std::byte*>(bytes.data()), bytes.size());
   for (const char* policy : kPolicies) {
     PlanOptions options;
     options.policy = policy;
