@@ -43,10 +43,10 @@ class TypeChecker {
       const auto [it, added] = first.try_emplace(formal->GetTypeStr(), i);
       if (added || CertainType(node.inputs[it->second]) == type) continue;
       return ModelError(origin_, ": ", graph_.Describe(id), ": inputs ", it->second, " (",
-                        Name(node, it->second), ", ",
-                        NameOf(CertainType(node.inputs[it->second])), ") and ", i, " (",
-                        Name(node, i), ", ", NameOf(type), ") must be of one type in ",
-                        schema->Name(), ": export the model again, or cast one of them");
+                        Name(node, it->second), ", ", NameOf(CertainType(node.inputs[it->second])),
+                        ") and ", i, " (", Name(node, i), ", ", NameOf(type),
+                        ") must be of one type in ", schema->Name(),
+                        ": export the model again, or cast one of them");
     }
     return absl::OkStatus();
   }
