@@ -1,6 +1,7 @@
 // long_reduction and accumulating_loop: sums that outgrow float16.
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
@@ -128,8 +129,8 @@ void CheckBody(HazardContext& context, NodeId owner, ScopeId scope) {
   const bool loop = context.Op(owner) == "Loop";
   const int first_input = loop ? 2 : 0;
   const int first_output = loop ? 1 : 0;
-  const auto slices =
-      static_cast<int>(IntAttribute(*graph.node(owner).proto, "num_scan_inputs", 0));
+  const auto slices = static_cast<int>(std::clamp<std::int64_t>(
+      IntAttribute(*graph.node(owner).proto, "num_scan_inputs", 0), 0, body.input_size()));
   const int states = body.input_size() - (loop ? 2 : slices);
   for (int i = 0; i < states && first_output + i < body.output_size(); ++i) {
     const ValueId before = graph.Find(scope, body.input(first_input + i).name());

@@ -50,6 +50,9 @@ inline constexpr int kCallDepth = 64;
 inline constexpr std::uint64_t kInlinedNodes = 1 << 20;
 inline constexpr std::uint64_t kInlinedBytes = 1 << 28;
 
+// Dimensions of a tensor whose shape is computed, beyond which its type is not inferred.
+inline constexpr std::int64_t kRank = 1024;
+
 }  // namespace onnxquant::limits
 
 #endif  // ONNXQUANT_LIB_BASE_LIMITS_H_

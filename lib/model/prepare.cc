@@ -12,8 +12,10 @@
 #include "lib/base/error.h"
 #include "lib/base/unique_names.h"
 #include "lib/model/function_calls.h"
+#include "lib/model/function_imports.h"
 #include "lib/model/remove_unread.h"
 #include "lib/model/sort_nodes.h"
+#include "lib/model/tensor_check.h"
 #include "lib/schema/domain.h"
 #include "lib/schema/guarded_inference.h"
 #include "lib/schema/node_check.h"
@@ -50,11 +52,14 @@ absl::Status InlineFunctions(onnx::ModelProto& model, const std::string& origin,
   if (model.functions_size() == 0) return absl::OkStatus();
   ONNXQUANT_RETURN_IF_ERROR(CheckCalls(model, origin));
   const int before = model.functions_size();
+  const int imports = model.opset_import_size();
+  ImportOpsetsOfFunctions(model);
   try {
     onnx::inliner::InlineLocalFunctions(model);
   } catch (const std::exception& error) {
     return ModelError(origin, ": its local functions cannot be inlined: ", error.what());
   }
+  DropUnusedImports(model, imports);
   MakeNodeNamesUnique(*model.mutable_graph());  // a function's names come again with each call
   notes.push_back(absl::StrCat(before - model.functions_size(), " of ", before,
                                " local functions were inlined"));
@@ -74,6 +79,30 @@ void SeparateWeightsFromInputs(onnx::ModelProto& model, std::vector<std::string>
                                ", so that weights need not be graph inputs"));
   model.set_ir_version(kFirstIrWithoutWeightInputs);
   *model.mutable_graph()->mutable_input() = std::move(inputs);
+}
+
+// ONNX's own code reads tensors as it finds them, so they must be sound before it is called.
+absl::Status CheckTensors(const onnx::ModelProto& model, const std::string& origin) {
+  return VisitTensors(model, [&](const onnx::TensorProto& tensor, const std::string& place) {
+    const absl::Status status = CheckTensor(tensor).status();
+    if (status.ok()) return status;
+    return MakeError(KindOf(status),
+                     absl::StrCat(origin, ": ", place, ": ", std::string(status.message())));
+  });
+}
+
+absl::Status CheckInterface(const onnx::GraphProto& graph, const std::string& origin) {
+  if (graph.output_size() == 0) {
+    return ModelError(origin,
+                      ": its graph has no outputs, so nothing that it computes can be read: export "
+                      "the model again");
+  }
+  for (const onnx::ValueInfoProto& input : graph.input()) {
+    if (input.type().value_case() != onnx::TypeProto::VALUE_NOT_SET) continue;
+    return ModelError(origin, ": graph input '", input.name(),
+                      "' declares no type, which ONNX asks of every input: export the model again");
+  }
+  return absl::OkStatus();
 }
 
 // The converter goes through a representation of its own, which knows nothing of payloads outside
@@ -115,6 +144,8 @@ absl::Status RaiseOpset(onnx::ModelProto& model, const std::string& origin, int 
 
 absl::StatusOr<std::vector<std::string>> Prepare(onnx::ModelProto& model, const std::string& origin,
                                                  int least_opset) {
+  ONNXQUANT_RETURN_IF_ERROR(CheckInterface(model.graph(), origin));
+  ONNXQUANT_RETURN_IF_ERROR(CheckTensors(model, origin));
   std::vector<std::string> notes;
   if (const int renamed = MakeNodeNamesUnique(*model.mutable_graph()); renamed > 0) {
     notes.push_back(absl::StrCat(renamed, " node names were taken; those nodes got others"));

@@ -20,8 +20,10 @@ namespace onnxquant {
 //    weights initializers only. They could never be overridden with another shape or type anyway.
 //  - an opset of ONNX's own domain below `least_opset` is raised to it (ONNX's version converter).
 // Large payloads may have been taken out (see strip_payloads.h): none is read. Errors are kModel:
-// functions that call themselves or one another too often (see function_calls.h), or what the
-// inliner or the converter cannot do.
+// a graph without outputs, or with inputs of no type; tensors that are not as they say
+// (tensor_check.h); functions that call themselves or one another
+// too often (function_calls.h); nodes that are not as ONNX defines their
+// operators (lib/schema/node_check.h); what the inliner or the converter cannot do.
 absl::StatusOr<std::vector<std::string>> Prepare(onnx::ModelProto& model, const std::string& origin,
                                                  int least_opset);
 

@@ -11,8 +11,8 @@ namespace onnxquant {
 
 // Refuses (kModel, by node and place) nodes of the main graph, its bodies and the local functions
 // whose number of inputs or outputs, omitted inputs, or attributes (kind, field, presence) are not
-// what ONNX defines for the operator at the imported opset. Operators that ONNX does not define
-// pass.
+// what ONNX defines for the operator at the imported opset, or whose bodies take or give less than
+// the node does. Operators that ONNX does not define pass.
 absl::Status CheckNodes(const onnx::ModelProto& model, const std::string& origin);
 
 // "node 'name' (Op)" or, without a name, "the unnamed Op node that makes 'value'".

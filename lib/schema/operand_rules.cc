@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "absl/strings/str_cat.h"
+#include "lib/base/limits.h"
 #include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
@@ -79,10 +80,54 @@ std::string WhyNotOutputs(const OpSchema& schema, const onnx::InferenceContext& 
   return count < schema.min_output() || count > schema.max_output() ? "number of outputs" : "";
 }
 
+// Inputs that say with a list of numbers how many dimensions the result has: inference makes as
+// many, though nothing but the length of the list is known.
+struct ShapeInput {
+  const char* op;
+  std::size_t input;
+};
+constexpr ShapeInput kShapeInputs[] = {
+    {"AffineGrid", 1},      {"CenterCropPad", 1}, {"Col2Im", 1},    {"Col2Im", 2}, {"Col2Im", 4},
+    {"ConstantOfShape", 0}, {"Expand", 1},        {"MaxUnpool", 2}, {"Pad", 1},    {"Reshape", 1},
+    {"Resize", 1},          {"Resize", 2},        {"Resize", 3},    {"Tile", 1},   {"Unsqueeze", 1},
+    {"Upsample", 1},
+};
+
+std::string WhyNotShapes(const OpSchema& schema, const onnx::InferenceContext& context) {
+  for (std::size_t i = 0; i < context.getNumInputs(); ++i) {
+    const onnx::TypeProto* type = context.hasInput(i) ? context.getInputType(i) : nullptr;
+    if (type == nullptr || !type->has_tensor_type()) continue;
+    const onnx::TensorShapeProto& shape = type->tensor_type().shape();
+    for (const auto& dim : shape.dim()) {
+      if (dim.has_dim_value() && dim.dim_value() < 0) return "a negative dimension";
+    }
+    for (const ShapeInput& row : kShapeInputs) {
+      if (schema.Name() != row.op || row.input != i || shape.dim_size() == 0) continue;
+      if (shape.dim(0).dim_value() > limits::kRank) return "too many dimensions";
+    }
+  }
+  return "";
+}
+
+// Inference divides by these.
+constexpr const char* kDivisors[] = {"strides", "dilations", "blocksize", "group"};
+
+std::string WhyNotDivisors(const OpSchema&, const onnx::InferenceContext& context) {
+  for (const char* name : kDivisors) {
+    const AttributeProto* attribute = context.getAttribute(name);
+    if (attribute == nullptr) continue;
+    bool positive = attribute->type() != AttributeProto::INT || attribute->i() > 0;
+    for (const std::int64_t number : attribute->ints()) positive = positive && number > 0;
+    if (!positive) return absl::StrCat(name, " is not positive");
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string WhyNotToInfer(const OpSchema& schema, const onnx::InferenceContext& context) {
-  for (const auto rule : {WhyNotInputs, WhyNotOutputs, WhyNotAttributes}) {
+  for (const auto rule :
+       {WhyNotInputs, WhyNotOutputs, WhyNotAttributes, WhyNotShapes, WhyNotDivisors}) {
     if (std::string why = rule(schema, context); !why.empty()) return why;
   }
   return "";

@@ -40,6 +40,14 @@ const onnx::OpSchema* FindSchema(const onnx::ModelProto& model, const onnx::Node
   return FindSchema(model.opset_import(), node);
 }
 
+const onnx::OpSchema* FindBindingSchema(const OpsetImports& imports, const onnx::NodeProto& node) {
+  const std::string domain = IsOnnxDomain(node.domain()) ? "" : node.domain();
+  const auto& known = onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map();
+  const auto range = known.find(domain);
+  if (range == known.end() || OpsetOf(imports, domain) > range->second.second) return nullptr;
+  return FindSchema(imports, node);
+}
+
 const onnx::OpSchema::FormalParameter* FormalInput(const onnx::OpSchema& schema, int index) {
   return Formal(schema.inputs(), index);
 }

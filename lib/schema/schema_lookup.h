@@ -19,6 +19,10 @@ int OpsetOf(const onnx::ModelProto& model, const std::string& domain);
 const onnx::OpSchema* FindSchema(const OpsetImports& imports, const onnx::NodeProto& node);
 const onnx::OpSchema* FindSchema(const onnx::ModelProto& model, const onnx::NodeProto& node);
 
+// The same, or null where the opset is newer than what this ONNX knows: there operators may take
+// more than its schemas say. For checks that refuse.
+const onnx::OpSchema* FindBindingSchema(const OpsetImports& imports, const onnx::NodeProto& node);
+
 // The formal parameter for slot `index`; the last one stands for all further ones when it is
 // variadic. Null beyond the end.
 const onnx::OpSchema::FormalParameter* FormalInput(const onnx::OpSchema& schema, int index);

@@ -78,6 +78,53 @@ B (a) => (b) { b = mine.A(a) })");
   EXPECT_THAT(std::string(notes.status().message()), HasSubstr("comes to call itself"));
 }
 
+TEST(Prepare, ImportsWhatOnlyInlinedFunctionsImported) {
+  onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["mine" : 1]>
+g (float[4] x) => (float[4] z) { z = mine.Root(x) }
+<domain: "mine", opset_import: ["" : 21, "com.microsoft" : 1]>
+Root (a) => (b) { b = Sqrt(a) })");
+  const auto notes = Prepare(model, "m.onnx", kLeast);
+  ASSERT_TRUE(notes.ok()) << notes.status();
+  ASSERT_EQ(model.opset_import_size(), 2);
+  EXPECT_EQ(model.opset_import(1).domain(), "");
+  EXPECT_EQ(model.opset_import(1).version(), 21);
+}
+
+TEST(Prepare, RefusesAGraphWithoutOutputs) {
+  onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[4] x) => (float[4] y) { y = Sqrt(x) })");
+  model.mutable_graph()->clear_output();
+  const auto notes = Prepare(model, "m.onnx", kLeast);
+  EXPECT_EQ(KindOf(notes.status()), ErrorKind::kModel);
+  EXPECT_THAT(std::string(notes.status().message()), HasSubstr("has no outputs"));
+}
+
+TEST(Prepare, RefusesAGraphInputWithoutAType) {
+  onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[4] x) => (float[4] y) { y = Sqrt(x) })");
+  model.mutable_graph()->mutable_input(0)->clear_type();
+  const auto notes = Prepare(model, "m.onnx", kLeast);
+  EXPECT_THAT(std::string(notes.status().message()), HasSubstr("graph input 'x' declares no type"));
+}
+
+TEST(Prepare, RefusesATornTensorBeforeTheConverterReadsIt) {
+  onnx::ModelProto model = ParseModel(R"(<ir_version: 8, opset_import: ["" : 12]>
+g (float[4] x) => (float[4] y) <float[4] w = {1, 2, 3, 4}> { y = Add(x, w) })");
+  model.mutable_graph()->mutable_initializer(0)->clear_float_data();
+  model.mutable_graph()->mutable_initializer(0)->set_raw_data("abc");
+  const auto notes = Prepare(model, "m.onnx", 13);
+  EXPECT_THAT(std::string(notes.status().message()), HasSubstr("m.onnx: initializer 'w': "));
+}
+
+TEST(Prepare, RefusesANodeThatIsNotAsItsSchemaSaysBeforeItIsConverted) {
+  onnx::ModelProto model = ParseModel(R"(<ir_version: 8, opset_import: ["" : 1]>
+g (float[4] x) => (float[2] y) { [cut] y = Slice<starts = [0], ends = [2]>(x) })");
+  model.mutable_graph()->mutable_node(0)->mutable_attribute(1)->set_type(onnx::AttributeProto::INT);
+  const auto notes = Prepare(model, "m.onnx", 13);
+  EXPECT_EQ(KindOf(notes.status()), ErrorKind::kModel);
+  EXPECT_THAT(std::string(notes.status().message()), HasSubstr("node 'cut' (Slice)"));
+}
+
 TEST(Prepare, OldModelsNeedNotListWeightsAmongTheirInputs) {
   onnx::ModelProto model = ParseModel(R"(<ir_version: 3, opset_import: ["" : 8]>
 g (float[4] x, float[4] w) => (float[4] y) <float[4] w = {1, 2, 3, 4}> { y = Add(x, w) })");

@@ -102,21 +102,43 @@ AttributeProto SoundAttribute(const std::string& op, const OpSchema::Attribute& 
   made.set_name(attribute.name);
   made.set_type(attribute.type);
   switch (attribute.type) {
-    case AttributeProto::INT: made.set_i(attribute.name == "axis" ? 0 : 1); break;
-    case AttributeProto::FLOAT: made.set_f(0.5F); break;
-    case AttributeProto::STRING: made.set_s(attribute.name == "equation" ? "abcd->abcd" : "x"); break;
-    case AttributeProto::INTS: made.add_ints(1); made.add_ints(1); break;
-    case AttributeProto::FLOATS: made.add_floats(1); made.add_floats(1); break;
-    case AttributeProto::STRINGS: made.add_strings("a"); made.add_strings("b"); break;
-    case AttributeProto::GRAPH: *made.mutable_g() = Body(op, attribute.name); break;
-    case AttributeProto::TENSOR: *made.mutable_t() = Integers({1}); break;
-    case AttributeProto::TYPE_PROTO: *made.mutable_tp() = TypeOf("tensor(float)"); break;
+    case AttributeProto::INT:
+      made.set_i(attribute.name == "axis" ? 0 : 1);
+      break;
+    case AttributeProto::FLOAT:
+      made.set_f(0.5F);
+      break;
+    case AttributeProto::STRING:
+      made.set_s(attribute.name == "equation" ? "abcd->abcd" : "x");
+      break;
+    case AttributeProto::INTS:
+      made.add_ints(1);
+      made.add_ints(1);
+      break;
+    case AttributeProto::FLOATS:
+      made.add_floats(1);
+      made.add_floats(1);
+      break;
+    case AttributeProto::STRINGS:
+      made.add_strings("a");
+      made.add_strings("b");
+      break;
+    case AttributeProto::GRAPH:
+      *made.mutable_g() = Body(op, attribute.name);
+      break;
+    case AttributeProto::TENSOR:
+      *made.mutable_t() = Integers({1});
+      break;
+    case AttributeProto::TYPE_PROTO:
+      *made.mutable_tp() = TypeOf("tensor(float)");
+      break;
     case AttributeProto::SPARSE_TENSOR:
       *made.mutable_sparse_tensor()->mutable_values() = Integers({1});
       *made.mutable_sparse_tensor()->mutable_indices() = Integers({0});
       made.mutable_sparse_tensor()->add_dims(4);
       break;
-    default: break;
+    default:
+      break;
   }
   return made;
 }

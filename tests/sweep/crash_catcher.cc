@@ -52,8 +52,8 @@ void CaseCounter::Fail(const std::string& why) {
 SweepResult CatchCrashes(int seconds, const std::function<void(CaseCounter&)>& run) {
   seconds_per_case = seconds;
   SweepResult result;
-  auto* shared = static_cast<Shared*>(mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
-                                           MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto* shared = static_cast<Shared*>(
+      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   std::size_t first = 0;
   do {
     std::memset(shared, 0, sizeof(Shared));

@@ -24,13 +24,26 @@ class AttributeMutator {
     Take("as it should be", Sound());
     MutateKinds();
     switch (attribute_.type) {
-      case AttributeProto::INT: MutateInteger(); break;
-      case AttributeProto::INTS: MutateIntegers(); break;
-      case AttributeProto::GRAPH: MutateBody(); break;
-      case AttributeProto::TENSOR: MutateTensor(); break;
-      case AttributeProto::FLOATS: MutateFloats(); break;
-      case AttributeProto::STRING: MutateText(); break;
-      default: break;
+      case AttributeProto::INT:
+        MutateInteger();
+        break;
+      case AttributeProto::INTS:
+        MutateIntegers();
+        break;
+      case AttributeProto::GRAPH:
+        MutateBody();
+        break;
+      case AttributeProto::TENSOR:
+        MutateTensor();
+        break;
+      case AttributeProto::FLOATS:
+        MutateFloats();
+        break;
+      case AttributeProto::STRING:
+        MutateText();
+        break;
+      default:
+        break;
     }
   }
 
@@ -88,9 +101,9 @@ class AttributeMutator {
   }
 
   void MutateInteger() {
-    for (const std::int64_t value : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{3},
-                                     std::int64_t{9}, std::int64_t{-9}, std::int64_t{1000},
-                                     std::int64_t{1} << 31, std::int64_t{1} << 33, kHuge, kLeast}) {
+    for (const std::int64_t value :
+         {std::int64_t{0}, std::int64_t{-1}, std::int64_t{3}, std::int64_t{9}, std::int64_t{-9},
+          std::int64_t{1000}, std::int64_t{1} << 31, std::int64_t{1} << 33, kHuge, kLeast}) {
       AttributeProto made = Sound();
       made.set_i(value);
       Take(absl::StrCat("= ", value), made);
@@ -98,11 +111,20 @@ class AttributeMutator {
   }
 
   void MutateIntegers() {
-    const std::vector<std::vector<std::int64_t>> lists = {
-        {},         {0},           {-1, -1},         {0, 0},          {3, 3},
-        {9, 9},     {kHuge, kHuge}, {kLeast, kLeast}, {1, 1, 1, 1},    {-9, -9, -9, -9},
-        {0, 1, 2, 3}, {3, 2, 1, 0}, {0, 0, kHuge, 1, kHuge, 1, 1, 1},
-        std::vector<std::int64_t>(kLong, 1)};
+    const std::vector<std::vector<std::int64_t>> lists = {{},
+                                                          {0},
+                                                          {-1, -1},
+                                                          {0, 0},
+                                                          {3, 3},
+                                                          {9, 9},
+                                                          {kHuge, kHuge},
+                                                          {kLeast, kLeast},
+                                                          {1, 1, 1, 1},
+                                                          {-9, -9, -9, -9},
+                                                          {0, 1, 2, 3},
+                                                          {3, 2, 1, 0},
+                                                          {0, 0, kHuge, 1, kHuge, 1, 1, 1},
+                                                          std::vector<std::int64_t>(kLong, 1)};
     for (const auto& list : lists) {
       AttributeProto made = Sound();
       made.clear_ints();

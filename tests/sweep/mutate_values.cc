@@ -102,7 +102,8 @@ void MutateTypes(const onnx::ModelProto& sound, int slot, const TakeCase& take) 
   type.mutable_map_type();
   typed("a map of nothing", type);
   type.Clear();
-  *type.mutable_sparse_tensor_type()->mutable_shape() = TypeOf("tensor(float)").tensor_type().shape();
+  *type.mutable_sparse_tensor_type()->mutable_shape() =
+      TypeOf("tensor(float)").tensor_type().shape();
   type.mutable_sparse_tensor_type()->set_elem_type(1);
   typed("a sparse tensor", type);
   type.Clear();

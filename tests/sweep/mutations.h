@@ -21,7 +21,8 @@ onnx::AttributeProto SoundAttribute(const std::string& op,
                                     const onnx::OpSchema::Attribute& attribute);
 onnx::TensorProto Integers(const std::vector<std::int64_t>& values);
 
-// The node tried stands first in the sound model's graph; its inputs "in0", "in1" … are graph inputs.
+// The node tried stands first in the sound model's graph; its inputs "in0", "in1" … are graph
+// inputs.
 void MutateInputs(const onnx::OpSchema& schema, const onnx::ModelProto& sound, Breadth breadth,
                   const TakeCase& take);
 void MutateOutputs(const onnx::OpSchema& schema, const onnx::ModelProto& sound, Breadth breadth,
