@@ -26,8 +26,11 @@ def _npy(header: str, version: int = 1, length: int | None = None, data: bytes =
     """Return a NumPy file whose header may say anything."""
     size = len(header) if length is None else length
     digits = 2 if version == 1 else 4
-    return b"\x93NUMPY" + bytes([version, 0]) + size.to_bytes(digits, "little") + (
-        header.encode() + data
+    return (
+        b"\x93NUMPY"
+        + bytes([version, 0])
+        + size.to_bytes(digits, "little")
+        + (header.encode() + data)
     )
 
 
@@ -57,25 +60,40 @@ POLICIES: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "a million question marks": ("? " * 500_000, ("p.yaml:1:", "nested deeper")),
     "keys within keys": ("{a: " * 200_000, ("p.yaml:1:", "nested deeper")),
     "aliases of aliases": (_laughs(), ("p.yaml:", "each alias counted")),
-    "an alias in itself": ("policy: &a [*a]", ("p.yaml:1:13: ", "within what it stands for")),
+    "an alias in itself": (
+        "policy: &a [*a]",
+        ("p.yaml:1:13: ", "within what it stands for"),
+    ),
     "a merge key": (FP16 + "<<: {name: q}", ("p.yaml:5:1: found '<<'",)),
     "a hundred thousand keys": (
         "".join(f"k{i}: 1\n" for i in range(100_000)),
         ("p.yaml:1:1: found 'k0'",),
     ),
-    "one key a hundred thousand times": ("name: p\n" * 100_000, ("p.yaml:2:1: ", "twice")),
-    "a huge scalar": (FP16.replace("name: p", "name: " + "x" * 2_000_000), ("p.yaml: ", "larger")),
+    "one key a hundred thousand times": (
+        "name: p\n" * 100_000,
+        ("p.yaml:2:1: ", "twice"),
+    ),
+    "a huge scalar": (
+        FP16.replace("name: p", "name: " + "x" * 2_000_000),
+        ("p.yaml: ", "larger"),
+    ),
     "a huge word": (
-        _rules("{match: {role: " + "x" * 900_000 + "}, keep: true}"),
+        _rules("{match: {role: " + "x" * 900_000 + "}}"),
         ("p.yaml:6:20: ",),
     ),
     "half a million items": ("[" + "a," * 500_000 + "]", ("p.yaml:1:", "nodes")),
     "a NUL": (FP16 + "\0", ("p.yaml:5:1: ", "\\x00")),
-    "an escaped NUL": (FP16.replace("name: p", 'name: "a\\0b"'), ("p.yaml:2:7: ", "NUL")),
+    "an escaped NUL": (
+        FP16.replace("name: p", 'name: "a\\0b"'),
+        ("p.yaml:2:7: ", "NUL"),
+    ),
     "an escape sequence": (FP16 + "# \x1b[2J", ("p.yaml:5:3: ", "\\x1b")),
     "no UTF-8": (FP16.encode() + b"# \xff", ("p.yaml:5:3: ", "\\xff")),
     "UTF-16": (FP16.encode("utf-16"), ("p.yaml:1:1: ",)),
-    "a tab for indentation": ("policy: 1\nname: p\noutputs:\n\tfp16: {}\n", ("p.yaml:4:",)),
+    "a tab for indentation": (
+        "policy: 1\nname: p\noutputs:\n\tfp16: {}\n",
+        ("p.yaml:4:",),
+    ),
     "an unknown anchor": (FP16.replace("name: p", "name: *p"), ("p.yaml:2:7: ",)),
     "a look-ahead": (
         _rules("{match: {regex: '(?=a)b'}, keep: true}"),
@@ -99,7 +117,10 @@ RULES: dict[str, tuple[str, tuple[str, ...]]] = {
     "a brace too many": ("match: {op: Relu}}, compute: float32", ("--set:1:19: ",)),
     "a comma": (",", ("--set:1:",)),
     "brackets": ("[" * 50_000, ("--set:1:",)),
-    "a second document": ("match: {op: Relu}, keep: true}\n---\n{a: 1", ("--set:2:1: ",)),
+    "a second document": (
+        "match: {op: Relu}, keep: true}\n---\n{a: 1",
+        ("--set:2:1: ",),
+    ),
     "an escape": ("match: {op: Relu}, keep: \x1b[2J", ("--set:1:26: ", "\\x1b")),
 }
 
@@ -112,33 +133,67 @@ RANGES: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
         ("r.json:1:", "nested"),
     ),
     "many values": ("[" + "1," * 5_000_000 + "1]", ("r.json:1:", "values")),
-    "a number beyond double": ('{"values": {"x": {"peak": 1e999}}}', ("r.json:1:", "overflow")),
+    "a number beyond double": (
+        '{"values": {"x": {"peak": 1e999}}}',
+        ("r.json:1:", "overflow"),
+    ),
     "NaN": ('{"values": {"x": {"peak": NaN}}}', ("r.json:1:", "JSON")),
     "a value twice": (
         '{"values": {"x": {"peak": 1},\n"x": {"peak": 2}}}',
         ("r.json:2:3: 'x' stands twice",),
     ),
     "no UTF-8": (b'{"values": {"\xff": {"peak": 1}}}', ("r.json:1:", "UTF-8")),
-    "a NUL": ('{"values": {"a\\u0000\\u001b": {"peak": -1}}}', ("r.json: ", "'a\\x00\\x1b'")),
+    "a NUL": (
+        '{"values": {"a\\u0000\\u001b": {"peak": -1}}}',
+        ("r.json: ", "'a\\x00\\x1b'"),
+    ),
     "a broken text": ('{"values"\n: }', ("r.json:2:3: ",)),
     "nothing": ("", ("r.json:1:1: ",)),
 }
 
 TOKENS: dict[str, tuple[str, str | bytes, tuple[str, ...]]] = {
-    "deep lists": ("t.jsonl", "[1]\n" + "[" * DEEP + "]" * DEEP, ("t.jsonl:2:65: ", "nested")),
+    "deep lists": (
+        "t.jsonl",
+        "[1]\n" + "[" * DEEP + "]" * DEEP,
+        ("t.jsonl:2:65: ", "nested"),
+    ),
     "a token beyond int64": ("t.jsonl", "[18446744073709551615]", ("t.jsonl:1: ",)),
     "a word of ten megabytes": ("t.txt", "x" * 10_000_000, ("t.txt: token 1 is ",)),
     "escapes": ("t.txt", "1 \x1b[2J\0", ("t.txt: token 2 is '\\x1b[2J\\x00'",)),
     "too many sequences": ("t.jsonl", "[1]\n" * 1_100_000, ("t.jsonl:1048577: ",)),
-    "a wide empty shape": ("t.npy", _shape("(3000000000, 0)"), ("t.npy: holds no tokens",)),
-    "an empty wide shape": ("t.npy", _shape(f"(0, {2**63})"), ("t.npy: holds no tokens",)),
-    "a shape that overflows": ("t.npy", _shape(f"({2**62}, 4)"), ("t.npy: ", "needs more")),
+    "a wide empty shape": (
+        "t.npy",
+        _shape("(3000000000, 0)"),
+        ("t.npy: holds no tokens",),
+    ),
+    "an empty wide shape": (
+        "t.npy",
+        _shape(f"(0, {2**63})"),
+        ("t.npy: holds no tokens",),
+    ),
+    "a shape that overflows": (
+        "t.npy",
+        _shape(f"({2**62}, 4)"),
+        ("t.npy: ", "needs more"),
+    ),
     "a negative shape": ("t.npy", _shape("(-1,)"), ("t.npy: ", "dimensions")),
     "nested parentheses": ("t.npy", _shape("(" * 30_000 + ")" * 30_000), ("t.npy: ",)),
     "a header of 64 kB": ("t.npy", _npy("'descr': '" + "<" * 65_525), ("t.npy: ",)),
-    "a header of 64 MB": ("t.npy", _npy("(" * (64 << 20), version=2), ("t.npy: ", "at most")),
-    "a header without an end": ("t.npy", _npy("{", 2, 2**32 - 1), ("t.npy: ", "ends within")),
-    "an unknown format": ("t.npy", _npy("{}      ", version=7), ("t.npy: ", "format 7")),
+    "a header of 64 MB": (
+        "t.npy",
+        _npy("(" * (64 << 20), version=2),
+        ("t.npy: ", "at most"),
+    ),
+    "a header without an end": (
+        "t.npy",
+        _npy("{", 2, 2**32 - 1),
+        ("t.npy: ", "ends within"),
+    ),
+    "an unknown format": (
+        "t.npy",
+        _npy("{}      ", version=7),
+        ("t.npy: ", "format 7"),
+    ),
 }
 
 
@@ -256,7 +311,15 @@ def test_regular_expressions_search_any_name(
     save(model, folder)
     rule = f"match: {{regex: '{regex}'}}, keep: true, optional: true"
     done = run(
-        *("plan", "-q", "--policy", folder / "p.yaml", "--set", rule, folder / "model.onnx"),
+        *(
+            "plan",
+            "-q",
+            "--policy",
+            folder / "p.yaml",
+            "--set",
+            rule,
+            folder / "model.onnx",
+        ),
         preexec_fn=_limited,
     )
     assert done.returncode == 0, done.stderr
@@ -278,7 +341,14 @@ def test_names_reach_the_terminal_as_escapes(folder: Path) -> None:
         ("inspect", path),
         ("plan", "--policy", p, path),
         ("diff", path, save(small_model(), folder.parent)),
-        ("plan", "--policy", p, "--set", "match: {op: Add}, constants: {overflow: clamp}", path),
+        (
+            "plan",
+            "--policy",
+            p,
+            "--set",
+            "match: {op: Add}, constants: {overflow: clamp}",
+            path,
+        ),
     ):
         done = run(*arguments)
         assert done.returncode == 0, done.stderr
@@ -331,7 +401,10 @@ def test_the_bytes_of_config_json_that_are_not_ours_stay(folder: Path) -> None:
     ("content", "words"),
     [
         ('{"a":' * DEEP + "1" + "}" * DEEP, ("config.json:1:", "nested")),
-        ('{"transformers.js_config": {},\n"transformers.js_config": {}}', ("config.json:2:1: ",)),
+        (
+            '{"transformers.js_config": {},\n"transformers.js_config": {}}',
+            ("config.json:2:1: ",),
+        ),
         ('{"a": tru}', ("config.json:1:", "not valid JSON")),
         ("[]", ("config.json: is not a JSON object",)),
         (" " * (17 << 20), ("config.json: ", "larger than any")),

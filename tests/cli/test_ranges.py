@@ -223,7 +223,7 @@ def test_the_file_is_not_overwritten(tmp_path: Path) -> None:
         (("none.onnx", "--tokens", "tokens"), 2, "none.onnx: cannot be opened"),
         (("tokens", "--tokens", "tokens"), 2, "not a valid ONNX file"),
         (("model",), 1, "--tokens self"),
-        (("model", "--tokens", "none.npy"), 1, "none.npy: cannot be opened"),
+        (("model", "--tokens", "none.npy"), 1, "none.npy: the file of token ids"),
         (("model", "--tokens", "tokens", "--onnxruntime", "none.so"), 1, "none.so: cannot"),
         (("model", "--tokens", "tokens", "-o", "/dev/null/r.json"), 4, "/dev/null"),
         (("model", "--tokens", "tokens", "--margin", "0.5"), 1, "--margin"),

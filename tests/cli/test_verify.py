@@ -238,7 +238,7 @@ def test_another_shape_is_refused(tmp_path: Path) -> None:
     [
         (("none.onnx", "fp16", "--tokens", "tokens"), 2, "none.onnx: cannot be opened"),
         (("ref", "none.onnx", "--tokens", "tokens"), 2, "none.onnx: cannot be opened"),
-        (("ref", "fp16", "--tokens", "none.npy"), 1, "none.npy: cannot be opened"),
+        (("ref", "fp16", "--tokens", "none.npy"), 1, "none.npy: the file of token ids"),
         (("ref", "fp16"), 1, "--tokens self"),
         (("ref", "--tokens", "tokens"), 1, "CAND"),
         (("ref", "fp16", "--tokens", "tokens", "--provider", "abacus"), 1, "has azure, cpu only"),
