@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/analysis/type_check.h"
 #include "lib/base/error.h"
 #include "lib/convert/output_writer.h"
 #include "lib/convert/planned_output.h"
@@ -106,6 +107,7 @@ absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const PlanOption
   const std::string model_path = model.path();
   auto state = std::make_unique<PlanAccess::State>(std::move(model));
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(state->model.proto(), model_path));
+  ONNXQUANT_RETURN_IF_ERROR(CheckTypes(analysis.graph, analysis.types, model_path));
   Evidence evidence;
   evidence.model = &state->model;
   if (!options.ranges.empty()) {
