@@ -41,7 +41,8 @@ class TypeChecker {
       }
       if (!formal->GetIsHomogeneous()) continue;
       const auto [it, added] = first.try_emplace(formal->GetTypeStr(), i);
-      if (added || CertainType(node.inputs[it->second]) == type) continue;
+      const ElementType bound = CertainType(node.inputs[it->second]);
+      if (added || bound == type || (IsFloat(bound) && IsFloat(type))) continue;
       return ModelError(origin_, ": ", graph_.Describe(id), ": inputs ", it->second, " (",
                         Name(node, it->second), ", ", NameOf(CertainType(node.inputs[it->second])),
                         ") and ", i, " (", Name(node, i), ", ", NameOf(type),

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/analysis/type_check.h"
 #include "lib/base/error.h"
 #include "lib/base/limits.h"
 #include "lib/convert/output_writer.h"
@@ -136,6 +137,7 @@ absl::Status RefuseInputAsConfig(const std::string& config,
 absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAccess::State* state) {
   const std::string model_path = state->model.path();
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(state->model.proto(), model_path));
+  ONNXQUANT_RETURN_IF_ERROR(CheckTypes(analysis.graph, analysis.types, model_path));
   Evidence evidence;
   evidence.model = &state->model;
   if (!options.ranges.empty()) {

@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "lib/analysis/type_check.h"
 #include "lib/base/error.h"
 #include "lib/base/suggest.h"
 #include "lib/policy/plan_maker.h"
@@ -96,7 +95,6 @@ absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::strin
   ONNXQUANT_ASSIGN_OR_RETURN(Graph graph, Graph::Build(model, origin));
   ONNXQUANT_RETURN_IF_ERROR(CheckNodes(model, origin));
   ONNXQUANT_ASSIGN_OR_RETURN(ValueTypes types, InferTypes(graph, origin));
-  ONNXQUANT_RETURN_IF_ERROR(CheckTypes(graph, types, origin));
   std::vector<NodeTraits> traits;
   std::vector<NodeTraits> bfloat16_traits;
   for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) {

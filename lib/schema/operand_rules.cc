@@ -123,11 +123,22 @@ std::string WhyNotDivisors(const OpSchema&, const onnx::InferenceContext& contex
   return "";
 }
 
+// Inference counts dimensions from these on without asking whether that is within the shape.
+constexpr const char* kCounts[] = {"batch_dims"};
+
+std::string WhyNotCounts(const OpSchema&, const onnx::InferenceContext& context) {
+  for (const char* name : kCounts) {
+    const AttributeProto* attribute = context.getAttribute(name);
+    if (attribute != nullptr && attribute->i() < 0) return absl::StrCat(name, " is negative");
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string WhyNotToInfer(const OpSchema& schema, const onnx::InferenceContext& context) {
-  for (const auto rule :
-       {WhyNotInputs, WhyNotOutputs, WhyNotAttributes, WhyNotShapes, WhyNotDivisors}) {
+  for (const auto rule : {WhyNotInputs, WhyNotOutputs, WhyNotAttributes, WhyNotShapes,
+                          WhyNotDivisors, WhyNotCounts}) {
     if (std::string why = rule(schema, context); !why.empty()) return why;
   }
   return "";

@@ -22,9 +22,9 @@ absl::Status Check(const std::string& opsets, const std::string& graph) {
 }
 
 TEST(TypeCheck, RefusesATypeThatTheOperatorDoesNotTake) {
-  const absl::Status status = Check(
-      R"("" : 21)",
-      "g (double[4] x, double s) => (uint8[4] y) { [codes] y = QuantizeLinear(x, s) }");
+  const absl::Status status =
+      Check(R"("" : 21)",
+            "g (double[4] x, double s) => (uint8[4] y) { [codes] y = QuantizeLinear(x, s) }");
   EXPECT_EQ(KindOf(status), ErrorKind::kModel);
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr("m.onnx: node 'codes' (QuantizeLinear): input 0 ('x') is float64"),
@@ -40,15 +40,20 @@ TEST(TypeCheck, RefusesATypeThatTheOperatorTakesLaterOnly) {
 }
 
 TEST(TypeCheck, RefusesTwoTypesWhereTheOperatorWantsOne) {
-  const absl::Status status = Check(
-      R"("" : 21)", "g (float[4] x, float16[4] w) => (float[4] y) { y = Add(x, w) }");
+  const absl::Status status =
+      Check(R"("" : 21)", "g (float[4] x, int64[4] w) => (float[4] y) { y = Add(x, w) }");
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("inputs 0 ('x', float32) and 1 ('w', float16) must be of one type in Add"));
+              HasSubstr("inputs 0 ('x', float32) and 1 ('w', int64) must be of one type in Add"));
+}
+
+TEST(TypeCheck, PassesSeveralTypesOfRealNumbersWhichConversionMends) {
+  EXPECT_TRUE(
+      Check(R"("" : 21)", "g (float[4] x, float16[4] w) => (float[4] y) { y = Add(x, w) }").ok());
 }
 
 TEST(TypeCheck, DoesNotHoldAgainstANodeWhatAnotherOperatorMakes) {
   EXPECT_TRUE(Check(R"("" : 21, "com.microsoft" : 1)",
-                    "g (float16[4] x, float[4] w) => (float[4] y) { a = com.microsoft.Gelu(x) y = "
+                    "g (float16[4] x, int64[4] w) => (float[4] y) { a = com.microsoft.Gelu(x) y = "
                     "Add(a, w) }")
                   .ok());
 }

@@ -23,8 +23,7 @@ g (float[4] x) => (float[4] y) { a = Shape(x) b = Sqrt(x) y = Neg(b) })");
 }
 
 TEST(GuardedInference, PassesByANodeWhoseInputHasNoTypeAndGoesOn) {
-  onnx::ModelProto model =
-      ParseModel(R"(<ir_version: 10, opset_import: ["" : 21, "custom" : 1]>
+  onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21, "custom" : 1]>
 g (float[4, 4] x) => (float y) {
   a = custom.Maker(x)
   b = EyeLike(a)
@@ -49,8 +48,7 @@ g (float[4] x) => (float[2] y) { a = Slice<starts = [0], ends = [2]>(x) y = Sqrt
 }
 
 TEST(GuardedInference, PassesByNodesInBodies) {
-  onnx::ModelProto model =
-      ParseModel(R"(<ir_version: 10, opset_import: ["" : 21, "custom" : 1]>
+  onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21, "custom" : 1]>
 g (bool c, float[4, 4] x) => (float y) {
   a = custom.Maker(x)
   y = If(c) <

@@ -37,5 +37,17 @@ TEST(OperandRules, KeepInferenceFromDividingByZero) {
   EXPECT_FALSE(InfersAShape(Pool("[0, 2]")));
 }
 
+std::string Gather(const std::string& batches) {
+  return "<ir_version: 10, opset_import: [\"\" : 12]>\ng (float[2, 3] x, int64[2, 1] i) => (float "
+         "y) "
+         "{ a = GatherND<batch_dims = " +
+         batches + ">(x, i) y = Neg(a) }";
+}
+
+TEST(OperandRules, KeepInferenceFromDimensionsBeforeTheFirst) {
+  EXPECT_TRUE(InfersAShape(Gather("1")));
+  EXPECT_FALSE(InfersAShape(Gather("-9")));
+}
+
 }  // namespace
 }  // namespace onnxquant
