@@ -57,7 +57,7 @@ ctest_run() {  # PRESET
   add_counts "$junit"
 }
 
-pytest_run() {  # FOLDER…
+pytest_run() {  # [-n PROCESSES] FOLDER…
   local junit="$cache/logs/pytest.xml"
   say "Python tests: $*"
   rm -f "$junit"
@@ -85,7 +85,8 @@ same_bytes() {
 check "clang-format" "$root/scripts/check_format.sh"
 check "ruff and mypy" "$root/scripts/check_python.sh"
 ctest_run release
-pytest_run tests/python tests/cli
+# The others measure time, share what is costly, or take much memory.
+pytest_run -n "$(nproc)" tests/python tests/cli
 pytest_run tests/package
 pytest_run tests/conformance
 pytest_run tests/random

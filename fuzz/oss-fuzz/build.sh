@@ -18,7 +18,7 @@ tools="$ONNXQUANT_CACHE/venv/bin"
 "$tools/cmake" -S "$project" -B "$WORK/build" -G Ninja -DCMAKE_MAKE_PROGRAM="$tools/ninja" \
   -DCMAKE_BUILD_TYPE=None -DONNXQUANT_BUILD_FUZZERS=ON -DONNXQUANT_BUILD_TESTS=OFF \
   -DONNXQUANT_BUILD_TOOLS=OFF -DONNXQUANT_BUILD_BENCHMARKS=OFF -DONNXQUANT_WERROR=OFF \
-  -DCMAKE_EXE_LINKER_FLAGS="-Wl,-rpath,'\$ORIGIN/lib'"
+  -DCMAKE_EXE_LINKER_FLAGS="-Wl,--disable-new-dtags,-rpath,'\$ORIGIN/lib'"
 "$tools/cmake" --build "$WORK/build"
 PYTHONPATH="$project/python" "$tools/python" -m onnxquant_tools.fuzz_seeds "$WORK/seeds"
 

@@ -66,6 +66,25 @@ def _with_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def _field(number: int, content: bytes) -> bytes:
+    """Return a length-delimited field of the wire format."""
+    size, length = len(content), b""
+    while size > 127:
+        length += bytes([size & 127 | 128])
+        size >>= 7
+    return bytes([number * 8 + 2]) + length + bytes([size]) + content
+
+
+def _in_pieces() -> Iterator[bytes]:
+    """Yield models of one initializer in several pieces, which protobuf puts together."""
+    large = onnx.TensorProto(raw_data=bytes(5000), dims=[1250], data_type=onnx.TensorProto.FLOAT)
+    small = onnx.TensorProto(name="w", raw_data=bytes(8))
+    head = onnx.ModelProto(ir_version=10, opset_import=[onnx.OperatorSetIdProto(version=21)])
+    for pieces in ((large,), (large, small), (small, large), (small, large, small)):
+        tensor = b"".join(piece.SerializeToString() for piece in pieces)
+        yield _field(7, _field(5, tensor)) + head.SerializeToString()
+
+
 def _models() -> Iterator[bytes]:
     for text in _texts():
         if not text.lstrip().startswith("<"):
@@ -74,6 +93,7 @@ def _models() -> Iterator[bytes]:
             yield _with_weights(parser.parse_model(text)).SerializeToString()
         except (parser.ParseError, ValueError, TypeError):  # wrong on purpose, or made of pieces
             continue
+    yield from _in_pieces()
     for case in load_cases()[::6]:  # many are alike
         yield case.model.SerializeToString()
 

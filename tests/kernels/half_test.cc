@@ -64,6 +64,27 @@ TEST(Half, RoundsEveryEdgeToNearestEvenAsEigenAndTheReferenceDo) {
   }
 }
 
+TEST(Half, NarrowsEveryNanAsTheReferenceDoes) {
+  std::vector<float> nans;
+  for (const std::uint32_t sign : {0U, 0x80000000U}) {
+    for (std::uint32_t bit = 1; bit < 1U << 23U; bit <<= 1U) {
+      nans.push_back(std::bit_cast<float>(sign | 0x7f800000U | bit));
+      nans.push_back(std::bit_cast<float>(sign | 0x7fc00000U | bit));
+    }
+  }
+  std::vector<std::uint16_t> halves(nans.size());
+  std::vector<std::uint16_t> brains(nans.size());
+  FloatToHalf(nans, absl::MakeSpan(halves), OverflowMode::kClamp);
+  FloatToBFloat16(nans, absl::MakeSpan(brains), OverflowMode::kClamp);
+  for (std::size_t i = 0; i < nans.size(); ++i) {
+    const auto bits = std::bit_cast<std::uint32_t>(nans[i]);
+    // Sign and top bits, made quiet.
+    EXPECT_EQ(halves[i], (bits >> 16U & 0x8000U) | 0x7e00U | (bits >> 13U & 0x3ffU)) << bits;
+    EXPECT_EQ(halves[i], reference::FloatToHalf(nans[i])) << bits;
+    EXPECT_EQ(brains[i], reference::FloatToBFloat16(nans[i])) << bits;
+  }
+}
+
 TEST(Half, CountsWhatItLoses) {
   const std::vector<float> values = {
       1.0F,  65519.9F, 65520.0F,  -1e9F,
