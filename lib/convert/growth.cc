@@ -35,8 +35,8 @@ absl::Status Check(const Count& count, const std::string& what, const GrowthBoun
     return absl::OkStatus();
   }
   return ModelError(what, " would take ", count.bytes, " bytes for ", count.tensors,
-                    " tensors (the largest: ", count.place, ", ", count.most,
-                    " bytes), more than ", bound.factor, " times the input's ", bound.input_bytes,
+                    " tensors (the largest: ", count.place, ", ", count.most, " bytes), more than ",
+                    bound.factor, " times the input's ", bound.input_bytes,
                     ": its tensors share their data; if that is meant, raise --max-growth");
 }
 
@@ -73,9 +73,9 @@ absl::Status CheckGrowth(const Rewritten& rewritten, const std::string& what,
     if (rewritten.bytes[i] > rewritten.bytes[largest]) largest = i;
   }
   if (count.tensors > 0) {
-    count.place = absl::StrCat(
-        "initializer '",
-        rewritten.model.graph().initializer(static_cast<int>(largest)).name(), "'");
+    count.place =
+        absl::StrCat("initializer '",
+                     rewritten.model.graph().initializer(static_cast<int>(largest)).name(), "'");
   }
   return Check(count, what, bound);
 }

@@ -18,8 +18,8 @@ struct GrowthBound {
   double factor = 0;
 };
 
-// Before anything is rewritten: what Constant nodes, attributes and bodies refer to, which becomes a
-// part of the .onnx file.
+// Before anything is rewritten: what Constant nodes, attributes and bodies refer to, which becomes
+// a part of the .onnx file.
 absl::Status CheckEmbedded(const Model& model, const GrowthBound& bound);
 
 // Before anything is laid out: the tensors of one output.

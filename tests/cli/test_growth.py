@@ -86,7 +86,10 @@ def test_integers_that_stand_in_the_model_itself_are_counted_before_they_do(tmp_
 @pytest.mark.parametrize("factor", ["0", "-1", "many"])
 def test_a_factor_that_is_none_is_refused(tmp_path: Path, factor: str) -> None:
     _sharing(tmp_path, 2)
-    refuses(tmp_path, 1, "--max-growth", arguments=("--max-growth", factor))
+    arguments = ("--policy", tmp_path / "p.yaml", "--max-growth", factor)
+    done = run(*arguments, tmp_path / "model.onnx")
+    assert done.returncode == 1
+    assert "--max-growth" in done.stderr
 
 
 def test_a_small_model_may_grow_by_any_factor(tmp_path: Path) -> None:

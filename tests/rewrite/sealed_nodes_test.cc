@@ -73,8 +73,8 @@ g (float[2, 32] x, bool c) => (float[2, 32] z) <float[32, 32] w, float[2, 32] y,
       EXPECT_NE(sealed->sealed_nodes, "");
       // Serialized messages that follow one another are one.
       onnx::GraphProto joined;
-      ASSERT_TRUE(joined.ParseFromString(sealed->sealed_nodes +
-                                         sealed->model.graph().SerializeAsString()));
+      ASSERT_TRUE(
+          joined.ParseFromString(sealed->sealed_nodes + sealed->model.graph().SerializeAsString()));
       EXPECT_EQ(joined.SerializeAsString(), whole.model.graph().SerializeAsString());
       EXPECT_EQ(sealed->bytes, whole.bytes);
       EXPECT_EQ(sealed->jobs.size(), whole.jobs.size());
