@@ -1,4 +1,4 @@
-"""Outputs out of all proportion to their input: tensors that share their data each get their own."""
+"""Outputs out of all proportion to their input: tensors that share data each get their own."""
 
 from pathlib import Path
 
