@@ -22,9 +22,7 @@ MEMORY = 2 << 30
 def _node(
     op: str, inputs: list[str], output: str, name: str = "", domain: str = ""
 ) -> onnx.NodeProto:
-    return onnx.NodeProto(
-        op_type=op, input=inputs, output=[output], name=name, domain=domain
-    )
+    return onnx.NodeProto(op_type=op, input=inputs, output=[output], name=name, domain=domain)
 
 
 def _value(name: str) -> onnx.ValueInfoProto:
@@ -36,14 +34,10 @@ def _model(
 ) -> onnx.ModelProto:
     graph = helper.make_graph(nodes, "g", [_value("x")], [_value("y")])
     imports = [helper.make_opsetid("", 21), helper.make_opsetid("local", 1)]
-    return helper.make_model(
-        graph, opset_imports=imports, ir_version=10, functions=functions or []
-    )
+    return helper.make_model(graph, opset_imports=imports, ir_version=10, functions=functions or [])
 
 
-def _chain(
-    op: str, length: int, name: Callable[[int], str] = "n{}".format
-) -> list[onnx.NodeProto]:
+def _chain(op: str, length: int, name: Callable[[int], str] = "n{}".format) -> list[onnx.NodeProto]:
     """Return nodes of which each reads the one before; the first reads x, the last makes y."""
     values = ["x", *(f"v{i}" for i in range(1, length)), "y"]
     return [_node(op, [values[i]], values[i + 1], name(i)) for i in range(length)]
@@ -55,13 +49,9 @@ def _functions(count: int, calls: int) -> list[onnx.FunctionProto]:
     for i in range(count):
         values = ["a", *(f"t{k}" for k in range(1, calls)), "b"]
         op, domain = (f"f{i + 1}", "local") if i + 1 < count else ("Relu", "")
-        nodes = [
-            _node(op, [values[k]], values[k + 1], "", domain) for k in range(calls)
-        ]
+        nodes = [_node(op, [values[k]], values[k + 1], "", domain) for k in range(calls)]
         imports = [helper.make_opsetid("", 21), helper.make_opsetid("local", 1)]
-        made.append(
-            helper.make_function("local", f"f{i}", ["a"], ["b"], nodes, imports)
-        )
+        made.append(helper.make_function("local", f"f{i}", ["a"], ["b"], nodes, imports))
     return made
 
 
@@ -110,9 +100,7 @@ def _nested(depth: int) -> bytes:
     body = helper.make_graph([_node("Identity", ["x"], "r")], "b", [], [_value("r")])
     graph = body.SerializeToString()
     for i in range(depth):
-        attribute = onnx.AttributeProto(
-            name="then_branch", type=onnx.AttributeProto.GRAPH
-        )
+        attribute = onnx.AttributeProto(name="then_branch", type=onnx.AttributeProto.GRAPH)
         content = attribute.SerializeToString() + field(6, graph)
         node = _node("If", ["c"], f"r{i}").SerializeToString() + field(5, content)
         rest = onnx.GraphProto(name="b", output=[_value(f"r{i}")])
@@ -121,9 +109,7 @@ def _nested(depth: int) -> bytes:
 
 
 @pytest.mark.parametrize("depth", [40, 8192])
-def test_bodies_nested_in_one_another_are_refused_by_place(
-    tmp_path: Path, depth: int
-) -> None:
+def test_bodies_nested_in_one_another_are_refused_by_place(tmp_path: Path, depth: int) -> None:
     (tmp_path / "model.onnx").write_bytes(_nested(depth))
     policy(tmp_path, FP16)
     refuses(tmp_path, 2, "nested more than 100 messages deep at byte")
@@ -155,9 +141,7 @@ def test_many_of_a_kind_are_converted(
     tmp_path: Path, model: Callable[[], onnx.ModelProto], words: str
 ) -> None:
     _write(tmp_path, model())
-    done = run(
-        "--policy", tmp_path / "p.yaml", tmp_path / "model.onnx", preexec_fn=_limited
-    )
+    done = run("--policy", tmp_path / "p.yaml", tmp_path / "model.onnx", preexec_fn=_limited)
     assert done.returncode == 0, done.stderr
     assert words in done.stderr
     names = [node.name for node in onnx.load(tmp_path / "model_fp16.onnx").graph.node]

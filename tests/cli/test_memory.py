@@ -44,9 +44,7 @@ def _peak(command: list[str]) -> tuple[int, str, int]:
 
 
 def test_sampling_sees_memory_that_is_used() -> None:
-    _, _, peak = _peak(
-        ["python3", "-c", "x = bytearray(b'1') * (400 << 20); sum(x[::4096])"]
-    )
+    _, _, peak = _peak(["python3", "-c", "x = bytearray(b'1') * (400 << 20); sum(x[::4096])"])
     assert peak > LIMIT
 
 
@@ -72,9 +70,7 @@ def test_the_shape_of_a_weight_does_not_matter(
     weight.external_data.add(key="location", value="big")
     weight.external_data.add(key="offset", value=str(offset))
     rows, columns = shape
-    transpose = (
-        [helper.make_node("Transpose", ["w"], ["t"], perm=[1, 0])] if transposed else []
-    )
+    transpose = [helper.make_node("Transpose", ["w"], ["t"], perm=[1, 0])] if transposed else []
     graph = helper.make_graph(
         [
             *transpose,
@@ -113,16 +109,12 @@ def test_a_node_takes_less_than_two_kilobytes_whatever_the_number_of_outputs(
     graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 4]))
     for i in range(nodes):
         op = ("Sqrt", "Transpose", "Tanh", "Identity")[i % 4]
-        graph.node.add(
-            op_type=op, input=[values[i]], output=[values[i + 1]], name=f"n{i}"
-        )
+        graph.node.add(op_type=op, input=[values[i]], output=[values[i + 1]], name=f"n{i}")
     imports = [helper.make_opsetid("", 21)]
     model = helper.make_model(graph, opset_imports=imports, ir_version=10)
     (scratch / "model.onnx").write_bytes(model.SerializeToString())
     for command in (["plan"], ["-f"]):
         arguments = [*command, "-q", "--policy", str(policy(scratch, THREE))]
-        status, messages, peak = _peak(
-            [str(BINARY), *arguments, str(scratch / "model.onnx")]
-        )
+        status, messages, peak = _peak([str(BINARY), *arguments, str(scratch / "model.onnx")])
         assert status == 0, messages
         assert peak < nodes * 1800, f"{peak / nodes:.0f} bytes a node"
