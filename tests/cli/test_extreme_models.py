@@ -105,7 +105,8 @@ def _nested(depth: int) -> bytes:
         node = _node("If", ["c"], f"r{i}").SerializeToString() + field(5, content)
         rest = onnx.GraphProto(name="b", output=[_value(f"r{i}")])
         graph = field(1, node) + rest.SerializeToString()
-    return _model([]).SerializeToString() + field(7, graph)
+    start: bytes = _model([]).SerializeToString()
+    return start + field(7, graph)
 
 
 @pytest.mark.parametrize("depth", [40, 8192])
