@@ -29,6 +29,8 @@ const char kReportHelp[] =
     "write all of it to a file: a page to look at (.html), or JSON (any other ending)";
 
 const char kShardHelp[] = "the largest data file; browsers need less than 2G; 512Mi is binary";
+const char kGrowthHelp[] =
+    "the most an output may take, in multiples of MODEL: tensors that share data get their own";
 const char kBufferHelp[] = "working buffers of all threads: 512M, 2G (decimal) or 512Mi (binary)";
 const char kHeldHelp[] =
     "what is held at once, above which the models run again for the rest: 512M, 2G, 512Mi";
@@ -73,6 +75,9 @@ void AddPlanOptions(CLI::App& app, Arguments& arguments) {
       ->transform(NotNegative())  // before the above
       ->default_str("1900M")
       ->option_text("SIZE (1900M)");
+  app.add_option("--max-growth", plan.max_growth, kGrowthHelp)
+      ->check(CLI::Range(1.0, 1e9))
+      ->option_text("X (8)");
   app.add_flag_callback(
       "--no-config", [&] { plan.update_config = false; }, "leave config.json as it is");
 }

@@ -33,7 +33,9 @@ absl::Status Convert(const Arguments& arguments) {
   // A reader that leaves (2>&1 | head -1) must not end the run half way.
   std::signal(SIGPIPE, SIG_IGN);
   const bool quiet = arguments.verbosity == Verbosity::kQuiet;
-  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, arguments.plan));
+  PlanOptions options = arguments.plan;
+  options.list_nodes = !arguments.report.empty();
+  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, options));
   HoldInterrupts();  // from here on there are files to clean up
   ONNXQUANT_ASSIGN_OR_RETURN(ReportFile report_file, ReportFile::Open(arguments, plan.report()));
   if (!quiet) {

@@ -99,7 +99,9 @@ absl::Status ExplainAll(const Report& report, const std::string& name) {
 }  // namespace
 
 absl::Status ShowPlan(const Arguments& arguments) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, arguments.plan));
+  PlanOptions options = arguments.plan;
+  options.list_nodes = arguments.json || !arguments.why.empty() || !arguments.report.empty();
+  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, options));
   const Report& report = plan.report();
   HoldInterrupts();  // while the report's file is half written
   ONNXQUANT_ASSIGN_OR_RETURN(ReportFile report_file, ReportFile::Open(arguments, report));

@@ -30,6 +30,11 @@ struct PlanOptions {
   std::string directory = {};            // where the outputs go; "": beside the input
   std::uint64_t max_shard = 1'900'000'000;  // bytes of one external data file, below 2 GB
   bool update_config = true;                // keep config.json's transformers.js_config up to date
+  // The most that one output may take, as a multiple of the input: tensors that share their data
+  // each get their own.
+  double max_growth = 8;
+  bool list_nodes =
+      true;  // Report's rows of nodes; without them, a large model takes half the memory
 };
 
 // How the files are written; the result does not depend on it.

@@ -70,7 +70,7 @@ void FindEpsAt(HazardContext& context, NodeId node, const Floor& floor) {
 // The small constants that a node reads, by input; each is one number or several.
 template <typename Visit>
 void ForEachConstant(const HazardContext& context, NodeId node, Visit visit) {
-  const std::vector<ValueId>& inputs = context.graph().node(node).inputs;
+  const ValueIds& inputs = context.graph().node(node).inputs;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (!context.IsFloat(inputs[i])) continue;
     if (const auto numbers = context.Constant(inputs[i])) visit(static_cast<int>(i), *numbers);

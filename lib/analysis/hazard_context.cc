@@ -120,13 +120,13 @@ bool HazardContext::IsMover(NodeId node) const {
 }
 
 ValueId HazardContext::Input(NodeId node, int input) const {
-  const std::vector<ValueId>& inputs = graph_.node(node).inputs;
+  const ValueIds& inputs = graph_.node(node).inputs;
   return static_cast<std::size_t>(input) < inputs.size() ? inputs[static_cast<std::size_t>(input)]
                                                          : kNone;
 }
 
 ValueId HazardContext::Output(NodeId node) const {
-  const std::vector<ValueId>& outputs = graph_.node(node).outputs;
+  const ValueIds& outputs = graph_.node(node).outputs;
   return outputs.empty() ? kNone : outputs[0];
 }
 

@@ -73,7 +73,7 @@ class IntegerFinder {
 
   // The inputs that carry numbers: not axes, shapes, conditions.
   std::vector<ValueId> NumbersOf(NodeId node) const {
-    const std::vector<ValueId>& inputs = context_.graph().node(node).inputs;
+    const ValueIds& inputs = context_.graph().node(node).inputs;
     const std::string& op = context_.Op(node);
     const bool first_only = context_.IsMover(node) || op.rfind("Reduce", 0) == 0;
     std::vector<ValueId> numbers;
@@ -189,7 +189,7 @@ class IntegerFinder {
   // A position moved or divided by a number that float16 cannot tell from its neighbours.
   bool MeetsLargeInteger(NodeId node) const {
     if (!context_.IsOneOf(node, {"Add", "Sub", "Div", "Mod"})) return false;
-    const std::vector<ValueId>& inputs = context_.graph().node(node).inputs;
+    const ValueIds& inputs = context_.graph().node(node).inputs;
     return std::any_of(inputs.begin(), inputs.end(), [this](ValueId value) {
       const auto number = context_.Scalar(value);
       return number && std::abs(*number) > kHalfLargestInteger && std::abs(*number) <= kHalfLargest;
@@ -204,7 +204,7 @@ class IntegerFinder {
       Mark(node, Why(node, Of(output)));
       return;
     }
-    const std::vector<ValueId>& inputs = context_.graph().node(node).inputs;
+    const ValueIds& inputs = context_.graph().node(node).inputs;
     const bool tainted = std::any_of(inputs.begin(), inputs.end(),
                                      [this](ValueId value) { return IsTainted(value); });
     if (!tainted) return;

@@ -51,7 +51,7 @@ class ScaleFinder {
   explicit ScaleFinder(HazardContext& context) : context_(context) {}
 
   void Run(NodeId quantize) {
-    const std::vector<ValueId>& outputs = context_.graph().node(quantize).outputs;
+    const ValueIds& outputs = context_.graph().node(quantize).outputs;
     if (outputs.size() < 2 || outputs[1] == kNone) return;
     why_ = absl::StrCat("computes with the scale ", context_.QuoteValue(outputs[1]),
                         " of quantized products, whose digits and range float16 lacks");

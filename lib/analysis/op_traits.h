@@ -4,6 +4,7 @@
 #define ONNXQUANT_LIB_ANALYSIS_OP_TRAITS_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/analysis/types.h"
@@ -38,6 +39,15 @@ struct NodeTraits {
   const char* fixed_because = nullptr;
 
   bool CanChange() const { return fixed_because == nullptr; }
+
+  // Reasons are literals: the same one has the same address.
+  bool operator==(const NodeTraits&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H hash, const NodeTraits& traits) {
+    return H::combine(std::move(hash), traits.inputs, traits.outputs, traits.moves_data,
+                      traits.float_cast, traits.type_attribute, traits.float32_because,
+                      traits.only_widens, traits.fixed_because);
+  }
 };
 
 // The traits of a node whose compute type may become float32 or `half` (kFloat16 or kBFloat16).

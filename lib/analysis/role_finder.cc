@@ -108,12 +108,12 @@ void RoleFinder::FindByOperator() {
 }
 
 ValueId RoleFinder::Input(NodeId node, int input) const {
-  const std::vector<ValueId>& inputs = graph_.node(node).inputs;
+  const ValueIds& inputs = graph_.node(node).inputs;
   return input < static_cast<int>(inputs.size()) ? inputs[static_cast<std::size_t>(input)] : kNone;
 }
 
 ValueId RoleFinder::Output(NodeId node, int output) const {
-  const std::vector<ValueId>& outputs = graph_.node(node).outputs;
+  const ValueIds& outputs = graph_.node(node).outputs;
   return output < static_cast<int>(outputs.size()) ? outputs[static_cast<std::size_t>(output)]
                                                    : kNone;
 }
@@ -196,35 +196,36 @@ bool RoleFinder::HoldsWeights(NodeId node) const {
   return holds;
 }
 
-void RoleFinder::WalkBack(ValueId value, const std::function<bool(NodeId)>& visit) const {
+void RoleFinder::WalkBack(ValueId value, const std::function<bool(NodeId)>& visit, int most) const {
   std::vector<ValueId> open = {value};
   std::size_t edges = 0;
   seen_.Clear(graph_.nodes().size());
-  while (!open.empty() && seen_.count() < kMostVisited && edges < kMostEdges) {
+  while (!open.empty() && seen_.count() < most && edges < kMostEdges) {
     const ValueId next = open.back();
     open.pop_back();
     if (next == kNone) continue;
     const NodeId producer = graph_.value(next).producer;
     if (producer == kNone || !seen_.Insert(producer) || !visit(producer)) continue;
-    const std::vector<ValueId>& inputs = graph_.node(producer).inputs;
+    const ValueIds& inputs = graph_.node(producer).inputs;
     const std::size_t count = std::min(inputs.size(), kMostEdges - edges);
     open.insert(open.end(), inputs.begin(), inputs.begin() + static_cast<std::ptrdiff_t>(count));
     edges += count;
   }
 }
 
-void RoleFinder::WalkForward(ValueId value, const std::function<bool(NodeId)>& visit) const {
+void RoleFinder::WalkForward(ValueId value, const std::function<bool(NodeId)>& visit,
+                             int most) const {
   std::vector<ValueId> open = {value};
   std::size_t edges = 0;
   seen_.Clear(graph_.nodes().size());
-  while (!open.empty() && seen_.count() < kMostVisited) {
+  while (!open.empty() && seen_.count() < most) {
     const ValueId next = open.back();
     open.pop_back();
     if (next == kNone) continue;
     for (const Use& use : graph_.value(next).uses) {
       if (++edges > kMostEdges) return;
       if (!seen_.Insert(use.node) || !visit(use.node)) continue;
-      const std::vector<ValueId>& outputs = graph_.node(use.node).outputs;
+      const ValueIds& outputs = graph_.node(use.node).outputs;
       open.insert(open.end(), outputs.begin(), outputs.end());
     }
   }

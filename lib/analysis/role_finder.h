@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "lib/analysis/roles.h"
 #include "lib/graph/graph.h"
@@ -34,6 +35,10 @@ class RoleFinder {
     ValueId output = kNone;
   };
 
+  static constexpr int kMostVisited = 4000;
+  static constexpr int kMostBesideSoftmax = 512;  // between a Softmax and the products beside it
+  static constexpr std::size_t kMostEdges = 64'000;
+
   // role_finder.cc
   void FindByOperator();
   bool Is(NodeId node, std::initializer_list<const char*> ops) const;
@@ -50,11 +55,13 @@ class RoleFinder {
   // a Clip of a sum, such as conversions to float16 put behind it.
   ValueId Uncast(ValueId value) const;
   // Depth-first from the producer of `value` against the data flow. `visit` returns whether to go
-  // on through that node. Visits each node once, at most kMostVisited of them, and looks at no more
+  // on through that node. Visits each node once, at most `most` of them, and looks at no more
   // than kMostEdges edges.
-  void WalkBack(ValueId value, const std::function<bool(NodeId)>& visit) const;
+  void WalkBack(ValueId value, const std::function<bool(NodeId)>& visit,
+                int most = kMostVisited) const;
   // The same along the data flow, from the readers of `value`.
-  void WalkForward(ValueId value, const std::function<bool(NodeId)>& visit) const;
+  void WalkForward(ValueId value, const std::function<bool(NodeId)>& visit,
+                   int most = kMostVisited) const;
 
   // roles_embedding.cc
   void FindEmbeddings();
@@ -111,9 +118,6 @@ class RoleFinder {
     int count_ = 0;
   };
 
-  static constexpr int kMostVisited = 4000;
-  static constexpr std::size_t kMostEdges = 64'000;
-
   const Graph& graph_;
   Roles roles_;
   std::vector<int> position_;  // by NodeId: place in graph_.order()
@@ -124,6 +128,8 @@ class RoleFinder {
   mutable std::vector<Known> weight_matmuls_;  // by NodeId
   mutable std::vector<Known> holders_;         // by NodeId: what HoldsWeights() says
   mutable std::vector<ValueId> uncast_;        // by ValueId; kNone: not known yet
+  // What ProjectionsBehind() has found.
+  mutable absl::flat_hash_map<ValueId, std::vector<NodeId>> projections_;
   mutable Seen seen_;
   mutable Seen seen_weighed_;
 };

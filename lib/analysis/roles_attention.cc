@@ -28,23 +28,29 @@ void RoleFinder::FindDecomposedAttention(NodeId softmax) {
            !IsConstant(Input(node, 1));
   };
   NodeId scores = kNone;
-  WalkBack(Input(softmax, 0), [&](NodeId node) {
-    if (scores != kNone) return false;
-    if (of_activations(node)) {
-      scores = node;
-      return false;
-    }
-    return Is(node, {"Add", "Mul", "Div", "Where", "Cast", "Reshape", "Transpose", "Identity"});
-  });
+  WalkBack(
+      Input(softmax, 0),
+      [&](NodeId node) {
+        if (scores != kNone) return false;
+        if (of_activations(node)) {
+          scores = node;
+          return false;
+        }
+        return Is(node, {"Add", "Mul", "Div", "Where", "Cast", "Reshape", "Transpose", "Identity"});
+      },
+      kMostBesideSoftmax);
   NodeId context = kNone;
-  WalkForward(Output(softmax), [&](NodeId node) {
-    if (context != kNone) return false;
-    if (of_activations(node)) {
-      context = node;
-      return false;
-    }
-    return Is(node, {"Cast", "Reshape", "Transpose", "Identity", "Where", "IsNaN", "Dropout"});
-  });
+  WalkForward(
+      Output(softmax),
+      [&](NodeId node) {
+        if (context != kNone) return false;
+        if (of_activations(node)) {
+          context = node;
+          return false;
+        }
+        return Is(node, {"Cast", "Reshape", "Transpose", "Identity", "Where", "IsNaN", "Dropout"});
+      },
+      kMostBesideSoftmax);
   if (scores == kNone || context == kNone || scores == context) return;
   Assign(scores, Role::kAttention, "its product of two activations goes into a Softmax");
   Assign(context, Role::kAttention, "multiplies a Softmax's output with an activation");
@@ -56,6 +62,10 @@ void RoleFinder::FindDecomposedAttention(NodeId softmax) {
 std::vector<NodeId> RoleFinder::ProjectionsBehind(ValueId value) const {
   std::vector<NodeId> found;
   if (value == kNone) return found;
+  // The roles that end the search are given before the first search.
+  if (const auto known = projections_.find(value); known != projections_.end()) {
+    return known->second;
+  }
   WalkBack(value, [&](NodeId node) {
     if (IsWeightMatMul(node)) {
       found.push_back(node);
@@ -64,6 +74,7 @@ std::vector<NodeId> RoleFinder::ProjectionsBehind(ValueId value) const {
     const Role role = RoleAt(node);
     return role != Role::kResidual && role != Role::kEmbedding && role != Role::kAttention;
   });
+  projections_[value] = found;
   return found;
 }
 

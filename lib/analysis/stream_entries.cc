@@ -35,7 +35,7 @@ bool StreamWalker::ReadersAgree(ValueId value, Absorption& found) const {
       if (!sum || visited_[static_cast<std::size_t>(use.node)]) return false;
     } else if (IsScaleInvariantNorm(graph_, use.node) && added) {
       for (const std::size_t moment : {1U, 2U}) {
-        const std::vector<ValueId>& outputs = graph_.node(use.node).outputs;
+        const ValueIds& outputs = graph_.node(use.node).outputs;
         if (moment < outputs.size() && outputs[moment] != kNone) return false;
       }
       found.norms.push_back(use.node);

@@ -251,7 +251,7 @@ bool StreamWalker::Is(NodeId node, std::initializer_list<const char*> ops) const
 }
 
 ValueId StreamWalker::Input(NodeId node, int input) const {
-  const std::vector<ValueId>& inputs = graph_.node(node).inputs;
+  const ValueIds& inputs = graph_.node(node).inputs;
   return input < static_cast<int>(inputs.size()) ? inputs[static_cast<std::size_t>(input)] : kNone;
 }
 

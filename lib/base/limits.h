@@ -45,6 +45,8 @@ inline constexpr int kNestedMessages = 100;
 inline constexpr int kNestedBodies = 30;
 // Bytes of memory that a model's structure takes when it is parsed, payloads aside.
 inline constexpr std::uint64_t kParsedBytes = std::uint64_t{4} << 30;
+// Bytes of an output that may be any multiple of its input.
+inline constexpr std::uint64_t kSmallOutput = 16 << 20;
 // Calls of local functions: one within the other, nodes that all come to, and bytes that they add.
 inline constexpr int kCallDepth = 64;
 inline constexpr std::uint64_t kInlinedNodes = 1 << 20;

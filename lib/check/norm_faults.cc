@@ -22,7 +22,7 @@ bool IsNorm(const onnx::NodeProto& node) {
 
 // The first float input whose type is not that of input 0; kNone if all agree.
 ValueId OddInput(const CheckContext& context, NodeId id) {
-  const std::vector<ValueId>& inputs = context.graph().node(id).inputs;
+  const ValueIds& inputs = context.graph().node(id).inputs;
   const ElementType first = inputs.empty() ? ElementType::kUndefined : context.TypeOf(inputs[0]);
   if (!IsFloat(first)) return kNone;
   for (const ValueId input : inputs) {

@@ -35,7 +35,7 @@ class StreamFinder {
  private:
   void AddSum(NodeId id) {
     constexpr std::size_t kSumOfSkipNorm = 3;
-    const std::vector<ValueId>& outputs = analysis_.graph.node(id).outputs;
+    const ValueIds& outputs = analysis_.graph.node(id).outputs;
     StreamSum sum;
     sum.node = id;
     if (!IsSkipNorm(analysis_.graph, id)) {

@@ -187,7 +187,7 @@ absl::Status FindClippedResiduals(const CheckContext& context, const char* kind,
   std::string evidence;
   bool proved = false;  // some sum is known to be beyond its limit
   for (const NodeId id : context.graph().order()) {
-    const std::vector<ValueId>& inputs = context.graph().node(id).inputs;
+    const ValueIds& inputs = context.graph().node(id).inputs;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       const auto member = context.stream.sum_of.find(inputs[i]);
       if (member == context.stream.sum_of.end()) continue;

@@ -13,7 +13,6 @@
 #include "lib/base/error.h"
 #include "lib/files/fault_guard.h"
 #include "lib/files/output_files.h"
-#include "lib/model/serialize.h"
 #include "lib/model/web_config.h"
 #include "lib/rewrite/materialize.h"
 
@@ -37,7 +36,7 @@ class OutputSink : public TensorSink {
       ONNXQUANT_ASSIGN_OR_RETURN(const int file, files.Add(name, layout.shard_bytes[shard]));
       sink->shards_.push_back(file);
     }
-    ONNXQUANT_ASSIGN_OR_RETURN(sink->file_, files.Add(output.file_name, output.model_bytes));
+    ONNXQUANT_ASSIGN_OR_RETURN(sink->file_, files.Add(output.file_name, output.model.size()));
     return sink;
   }
 
@@ -52,34 +51,20 @@ class OutputSink : public TensorSink {
       if (!status.ok()) FaultGuard::Touch(bytes.data(), bytes.size());
       return status;
     }
-    std::memcpy(inline_payloads_[static_cast<std::size_t>(initializer)] + offset, bytes.data(),
-                bytes.size());
+    std::memcpy(model_.data() + output_.payload_at[static_cast<std::size_t>(initializer)] + offset,
+                bytes.data(), bytes.size());
     return absl::OkStatus();
   }
 
-  absl::Status WriteModel() {
-    std::string serialized;
-    ONNXQUANT_RETURN_IF_ERROR(SerializeModel(model_, &serialized));
-    if (serialized.size() != output_.model_bytes) {
-      return InternalError(output_.file_name, ": ", serialized.size(),
-                           " bytes where the plan says ", output_.model_bytes);
-    }
-    return files_.WriteAt(file_, 0, AsBytes(serialized));
-  }
+  absl::Status WriteModel() { return files_.WriteAt(file_, 0, AsBytes(model_)); }
 
  private:
   OutputSink(const PlannedOutput& output, OutputFiles& files)
-      : output_(output), files_(files), model_(output.rewritten.model) {
-    for (onnx::TensorProto& tensor : *model_.mutable_graph()->mutable_initializer()) {
-      inline_payloads_.push_back(tensor.has_raw_data() ? tensor.mutable_raw_data()->data()
-                                                       : nullptr);
-    }
-  }
+      : output_(output), files_(files), model_(output.model) {}
 
   const PlannedOutput& output_;
   OutputFiles& files_;
-  onnx::ModelProto model_;  // a copy: the plan stays as it is and can be applied again
-  std::vector<char*> inline_payloads_;
+  std::string model_;  // a copy: the plan stays as it is and can be applied again
   std::vector<int> shards_;
   int file_ = -1;
 };

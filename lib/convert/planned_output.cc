@@ -4,7 +4,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/io/coded_stream.h"
 #include "lib/base/error.h"
+#include "lib/model/serialize.h"
+#include "lib/model/wire_reader.h"
 
 namespace onnxquant {
 namespace {
@@ -15,6 +18,61 @@ void AddExternalEntry(onnx::TensorProto& tensor, const char* key, const std::str
   onnx::StringStringEntryProto* entry = tensor.add_external_data();
   entry->set_key(key);
   entry->set_value(value);
+}
+
+absl::Span<const std::byte> AsBytes(const std::string& text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
+
+// The first field of that number in [at, end) of a serialized message; none: of number 0.
+absl::StatusOr<WireField> FindField(const std::string& text, std::size_t at, std::size_t end,
+                                    std::uint32_t number) {
+  WireReader reader(AsBytes(text), at, end);
+  while (!reader.AtEnd()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const WireField field, reader.Next());
+    if (field.number == number) return field;
+  }
+  return WireField{};
+}
+
+// Puts serialized nodes before those that the graph of a serialized model has.
+absl::Status PutIn(const std::string& nodes, std::string& model) {
+  using google::protobuf::io::CodedOutputStream;
+  if (nodes.empty()) return absl::OkStatus();
+  ONNXQUANT_ASSIGN_OR_RETURN(const WireField graph, FindField(model, 0, model.size(),
+                                                              onnx::ModelProto::kGraphFieldNumber));
+  const auto length = static_cast<std::uint32_t>(graph.end - graph.content + nodes.size());
+  std::uint8_t header[10];
+  std::uint8_t* end = CodedOutputStream::WriteTagToArray(
+      (onnx::ModelProto::kGraphFieldNumber << 3U) | kLength, header);
+  end = CodedOutputStream::WriteVarint32ToArray(length, end);
+  std::string whole;
+  whole.reserve(model.size() + nodes.size() + sizeof(header));
+  whole.append(model, 0, graph.start);
+  whole.append(reinterpret_cast<const char*>(header), static_cast<std::size_t>(end - header));
+  whole += nodes;
+  whole.append(model, graph.content);
+  model = std::move(whole);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::uint64_t>> FindPayloads(const std::string& model, int count) {
+  std::vector<std::uint64_t> places;
+  ONNXQUANT_ASSIGN_OR_RETURN(const WireField graph, FindField(model, 0, model.size(),
+                                                              onnx::ModelProto::kGraphFieldNumber));
+  WireReader reader(AsBytes(model), graph.content, graph.end);
+  while (!reader.AtEnd()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const WireField field, reader.Next());
+    if (field.number != onnx::GraphProto::kInitializerFieldNumber) continue;
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        const WireField payload,
+        FindField(model, field.content, field.end, onnx::TensorProto::kRawDataFieldNumber));
+    places.push_back(payload.content);
+  }
+  if (places.size() != static_cast<std::size_t>(count)) {
+    return InternalError("found ", places.size(), " of ", count, " initializers");
+  }
+  return places;
 }
 
 }  // namespace
@@ -47,12 +105,17 @@ absl::StatusOr<PlannedOutput> LayOut(Rewritten rewritten, const std::string& fil
       tensor.mutable_raw_data()->resize(rewritten.bytes[static_cast<std::size_t>(i)]);
     }
   }
-  output.rewritten = std::move(rewritten);
-  output.model_bytes = output.rewritten.model.ByteSizeLong();
-  if (output.model_bytes > kLargestMessage) {
-    return ModelError(file_name, " would take ", output.model_bytes,
+  const std::uint64_t bytes = rewritten.model.ByteSizeLong() + rewritten.sealed_nodes.size();
+  if (bytes > kLargestMessage) {
+    return ModelError(file_name, " would take ", bytes,
                       " bytes without its external data; one ONNX file holds at most 2 GB");
   }
+  const int count = graph.initializer_size();
+  ONNXQUANT_RETURN_IF_ERROR(SerializeModel(rewritten.model, &output.model));
+  rewritten.model = onnx::ModelProto();
+  ONNXQUANT_RETURN_IF_ERROR(PutIn(std::exchange(rewritten.sealed_nodes, {}), output.model));
+  ONNXQUANT_ASSIGN_OR_RETURN(output.payload_at, FindPayloads(output.model, count));
+  output.rewritten = std::move(rewritten);
   return output;
 }
 

@@ -13,11 +13,13 @@
 namespace onnxquant {
 
 struct PlannedOutput {
-  std::string file_name;          // of the .onnx file
-  Rewritten rewritten;            // external tensors point into the data files; inline ones hold
-                                  // zeros of the right length, so that the file's size is known
-  Layout layout;                  // by initializer
-  std::uint64_t model_bytes = 0;  // size of the .onnx file
+  std::string file_name;  // of the .onnx file
+  Rewritten rewritten;    // without the model itself
+  Layout layout;          // by initializer
+  // The .onnx file: external tensors point into the data files; inline ones hold zeros.
+  std::string model;
+  // By initializer: where in `model` an inline tensor's payload stands; 0 for all others.
+  std::vector<std::uint64_t> payload_at;
 };
 
 // Lays the tensors out and points the model at them.

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/type_check.h"
 #include "lib/base/error.h"
+#include "lib/convert/growth.h"
 #include "lib/base/limits.h"
 #include "lib/convert/output_writer.h"
 #include "lib/convert/planned_output.h"
@@ -148,18 +149,22 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
       const std::vector<OutputPlan> plans,
       MakePlans(analysis, policy, WantedDtypes(options, policy, source_dtype), model_path,
                 evidence));
+  const GrowthBound bound{InputBytes(state->model), options.max_growth};
+  ONNXQUANT_RETURN_IF_ERROR(CheckEmbedded(state->model, bound));
   LayoutOptions layout;
   layout.max_shard = options.max_shard;
   Report& report = state->report;
   for (const OutputPlan& plan : plans) {
     ONNXQUANT_ASSIGN_OR_RETURN(Rewritten rewritten, Rewrite(state->model, analysis, plan));
+    ONNXQUANT_RETURN_IF_ERROR(
+        CheckGrowth(rewritten, absl::StrCat(model_path, ": output '", plan.dtype, "'"), bound));
     const std::vector<std::string>& notes = state->model.notes();
     rewritten.warnings.insert(rewritten.warnings.begin(), notes.begin(), notes.end());
     ONNXQUANT_ASSIGN_OR_RETURN(const std::string suffix, FileSuffixOf(plan.dtype));
     ONNXQUANT_ASSIGN_OR_RETURN(
         PlannedOutput output,
         LayOut(std::move(rewritten), absl::StrCat(base, suffix, ".onnx"), layout));
-    report.outputs.push_back(MakeOutputReport(analysis, plan, output));
+    report.outputs.push_back(MakeOutputReport(analysis, plan, output, options.list_nodes));
     if (IsWebDtype(plan.dtype)) {
       state->config_entries.push_back(ConfigEntry(analysis, plan, output, base));
     }

@@ -10,7 +10,7 @@
 namespace onnxquant {
 namespace {
 
-std::vector<std::string> Texts(const std::vector<Reason>& reasons) {
+std::vector<std::string> Texts(const Reasons& reasons) {
   std::vector<std::string> texts;
   for (const Reason& reason : reasons) texts.push_back(reason.ToString());
   return texts;
@@ -90,17 +90,17 @@ std::vector<FormatRow> FormatRows(const std::vector<TensorRow>& tensors) {
 }  // namespace
 
 OutputReport MakeOutputReport(const Analysis& analysis, const OutputPlan& plan,
-                              const PlannedOutput& output) {
+                              const PlannedOutput& output, bool list_nodes) {
   OutputReport report;
   report.dtype = plan.dtype;
   report.policy = plan.policy;
-  report.files.push_back({output.file_name, output.model_bytes});
+  report.files.push_back({output.file_name, output.model.size()});
   for (std::size_t shard = 0; shard < output.layout.shard_bytes.size(); ++shard) {
     report.files.push_back({ShardFileName(output.file_name, static_cast<int>(shard)),
                             output.layout.shard_bytes[shard]});
   }
   report.tensors = TensorRows(analysis, plan);
-  report.nodes = NodeRows(analysis, plan);
+  if (list_nodes) report.nodes = NodeRows(analysis, plan);
   report.values = ValueRows(analysis, plan);
   report.formats = FormatRows(report.tensors);
   report.casts = output.rewritten.casts;

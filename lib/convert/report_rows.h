@@ -9,7 +9,7 @@
 namespace onnxquant {
 
 OutputReport MakeOutputReport(const Analysis& analysis, const OutputPlan& plan,
-                              const PlannedOutput& output);
+                              const PlannedOutput& output, bool list_nodes);
 
 }  // namespace onnxquant
 

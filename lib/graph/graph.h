@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "lib/schema/domain.h"
 #include "onnx/onnx_pb.h"
 
@@ -19,6 +21,9 @@ using ValueId = int;
 using ScopeId = int;
 inline constexpr int kNone = -1;
 inline constexpr ScopeId kMainScope = 0;
+
+// What a node reads or makes: few, so that they stand in the node itself.
+using ValueIds = absl::InlinedVector<ValueId, 4>;
 
 // A graph: the main one (scope 0) or the body of an If, Loop, Scan ….
 struct Scope {
@@ -44,14 +49,14 @@ struct Value {
   const onnx::ValueInfoProto* declared = nullptr;  // as graph input, output or value_info, if any
   bool graph_input = false;
   bool graph_output = false;
-  std::vector<Use> uses;
+  absl::InlinedVector<Use, 2> uses;
 };
 
 struct Node {
   const onnx::NodeProto* proto = nullptr;
   ScopeId scope = kNone;
-  std::vector<ValueId> inputs;   // kNone for an omitted optional input
-  std::vector<ValueId> outputs;  // kNone for an omitted optional output
+  ValueIds inputs;   // kNone for an omitted optional input
+  ValueIds outputs;  // kNone for an omitted optional output
   std::vector<ScopeId> bodies;
 };
 
@@ -105,8 +110,8 @@ class Graph {
   std::vector<Scope> scopes_;
   std::vector<NodeId> order_;
   std::vector<std::vector<NodeId>> scope_order_;
-  std::vector<std::vector<ValueId>> outputs_;                     // by scope
-  std::vector<absl::flat_hash_map<std::string, ValueId>> names_;  // by scope
+  std::vector<std::vector<ValueId>> outputs_;                           // by scope
+  std::vector<absl::flat_hash_map<absl::string_view, ValueId>> names_;  // by scope; of the proto
 };
 
 // The attribute of that name, or null.

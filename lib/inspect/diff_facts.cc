@@ -59,7 +59,7 @@ class FactFinder {
 
   // The value that carries a residual sum on.
   ValueId SumOf(NodeId id) const {
-    const std::vector<ValueId>& outputs = graph_.node(id).outputs;
+    const ValueIds& outputs = graph_.node(id).outputs;
     if (!IsSkipNorm(graph_, id)) return outputs.empty() ? kNone : outputs[0];
     return outputs.size() > kSkipNormSum ? outputs[kSkipNormSum] : kNone;
   }
@@ -100,7 +100,7 @@ class FactFinder {
   void LookAtNorm(NodeId id) {
     Count(FloatOutput(id), facts_.norms);
     if (!IsScaleInvariantNorm(graph_, id)) return;
-    const std::vector<ValueId>& inputs = graph_.node(id).inputs;
+    const ValueIds& inputs = graph_.node(id).inputs;
     const std::size_t scale = IsSkipNorm(graph_, id) ? 2 : 1;
     if (inputs.size() <= scale) return;
     const ElementType one = TypeOf(inputs[0]);

@@ -54,9 +54,9 @@ class Calls {
   explicit Calls(const onnx::ModelProto& model) : functions_(1) {
     for (const onnx::FunctionProto& proto : model.functions()) {
       // Overloads of one name count together: which of them a call means does not matter here.
-      const auto [it, added] =
-          ids_.try_emplace(std::pair(absl::string_view(proto.domain()), absl::string_view(proto.name())),
-                           static_cast<int>(functions_.size()));
+      const auto [it, added] = ids_.try_emplace(
+          std::pair(absl::string_view(proto.domain()), absl::string_view(proto.name())),
+          static_cast<int>(functions_.size()));
       if (!added) continue;
       functions_.emplace_back();
       functions_.back().proto = &proto;
@@ -91,7 +91,8 @@ class Calls {
       if (attribute.has_g()) Read(function, attribute.g(), level + 1);
       for (const onnx::GraphProto& body : attribute.graphs()) Read(function, body, level + 1);
     }
-    const auto callee = ids_.find({absl::string_view(node.domain()), absl::string_view(node.op_type())});
+    const auto callee =
+        ids_.find({absl::string_view(node.domain()), absl::string_view(node.op_type())});
     if (callee != ids_.end()) {
       function.calls.push_back({callee->second, level, node.ByteSizeLong(), parameters});
       return;
@@ -148,17 +149,18 @@ class Calls {
 
   static absl::Status Judge(const Function& function, std::uint64_t own,
                             const std::string& origin) {
-    const std::string what = function.proto == nullptr
-                                 ? std::string("the main graph")
-                                 : absl::StrCat("the local function '", function.proto->name(), "'");
+    const std::string what = function.proto == nullptr ? std::string("the main graph")
+                                                       : absl::StrCat("the local function '",
+                                                                      function.proto->name(), "'");
     const Extent& extent = function.extent;
     const auto refuse = [&](const std::string& found, std::uint64_t most) {
-      return ModelError(origin, ": ", what, ", with what it calls put in place of the calls, ", found,
-                        "; at most ", most,
+      return ModelError(origin, ": ", what, ", with what it calls put in place of the calls, ",
+                        found, "; at most ", most,
                         " are taken: export the model with less in its functions, or without them");
     };
     if (extent.calls > limits::kCallDepth) {
-      return refuse("leads through more functions, each called by the one before", limits::kCallDepth);
+      return refuse("leads through more functions, each called by the one before",
+                    limits::kCallDepth);
     }
     if (extent.bodies > limits::kNestedBodies) {
       return refuse(absl::StrCat("nests ", extent.bodies, " bodies in one another"),
@@ -170,8 +172,8 @@ class Calls {
                     limits::kInlinedNodes);
     }
     if (extent.bytes > own && extent.bytes - own > limits::kInlinedBytes) {
-      return refuse(absl::StrCat("takes ", extent.bytes == kVeryMany ? "over " : "", extent.bytes,
-                                 " bytes, ", own, " without; of bytes more"),
+      return refuse(absl::StrCat("takes ", extent.bytes - own, " bytes or more beyond the ", own,
+                                 " that all nodes take as they stand"),
                     limits::kInlinedBytes);
     }
     return absl::OkStatus();

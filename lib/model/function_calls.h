@@ -9,11 +9,11 @@
 
 namespace onnxquant {
 
-// Whether the calls can be replaced by what the functions do. Counted, not tried: ten functions that
-// call one another ten times each are a small file and ten billion nodes. Errors (kModel) name the
-// function: one that comes to call itself; calls that lead through more than limits::kCallDepth
-// functions; more than limits::kInlinedNodes nodes, or than limits::kInlinedBytes beyond the model's
-// own size; bodies nested more than limits::kNestedBodies deep. Linear in the model's size.
+// Whether the calls can be replaced by what the functions do. Counted, not tried: ten functions
+// that call one another ten times each are a small file and ten billion nodes. Errors (kModel) name
+// the function: one that comes to call itself; calls that lead through more than limits::kCallDepth
+// functions; more than limits::kInlinedNodes nodes, or than limits::kInlinedBytes beyond the
+// model's own size; bodies nested more than limits::kNestedBodies deep. Linear in the model's size.
 absl::Status CheckCalls(const onnx::ModelProto& model, const std::string& origin);
 
 }  // namespace onnxquant

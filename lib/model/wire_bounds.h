@@ -10,9 +10,9 @@
 namespace onnxquant {
 
 // Looks through a serialized ModelProto before protobuf parses it: two bytes of a file can be a
-// node, which takes two hundred in memory. Error (kModel), said with its place in the file: messages
-// nested deeper than limits::kNestedMessages, or a structure (payloads aside) of which the part up
-// to that place already takes more than limits::kParsedBytes.
+// node, which takes two hundred in memory. Error (kModel), said with its place in the file:
+// messages nested deeper than limits::kNestedMessages, or a structure (payloads aside) of which the
+// part up to that place already takes more than limits::kParsedBytes.
 absl::Status CheckWire(absl::Span<const std::byte> file);
 
 }  // namespace onnxquant

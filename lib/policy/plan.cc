@@ -95,11 +95,11 @@ absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::strin
   ONNXQUANT_ASSIGN_OR_RETURN(Graph graph, Graph::Build(model, origin));
   ONNXQUANT_RETURN_IF_ERROR(CheckNodes(model, origin));
   ONNXQUANT_ASSIGN_OR_RETURN(ValueTypes types, InferTypes(graph, origin));
-  std::vector<NodeTraits> traits;
-  std::vector<NodeTraits> bfloat16_traits;
+  TraitsTable traits;
+  TraitsTable bfloat16_traits;
   for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) {
-    traits.push_back(TraitsOf(graph, id, types, ElementType::kFloat16));
-    bfloat16_traits.push_back(TraitsOf(graph, id, types, ElementType::kBFloat16));
+    traits.Add(TraitsOf(graph, id, types, ElementType::kFloat16));
+    bfloat16_traits.Add(TraitsOf(graph, id, types, ElementType::kBFloat16));
   }
   Roles roles = FindRoles(graph);
   std::vector<WeightUse> uses = FindWeightUses(graph, types);

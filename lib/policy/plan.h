@@ -12,6 +12,7 @@
 #include "lib/analysis/op_traits.h"
 #include "lib/analysis/residual_stream.h"
 #include "lib/analysis/roles.h"
+#include "lib/analysis/traits_table.h"
 #include "lib/analysis/types.h"
 #include "lib/analysis/weight_uses.h"
 #include "lib/graph/graph.h"
@@ -24,17 +25,16 @@ namespace onnxquant {
 // All that planning and rewriting know of a model; made once, whatever the number of outputs.
 struct Analysis {
   Graph graph;
-  ValueTypes types;                // by ValueId
-  std::vector<NodeTraits> traits;  // by NodeId, where float16 is the half type
-  std::vector<NodeTraits> bfloat16_traits;
+  ValueTypes types;    // by ValueId
+  TraitsTable traits;  // where float16 is the half type
+  TraitsTable bfloat16_traits;
   Roles roles;
   std::vector<WeightUse> weight_uses;
   std::vector<Hazard> hazards;  // by node
   ResidualStream residual;
 
   const NodeTraits& Traits(NodeId id, ElementType half) const {
-    const auto& all = half == ElementType::kBFloat16 ? bfloat16_traits : traits;
-    return all[static_cast<std::size_t>(id)];
+    return (half == ElementType::kBFloat16 ? bfloat16_traits : traits).Of(id);
   }
 };
 absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::string& origin);
@@ -60,7 +60,7 @@ struct NodePlan {
   int epsilon_exponent = 0;  // the attribute epsilon is multiplied by 2^this
   std::vector<ScaledInput> scaled_inputs;
   double clip = 0;  // the first output is clamped to ±this; 0: it is not
-  std::vector<Reason> why;
+  Reasons why;
 };
 
 // One stored form of a constant.
@@ -83,13 +83,13 @@ struct WeightCopy {
 struct WeightPlan {
   ValueId weight = kNone;
   std::vector<WeightCopy> copies;
-  std::vector<Reason> why;  // of its first use
+  Reasons why;  // of its first use
 };
 
 struct IoPlan {
   ValueId value = kNone;
   ElementType type = ElementType::kFloat;
-  std::vector<Reason> why;
+  Reasons why;
 };
 
 struct OutputPlan {

@@ -7,8 +7,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 #include "lib/base/unique_names.h"
@@ -95,6 +97,8 @@ class PlanMaker {
   MoverEdge EdgeOf(ValueId value) const;
   void AddReaders(ValueId value, MoverEdge& edge) const;
   void SetMover(NodeId id, ElementType type, const std::string& why);
+  // A reason that many nodes may share.
+  const Reason& Because(const std::string& source, const std::string& effect);
 
   // plan_weights.cc
   Subject SubjectOf(NodeId node, std::optional<std::size_t> use_index) const;
@@ -136,7 +140,8 @@ class PlanMaker {
   std::vector<bool> stored_;           // by ValueId: a constant behind Transposes and Casts
   bool rescaled_ = false;              // the residual stream
   std::vector<ElementType> io_types_;  // by ValueId
-  UniqueNames taken_names_;            // they look into the graph
+  absl::flat_hash_map<std::pair<std::string, std::string>, Reason> reasons_;
+  UniqueNames taken_names_;                              // they look into the graph
   absl::flat_hash_set<absl::string_view> shared_names_;  // of several values, in different scopes
 };
 

@@ -238,8 +238,12 @@ std::map<NodeId, Region> PlanMaker::OpenRegions() const {
 void PlanMaker::SetMover(NodeId id, ElementType type, const std::string& why) {
   if (PlanOf(id).compute == type) return;
   PlanOf(id).compute = type;
-  PlanOf(id).why.push_back(
-      {absl::StrCat(why, " ", NameOf(type), " nodes"), absl::StrCat("compute: ", NameOf(type))});
+  PlanOf(id).why.push_back(Because(absl::StrCat(why, " ", NameOf(type), " nodes"),
+                                   absl::StrCat("compute: ", NameOf(type))));
+}
+
+const Reason& PlanMaker::Because(const std::string& source, const std::string& effect) {
+  return reasons_.try_emplace(std::pair(source, effect), source, effect).first->second;
 }
 
 // Elementwise arithmetic whose neighbours all work in float32, as between quantized products: in

@@ -92,14 +92,17 @@ void PlanMaker::ResolveNodes() {
     plan.why = resolved.why;
     if (traits.only_widens && IsHalf(plan.compute) && SourceCompute(id) != plan.compute) {
       plan.compute = ElementType::kFloat;
-      plan.why.push_back({"the operator", "float32: scales of quantized numbers are not narrowed"});
+      plan.why.push_back(
+          Because("the operator", "float32: scales of quantized numbers are not narrowed"));
     }
     if (traits.float32_because != nullptr && IsHalf(plan.compute)) {
       plan.compute = ElementType::kFloat;
-      plan.why.push_back({"the operator", absl::StrCat("float32: ", traits.float32_because)});
+      plan.why.push_back(
+          Because("the operator", absl::StrCat("float32: ", traits.float32_because)));
     }
     if (!plan.changes)
-      plan.why.push_back({"the operator", absl::StrCat("no change: ", traits.fixed_because)});
+      plan.why.push_back(
+          Because("the operator", absl::StrCat("no change: ", traits.fixed_because)));
     floating_[static_cast<std::size_t>(id)] =
         plan.changes && traits.float32_because == nullptr && traits.moves_data &&
         !traits.float_cast && !resolved.compute_by_rule && resolved.compute != ElementType::kFloat;

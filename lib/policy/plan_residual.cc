@@ -34,9 +34,9 @@ const ResidualSetting* PlanMaker::ResidualAt(NodeId id) const {
 
 // The reason that set `residual` last.
 const Reason* PlanMaker::ResidualReason(NodeId id) const {
-  const std::vector<Reason>& why = resolved_[static_cast<std::size_t>(id)].why;
+  const Reasons& why = resolved_[static_cast<std::size_t>(id)].why;
   const auto last = std::find_if(why.rbegin(), why.rend(), [](const Reason& reason) {
-    return reason.effect.find("residual: ") != std::string::npos;
+    return reason.effect().find("residual: ") != std::string::npos;
   });
   return last == why.rend() ? nullptr : &*last;
 }
@@ -55,7 +55,7 @@ absl::Status PlanMaker::PlanResidual() {
     any = true;
     if (setting->kind == ResidualSetting::Kind::kClip) {
       if (IsSkipNorm(analysis_.graph, id)) {
-        return ModelError(origin_, ": ", ResidualReason(id)->source,
+        return ModelError(origin_, ": ", ResidualReason(id)->source(),
                           " clips the residual sums, but ", analysis_.graph.Describe(id),
                           " adds and normalizes in one: there is no sum to clamp; use 'residual: "
                           "{rescale: auto}' or 'residual: float32'");
@@ -70,9 +70,9 @@ absl::Status PlanMaker::PlanResidual() {
     }
     if (setting->kind != ResidualSetting::Kind::kRescale) continue;
     if (rescales != kNone && *ResidualAt(rescales) != *setting) {
-      return PolicyError(ResidualReason(id)->source, " sets residual: ", ToString(*setting),
+      return PolicyError(ResidualReason(id)->source(), " sets residual: ", ToString(*setting),
                          " for ", analysis_.graph.Describe(id), ", where ",
-                         ResidualReason(rescales)->source, " sets ",
+                         ResidualReason(rescales)->source(), " sets ",
                          ToString(*ResidualAt(rescales)),
                          " for another part of the same stream; it has one scale");
     }
@@ -82,7 +82,7 @@ absl::Status PlanMaker::PlanResidual() {
                                   [](const Resolved& node) { return node.residual.has_value(); });
   if (!any && asked != resolved_.end()) {
     const auto id = static_cast<NodeId>(asked - resolved_.begin());
-    return ModelError(origin_, ": ", ResidualReason(id)->source,
+    return ModelError(origin_, ": ", ResidualReason(id)->source(),
                       " sets residual: ", ToString(*asked->residual), ", but ",
                       stream.adds.empty() ? "no residual Add was found in the model"
                                           : "speaks of none of its residual sums",
@@ -101,7 +101,7 @@ absl::Status PlanMaker::PlanResidual() {
 
 absl::Status PlanMaker::Rescale(NodeId asked) {
   const ResidualStream& stream = analysis_.residual;
-  const std::string& source = ResidualReason(asked)->source;
+  const std::string& source = ResidualReason(asked)->source();
   if (!stream.refusal.empty()) {
     return ModelError(origin_, ": ", source, " rescales the residual stream, but ", stream.refusal,
                       "; keep the stream in float32 instead: 'residual: float32'");
@@ -160,7 +160,7 @@ absl::StatusOr<PlanMaker::Scale> PlanMaker::ChooseScale(NodeId asked) const {
   const double excess = peak.peak * peak.margin / limit;
   const int k = excess <= 1 ? 0 : static_cast<int>(std::ceil(std::log2(excess)));
   if (k > ResidualSetting::kLargestExponent) {
-    return ModelError(origin_, ": ", ResidualReason(asked)->source,
+    return ModelError(origin_, ": ", ResidualReason(asked)->source(),
                       " rescales the residual stream, but ", why, ": a scale of ", Power(-k),
                       " would leave float16 no precision; use 'residual: float32'");
   }
@@ -170,7 +170,7 @@ absl::StatusOr<PlanMaker::Scale> PlanMaker::ChooseScale(NodeId asked) const {
 // From measured ranges where there are some, else from the weights.
 absl::StatusOr<PlanMaker::StreamPeak> PlanMaker::PeakOfStream(NodeId asked) const {
   const Graph& graph = analysis_.graph;
-  const std::string& source = ResidualReason(asked)->source;
+  const std::string& source = ResidualReason(asked)->source();
   if (evidence_.ranges) {
     StreamPeak result;
     std::string highest;

@@ -73,7 +73,7 @@ class Bounder {
     return Channels{};
   }
 
-  absl::StatusOr<Channels> Sum(const std::vector<ValueId>& values) {
+  absl::StatusOr<Channels> Sum(const ValueIds& values) {
     Channels sum = {0};
     for (const ValueId value : values) {
       if (value == kNone) continue;
@@ -164,7 +164,7 @@ class Bounder {
   }
 
   ValueId Input(NodeId node, int input) const {
-    const std::vector<ValueId>& inputs = graph_.node(node).inputs;
+    const ValueIds& inputs = graph_.node(node).inputs;
     return input < static_cast<int>(inputs.size()) ? inputs[static_cast<std::size_t>(input)]
                                                    : kNone;
   }

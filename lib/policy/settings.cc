@@ -39,20 +39,25 @@ std::string EffectOf(const Settings& set) {
 }
 
 std::string Reason::ToString() const {
-  return absl::StrCat(source, " sets ", effect);
+  return absl::StrCat(source(), " sets ", effect());
 }
 
 SettingsResolver::SettingsResolver(const Policy& policy, const OutputSpec& output)
     : policy_(policy),
       output_(output),
+      by_default_(absl::StrCat("output '", output.dtype, "' of policy ", policy.name),
+                  EffectOf(output.defaults)),
       matched_(policy.rules.size(), false),
-      acted_(policy.rules.size(), false) {}
+      acted_(policy.rules.size(), false) {
+  for (const Rule& rule : policy.rules) {
+    by_rule_.emplace_back(absl::StrCat("rule at ", rule.mark.ToString()), EffectOf(rule.set));
+  }
+}
 
 Resolved SettingsResolver::Resolve(absl::Span<const Subject> subjects) {
   Resolved resolved;
   Apply(output_.defaults, resolved);
-  resolved.why.push_back({absl::StrCat("output '", output_.dtype, "' of policy ", policy_.name),
-                          EffectOf(output_.defaults)});
+  resolved.why.push_back(by_default_);
   for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
     const Rule& rule = policy_.rules[i];
     if (!AppliesTo(rule, output_.dtype)) continue;
@@ -68,11 +73,14 @@ Resolved SettingsResolver::Resolve(absl::Span<const Subject> subjects) {
     resolved.compute_by_rule = resolved.compute_by_rule || rule.set.compute.has_value();
     resolved.weights_by_rule = resolved.weights_by_rule || rule.set.weights.has_value();
     resolved.io_by_rule = resolved.io_by_rule || rule.set.io.has_value();
-    std::string source = absl::StrCat("rule at ", rule.mark.ToString());
+    const Reason& reason = by_rule_[i];
     if (const Hazard* hazard = FindHazard(rule.match, *subject)) {
-      absl::StrAppend(&source, " (", hazard->name, ": ", hazard->why, ")");
+      resolved.why.emplace_back(
+          absl::StrCat(reason.source(), " (", hazard->name, ": ", hazard->why, ")"),
+          reason.effect());
+    } else {
+      resolved.why.push_back(reason);
     }
-    resolved.why.push_back({std::move(source), EffectOf(rule.set)});
   }
   if (resolved.keep) {
     resolved.compute = kAsInSource;

@@ -2,10 +2,13 @@
 #ifndef ONNXQUANT_LIB_POLICY_SETTINGS_H_
 #define ONNXQUANT_LIB_POLICY_SETTINGS_H_
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/types/span.h"
 #include "lib/policy/policy.h"
 
@@ -13,11 +16,24 @@ namespace onnxquant {
 
 // One thing that decided: "output 'q4' of gemma-web sets weights: int4 block 32 symmetric",
 // "rule at gemma-web.yaml:12:5 sets compute: float32".
-struct Reason {
-  std::string source;
-  std::string effect;
+// Thousands of nodes share one, so that a copy is a pointer.
+class Reason {
+ public:
+  Reason(std::string source, std::string effect)
+      : text_(std::make_shared<const Text>(Text{std::move(source), std::move(effect)})) {}
+
+  const std::string& source() const { return text_->source; }
+  const std::string& effect() const { return text_->effect; }
   std::string ToString() const;
+
+ private:
+  struct Text {
+    std::string source;
+    std::string effect;
+  };
+  std::shared_ptr<const Text> text_;
 };
+using Reasons = absl::InlinedVector<Reason, 1>;
 
 // The fields after all rules, with every default filled in.
 struct Resolved {
@@ -31,7 +47,7 @@ struct Resolved {
   bool compute_by_rule = false;  // a rule, not the output's default, chose the compute type
   bool weights_by_rule = false;
   bool io_by_rule = false;
-  std::vector<Reason> why;  // in the order of application: the last that sets a field wins
+  Reasons why;  // in the order of application: the last that sets a field wins
 };
 
 // "compute: float32, weights: float16": the fields that are set.
@@ -53,6 +69,8 @@ class SettingsResolver {
  private:
   const Policy& policy_;
   const OutputSpec& output_;
+  Reason by_default_;
+  std::vector<Reason> by_rule_;  // by rule
   std::vector<bool> matched_;
   std::vector<bool> acted_;
 };

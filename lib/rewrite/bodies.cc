@@ -42,7 +42,8 @@ absl::Status GraphRewriter::EmitBody(ScopeId scope, onnx::GraphProto& body) {
   }
   ONNXQUANT_RETURN_IF_ERROR(EmitBodyInitializers(scope, body));
   ONNXQUANT_RETURN_IF_ERROR(EmitNodes(scope, body));
-  RemoveDead(body);
+  SealedNodes none;
+  RemoveDead(body, none);
   RemoveUnreadInitializers(body);
   DeclareValues(scope, body);
   return absl::OkStatus();

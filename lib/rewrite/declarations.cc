@@ -20,7 +20,13 @@ void GraphRewriter::DeclareInputsAndOutputs() {
 // The input's value_info of what is still made here under its name, in its new type. A constant
 // speaks for itself.
 void GraphRewriter::DeclareValues(ScopeId scope, onnx::GraphProto& out) const {
+  if (graph_.scope(scope).graph->value_info().empty()) return;
   absl::flat_hash_set<std::string> made;
+  if (scope == kMainScope) {
+    sealed_.ForEach([&made](const onnx::NodeProto& node) {
+      made.insert(node.output().begin(), node.output().end());
+    });
+  }
   for (const onnx::NodeProto& node : out.node()) {
     made.insert(node.output().begin(), node.output().end());
   }

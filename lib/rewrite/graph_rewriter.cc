@@ -8,8 +8,13 @@
 #include "lib/rewrite/remove_dead.h"
 
 namespace onnxquant {
-GraphRewriter::GraphRewriter(const Model& model, const Analysis& analysis, const OutputPlan& plan)
-    : model_(model), analysis_(analysis), graph_(analysis.graph), plan_(plan) {
+GraphRewriter::GraphRewriter(const Model& model, const Analysis& analysis, const OutputPlan& plan,
+                             int sealed_at_once)
+    : model_(model),
+      analysis_(analysis),
+      graph_(analysis.graph),
+      plan_(plan),
+      sealed_at_once_(sealed_at_once) {
   // What is left out leaves its names to what takes its place, so that a model which is converted
   // again comes out the same.
   for (const Value& value : graph_.values()) {
@@ -50,10 +55,12 @@ absl::StatusOr<Rewritten> GraphRewriter::Run() {
   NameOutputs();
   StoreInitializers();
   ONNXQUANT_RETURN_IF_ERROR(EmitNodes(kMainScope, *main_));
-  RemoveDead(*main_);
-  RemoveUnreadInitializers(result_);
+  value_names_ = {};  // no name is given any more
+  node_names_ = {};
+  RemoveUnreadInitializers(result_, RemoveDead(*main_, sealed_));
   DeclareInputsAndOutputs();
   DeclareValues(kMainScope, *main_);
+  result_.sealed_nodes = std::move(sealed_).Fields();
   CountValues();
   AddProvenance();
   return std::move(result_);
@@ -120,6 +127,7 @@ absl::Status GraphRewriter::EmitNodes(ScopeId scope, onnx::GraphProto& out) {
     for (const ValueId output : graph_.node(id).outputs) {
       if (output_types_.contains(output)) EmitOutputCast(output);
     }
+    if (scope == kMainScope && out.node_size() >= sealed_at_once_) sealed_.Take(out);
   }
   if (scope != kMainScope) NameBodyOutputs(scope);
   out_ = outer;
@@ -174,8 +182,8 @@ std::string GraphRewriter::UniqueNode(const std::string& wanted) {
 }
 
 absl::StatusOr<Rewritten> Rewrite(const Model& model, const Analysis& analysis,
-                                  const OutputPlan& plan) {
-  return GraphRewriter(model, analysis, plan).Run();
+                                  const OutputPlan& plan, int sealed_at_once) {
+  return GraphRewriter(model, analysis, plan, sealed_at_once).Run();
 }
 
 }  // namespace onnxquant

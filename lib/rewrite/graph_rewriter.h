@@ -14,12 +14,14 @@
 #include "absl/status/statusor.h"
 #include "lib/base/unique_names.h"
 #include "lib/rewrite/rewrite.h"
+#include "lib/rewrite/sealed_nodes.h"
 
 namespace onnxquant {
 
 class GraphRewriter {
  public:
-  GraphRewriter(const Model& model, const Analysis& analysis, const OutputPlan& plan);
+  GraphRewriter(const Model& model, const Analysis& analysis, const OutputPlan& plan,
+                int sealed_at_once);
   absl::StatusOr<Rewritten> Run();
 
  private:
@@ -96,6 +98,8 @@ class GraphRewriter {
   const Analysis& analysis_;
   const Graph& graph_;
   const OutputPlan& plan_;
+  const int sealed_at_once_;
+  SealedNodes sealed_;  // of the main graph
   Rewritten result_;
   onnx::GraphProto* main_ = nullptr;  // of the result
   onnx::GraphProto* out_ = nullptr;   // the graph that nodes are added to: main_ or a body

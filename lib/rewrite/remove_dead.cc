@@ -38,23 +38,28 @@ Names NamesInUse(const onnx::GraphProto& graph) {
 
 }  // namespace
 
-void RemoveDead(onnx::GraphProto& graph) {
+Names RemoveDead(onnx::GraphProto& graph, SealedNodes& sealed) {
   Names read;
   for (const onnx::ValueInfoProto& output : graph.output()) read.insert(output.name());
+  const auto keep = [&read](const onnx::NodeProto& node) {
+    const auto is_read = [&read](const std::string& name) { return read.contains(name); };
+    if (std::none_of(node.output().begin(), node.output().end(), is_read)) return false;
+    AddReads(node, read);
+    return true;
+  };
   // Nodes stand in topological order, so one walk from the end sees every reader first.
   std::vector<bool> live(static_cast<std::size_t>(graph.node_size()), false);
   for (int i = graph.node_size() - 1; i >= 0; --i) {
     const onnx::NodeProto& node = graph.node(i);
-    const auto is_read = [&read](const std::string& name) { return read.contains(name); };
-    if (std::none_of(node.output().begin(), node.output().end(), is_read)) continue;
-    live[static_cast<std::size_t>(i)] = true;
-    AddReads(node, read);
+    live[static_cast<std::size_t>(i)] = keep(node);
   }
+  sealed.FilterBackwards(keep);
   int kept = 0;
   for (int i = 0; i < graph.node_size(); ++i) {
     if (live[static_cast<std::size_t>(i)]) graph.mutable_node()->SwapElements(i, kept++);
   }
   graph.mutable_node()->DeleteSubrange(kept, graph.node_size() - kept);
+  return read;
 }
 
 void RemoveUnreadInitializers(onnx::GraphProto& body) {
@@ -68,9 +73,9 @@ void RemoveUnreadInitializers(onnx::GraphProto& body) {
   body.mutable_initializer()->DeleteSubrange(kept, body.initializer_size() - kept);
 }
 
-void RemoveUnreadInitializers(Rewritten& result) {
+void RemoveUnreadInitializers(Rewritten& result, Names used) {
   onnx::GraphProto& graph = *result.model.mutable_graph();
-  const Names used = NamesInUse(graph);
+  for (const onnx::ValueInfoProto& input : graph.input()) used.insert(input.name());
   const auto is_used = [&](int i) { return used.contains(graph.initializer(i).name()); };
   const auto fills_nothing = [&](const FillJob& job) {
     return std::none_of(job.targets.begin(), job.targets.end(), is_used);

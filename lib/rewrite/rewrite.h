@@ -35,6 +35,9 @@ struct FillJob {
 struct Rewritten {
   onnx::ModelProto
       model;  // the new main graph's initializers have dims and type, and no payload yet
+  // Of a large main graph: its first nodes, as fields of the serialized GraphProto; `model` holds
+  // the rest.
+  std::string sealed_nodes;
   std::vector<std::uint64_t>
       bytes;                      // by initializer: payload size; 0 for those that hold their own
   std::vector<bool> keep_inline;  // by initializer: its values decide shapes
@@ -45,9 +48,12 @@ struct Rewritten {
   std::vector<std::string> warnings;
 };
 
+// Nodes that a graph holds as messages before they are sealed.
+inline constexpr int kSealedAtOnce = 8192;
+
 // Errors: kModel when a constant does not fit the target type and the policy says error.
 absl::StatusOr<Rewritten> Rewrite(const Model& model, const Analysis& analysis,
-                                  const OutputPlan& plan);
+                                  const OutputPlan& plan, int sealed_at_once = kSealedAtOnce);
 
 }  // namespace onnxquant
 

@@ -138,6 +138,7 @@ void BindPlan(py::module_& module) {
       .def_readwrite("ranges", &PlanOptions::ranges)
       .def_readwrite("directory", &PlanOptions::directory)
       .def_readwrite("max_shard", &PlanOptions::max_shard)
+      .def_readwrite("max_growth", &PlanOptions::max_growth)
       .def_readwrite("update_config", &PlanOptions::update_config);
   py::class_<NativePlan>(module, "NativePlan", "A read model and every decision about it.")
       .def(py::init(&MakeNativePlan), py::arg("model"), py::arg("options"))

@@ -18,6 +18,7 @@ class PlanOptions:
     ranges: str
     directory: str
     max_shard: int
+    max_growth: float
     update_config: bool
     def __init__(self) -> None: ...
 

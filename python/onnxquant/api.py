@@ -29,6 +29,7 @@ def plan(
     rules: AnyRules = (),
     ranges: AnyPath | Mapping[str, Any] | Ranges | None = None,
     max_shard: int = 1_900_000_000,
+    max_growth: float = 8,
     update_config: bool = True,
     model_path: AnyPath | None = None,
 ) -> Plan:
@@ -43,6 +44,8 @@ def plan(
     rules: more rules, as `--set` takes them: "match: {role: norm}, compute: float32"; or as dicts.
     ranges: what `onnxquant.ranges` measured, or a JSON file of it.
     max_shard: bytes of one external data file; browsers need less than 2 GB.
+    max_growth: the most an output may take, in multiples of the model: tensors that share their
+        data each get their own.
     update_config: keep config.json's transformers.js_config up to date.
     model_path: where a model in memory would lie; its name names the files.
 
@@ -62,6 +65,7 @@ def plan(
     folder_of_files = os.path.dirname(os.fspath(model)) if output is None else os.fspath(output)
     options.directory = os.path.abspath(folder_of_files)
     options.max_shard = max_shard
+    options.max_growth = max_growth
     options.update_config = update_config
     with _ranges_file(ranges) as options.ranges:
         return Plan(_native.NativePlan(native, options))
@@ -76,6 +80,7 @@ def quantize(
     rules: AnyRules = (),
     ranges: AnyPath | Mapping[str, Any] | Ranges | None = None,
     max_shard: int = 1_900_000_000,
+    max_growth: float = 8,
     update_config: bool = True,
     model_path: AnyPath | None = None,
     force: bool = False,
@@ -96,6 +101,7 @@ def quantize(
         rules=rules,
         ranges=ranges,
         max_shard=max_shard,
+        max_growth=max_growth,
         update_config=update_config,
         model_path=model_path,
     ).apply(force=force, threads=threads, memory=memory, progress=progress)

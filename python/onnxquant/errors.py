@@ -8,6 +8,7 @@ _ARGUMENTS = {
     "--dtype": "dtypes=",
     "--force": "force=True",
     "--max-error": "max_error",
+    "--max-growth": "max_growth",
     "--max-kl": "max_kl",
     "--max-shard": "max_shard",
     "--min-top1": "min_top1",

@@ -1,13 +1,15 @@
-"""Memory on the real Gemma 3 270M, file mappings aside."""
+"""Memory on the real Gemma 3 270M and on models of extreme shapes, file mappings aside."""
 
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 from onnxquant_tools.product import gemma, scratch_folder
-from program import BINARY
+from program import BINARY, THREE, policy
 
 LIMIT = 256 << 20
 
@@ -54,3 +56,65 @@ def test_resident_memory_stays_below_256_mb(scratch: Path, policy: str) -> None:
     assert status == 0, messages
     assert len(list(scratch.iterdir())) == 6
     assert 4 << 20 < peak < LIMIT, f"{peak / 2**20:.0f} MiB"
+
+
+@pytest.mark.parametrize("shape", [(64, 2_000_000), (2_000_000, 64), (3, 40_000_000)])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("offset", [0, 3])
+def test_the_shape_of_a_weight_does_not_matter(
+    scratch: Path, shape: tuple[int, int], transposed: bool, offset: int
+) -> None:
+    """Half a gigabyte of zeros, which take no disk, in three outputs; rows of up to 160 MB."""
+    weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=shape)
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="big")
+    weight.external_data.add(key="offset", value=str(offset))
+    rows, columns = shape
+    transpose = [helper.make_node("Transpose", ["w"], ["t"], perm=[1, 0])] if transposed else []
+    graph = helper.make_graph(
+        [
+            *transpose,
+            helper.make_node("MatMul", ["x", "t" if transposed else "w"], ["y"]),
+        ],
+        "g",
+        [
+            helper.make_tensor_value_info(
+                "x", TensorProto.FLOAT, [1, columns if transposed else rows]
+            )
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [weight],
+    )
+    imports = [helper.make_opsetid("", 21)]
+    model = helper.make_model(graph, opset_imports=imports, ir_version=10)
+    (scratch / "model.onnx").write_bytes(model.SerializeToString())
+    with (scratch / "big").open("wb") as file:
+        file.truncate(rows * columns * 4 + offset)
+    command = [str(BINARY), "-q", "-f", "--policy", str(policy(scratch, THREE))]
+    limits = ["-j", "2", "--memory", "64M"]
+    status, messages, peak = _peak([*command, *limits, str(scratch / "model.onnx")])
+    assert status == 0, messages
+    assert peak < 96 << 20, f"{peak / 2**20:.0f} MiB"
+    for path in [scratch / "big", *scratch.glob("model_*")]:
+        path.unlink()
+
+
+def test_a_node_takes_less_than_two_kilobytes_whatever_the_number_of_outputs(
+    scratch: Path,
+) -> None:
+    nodes = 100_000
+    values = ["x", *(f"v{i}" for i in range(1, nodes)), "y"]
+    graph = onnx.GraphProto(name="g")
+    graph.input.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 4]))
+    graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 4]))
+    for i in range(nodes):
+        op = ("Sqrt", "Transpose", "Tanh", "Identity")[i % 4]
+        graph.node.add(op_type=op, input=[values[i]], output=[values[i + 1]], name=f"n{i}")
+    imports = [helper.make_opsetid("", 21)]
+    model = helper.make_model(graph, opset_imports=imports, ir_version=10)
+    (scratch / "model.onnx").write_bytes(model.SerializeToString())
+    for command in (["plan"], ["-f"]):
+        arguments = [*command, "-q", "--policy", str(policy(scratch, THREE))]
+        status, messages, peak = _peak([str(BINARY), *arguments, str(scratch / "model.onnx")])
+        assert status == 0, messages
+        assert peak < nodes * 1800, f"{peak / nodes:.0f} bytes a node"
