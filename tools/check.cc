@@ -150,9 +150,9 @@ absl::Status Check(const Arguments& arguments) {
   CheckOptions options;
   options.target = arguments.target;
   options.ranges = arguments.plan.ranges;
-  ONNXQUANT_ASSIGN_OR_RETURN(TextFile report,
-                             TextFile::Open(arguments.report, arguments.apply.force,
-                                            {arguments.model, arguments.plan.ranges}, "--report"));
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      TextFile report, TextFile::Open(arguments.report, arguments.apply.force, arguments.apply,
+                                      {arguments.model, arguments.plan.ranges}, "--report"));
   ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult result, CheckModel(arguments.model, options));
   std::vector<AloneResult> runs;
   if (arguments.run) {

@@ -32,7 +32,8 @@ absl::Status Convert(const Arguments& arguments) {
   std::signal(SIGPIPE, SIG_IGN);
   const bool quiet = arguments.verbosity == Verbosity::kQuiet;
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, arguments.plan));
-  ONNXQUANT_ASSIGN_OR_RETURN(ReportFile report_file, ReportFile::Open(arguments, plan.report()));
+  ApplyOptions apply = arguments.apply;
+  ONNXQUANT_ASSIGN_OR_RETURN(apply.texts, ReportTexts(arguments, plan.report()));
   if (!quiet) {
     const char* why = plan.report().outputs.size() == 1 ? WhyOnlyOne(arguments) : "";
     std::fprintf(stderr, "%s: %s; policy %s; writing %s%s to %s\n", arguments.model.c_str(),
@@ -40,14 +41,18 @@ absl::Status Convert(const Arguments& arguments) {
                  DtypeList(plan.report()).c_str(), why, plan.report().directory.c_str());
   }
   Progress progress(!quiet);
-  ApplyOptions apply = arguments.apply;
   apply.progress = [&progress](std::uint64_t done, std::uint64_t total) {
     progress.Update(done, total);
   };
+  if (apply.notice) {
+    apply.notice = [&progress, &say = arguments.apply.notice](const std::string& sentence) {
+      progress.Finish();
+      say(sentence);
+    };
+  }
   absl::StatusOr<Report> report = ApplyPlan(plan, apply);
   progress.Finish();
   ONNXQUANT_RETURN_IF_ERROR(report.status());
-  ONNXQUANT_RETURN_IF_ERROR(report_file.Write(*report));
   std::signal(SIGPIPE, SIG_DFL);  // all is written: now it may
   if (!quiet) {
     std::fputs(ResultTable(*report).c_str(), stdout);

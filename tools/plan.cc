@@ -105,8 +105,7 @@ absl::Status ExplainAll(const Report& report, const std::string& name) {
 absl::Status ShowPlan(const Arguments& arguments) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, arguments.plan));
   const Report& report = plan.report();
-  ONNXQUANT_ASSIGN_OR_RETURN(ReportFile report_file, ReportFile::Open(arguments, report));
-  ONNXQUANT_RETURN_IF_ERROR(report_file.Write(report));
+  ONNXQUANT_RETURN_IF_ERROR(WriteReport(arguments, report));
   if (!arguments.why.empty()) return ExplainAll(report, arguments.why);
   if (arguments.json) {
     std::fputs(ToJson(report).c_str(), stdout);

@@ -50,6 +50,8 @@ absl::Status Run(const Arguments& arguments) {
       return ShowRanges(arguments);
     case Command::kVerify:
       return Verify(arguments);
+    case Command::kRecover:
+      return ShowRecovery(arguments);
     case Command::kPolicies:
       return ShowPolicies(arguments);
   }
@@ -60,6 +62,11 @@ int ParseAndRun(int argc, const char* const* argv, const RunnerFactory& factory)
   Parsed parsed = ParseCommandLine(argc, argv);
   if (parsed.leave_with) return *parsed.leave_with;
   parsed.arguments.apply.cancelled = CatchInterrupts();
+  if (parsed.arguments.verbosity != Verbosity::kQuiet) {
+    parsed.arguments.apply.notice = [](const std::string& sentence) {
+      std::fprintf(stderr, "%s\n", sentence.c_str());
+    };
+  }
   parsed.arguments.measure.factory = WithSimulatedProvider(factory);
   const absl::Status status = Run(parsed.arguments);
   if (!status.ok()) {

@@ -82,8 +82,9 @@ absl::Status ShowRanges(const Arguments& arguments) {
   options.cancelled = CancelledOf(arguments);
   options.progress = StepsOf(arguments);
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
-  ONNXQUANT_ASSIGN_OR_RETURN(TextFile file, TextFile::Open(arguments.report, measure.force,
-                                                           {arguments.model, measure.tokens}));
+  ONNXQUANT_ASSIGN_OR_RETURN(TextFile file,
+                             TextFile::Open(arguments.report, measure.force, arguments.apply,
+                                            {arguments.model, measure.tokens}));
   ONNXQUANT_ASSIGN_OR_RETURN(const RangeReport ranges, MeasureRanges(options));
   const std::string json = ToJson(ranges);
   if (arguments.json) {

@@ -199,8 +199,8 @@ absl::Status Verify(const Arguments& arguments) {
   std::vector<std::string> inputs = options.candidates;
   inputs.push_back(options.reference);
   inputs.push_back(measure.tokens);
-  ONNXQUANT_ASSIGN_OR_RETURN(TextFile report,
-                             TextFile::Open(arguments.report, measure.force, inputs, "--report"));
+  ONNXQUANT_ASSIGN_OR_RETURN(TextFile report, TextFile::Open(arguments.report, measure.force,
+                                                             arguments.apply, inputs, "--report"));
   ONNXQUANT_ASSIGN_OR_RETURN(const Verification verification, onnxquant::Verify(options));
   const std::string json = ToJson(verification);
   if (arguments.json) {

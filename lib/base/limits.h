@@ -11,6 +11,9 @@ namespace onnxquant::limits {
 // Bytes of a policy, and of all the texts that --set adds to it.
 inline constexpr std::int64_t kPolicyBytes = 1 << 20;
 
+// Bytes of the record of a set of files that is being put in place: some 100 a file.
+inline constexpr std::int64_t kJournalBytes = 16 << 20;
+
 }  // namespace onnxquant::limits
 
 #endif  // ONNXQUANT_LIB_BASE_LIMITS_H_

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/files/output_files.h"
 #include "lib/model/serialize.h"
@@ -102,7 +103,8 @@ std::vector<std::string> FileNames(const std::string& directory,
   return names;
 }
 
-absl::Status WriteConfig(const WriteJob& job, OutputFiles& files) {
+// Reads config.json only now that no other run can change it.
+absl::StatusOr<std::string> NewConfig(const WriteJob& job) {
   std::ifstream stream(job.config);
   std::stringstream text;
   text << stream.rdbuf();
@@ -114,25 +116,29 @@ absl::Status WriteConfig(const WriteJob& job, OutputFiles& files) {
                      absl::StrCat(job.config, ": ", std::string(updated.status().message()),
                                   "; --no-config leaves the file alone"));
   }
-  const std::string name = std::filesystem::path(job.config).filename().string();
-  ONNXQUANT_ASSIGN_OR_RETURN(const int file, files.Add(name, updated->size(), true));
-  return files.WriteAt(file, 0, AsBytes(*updated));
+  return updated;
 }
 
-std::string FolderOf(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
+void Notify(const ApplyOptions& options, const Recovered& recovered) {
+  if (!options.notice) return;
+  const auto say = [&options](const std::vector<std::string>& paths, const char* what) {
+    if (!paths.empty()) options.notice(absl::StrCat(what, ": ", absl::StrJoin(paths, ", ")));
+  };
+  say(recovered.completed, "completed what an interrupted run had begun to put in place");
+  say(recovered.restored, "took back what an interrupted run had begun to put in place");
 }
 
 }  // namespace
 
 absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
+                          const std::function<Report()>& finish,
                           std::vector<std::vector<std::string>>& warnings) {
+  const Waiting waiting{.cancelled = options.cancelled, .notice = options.notice};
   ONNXQUANT_ASSIGN_OR_RETURN(
       OutputFiles files,
-      OutputFiles::Create(job.directory, {.force = options.force, .cancelled = options.cancelled}));
-  files.Protect(job.model->path());
-  for (const auto& external : job.model->external_files()) files.Protect(external.path);
+      OutputFiles::Create(job.directory, {.force = options.force, .waiting = waiting}));
+  Notify(options, files.recovered());
+  for (const std::string& input : job.inputs) files.Protect(input);
   std::vector<std::unique_ptr<OutputSink>> sinks;
   std::vector<OutputToFill> fills;
   warnings.resize(job.outputs->size());
@@ -141,7 +147,20 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
     ONNXQUANT_ASSIGN_OR_RETURN(std::unique_ptr<OutputSink> sink, OutputSink::Open(output, files));
     fills.push_back({&output.rewritten, sink.get(), &warnings[i]});
     sinks.push_back(std::move(sink));
-    if (options.force) files.RemoveOnCommit(StaleShards(job.directory, output));
+  }
+  // How long these will be is not known yet; that they can be written is.
+  int config = -1;
+  if (!job.config.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        config,
+        files.AddElsewhere(
+            {.path = job.config, .update = true, .option = "--no-config leaves it alone"}, 0));
+  }
+  std::vector<int> texts;
+  for (const ReportText& text : options.texts) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const int file,
+                               files.AddElsewhere({.path = text.path, .option = "--report"}, 0));
+    texts.push_back(file);
   }
   FillOptions fill;
   fill.threads = options.threads;
@@ -150,12 +169,23 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
   fill.progress = options.progress;
   ONNXQUANT_RETURN_IF_ERROR(FillTensors(*job.model, fills, fill));
   for (const auto& sink : sinks) ONNXQUANT_RETURN_IF_ERROR(sink->WriteModel());
-  if (job.config.empty()) return files.Commit();
-  ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles config,
-                             OutputFiles::Create(FolderOf(job.config), {.force = true}));
-  ONNXQUANT_RETURN_IF_ERROR(WriteConfig(job, config));
-  ONNXQUANT_RETURN_IF_ERROR(files.Commit());
-  return config.Commit();
+  ONNXQUANT_RETURN_IF_ERROR(files.Lock());
+  if (options.force) {
+    for (const PlannedOutput& output : *job.outputs) {
+      files.RemoveOnCommit(StaleShards(job.directory, output));
+    }
+  }
+  if (!job.config.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, NewConfig(job));
+    ONNXQUANT_RETURN_IF_ERROR(files.WriteAt(config, 0, AsBytes(text)));
+  }
+  if (!texts.empty()) {
+    const Report report = finish();
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      ONNXQUANT_RETURN_IF_ERROR(files.WriteAt(texts[i], 0, AsBytes(options.texts[i].text(report))));
+    }
+  }
+  return files.Commit();
 }
 
 }  // namespace onnxquant

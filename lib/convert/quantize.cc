@@ -27,6 +27,7 @@ struct Plan::State {
   Model model;
   std::vector<PlannedOutput> outputs;
   std::vector<WebConfigEntry> config_entries;
+  std::vector<std::string> inputs;  // files that are never written to
   Report report;
 };
 
@@ -65,6 +66,15 @@ std::uint64_t InputBytes(const Model& model) {
   std::uint64_t bytes = model.file_bytes();
   for (const auto& file : model.external_files()) bytes += file.size;
   return bytes;
+}
+
+// The files that decided what is written, too: a set must not destroy what it was made from.
+std::vector<std::string> InputsOf(const Model& model, const PlanOptions& options) {
+  std::vector<std::string> inputs{model.path()};
+  for (const auto& file : model.external_files()) inputs.push_back(file.path);
+  if (options.policy_yaml.empty()) inputs.push_back(options.policy);
+  if (!options.ranges.empty()) inputs.push_back(options.ranges);
+  return inputs;
 }
 
 // What config.json must know of one output.
@@ -136,6 +146,7 @@ absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const PlanOption
   report.input = model_path;
   if (state->model.from_file()) report.input_files.push_back(model_path);
   for (const auto& file : state->model.external_files()) report.input_files.push_back(file.path);
+  state->inputs = InputsOf(state->model, options);
   report.input_bytes = InputBytes(state->model);
   report.directory = DirectoryOf(model_path, options.directory);
   if (options.update_config) {
@@ -168,19 +179,24 @@ absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options) 
   job.model = &state.model;
   job.outputs = &state.outputs;
   job.directory = state.report.directory;
+  job.inputs = state.inputs;
   job.config = state.report.config;
   job.config_entries = state.config_entries;
   std::vector<std::vector<std::string>> warnings;
   const std::uint64_t read_before = state.model.bytes_read();
-  ONNXQUANT_RETURN_IF_ERROR(WriteOutputs(job, options, warnings));
-  Report report = state.report;
-  for (std::size_t i = 0; i < warnings.size(); ++i) {
-    auto& all = report.outputs[i].warnings;
-    all.insert(all.end(), warnings[i].begin(), warnings[i].end());
-  }
-  report.bytes_read = state.model.bytes_read() - read_before;
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return report;
+  const auto finish = [&] {
+    Report report = state.report;
+    for (std::size_t i = 0; i < warnings.size(); ++i) {
+      auto& all = report.outputs[i].warnings;
+      all.insert(all.end(), warnings[i].begin(), warnings[i].end());
+    }
+    report.bytes_read = state.model.bytes_read() - read_before;
+    report.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return report;
+  };
+  ONNXQUANT_RETURN_IF_ERROR(WriteOutputs(job, options, finish, warnings));
+  return finish();
 }
 
 absl::StatusOr<Report> Quantize(const std::string& model_path, const PlanOptions& plan_options,

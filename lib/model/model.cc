@@ -15,6 +15,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "lib/base/error.h"
 #include "lib/files/mapped_file.h"
+#include "lib/files/pending.h"
 #include "lib/model/external_data.h"
 #include "lib/model/other_formats.h"
 #include "lib/model/payload_ranges.h"
@@ -55,6 +56,7 @@ class ModelLoader {
   }
 
   absl::Status ReadFile() {
+    ONNXQUANT_RETURN_IF_ERROR(CheckNotPending(state_->path));
     ONNXQUANT_ASSIGN_OR_RETURN(state_->file, MappedFile::Open(state_->path));
     return Parse(state_->file->bytes());
   }
