@@ -78,6 +78,7 @@ wheel_run() {  # NAME SCRIPT
 check "clang-format" "$root/scripts/check_format.sh"
 check "ruff and mypy" "$root/scripts/check_python.sh"
 ctest_run release
+[ "$all" -eq 0 ] || export ONNXQUANT_KILLS=200
 pytest_run tests/python tests/cli
 pytest_run tests/package
 pytest_run tests/conformance

@@ -17,10 +17,9 @@ void Print(const char* what, const std::vector<std::string>& paths) {
 }  // namespace
 
 absl::Status ShowRecovery(const Arguments& arguments) {
-  ONNXQUANT_ASSIGN_OR_RETURN(
-      const Recovery recovery,
-      Recover(arguments.directory,
-              {.cancelled = arguments.apply.cancelled, .notice = arguments.apply.notice}));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Recovery recovery,
+                             Recover(arguments.directory, {.cancelled = arguments.apply.cancelled,
+                                                           .notice = arguments.apply.notice}));
   if (arguments.verbosity == Verbosity::kQuiet) return absl::OkStatus();
   Print("completed:", recovery.completed);
   Print("taken back:", recovery.restored);

@@ -18,7 +18,7 @@ namespace onnxquant {
 
 // How long Recover() waits for a run that is still writing there.
 struct RecoverOptions {
-  const std::atomic<bool>* cancelled = nullptr;  // polled; set it to stop waiting
+  const std::atomic<bool>* cancelled = nullptr;                  // polled; set it to stop waiting
   std::function<void(const std::string& sentence)> notice = {};  // says what is waited for
 };
 

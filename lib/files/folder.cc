@@ -39,8 +39,7 @@ absl::StatusOr<FolderPtr> Folder::Open(const std::string& path, const char* opti
   if (fstat(descriptor.number(), &status) != 0) {
     return SystemError(path, "reading what the folder is", errno, option);
   }
-  const auto folder =
-      std::shared_ptr<Folder>(new Folder(path, option, std::move(descriptor)));
+  const auto folder = std::shared_ptr<Folder>(new Folder(path, option, std::move(descriptor)));
   folder->owner_ = status.st_uid;
   folder->key_ = {status.st_dev, status.st_ino};
   return FolderPtr(folder);
@@ -65,9 +64,8 @@ absl::StatusOr<FileState> Folder::Look(const std::string& name) const {
 
 absl::StatusOr<std::vector<std::string>> Folder::Names() const {
   // Another opening of the folder: a copy of the descriptor would share the place in it.
-  const int again = Retry([&] {
-    return openat(descriptor(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  });
+  const int again =
+      Retry([&] { return openat(descriptor(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   if (again < 0) return SystemError(path_, "opening the folder", errno, option_);
   DIR* stream = fdopendir(again);
   if (stream == nullptr) {
@@ -92,9 +90,9 @@ bool Folder::InPlace() const {
 
 int Folder::Rename(const std::string& from, const std::string& to, unsigned flags) const {
   // Plain renaming where no flag is asked for: some file systems know no other.
-  const int result =
-      flags == 0 ? renameat(descriptor(), from.c_str(), descriptor(), to.c_str())
-                 : renameat2(descriptor(), from.c_str(), descriptor(), to.c_str(), flags);
+  const int result = flags == 0
+                         ? renameat(descriptor(), from.c_str(), descriptor(), to.c_str())
+                         : renameat2(descriptor(), from.c_str(), descriptor(), to.c_str(), flags);
   return result == 0 ? 0 : errno;
 }
 

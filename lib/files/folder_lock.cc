@@ -34,9 +34,8 @@ std::vector<FolderPtr> InOrder(absl::Span<const FolderPtr> folders) {
 FolderLock::Attempt FolderLock::Try(const Folder& folder, Descriptor& descriptor) {
   if (!descriptor.valid()) {
     // An opening of its own: locks belong to openings, and go with them.
-    descriptor = Descriptor(Retry([&] {
-      return openat(folder.descriptor(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    }));
+    descriptor = Descriptor(Retry(
+        [&] { return openat(folder.descriptor(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (!descriptor.valid()) return Attempt::kImpossible;
   }
   if (Retry([&] { return flock(descriptor.number(), LOCK_EX | LOCK_NB); }) == 0) {
@@ -57,8 +56,8 @@ absl::StatusOr<std::vector<FolderLock>> FolderLock::LockAll(absl::Span<const Fol
       ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(waiting.cancelled));
       if (!said && waiting.notice && std::chrono::steady_clock::now() - start > kSilence) {
         said = true;
-        waiting.notice(absl::StrCat(folder->path(),
-                                    ": waiting for another run, which is writing there"));
+        waiting.notice(
+            absl::StrCat(folder->path(), ": waiting for another run, which is writing there"));
       }
       std::this_thread::sleep_for(kBetweenAttempts);
       attempt = Try(*folder, descriptor);

@@ -128,8 +128,8 @@ std::string WriteJournal(const Journal& journal) {
   std::string text = absl::StrCat(kJournalTitle, "\n");
   for (const FolderPlace& place : journal.folders) absl::StrAppend(&text, Line(place));
   for (const JournalEntry& entry : journal.entries) {
-    absl::StrAppend(&text, kActions[static_cast<std::size_t>(entry.action)], " ", entry.folder,
-                    " ", OrDash(entry.staged), " ", OrDash(entry.aside), " ");
+    absl::StrAppend(&text, kActions[static_cast<std::size_t>(entry.action)], " ", entry.folder, " ",
+                    OrDash(entry.staged), " ", OrDash(entry.aside), " ");
     absl::StrAppend(&text, Text(entry.made), " ", Text(entry.old), " ", Word(entry.name), "\n");
   }
   return Sealed(std::move(text));

@@ -21,20 +21,19 @@ constexpr auto kBetweenAttempts = std::chrono::milliseconds(10);
 bool HasRecords(const Folder& folder) {
   const absl::StatusOr<std::vector<std::string>> names = folder.Names();
   return names.ok() && std::any_of(names->begin(), names->end(), [](const std::string& name) {
-    const auto own = ParseOwnName(name);
-    return own.has_value() && own->kind != OwnKind::kTemporary;
-  });
+           const auto own = ParseOwnName(name);
+           return own.has_value() && own->kind != OwnKind::kTemporary;
+         });
 }
 
 bool IsDone(const PendingSet& set) {
-  return std::all_of(set.journal.entries.begin(), set.journal.entries.end(),
-                     [&set](const JournalEntry& entry) {
-                       const auto sight = LookAt(*set.folders[entry.folder], entry);
-                       if (!sight.ok()) return false;
-                       return entry.action == JournalEntry::Action::kRemove
-                                  ? sight->target == Standing::kNothing
-                                  : sight->target == Standing::kNew;
-                     });
+  return std::all_of(
+      set.journal.entries.begin(), set.journal.entries.end(), [&set](const JournalEntry& entry) {
+        const auto sight = LookAt(*set.folders[entry.folder], entry);
+        if (!sight.ok()) return false;
+        return entry.action == JournalEntry::Action::kRemove ? sight->target == Standing::kNothing
+                                                             : sight->target == Standing::kNew;
+      });
 }
 
 // What cannot be read is the next writing run's to complain of.

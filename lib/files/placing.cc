@@ -57,7 +57,7 @@ absl::Status ReplaceOld(const Folder& folder, const JournalEntry& entry, Standin
 
 absl::Status Remove(const Folder& folder, const JournalEntry& entry, const std::string& name) {
   const int error = folder.Remove(name);
-  return error == 0 ? absl::OkStatus() : folder.Error(entry.name, "taking it back", error);
+  return error == 0 ? absl::OkStatus() : folder.Error(entry.name, "removing it", error);
 }
 
 absl::Status RestoreOld(const Folder& folder, const JournalEntry& entry, const Sight& sight) {
@@ -94,7 +94,9 @@ bool CanPlace(const JournalEntry& entry, const Sight& sight) {
 absl::Status Place(const Folder& folder, const JournalEntry& entry) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Sight sight, LookAt(folder, entry));
   if (entry.action == Action::kRemove) {
-    if (sight.target != Standing::kOld || sight.aside == Standing::kOld) return absl::OkStatus();
+    if (sight.target != Standing::kOld) return absl::OkStatus();
+    // Under both names: an earlier process got no further than to the second.
+    if (sight.aside == Standing::kOld) return Remove(folder, entry, entry.name);
     return MoveTo(folder, entry, entry.name, entry.aside, "moving the old file away");
   }
   if (!CanPlace(entry, sight)) {

@@ -25,8 +25,7 @@ absl::Status WriteRecord(const FolderPtr& folder, const std::string& name,
                       " bytes, expected at most ", limits::kJournalBytes,
                       ": write fewer and larger data files (--max-shard)");
   }
-  ONNXQUANT_ASSIGN_OR_RETURN(StagedFile file,
-                             StagedFile::Create(folder, folder->PathOf(name)));
+  ONNXQUANT_ASSIGN_OR_RETURN(StagedFile file, StagedFile::Create(folder, folder->PathOf(name)));
   ONNXQUANT_RETURN_IF_ERROR(
       file.WriteAt(0, {reinterpret_cast<const std::byte*>(text.data()), text.size()}));
   ONNXQUANT_RETURN_IF_ERROR(file.Sync());
@@ -51,17 +50,17 @@ std::optional<std::string> ReadRecord(const Folder& folder, const std::string& n
   }));
   struct stat status = {};
   if (!file.valid() || fstat(file.number(), &status) != 0) return std::nullopt;
-  const bool trusted = status.st_uid == geteuid() || status.st_uid == 0 ||
-                       status.st_uid == folder.owner();
+  const bool trusted =
+      status.st_uid == geteuid() || status.st_uid == 0 || status.st_uid == folder.owner();
   if (!trusted || !S_ISREG(status.st_mode) || status.st_size > limits::kJournalBytes) {
     return std::nullopt;
   }
   std::string text(static_cast<std::size_t>(status.st_size), '\0');
   std::size_t done = 0;
   while (done < text.size()) {
-    const ssize_t part = Retry(
-        [&] { return pread(file.number(), text.data() + done, text.size() - done,
-                           static_cast<off_t>(done)); });
+    const ssize_t part = Retry([&] {
+      return pread(file.number(), text.data() + done, text.size() - done, static_cast<off_t>(done));
+    });
     if (part <= 0) return std::nullopt;
     done += static_cast<std::size_t>(part);
   }
@@ -130,8 +129,8 @@ absl::Status WriteRecords(const Journal& journal, absl::Span<const FolderPtr> fo
                          WritePointer(PlaceFrom(*folders[i], *folders[0])));
   }
   if (status.ok()) {
-    status = WriteRecord(folders[0], NameOfOwn(OwnKind::kJournal, journal.id),
-                         WriteJournal(placed));
+    status =
+        WriteRecord(folders[0], NameOfOwn(OwnKind::kJournal, journal.id), WriteJournal(placed));
   }
   if (!status.ok()) static_cast<void>(RemoveRecords(journal, folders));
   return status;

@@ -30,9 +30,10 @@ absl::StatusOr<bool> CanPlaceAll(const PendingSet& set) {
 }
 
 absl::Status Still(const PendingSet& set, const absl::Status& why) {
-  return WriteError(std::string(why.message()),
-                    "; the files of an interrupted run are still half in place: 'onnxquant recover ",
-                    set.folders.front()->path(), "' tries again");
+  return WriteError(
+      std::string(why.message()),
+      "; the files of an interrupted run are still half in place: 'onnxquant recover ",
+      set.folders.front()->path(), "' tries again");
 }
 
 // Under the locks, what is found now is all that there is.

@@ -20,9 +20,8 @@ std::string LinkTo(int descriptor) {
 }
 
 Descriptor OpenUnnamed(const Folder& folder) {
-  Descriptor file(Retry([&] {
-    return openat(folder.descriptor(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
-  }));
+  Descriptor file(Retry(
+      [&] { return openat(folder.descriptor(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666); }));
   // Without /proc it could never get a name.
   if (file.valid() && access(LinkTo(file.number()).c_str(), F_OK) == 0) return file;
   return Descriptor();
@@ -79,8 +78,10 @@ absl::StatusOr<StagedFile> StagedFile::Create(FolderPtr folder, std::string targ
     }
     folder->Remove(name);
   }
-  return WriteError(target, ": its temporary files are removed by another program; choose another "
-                    "folder (", folder->option(), ")");
+  return WriteError(target,
+                    ": its temporary files are removed by another program; choose another "
+                    "folder (",
+                    folder->option(), ")");
 }
 
 absl::Status StagedFile::Reserve(std::uint64_t size) {

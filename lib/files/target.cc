@@ -44,7 +44,8 @@ absl::StatusOr<FileState> CheckTarget(const Folder& folder, const std::string& n
   mode_t mode = state.mode;
   struct stat status = {};
   if (S_ISLNK(mode)) mode = stat(path.c_str(), &status) == 0 ? status.st_mode : S_IFREG;
-  if (S_ISDIR(mode)) return WriteError(path, ": is a folder; choose another place (", rules.option, ")");
+  if (S_ISDIR(mode))
+    return WriteError(path, ": is a folder; choose another place (", rules.option, ")");
   if (!S_ISREG(mode)) {
     return WriteError(path, ": is ", KindOfFile(mode),
                       ", and only files are ever replaced; choose another place (", rules.option,

@@ -12,8 +12,8 @@
 namespace onnxquant {
 
 struct TargetRules {
-  bool force = false;    // what stands there may be replaced
-  bool update = false;   // so may it without force, unless it is read-only
+  bool force = false;         // what stands there may be replaced
+  bool update = false;        // so may it without force, unless it is read-only
   const char* option = "-o";  // that chooses another place
 };
 

@@ -5,9 +5,8 @@
     report = onnxquant.quantize("onnx/model.onnx", "gemma-safe")
 
 `plan` decides and shows, `quantize` writes, `recover` mends what a killed run left; `check`,
-`inspect`, `diff`, `ranges` and `verify` look
-at models. What these return shows itself as a table in notebooks, and has `to_dict()` and
-`to_pandas()`.
+`inspect`, `diff`, `ranges` and `verify` look at models. What these return shows itself as a table
+in notebooks, and has `to_dict()` and `to_pandas()`.
 """
 
 import importlib
