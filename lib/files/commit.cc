@@ -22,13 +22,18 @@ bool NeedsJournal(const Journal& journal) {
          journal.entries.front().action != JournalEntry::Action::kPlace;
 }
 
+// What cannot be taken back is then put in place by whoever sees the journal.
+bool IsDecided(const PendingSet& set) {
+  const auto journal = set.folders.front()->Look(NameOfOwn(OwnKind::kJournal, set.journal.id));
+  return !journal.ok() || journal->exists;
+}
+
 }  // namespace
 
 absl::Status CommitSet(const PendingSet& set) {
   if (set.journal.entries.empty()) return absl::OkStatus();
   absl::Status status = SyncFolders(set);
-  const bool recorded = NeedsJournal(set.journal);
-  if (status.ok() && recorded) status = WriteRecords(set.journal, set.folders);
+  if (status.ok() && NeedsJournal(set.journal)) status = WriteRecords(set.journal, set.folders);
   if (status.ok()) status = PlaceAll(set);
   if (status.ok()) {
     // From here on nothing can fail any more: a record that stays is found and removed by the next
@@ -37,7 +42,7 @@ absl::Status CommitSet(const PendingSet& set) {
     RemoveLeftovers(set);
     return status;
   }
-  if (TakeBackAll(set) || !recorded) return status;
+  if (TakeBackAll(set) || !IsDecided(set)) return status;
   return WriteError(std::string(status.message()),
                     "; the files are half in place: 'onnxquant recover ",
                     set.folders.front()->path(), "' finishes that");

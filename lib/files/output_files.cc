@@ -29,6 +29,7 @@ OutputFiles::OutputFiles(OutputFiles&& other) noexcept
     : options_(std::move(other.options_)),
       made_folders_(std::move(other.made_folders_)),
       folders_(std::move(other.folders_)),
+      unnamed_(std::move(other.unnamed_)),
       protected_(std::move(other.protected_)),
       stale_(std::move(other.stale_)),
       files_(std::move(other.files_)),
@@ -75,6 +76,7 @@ absl::StatusOr<std::size_t> OutputFiles::UseFolder(const std::string& directory,
   }
   ONNXQUANT_RETURN_IF_ERROR(RecoverIfPending(folder, options_.waiting, recovered_));
   folders_.push_back(folder);
+  unnamed_.push_back(StagedFile::CanBeUnnamed(*folder));
   return folders_.size() - 1;
 }
 
@@ -96,7 +98,8 @@ absl::StatusOr<int> OutputFiles::AddTo(std::size_t folder, const std::string& na
                         ": is written by this run itself; choose another file for ", rules.option);
     }
   }
-  ONNXQUANT_ASSIGN_OR_RETURN(StagedFile staged, StagedFile::Create(place, place->PathOf(name)));
+  ONNXQUANT_ASSIGN_OR_RETURN(StagedFile staged,
+                             StagedFile::Create(place, place->PathOf(name), !unnamed_[folder]));
   ONNXQUANT_RETURN_IF_ERROR(staged.Reserve(size));
   files_.push_back({folder, name, rules, std::move(staged)});
   return static_cast<int>(files_.size()) - 1;

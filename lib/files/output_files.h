@@ -89,6 +89,7 @@ class OutputFiles {
   Options options_;
   std::vector<std::string> made_folders_;  // innermost last
   std::vector<FolderPtr> folders_;         // the first is the main one
+  std::vector<bool> unnamed_;              // by folder: whether files can be without a name
   std::vector<std::string> protected_;
   std::vector<std::string> stale_;
   std::vector<File> files_;

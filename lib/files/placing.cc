@@ -61,7 +61,10 @@ absl::Status Remove(const Folder& folder, const JournalEntry& entry, const std::
 }
 
 absl::Status RestoreOld(const Folder& folder, const JournalEntry& entry, const Sight& sight) {
-  const bool exchanged = sight.staged == Standing::kOld;
+  // Some layered file systems give a file another inode when it is moved; under the temporary name,
+  // which nobody else knows, it is the old file all the same.
+  const bool exchanged = sight.staged == Standing::kOld ||
+                         (sight.staged == Standing::kOther && sight.target == Standing::kNew);
   if (!exchanged && sight.aside != Standing::kOld) {
     if (sight.target == Standing::kNothing) return absl::OkStatus();
     return WriteError(folder.PathOf(entry.name), ": the file that it replaced is gone");

@@ -25,7 +25,8 @@ absl::Status WriteRecord(const FolderPtr& folder, const std::string& name,
                       " bytes, expected at most ", limits::kJournalBytes,
                       ": write fewer and larger data files (--max-shard)");
   }
-  ONNXQUANT_ASSIGN_OR_RETURN(StagedFile file, StagedFile::Create(folder, folder->PathOf(name)));
+  ONNXQUANT_ASSIGN_OR_RETURN(StagedFile file,
+                             StagedFile::Create(folder, folder->PathOf(name), true));
   ONNXQUANT_RETURN_IF_ERROR(
       file.WriteAt(0, {reinterpret_cast<const std::byte*>(text.data()), text.size()}));
   ONNXQUANT_RETURN_IF_ERROR(file.Sync());

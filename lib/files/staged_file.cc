@@ -22,9 +22,14 @@ std::string LinkTo(int descriptor) {
 Descriptor OpenUnnamed(const Folder& folder) {
   Descriptor file(Retry(
       [&] { return openat(folder.descriptor(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666); }));
-  // Without /proc it could never get a name.
-  if (file.valid() && access(LinkTo(file.number()).c_str(), F_OK) == 0) return file;
-  return Descriptor();
+  return file;
+}
+
+// 0, or what errno says.
+int Name(int descriptor, const Folder& folder, const std::string& name) {
+  const int result = linkat(AT_FDCWD, LinkTo(descriptor).c_str(), folder.descriptor(), name.c_str(),
+                            AT_SYMLINK_FOLLOW);
+  return result == 0 ? 0 : errno;
 }
 
 // Another run may take the file for litter in the moment before it is locked.
@@ -57,6 +62,14 @@ StagedFile::~StagedFile() {
 
 absl::Status StagedFile::Error(const char* what, int error) const {
   return SystemError(target_, what, error, folder_->option());
+}
+
+bool StagedFile::CanBeUnnamed(const Folder& folder) {
+  const Descriptor file = OpenUnnamed(folder);
+  const std::string name = NameOfOwn(OwnKind::kTemporary, MakeId());
+  if (!file.valid() || Name(file.number(), folder, name) != 0) return false;
+  folder.Remove(name);
+  return true;
 }
 
 absl::StatusOr<StagedFile> StagedFile::Create(FolderPtr folder, std::string target, bool named) {
@@ -158,10 +171,8 @@ absl::Status StagedFile::NameIt(FolderPtr folder, const std::string& name) {
   } else {
     // Locked first: no other run shall see it without its lock.
     Retry([&] { return flock(descriptor_.number(), LOCK_EX | LOCK_NB); });
-    if (linkat(AT_FDCWD, LinkTo(descriptor_.number()).c_str(), folder->descriptor(), name.c_str(),
-               AT_SYMLINK_FOLLOW) != 0) {
-      return Error("naming it", errno);
-    }
+    const int error = Name(descriptor_.number(), *folder, name);
+    if (error != 0) return Error("naming it", error);
   }
   folder_ = std::move(folder);
   name_ = name;

@@ -18,9 +18,12 @@ namespace onnxquant {
 // temporary file that can be locked is nobody's. Goes with the object unless Release() was called.
 class StagedFile {
  public:
-  // `target` is the path that errors speak of. `named` does without O_TMPFILE.
-  static absl::StatusOr<StagedFile> Create(FolderPtr folder, std::string target,
-                                           bool named = false);
+  // Whether a file without a name could get one in this folder: some mounts and sandboxes allow the
+  // first and not the second.
+  static bool CanBeUnnamed(const Folder& folder);
+
+  // `target` is the path that errors speak of. `named`: where it cannot be without a name.
+  static absl::StatusOr<StagedFile> Create(FolderPtr folder, std::string target, bool named);
 
   StagedFile(StagedFile&& other) noexcept;
   StagedFile& operator=(StagedFile&&) = delete;

@@ -110,6 +110,14 @@ TEST_F(PlacingTest, RemovesAStaleFileThatHasTwoNames) {
   EXPECT_FALSE(folder().Look("stale")->exists);
 }
 
+TEST_F(PlacingTest, BringsBackAFileWhoseInodeChangedOnTheWay) {
+  ASSERT_TRUE(Place(folder(), kept()).ok());
+  ASSERT_EQ(folder().Remove(kept().staged), 0);
+  temp_.Write(kept().staged, "old, copied");
+  ASSERT_TRUE(TakeBack(folder(), kept()).ok());
+  EXPECT_EQ(temp_.Read("kept"), "old, copied");
+}
+
 TEST_F(PlacingTest, SaysThatTheOldFileIsGone) {
   ASSERT_TRUE(Place(folder(), kept()).ok());
   ASSERT_EQ(folder().Remove(kept().staged), 0);

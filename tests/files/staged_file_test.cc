@@ -85,6 +85,13 @@ TEST_P(StagedFileTest, TakesOnTheOwnerOfTheOldFileWherePermitted) {
   EXPECT_EQ(state->group, 2345U);
 }
 
+TEST(StagedFile, IsTriedForItsNameWithoutATrace) {
+  const TempFolder temp;
+  EXPECT_TRUE(StagedFile::CanBeUnnamed(*Opened(temp.path())));
+  EXPECT_THAT(temp.Names(), IsEmpty());
+  EXPECT_FALSE(StagedFile::CanBeUnnamed(*Opened("/proc")));
+}
+
 INSTANTIATE_TEST_SUITE_P(OnFileSystems, StagedFileTest, ::testing::Values(false, true),
                          [](const auto& named) {
                            return named.param ? "ThatNeedNames" : "WithUnnamedFiles";

@@ -1,9 +1,9 @@
 // A library to preload: the n-th system call that writes, or that orders writes, fails or ends the
 // process. ONNXQUANT_FAULT is "<kind>:<n>" with a kind of ENOSPC, EIO, EINTR, SHORT (half of a
-// write is done), EINVAL or KILL; n from 1. With n = 0 nothing fails. ONNXQUANT_FAULT_LOG names a
-// file that receives the calls' names, a line each. ONNXQUANT_WITHOUT lists what the file system
-// cannot do: "unnamed" files, "exchange" (and renaming that replaces nothing), hard "links",
-// "locks".
+// write is done), EINVAL, KILL or DEAD (EIO from there on); n from 1. With n = 0 nothing fails.
+// ONNXQUANT_FAULT_LOG names a file that receives the calls' names, a line each. ONNXQUANT_WITHOUT
+// lists what the file system cannot do: "unnamed" files, "exchange" (and renaming that replaces
+// nothing), hard "links", "locks".
 //
 // Declared here and not by headers, whose declarations differ in attributes.
 #include <dlfcn.h>
@@ -37,6 +37,7 @@ struct Plan {
   long at = 0;
   bool kill = false;
   bool half = false;
+  bool dead = false;
   int error = EIO;
   int log = -1;
 };
@@ -56,6 +57,7 @@ Plan ReadPlan() {
   };
   plan.kill = is("KILL");
   plan.half = is("SHORT");
+  plan.dead = is("DEAD");
   if (is("ENOSPC")) plan.error = ENOSPC;
   if (is("EINTR")) plan.error = EINTR;
   if (is("EINVAL")) plan.error = EINVAL;
@@ -77,7 +79,8 @@ Verdict Count(const char* name) {
     line[strlen(line)] = '\n';
     syscall(SYS_write, plan.log, line, strlen(line));
   }
-  if (++calls != plan.at) return Verdict::kGoOn;
+  const long call = ++calls;
+  if (plan.dead ? plan.at == 0 || call < plan.at : call != plan.at) return Verdict::kGoOn;
   if (plan.kill) syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
   if (plan.half) return Verdict::kHalf;
   errno = plan.error;
