@@ -253,7 +253,8 @@ def test_what_is_no_file_is_never_replaced_even_by_force(folder: Path) -> None:
     }
     for name, words in places.items():
         for force in ((), ("--force",)):
-            refuses(folder, 4, name, words, "--report", arguments=(*force, "--report", folder / name))
+            arguments = (*force, "--report", folder / name)
+            refuses(folder, 4, name, words, "--report", arguments=arguments)
     refuses(folder, 4, "/dev/null: is a device", arguments=("--force", "--report", "/dev/null"))
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
     (folder / "pipe").rename(folder / "model_fp16.onnx")
