@@ -18,7 +18,7 @@ absl::StatusOr<Recovery> Recover(const std::string& directory, const RecoverOpti
   ONNXQUANT_ASSIGN_OR_RETURN(const FolderPtr folder, Folder::Open(directory, "-o"));
   Recovered recovered;
   const Waiting waiting{.cancelled = options.cancelled, .notice = options.notice};
-  ONNXQUANT_RETURN_IF_ERROR(LockAndRecover({&folder, 1}, waiting, recovered).status());
+  ONNXQUANT_RETURN_IF_ERROR(LockAndRecover({&folder, 1}, waiting, recovered, true).status());
   Recovery recovery;
   recovery.completed = std::move(recovered.completed);
   recovery.restored = std::move(recovered.restored);

@@ -96,6 +96,11 @@ bool OwnerIsDead(const OwnName& name) {
   return kill(name.process, 0) != 0 && errno == ESRCH;
 }
 
+bool OwnerIsAlive(const OwnName& name) {
+  if (name.host == kUnknownHost || name.host != Host()) return false;
+  return kill(name.process, 0) == 0 || errno == EPERM;
+}
+
 std::uint64_t Checksum(absl::string_view text) {
   std::uint64_t sum = 0xcbf29ce484222325U;
   for (const char letter : text) {

@@ -34,6 +34,8 @@ std::optional<OwnName> ParseOwnName(absl::string_view name);
 // Whether the process that chose the name has ended, for sure: false for one of another machine or
 // container, and for one of before a restart on a folder that several machines share.
 bool OwnerIsDead(const OwnName& name);
+// Whether it still runs, on this machine.
+bool OwnerIsAlive(const OwnName& name);
 
 // FNV-1a, to notice damage.
 std::uint64_t Checksum(absl::string_view text);

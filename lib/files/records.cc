@@ -174,9 +174,10 @@ absl::StatusOr<Records> FindRecords(const FolderPtr& folder) {
   return records;
 }
 
-bool MayBeLive(const Journal& journal) {
+bool MayBeLive(const Journal& journal, bool asked) {
   const std::optional<OwnName> owner = ParseOwnName(NameOfOwn(OwnKind::kJournal, journal.id));
-  return !owner.has_value() || !OwnerIsDead(*owner);
+  if (!owner.has_value()) return true;
+  return asked ? OwnerIsAlive(*owner) : !OwnerIsDead(*owner);
 }
 
 }  // namespace onnxquant

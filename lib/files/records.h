@@ -39,8 +39,9 @@ absl::Status RemoveRecords(const Journal& journal, absl::Span<const FolderPtr> f
 // (kWrite): a journal is damaged, or a folder that it names is not there.
 absl::StatusOr<Records> FindRecords(const FolderPtr& folder);
 
-// Whether the set's process may still be at it, where locks cannot tell.
-bool MayBeLive(const Journal& journal);
+// Whether the set's process may still be at it, where locks cannot tell. `asked`: a user says that
+// runs of other machines, and of before a restart, have ended.
+bool MayBeLive(const Journal& journal, bool asked);
 
 }  // namespace onnxquant
 

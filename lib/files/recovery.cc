@@ -37,11 +37,11 @@ absl::Status Still(const PendingSet& set, const absl::Status& why) {
 }
 
 // Under the locks, what is found now is all that there is.
-absl::Status SettleFolder(const FolderPtr& folder, bool locked, Recovered& recovered) {
+absl::Status SettleFolder(const FolderPtr& folder, bool locked, bool asked, Recovered& recovered) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Records records, FindRecords(folder));
   bool clear = records.unclear.empty();
   for (const PendingSet& set : records.sets) {
-    if (!locked && MayBeLive(set.journal)) {
+    if (!locked && MayBeLive(set.journal, asked)) {
       clear = false;
       continue;
     }
@@ -126,8 +126,8 @@ absl::Status Settle(const PendingSet& set, Recovered& recovered) {
 }
 
 absl::StatusOr<std::vector<FolderLock>> LockAndRecover(absl::Span<const FolderPtr> folders,
-                                                       const Waiting& waiting,
-                                                       Recovered& recovered) {
+                                                       const Waiting& waiting, Recovered& recovered,
+                                                       bool asked) {
   ONNXQUANT_ASSIGN_OR_RETURN(std::vector<FolderPtr> reached, Reach(folders, false));
   for (int round = 0; round < kRounds; ++round) {
     ONNXQUANT_ASSIGN_OR_RETURN(std::vector<FolderLock> locks,
@@ -140,7 +140,7 @@ absl::StatusOr<std::vector<FolderLock>> LockAndRecover(absl::Span<const FolderPt
       continue;
     }
     for (const FolderLock& lock : locks) {
-      ONNXQUANT_RETURN_IF_ERROR(SettleFolder(lock.folder(), lock.held(), recovered));
+      ONNXQUANT_RETURN_IF_ERROR(SettleFolder(lock.folder(), lock.held(), asked, recovered));
     }
     const auto wanted = KeysOf(folders);
     std::vector<FolderLock> kept;
@@ -166,7 +166,7 @@ absl::Status RecoverIfPending(const FolderPtr& folder, const Waiting& waiting,
   if (!temporaries) return absl::OkStatus();
   const std::vector<FolderLock> locks = FolderLock::TryAll({&folder, 1});
   if (locks.empty()) return absl::OkStatus();
-  return SettleFolder(folder, locks.front().held(), recovered);
+  return SettleFolder(folder, locks.front().held(), false, recovered);
 }
 
 }  // namespace onnxquant

@@ -36,10 +36,11 @@ void RemoveLeftovers(const PendingSet& set);
 absl::Status SyncFolders(const PendingSet& set);
 
 // Locks the folders, and on the way settles what is pending in them, in whatever other folders that
-// reaches, and removes temporary files that are nobody's.
+// reaches, and removes temporary files that are nobody's. `asked`: by a user, who knows that no run
+// of another machine is at it where folders cannot be locked.
 absl::StatusOr<std::vector<FolderLock>> LockAndRecover(absl::Span<const FolderPtr> folders,
-                                                       const Waiting& waiting,
-                                                       Recovered& recovered);
+                                                       const Waiting& waiting, Recovered& recovered,
+                                                       bool asked = false);
 
 // The same at the beginning of a run, without keeping locks. Does not wait for other runs where
 // only temporary files are to be looked at, and has nothing to do in most folders.

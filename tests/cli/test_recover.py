@@ -81,9 +81,7 @@ def test_readers_refuse_a_file_that_is_half_written_and_no_other(half: Path) -> 
     assert run("inspect", "onnx/model_fp16.onnx", cwd=half).returncode == 0
 
 
-def test_a_conversion_that_writes_there_says_that_it_recovers_first(
-    case: Case, half: Path
-) -> None:
+def test_a_conversion_that_writes_there_says_that_it_recovers_first(case: Case, half: Path) -> None:
     arguments = [one for one in case.arguments if one != "--force"]
     done = run(*arguments, cwd=half)
     assert (done.returncode, done.stdout) == (4, "")
@@ -119,9 +117,7 @@ def test_a_folder_of_the_set_that_is_gone_is_named(case: Case, half: Path, tmp_p
     assert case.state(half) == "new"
 
 
-def test_half_in_place_is_said_when_not_even_undoing_works(
-    case: Case, tmp_path: Path
-) -> None:
+def test_half_in_place_is_said_when_not_even_undoing_works(case: Case, tmp_path: Path) -> None:
     """The disk fails for good in the middle of placing."""
     names = calls(case, tmp_path / "calls")
     middle = [number for number, name in enumerate(names, 1) if name == "renameat2"][-3]

@@ -70,5 +70,15 @@ TEST(Records, AreUnclearWhereTheyAreTooLarge) {
   EXPECT_THAT(found->unclear, ElementsAre(name));
 }
 
+TEST(Records, MayBeOfALiveProcessUnlessAUserSaysSo) {
+  Journal journal;
+  journal.id = MakeId();
+  EXPECT_TRUE(MayBeLive(journal, false));
+  EXPECT_TRUE(MayBeLive(journal, true));       // it is this one
+  journal.id = "0123abcd-1-0123456789abcdef";  // another machine's, or of before a restart
+  EXPECT_TRUE(MayBeLive(journal, false));
+  EXPECT_FALSE(MayBeLive(journal, true));
+}
+
 }  // namespace
 }  // namespace onnxquant
