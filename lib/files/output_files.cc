@@ -110,13 +110,7 @@ absl::StatusOr<int> OutputFiles::Add(const std::string& name, std::uint64_t size
 }
 
 absl::StatusOr<int> OutputFiles::AddElsewhere(const Elsewhere& place, std::uint64_t size) {
-  std::error_code error;
-  fs::path path(place.path);
-  // What others reach through the link shall be up to date, too.
-  if (place.update && fs::is_symlink(path, error)) {
-    fs::path target = fs::canonical(path, error);
-    if (!error) path = std::move(target);
-  }
+  const fs::path path(place.path);
   ONNXQUANT_ASSIGN_OR_RETURN(const std::size_t folder, UseFolder(FolderOf(path), place.option));
   const TargetRules rules{.force = options_.force, .update = place.update, .option = place.option};
   return AddTo(folder, path.filename().string(), rules, size);

@@ -33,7 +33,7 @@ class OutputFiles {
   // A file outside of the main folder.
   struct Elsewhere {
     std::string path;
-    // It is kept up to date: what stands there is replaced without force, and a link is followed.
+    // It is kept up to date: what stands there is replaced without force.
     bool update = false;
     const char* option = "-o";
   };

@@ -270,15 +270,17 @@ def test_a_link_to_a_file_is_replaced_and_the_file_is_kept(folder: Path) -> None
     assert (folder / "blob").read_text() == "precious"
 
 
-def test_a_config_that_is_a_link_stays_one_and_its_file_is_updated(
+def test_a_config_that_is_a_link_is_replaced_and_its_file_is_kept(
     folder: Path, config: Path, tmp_path: Path
 ) -> None:
+    """What it leads to may be shared, and named for its content."""
     (tmp_path / "shared").mkdir()
     config.rename(tmp_path / "shared" / "common.json")
     config.symlink_to("../shared/common.json")
     _convert(folder)
-    assert os.readlink(config) == "../shared/common.json"
-    assert "use_external_data_format" in (tmp_path / "shared" / "common.json").read_text()
+    assert not config.is_symlink()
+    assert "use_external_data_format" in config.read_text()
+    assert (tmp_path / "shared" / "common.json").read_text() == '{"model_type": "small"}\n'
 
 
 def test_a_read_only_config_is_left_alone(folder: Path, config: Path) -> None:
