@@ -158,8 +158,8 @@ absl::Status Check(const Arguments& arguments) {
   options.target = arguments.target;
   options.ranges = arguments.plan.ranges;
   const auto open_report = [&arguments] {
-    return TextFile::Open(arguments.report, arguments.apply.force, ReportInputs(arguments),
-                          "--report");
+    return TextFile::Open(arguments.report, arguments.apply.force, arguments.apply,
+                          ReportInputs(arguments), "--report");
   };
   HoldInterrupts();
   ONNXQUANT_RETURN_IF_ERROR(open_report().status());  // only tried, before the work begins

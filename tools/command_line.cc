@@ -265,6 +265,13 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   AddVerifyOptions(*verify, arguments);
   AddVerbosity(*verify, arguments);
 
+  CLI::App* recover = app.add_subcommand(
+      "recover", "Finish, or take back, what a run that was killed left half-written in a folder");
+  recover->add_option("DIR", arguments.directory, "the folder that it wrote to")
+      ->type_name("DIR")
+      ->required();
+  AddVerbosity(*recover, arguments);
+
   CLI::App* policies = app.add_subcommand("policies", "List the built-in policies, or print one");
   policies->add_option("NAME", arguments.policy_name, "print this policy's YAML")
       ->type_name("NAME");
@@ -298,6 +305,7 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   if (diff->parsed()) arguments.command = Command::kDiff;
   if (ranges->parsed()) arguments.command = Command::kRanges;
   if (verify->parsed()) arguments.command = Command::kVerify;
+  if (recover->parsed()) arguments.command = Command::kRecover;
   if (policies->parsed()) arguments.command = Command::kPolicies;
   return parsed;
 }

@@ -12,7 +12,17 @@
 
 namespace onnxquant::cli {
 
-enum class Command { kConvert, kPlan, kInspect, kCheck, kDiff, kRanges, kVerify, kPolicies };
+enum class Command {
+  kConvert,
+  kPlan,
+  kInspect,
+  kCheck,
+  kDiff,
+  kRanges,
+  kVerify,
+  kRecover,
+  kPolicies
+};
 enum class Verbosity { kQuiet, kNormal, kVerbose };
 
 // What verify and ranges run models with.
@@ -41,6 +51,7 @@ struct Arguments {
   std::string model;                    // convert, plan, inspect, check; the first model of diff
   std::string other;                    // the second model of diff
   std::string policy_name;              // policies NAME
+  std::string directory;                // recover
   std::vector<std::string> candidates;  // verify
   MeasureArguments measure;             // verify, ranges
   PlanOptions plan;

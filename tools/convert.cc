@@ -37,7 +37,8 @@ absl::Status Convert(const Arguments& arguments) {
   options.list_nodes = !arguments.report.empty();
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, options));
   HoldInterrupts();  // from here on there are files to clean up
-  ONNXQUANT_ASSIGN_OR_RETURN(ReportFile report_file, ReportFile::Open(arguments, plan.report()));
+  ApplyOptions apply = arguments.apply;
+  ONNXQUANT_ASSIGN_OR_RETURN(apply.texts, ReportTexts(arguments, plan.report()));
   if (!quiet) {
     const char* why = plan.report().outputs.size() == 1 ? WhyOnlyOne(arguments) : "";
     PrintError("%s: %s; policy %s; writing %s%s to %s\n", arguments.model,
@@ -45,14 +46,18 @@ absl::Status Convert(const Arguments& arguments) {
                DtypeList(plan.report()), why, plan.report().directory);
   }
   Progress progress(!quiet);
-  ApplyOptions apply = arguments.apply;
   apply.progress = [&progress](std::uint64_t done, std::uint64_t total) {
     progress.Update(done, total);
   };
+  if (apply.notice) {
+    apply.notice = [&progress, &say = arguments.apply.notice](const std::string& sentence) {
+      progress.Finish();
+      say(sentence);
+    };
+  }
   absl::StatusOr<Report> report = ApplyPlan(plan, apply);
   progress.Finish();
   ONNXQUANT_RETURN_IF_ERROR(report.status());
-  ONNXQUANT_RETURN_IF_ERROR(report_file.Write(*report));
   std::signal(SIGPIPE, SIG_DFL);  // all is written: now it may
   if (!quiet) {
     PrintText(ResultTable(*report));

@@ -104,8 +104,7 @@ absl::Status ShowPlan(const Arguments& arguments) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, options));
   const Report& report = plan.report();
   HoldInterrupts();  // while the report's file is half written
-  ONNXQUANT_ASSIGN_OR_RETURN(ReportFile report_file, ReportFile::Open(arguments, report));
-  ONNXQUANT_RETURN_IF_ERROR(report_file.Write(report));
+  ONNXQUANT_RETURN_IF_ERROR(WriteReport(arguments, report));
   ReleaseInterrupts();
   if (!arguments.why.empty()) return ExplainAll(report, arguments.why);
   if (arguments.json) {

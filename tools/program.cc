@@ -54,6 +54,8 @@ absl::Status Run(const Arguments& arguments) {
     case Command::kVerify:
       HoldInterrupts();  // it polls
       return Verify(arguments);
+    case Command::kRecover:
+      return ShowRecovery(arguments);
     case Command::kPolicies:
       return ShowPolicies(arguments);
   }
@@ -64,6 +66,11 @@ int ParseAndRun(int argc, const char* const* argv, const RunnerFactory& factory)
   Parsed parsed = ParseCommandLine(argc, argv);
   if (parsed.leave_with) return *parsed.leave_with;
   parsed.arguments.apply.cancelled = CatchInterrupts();
+  if (parsed.arguments.verbosity != Verbosity::kQuiet) {
+    parsed.arguments.apply.notice = [](const std::string& sentence) {
+      std::fprintf(stderr, "%s\n", sentence.c_str());
+    };
+  }
   parsed.arguments.measure.factory = WithSimulatedProvider(factory);
   const absl::Status status = Run(parsed.arguments);
   if (!status.ok()) {

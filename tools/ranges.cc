@@ -86,8 +86,8 @@ absl::Status ShowRanges(const Arguments& arguments) {
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
   std::vector<std::string> inputs;
   if (!arguments.report.empty()) inputs = FilesReadFor({arguments.model}, {measure.tokens});
-  ONNXQUANT_ASSIGN_OR_RETURN(TextFile file,
-                             TextFile::Open(arguments.report, measure.force, inputs));
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      TextFile file, TextFile::Open(arguments.report, measure.force, arguments.apply, inputs));
   ONNXQUANT_ASSIGN_OR_RETURN(const RangeReport ranges, MeasureRanges(options));
   const std::string json = ToJson(ranges);
   if (arguments.json) {

@@ -1,16 +1,15 @@
 #include "tools/report_file.h"
 
-#include <cstddef>
 #include <filesystem>
+#include <string>
 #include <system_error>
-#include <utility>
 
-#include "absl/types/span.h"
 #include "lib/base/error.h"
 #include "lib/base/limits.h"
 #include "lib/report/html.h"
 #include "lib/text/read_text.h"
 #include "onnxquant/report.h"
+#include "tools/text_file.h"
 
 namespace onnxquant::cli {
 namespace {
@@ -31,45 +30,43 @@ bool IsOutput(const fs::path& path, const Report& plan) {
 
 }  // namespace
 
-absl::StatusOr<ReportFile> ReportFile::Open(const Arguments& arguments, const Report& plan) {
-  ReportFile report;
-  if (arguments.report.empty()) return report;
-  const fs::path path(arguments.report);
-  if (IsOutput(path, plan)) {
+absl::StatusOr<std::vector<ReportText>> ReportTexts(const Arguments& arguments,
+                                                    const Report& plan) {
+  std::vector<ReportText> texts;
+  if (arguments.report.empty()) return texts;
+  if (IsOutput(arguments.report, plan)) {
     return WriteError(arguments.report,
                       ": is written by this run itself; choose another file for --report");
   }
-  const std::string folder = path.has_parent_path() ? path.parent_path().string() : ".";
-  ONNXQUANT_ASSIGN_OR_RETURN(
-      OutputFiles files,
-      OutputFiles::Create(folder, {.force = arguments.apply.force, .option = "--report"}));
-  for (const std::string& input : plan.input_files) files.Protect(input);
-  files.Protect(arguments.plan.policy);
-  if (!arguments.plan.ranges.empty()) files.Protect(arguments.plan.ranges);
-  report.html_ = IsHtmlName(arguments.report);
-  if (report.html_ && !arguments.plan.ranges.empty()) {
+  if (!IsHtmlName(arguments.report)) {
+    texts.push_back({arguments.report, [](const Report& report) { return ToJson(report); }});
+    return texts;
+  }
+  std::string ranges;
+  if (!arguments.plan.ranges.empty()) {
     // A second time, which a pipe would not bear.
     const TextRule rule = {.kind = ErrorKind::kUsage,
                            .what = "the file of ranges that an HTML report shows",
                            .largest = limits::kRangesBytes};
-    ONNXQUANT_ASSIGN_OR_RETURN(report.ranges_, ReadText(arguments.plan.ranges, rule));
+    ONNXQUANT_ASSIGN_OR_RETURN(ranges, ReadText(arguments.plan.ranges, rule));
   }
-  report.name_ = path.filename().string();
-  report.files_.emplace(std::move(files));
-  // Only tried here: how long the report will be is not known yet.
-  ONNXQUANT_RETURN_IF_ERROR(report.files_->Add(report.name_, 0).status());
-  return report;
+  texts.push_back({arguments.report, [ranges](const Report& report) {
+                     return ToHtml({.plan = ToJson(report), .ranges = ranges, .verification = ""});
+                   }});
+  return texts;
 }
 
-absl::Status ReportFile::Write(const Report& report) {
-  if (!files_.has_value()) return absl::OkStatus();
-  const std::string json = ToJson(report);
-  const std::string page =
-      html_ ? ToHtml({.plan = json, .ranges = ranges_, .verification = ""}) : "";
-  const absl::Span<const char> text = html_ ? page : json;
-  ONNXQUANT_RETURN_IF_ERROR(
-      files_->WriteAt(0, 0, {reinterpret_cast<const std::byte*>(text.data()), text.size()}));
-  return files_->Commit();
+absl::Status WriteReport(const Arguments& arguments, const Report& plan) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<ReportText> texts, ReportTexts(arguments, plan));
+  std::vector<std::string> inputs = plan.input_files;
+  inputs.push_back(arguments.plan.policy);
+  if (!arguments.plan.ranges.empty()) inputs.push_back(arguments.plan.ranges);
+  for (const ReportText& text : texts) {
+    ONNXQUANT_ASSIGN_OR_RETURN(TextFile file, TextFile::Open(text.path, arguments.apply.force,
+                                                             arguments.apply, inputs, "--report"));
+    ONNXQUANT_RETURN_IF_ERROR(file.Write(text.text(plan)));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace onnxquant::cli

@@ -3,32 +3,22 @@
 #ifndef ONNXQUANT_TOOLS_REPORT_FILE_H_
 #define ONNXQUANT_TOOLS_REPORT_FILE_H_
 
-#include <optional>
-#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "lib/files/output_files.h"
-#include "onnxquant/report.h"
+#include "onnxquant/quantize.h"
 #include "tools/command_line.h"
 
 namespace onnxquant::cli {
 
-// Opened before the work begins, so that what would stop it at the end stops it at the start.
-class ReportFile {
- public:
-  // Refused (kWrite): a file that exists (unless --force), one of the input's files, the policy, a
-  // file that the run itself writes, a folder that cannot be written to. Without --report, nothing.
-  static absl::StatusOr<ReportFile> Open(const Arguments& arguments, const Report& plan);
+// What ApplyPlan writes together with the outputs; none without --report. Refused (kWrite): a file
+// that the run itself writes.
+absl::StatusOr<std::vector<ReportText>> ReportTexts(const Arguments& arguments, const Report& plan);
 
-  absl::Status Write(const Report& report);
-
- private:
-  std::string name_;
-  bool html_ = false;
-  std::string ranges_;  // the file's text, for a page
-  std::optional<OutputFiles> files_;
-};
+// Writes it by itself. Refused (kWrite), too: a file that exists (unless --force), one of the
+// input's files, the policy, a folder that cannot be written to.
+absl::Status WriteReport(const Arguments& arguments, const Report& plan);
 
 }  // namespace onnxquant::cli
 

@@ -10,14 +10,17 @@
 namespace onnxquant::cli {
 
 absl::StatusOr<TextFile> TextFile::Open(const std::string& path, bool force,
+                                        const ApplyOptions& apply,
                                         const std::vector<std::string>& inputs,
                                         const char* option) {
   TextFile file;
   if (path.empty()) return file;
   const std::filesystem::path target(path);
   const std::string folder = target.has_parent_path() ? target.parent_path().string() : ".";
-  ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles files,
-                             OutputFiles::Create(folder, {.force = force, .option = option}));
+  const Waiting waiting{.cancelled = apply.cancelled, .notice = apply.notice};
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      OutputFiles files,
+      OutputFiles::Create(folder, {.force = force, .waiting = waiting, .option = option}));
   for (const std::string& input : inputs) files.Protect(input);
   file.files_.emplace(std::move(files));
   ONNXQUANT_RETURN_IF_ERROR(file.files_->Add(target.filename().string(), 0).status());

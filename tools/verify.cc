@@ -201,8 +201,8 @@ absl::Status Verify(const Arguments& arguments) {
   models.push_back(options.reference);
   std::vector<std::string> inputs;
   if (!arguments.report.empty()) inputs = FilesReadFor(models, {measure.tokens});
-  ONNXQUANT_ASSIGN_OR_RETURN(TextFile report,
-                             TextFile::Open(arguments.report, measure.force, inputs, "--report"));
+  ONNXQUANT_ASSIGN_OR_RETURN(TextFile report, TextFile::Open(arguments.report, measure.force,
+                                                             arguments.apply, inputs, "--report"));
   ONNXQUANT_ASSIGN_OR_RETURN(const Verification verification, onnxquant::Verify(options));
   const std::string json = ToJson(verification);
   if (arguments.json) {

@@ -37,6 +37,12 @@ struct PlanOptions {
       true;  // Report's rows of nodes; without them, a large model takes half the memory
 };
 
+// A text that is made of the finished report and appears with the outputs, or not at all.
+struct ReportText {
+  std::string path = {};
+  std::function<std::string(const Report& report)> text = {};
+};
+
 // How the files are written; the result does not depend on it.
 struct ApplyOptions {
   bool force = false;                            // replace existing outputs
@@ -45,6 +51,10 @@ struct ApplyOptions {
   const std::atomic<bool>* cancelled = nullptr;  // polled; set it to stop: nothing is left behind
   // Called from worker threads, one at a time, with bytes of input weights done and in all.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress = {};
+  std::vector<ReportText> texts = {};  // as ToJson(report)
+  // Called with a sentence for the user while it goes on: it waits for another run that writes to
+  // the same folder, or it has settled what an interrupted run had left there.
+  std::function<void(const std::string& sentence)> notice = {};
 };
 
 // A read model and every decision about it.
@@ -73,10 +83,11 @@ ONNXQUANT_EXPORT absl::StatusOr<Plan> MakePlan(const std::string& model_path,
 ONNXQUANT_EXPORT absl::StatusOr<Plan> MakePlan(const ModelInMemory& model,
                                                const PlanOptions& options);
 
-// Writes the planned files: all or none. The weights are read once, whatever the number of outputs;
-// the same plan gives the same bytes for any number of threads. Errors: kWrite, kModel (damaged
-// weights; a value that does not fit the type, where the policy does not say what then),
-// kCancelled.
+// Writes the planned files, config.json and the texts: all or none, even if the process is killed
+// on the way (see recover.h). Runs that write to the same folder wait for each other. The weights
+// are read once, whatever the number of outputs; the same plan gives the same bytes for any number
+// of threads. Errors: kWrite, kModel (damaged weights; a value that does not fit the type, where
+// the policy does not say what then), kCancelled.
 ONNXQUANT_EXPORT absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options);
 
 // MakePlan, then ApplyPlan.

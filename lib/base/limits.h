@@ -55,6 +55,9 @@ inline constexpr std::uint64_t kInlinedBytes = 1 << 28;
 // Dimensions of a tensor whose shape is computed, beyond which its type is not inferred.
 inline constexpr std::int64_t kRank = 1024;
 
+// Bytes of the record of a set of files that is being put in place: some 100 a file.
+inline constexpr std::int64_t kJournalBytes = 16 << 20;
+
 }  // namespace onnxquant::limits
 
 #endif  // ONNXQUANT_LIB_BASE_LIMITS_H_

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/files/fault_guard.h"
 #include "lib/files/output_files.h"
@@ -91,27 +92,38 @@ std::vector<std::string> FileNames(const std::string& directory,
   return names;
 }
 
-// The new text of config.json; nothing where it says already what it should.
+// The new text of config.json, which no other run can change now; nothing where it says already
+// what it should.
 absl::StatusOr<std::optional<std::string>> UpdatedConfig(const WriteJob& job) {
   ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, ReadConfig(job.config));
-  ONNXQUANT_ASSIGN_OR_RETURN(std::string updated,
-                             UpdateWebConfig(text, job.config, job.config_entries,
-                                             FileNames(job.directory, *job.outputs)));
-  return updated == text ? std::nullopt : std::make_optional(std::move(updated));
+  absl::StatusOr<std::string> updated =
+      UpdateWebConfig(text, job.config, job.config_entries, FileNames(job.directory, *job.outputs));
+  if (!updated.ok()) {
+    return MakeError(KindOf(updated.status()), absl::StrCat(std::string(updated.status().message()),
+                                                            "; --no-config leaves the file alone"));
+  }
+  return *updated == text ? std::nullopt : std::make_optional(*std::move(updated));
 }
 
-std::string FolderOf(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
+void Notify(const ApplyOptions& options, const Recovered& recovered) {
+  if (!options.notice) return;
+  const auto say = [&options](const std::vector<std::string>& paths, const char* what) {
+    if (!paths.empty()) options.notice(absl::StrCat(what, ": ", absl::StrJoin(paths, ", ")));
+  };
+  say(recovered.completed, "completed what an interrupted run had begun to put in place");
+  say(recovered.restored, "took back what an interrupted run had begun to put in place");
 }
 
 }  // namespace
 
 absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
+                          const std::function<Report()>& finish,
                           std::vector<std::vector<std::string>>& warnings) {
+  const Waiting waiting{.cancelled = options.cancelled, .notice = options.notice};
   ONNXQUANT_ASSIGN_OR_RETURN(
       OutputFiles files,
-      OutputFiles::Create(job.directory, {.force = options.force, .cancelled = options.cancelled}));
+      OutputFiles::Create(job.directory, {.force = options.force, .waiting = waiting}));
+  Notify(options, files.recovered());
   for (const std::string& input : job.inputs) files.Protect(input);
   std::vector<std::unique_ptr<OutputSink>> sinks;
   std::vector<OutputToFill> fills;
@@ -121,7 +133,20 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
     ONNXQUANT_ASSIGN_OR_RETURN(std::unique_ptr<OutputSink> sink, OutputSink::Open(output, files));
     fills.push_back({&output.rewritten, sink.get(), &warnings[i]});
     sinks.push_back(std::move(sink));
-    if (options.force) files.RemoveOnCommit(StaleShards(job.directory, output));
+  }
+  // How long these will be is not known yet; that they can be written is.
+  int config = -1;
+  if (!job.config.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        config,
+        files.AddElsewhere(
+            {.path = job.config, .update = true, .option = "--no-config leaves it alone"}, 0));
+  }
+  std::vector<int> texts;
+  for (const ReportText& text : options.texts) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const int file,
+                               files.AddElsewhere({.path = text.path, .option = "--report"}, 0));
+    texts.push_back(file);
   }
   FillOptions fill;
   fill.threads = options.threads;
@@ -131,25 +156,27 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
   // Now all has been read: of files that were changed meanwhile nothing gets a name.
   ONNXQUANT_RETURN_IF_ERROR(IfUnchanged(*job.model, FillTensors(*job.model, fills, fill)));
   for (const auto& sink : sinks) ONNXQUANT_RETURN_IF_ERROR(sink->WriteModel());
-  std::optional<std::string> text;
-  if (!job.config.empty()) {
-    absl::StatusOr<std::optional<std::string>> updated = UpdatedConfig(job);
-    if (!updated.ok()) {
-      return MakeError(KindOf(updated.status()),
-                       absl::StrCat(std::string(updated.status().message()),
-                                    "; --no-config leaves the file alone"));
+  ONNXQUANT_RETURN_IF_ERROR(files.Lock());
+  if (options.force) {
+    for (const PlannedOutput& output : *job.outputs) {
+      files.RemoveOnCommit(StaleShards(job.directory, output));
     }
-    text = *std::move(updated);
   }
-  if (!text) return files.Commit();
-  ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles config,
-                             OutputFiles::Create(FolderOf(job.config), {.force = true}));
-  for (const std::string& input : job.inputs) config.Protect(input);
-  const std::string name = std::filesystem::path(job.config).filename().string();
-  ONNXQUANT_ASSIGN_OR_RETURN(const int file, config.Add(name, text->size(), true));
-  ONNXQUANT_RETURN_IF_ERROR(config.WriteAt(file, 0, AsBytes(*text)));
-  ONNXQUANT_RETURN_IF_ERROR(files.Commit());
-  return config.Commit();
+  if (!job.config.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::optional<std::string> text, UpdatedConfig(job));
+    if (text.has_value()) {
+      ONNXQUANT_RETURN_IF_ERROR(files.WriteAt(config, 0, AsBytes(*text)));
+    } else {
+      files.Leave(config);
+    }
+  }
+  if (!texts.empty()) {
+    const Report report = finish();
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      ONNXQUANT_RETURN_IF_ERROR(files.WriteAt(texts[i], 0, AsBytes(options.texts[i].text(report))));
+    }
+  }
+  return files.Commit();
 }
 
 }  // namespace onnxquant

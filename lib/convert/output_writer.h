@@ -2,6 +2,7 @@
 #ifndef ONNXQUANT_LIB_CONVERT_OUTPUT_WRITER_H_
 #define ONNXQUANT_LIB_CONVERT_OUTPUT_WRITER_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,15 @@ struct WriteJob {
   const std::vector<PlannedOutput>* outputs = nullptr;
   std::vector<std::string> inputs;  // files that no output replaces, under whatever name
   std::string directory;
-  std::string config;  // path of config.json; "" to leave it
+  std::vector<std::string> inputs;  // never written to
+  std::string config;               // path of config.json; "" to leave it
   std::vector<WebConfigEntry> config_entries;
 };
 
-// `warnings`, by output, receives what the conversion of the values had to report.
+// `warnings`, by output, receives what the conversion of the values had to report. `finish` makes
+// the report of all that, for the texts that appear together with the outputs.
 absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
+                          const std::function<Report()>& finish,
                           std::vector<std::vector<std::string>>& warnings);
 
 }  // namespace onnxquant

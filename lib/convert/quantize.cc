@@ -12,8 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/type_check.h"
 #include "lib/base/error.h"
-#include "lib/convert/growth.h"
 #include "lib/base/limits.h"
+#include "lib/convert/growth.h"
 #include "lib/convert/output_writer.h"
 #include "lib/convert/planned_output.h"
 #include "lib/convert/report_rows.h"
@@ -218,15 +218,19 @@ absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options) 
   job.config_entries = state.config_entries;
   std::vector<std::vector<std::string>> warnings;
   const std::uint64_t read_before = state.model.bytes_read();
-  ONNXQUANT_RETURN_IF_ERROR(WriteOutputs(job, options, warnings));
-  Report report = state.report;
-  for (std::size_t i = 0; i < warnings.size(); ++i) {
-    auto& all = report.outputs[i].warnings;
-    all.insert(all.end(), warnings[i].begin(), warnings[i].end());
-  }
-  report.bytes_read = state.model.bytes_read() - read_before;
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return report;
+  const auto finish = [&] {
+    Report report = state.report;
+    for (std::size_t i = 0; i < warnings.size(); ++i) {
+      auto& all = report.outputs[i].warnings;
+      all.insert(all.end(), warnings[i].begin(), warnings[i].end());
+    }
+    report.bytes_read = state.model.bytes_read() - read_before;
+    report.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return report;
+  };
+  ONNXQUANT_RETURN_IF_ERROR(WriteOutputs(job, options, finish, warnings));
+  return finish();
 }
 
 absl::StatusOr<Report> Quantize(const std::string& model_path, const PlanOptions& plan_options,

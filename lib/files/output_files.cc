@@ -1,85 +1,56 @@
 #include "lib/files/output_files.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/files/commit.h"
+#include "lib/files/own_names.h"
 
 namespace onnxquant {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Distinguishes the temporary files of one process.
-std::atomic<int> next_number{0};
+// A folder that was removed meanwhile is made again, and then locked; only so often.
+constexpr int kAttempts = 8;
 
-absl::Status SystemError(const std::string& path, const char* what, int error) {
-  const char* remedy = "";
-  if (error == ENOSPC || error == EDQUOT)
-    remedy = ": free some space or choose another folder (-o)";
-  if (error == EACCES || error == EROFS || error == EPERM) remedy = ": choose another folder (-o)";
-  if (error == EFBIG) remedy = ": raise the limit on file sizes (ulimit -f)";
-  return WriteError(path, ": ", what, " failed: ", std::strerror(error), remedy);
-}
-
-absl::Status Reserve(int descriptor, const std::string& path, std::uint64_t size) {
-  if (size == 0) return absl::OkStatus();
-  int error = 0;
-  do {
-    error = posix_fallocate(descriptor, 0, static_cast<off_t>(size));
-  } while (error == EINTR);
-  // Some file systems cannot reserve; there a full disk shows while writing.
-  if (error == EOPNOTSUPP || error == EINVAL) {
-    error = ftruncate(descriptor, static_cast<off_t>(size)) == 0 ? 0 : errno;
-  }
-  return error == 0 ? absl::OkStatus() : SystemError(path, "reserving space", error);
-}
-
-absl::Status SyncFolder(const std::string& directory) {
-  const int folder = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return SystemError(directory, "opening the folder", errno);
-  const int error = fsync(folder) == 0 ? 0 : errno;
-  close(folder);
-  // Some file systems cannot sync folders.
-  if (error == 0 || error == EINVAL) return absl::OkStatus();
-  return SystemError(directory, "syncing the folder", error);
+std::string FolderOf(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path().string() : ".";
 }
 
 }  // namespace
 
-OutputFiles::OutputFiles(std::string directory, const Options& options)
-    : directory_(std::move(directory)), options_(options) {}
-
 OutputFiles::OutputFiles(OutputFiles&& other) noexcept
-    : directory_(std::move(other.directory_)),
-      options_(other.options_),
+    : options_(std::move(other.options_)),
       made_folders_(std::move(other.made_folders_)),
+      folders_(std::move(other.folders_)),
+      unnamed_(std::move(other.unnamed_)),
       protected_(std::move(other.protected_)),
       stale_(std::move(other.stale_)),
       files_(std::move(other.files_)),
+      locks_(std::move(other.locks_)),
+      recovered_(std::move(other.recovered_)),
       committed_(std::exchange(other.committed_, true)) {}
 
 OutputFiles::~OutputFiles() {
-  if (!committed_) Discard();
-}
-
-std::string OutputFiles::PathOf(const std::string& name) const {
-  return (fs::path(directory_) / name).string();
+  files_.clear();
+  locks_.clear();
+  if (!committed_) RemoveMadeFolders();
 }
 
 absl::StatusOr<OutputFiles> OutputFiles::Create(const std::string& directory,
                                                 const Options& options) {
-  OutputFiles files(directory, options);
+  OutputFiles files(options);
+  ONNXQUANT_RETURN_IF_ERROR(files.UseFolder(directory, options.option).status());
+  return files;
+}
+
+absl::Status OutputFiles::MakeFolders(const std::string& directory, const char* option) {
   std::error_code error;
   std::vector<std::string> missing;
   for (fs::path path = fs::path(directory).lexically_normal();
@@ -87,155 +58,189 @@ absl::StatusOr<OutputFiles> OutputFiles::Create(const std::string& directory,
     if (!path.filename().empty()) missing.push_back(path.string());
   }
   for (auto folder = missing.rbegin(); folder != missing.rend(); ++folder) {
-    if (mkdir(folder->c_str(), 0777) != 0 && errno != EEXIST) {
-      return SystemError(*folder, "creating the folder", errno);
+    if (mkdir(folder->c_str(), 0777) == 0) {
+      made_folders_.push_back(*folder);
+    } else if (errno != EEXIST) {
+      return SystemError(*folder, "creating the folder", errno, option);
     }
-    files.made_folders_.push_back(*folder);
   }
-  if (!fs::is_directory(directory, error)) {
-    return WriteError(directory, ": is not a folder; the outputs need one");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::size_t> OutputFiles::UseFolder(const std::string& directory,
+                                                   const char* option) {
+  ONNXQUANT_RETURN_IF_ERROR(MakeFolders(directory, option));
+  ONNXQUANT_ASSIGN_OR_RETURN(const FolderPtr folder, Folder::Open(directory, option));
+  for (std::size_t i = 0; i < folders_.size(); ++i) {
+    if (folders_[i]->key() == folder->key()) return i;
   }
-  return files;
+  ONNXQUANT_RETURN_IF_ERROR(RecoverIfPending(folder, options_.waiting, recovered_));
+  folders_.push_back(folder);
+  unnamed_.push_back(StagedFile::CanBeUnnamed(*folder));
+  return folders_.size() - 1;
 }
 
 void OutputFiles::Protect(const std::string& path) {
   protected_.push_back(path);
 }
 
+void OutputFiles::Leave(int file) {
+  files_[static_cast<std::size_t>(file)].left = true;
+}
+
 void OutputFiles::RemoveOnCommit(const std::vector<std::string>& names) {
   stale_.insert(stale_.end(), names.begin(), names.end());
 }
 
-std::string OutputFiles::InputAt(const std::string& path) const {
-  std::error_code error;
-  for (const std::string& input : protected_) {
-    if (fs::equivalent(path, input, error)) return input;
+absl::StatusOr<int> OutputFiles::AddTo(std::size_t folder, const std::string& name,
+                                       const TargetRules& rules, std::uint64_t size) {
+  const FolderPtr& place = folders_[folder];
+  ONNXQUANT_RETURN_IF_ERROR(CheckTarget(*place, name, rules, protected_).status());
+  for (const File& file : files_) {
+    if (file.folder == folder && file.name == name) {
+      return WriteError(place->PathOf(name),
+                        ": is written by this run itself; choose another file for ", rules.option);
+    }
   }
-  return "";
-}
-
-absl::Status OutputFiles::CheckTarget(const std::string& name, bool replace) const {
-  if (name.empty() || fs::path(name).filename() != name) {
-    return WriteError("'", name, "' is no plain file name");
-  }
-  const std::string path = PathOf(name);
-  std::error_code error;
-  if (!fs::exists(fs::symlink_status(path, error))) return absl::OkStatus();
-  if (const std::string input = InputAt(path); !input.empty()) {
-    return WriteError(path, ": is part of the input (", input,
-                      "), which is never written to; choose another place (", options_.option, ")");
-  }
-  if (fs::is_directory(path, error)) return WriteError(path, ": is a folder");
-  if (options_.force || replace) return absl::OkStatus();
-  return WriteError(path, ": exists already; --force replaces it, ", options_.option,
-                    " writes elsewhere");
-}
-
-absl::StatusOr<int> OutputFiles::Add(const std::string& name, std::uint64_t size, bool replace) {
-  ONNXQUANT_RETURN_IF_ERROR(CheckTarget(name, replace));
-  File file;
-  file.name = name;
-  file.replace = options_.force || replace;
-  file.temporary = PathOf(absl::StrCat(".", name, ".", getpid(), "-", next_number++, ".tmp"));
-  file.descriptor = open(file.temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (file.descriptor < 0) return SystemError(PathOf(name), "creating it", errno);
-  const int descriptor = file.descriptor;
-  files_.push_back(std::move(file));
-  ONNXQUANT_RETURN_IF_ERROR(Reserve(descriptor, PathOf(name), size));
+  ONNXQUANT_ASSIGN_OR_RETURN(StagedFile staged,
+                             StagedFile::Create(place, place->PathOf(name), !unnamed_[folder]));
+  ONNXQUANT_RETURN_IF_ERROR(staged.Reserve(size));
+  files_.push_back({folder, name, rules, std::move(staged)});
   return static_cast<int>(files_.size()) - 1;
 }
 
-absl::Status OutputFiles::WriteAt(int index, std::uint64_t offset,
-                                  absl::Span<const std::byte> bytes) const {
-  const File& file = files_[static_cast<std::size_t>(index)];
-  while (!bytes.empty()) {
-    const ssize_t written =
-        pwrite(file.descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return SystemError(PathOf(file.name), "writing", errno);
-    }
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-    offset += static_cast<std::uint64_t>(written);
-  }
-  return absl::OkStatus();
+absl::StatusOr<int> OutputFiles::Add(const std::string& name, std::uint64_t size) {
+  return AddTo(0, name, {.force = options_.force, .option = options_.option}, size);
 }
 
-absl::Status OutputFiles::Rename(File& file) {
-  const std::string target = PathOf(file.name);
-  std::error_code error;
-  if (fs::is_directory(fs::symlink_status(target, error))) {
-    return WriteError(target, ": is a folder; it appeared while the output was written");
+absl::StatusOr<int> OutputFiles::AddElsewhere(const Elsewhere& place, std::uint64_t size) {
+  const fs::path path(place.path);
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::size_t folder, UseFolder(FolderOf(path), place.option));
+  const TargetRules rules{.force = options_.force, .update = place.update, .option = place.option};
+  return AddTo(folder, path.filename().string(), rules, size);
+}
+
+absl::Status OutputFiles::WriteAt(int file, std::uint64_t offset,
+                                  absl::Span<const std::byte> bytes) const {
+  return files_[static_cast<std::size_t>(file)].staged.WriteAt(offset, bytes);
+}
+
+absl::Status OutputFiles::SyncFiles() const {
+  for (const File& file : files_) {
+    ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.waiting.cancelled));
+    ONNXQUANT_RETURN_IF_ERROR(file.staged.Sync());
   }
-  if (!file.replace) {
-    const int renamed =
-        renameat2(AT_FDCWD, file.temporary.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE);
-    if (renamed == 0) {
-      file.temporary.clear();
-      return absl::OkStatus();
+  return CheckCancelled(options_.waiting.cancelled);  // a sync may take long
+}
+
+// A folder that another run had made, and has removed since, comes back: the files, which have no
+// names, are still there.
+absl::StatusOr<bool> OutputFiles::FoldersAreInPlace() {
+  bool all = true;
+  for (FolderPtr& folder : folders_) {
+    if (folder->InPlace()) continue;
+    std::error_code error;
+    if (fs::exists(folder->path(), error)) {
+      return WriteError(folder->path(),
+                        ": is another folder than when the run began; nothing was written to it");
     }
-    if (errno == EEXIST) {
-      return WriteError(target, ": appeared while the output was written, and was left alone");
-    }
-    // Some file systems know no such renaming (EINVAL): then as below.
-    if (errno != EINVAL) return SystemError(target, "renaming", errno);
+    all = false;
+    ONNXQUANT_RETURN_IF_ERROR(MakeFolders(folder->path(), folder->option()));
+    ONNXQUANT_ASSIGN_OR_RETURN(folder, Folder::Open(folder->path(), folder->option()));
   }
-  if (fs::exists(fs::symlink_status(target, error))) {
-    // Not `target` itself: until the new file is in place, the old one must be restorable.
-    const std::string backup = absl::StrCat(file.temporary, ".old");
-    if (std::rename(target.c_str(), backup.c_str()) != 0) {
-      return SystemError(target, "moving the old file away", errno);
-    }
-    file.backup = backup;
+  return all;
+}
+
+absl::Status OutputFiles::Lock() {
+  if (!locks_.empty()) return absl::OkStatus();
+  ONNXQUANT_RETURN_IF_ERROR(SyncFiles());
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    ONNXQUANT_ASSIGN_OR_RETURN(std::vector<FolderLock> locks,
+                               LockAndRecover(folders_, options_.waiting, recovered_));
+    ONNXQUANT_ASSIGN_OR_RETURN(const bool in_place, FoldersAreInPlace());
+    if (!in_place) continue;
+    locks_ = std::move(locks);
+    return absl::OkStatus();
   }
-  if (std::rename(file.temporary.c_str(), target.c_str()) != 0) {
-    return SystemError(target, "renaming", errno);
+  return WriteError(folders_.front()->path(), ": is removed again and again by another program");
+}
+
+// What stands there may have changed since Add().
+absl::StatusOr<JournalEntry> OutputFiles::EntryOf(const File& file) const {
+  const Folder& folder = *folders_[file.folder];
+  ONNXQUANT_ASSIGN_OR_RETURN(const FileState before, folder.Look(file.name));
+  if (before.exists && !file.rules.force && !file.rules.update) {
+    return WriteError(folder.PathOf(file.name),
+                      ": appeared while the output was written, and was left alone");
   }
-  file.temporary.clear();
-  return absl::OkStatus();
+  ONNXQUANT_ASSIGN_OR_RETURN(const FileState state,
+                             CheckTarget(folder, file.name, file.rules, protected_));
+  ONNXQUANT_RETURN_IF_ERROR(file.staged.KeepModeOf(state));
+  JournalEntry entry;
+  entry.action = state.exists ? JournalEntry::Action::kReplace : JournalEntry::Action::kPlace;
+  entry.folder = file.folder;
+  entry.name = file.name;
+  entry.staged = NameOfOwn(OwnKind::kTemporary, MakeId());
+  if (state.exists) entry.aside = NameOfOwn(OwnKind::kTemporary, MakeId());
+  entry.old = state.identity;
+  ONNXQUANT_ASSIGN_OR_RETURN(entry.made, file.staged.Identity());
+  return entry;
+}
+
+absl::StatusOr<PendingSet> OutputFiles::MakeSet() const {
+  PendingSet set;
+  set.folders = folders_;
+  set.journal.id = MakeId();
+  for (const File& file : files_) {
+    ONNXQUANT_ASSIGN_OR_RETURN(JournalEntry entry, EntryOf(file));
+    set.journal.entries.push_back(std::move(entry));
+  }
+  for (const std::string& name : stale_) {
+    const Folder& folder = *folders_.front();
+    ONNXQUANT_ASSIGN_OR_RETURN(const FileState state, folder.Look(name));
+    const bool file = state.exists && (S_ISREG(state.mode) || S_ISLNK(state.mode));
+    if (!file || !InputAt(folder.PathOf(name), protected_).empty()) continue;
+    JournalEntry entry;
+    entry.action = JournalEntry::Action::kRemove;
+    entry.name = name;
+    entry.aside = NameOfOwn(OwnKind::kTemporary, MakeId());
+    entry.old = state.identity;
+    set.journal.entries.push_back(std::move(entry));
+  }
+  return set;
 }
 
 absl::Status OutputFiles::Commit() {
+  ONNXQUANT_RETURN_IF_ERROR(Lock());
+  std::vector<File> written;
   for (File& file : files_) {
-    ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
-    if (fsync(file.descriptor) != 0) return SystemError(PathOf(file.name), "syncing", errno);
-    if (close(std::exchange(file.descriptor, -1)) != 0) {
-      return SystemError(PathOf(file.name), "closing", errno);
-    }
+    if (!file.left) written.push_back(std::move(file));
   }
-  ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));  // a sync may take long
-  for (File& file : files_) {
-    absl::Status status = Rename(file);
-    if (status.ok()) continue;
-    RollBack();
-    return status;
+  files_ = std::move(written);
+  ONNXQUANT_RETURN_IF_ERROR(SyncFiles());  // what was written under the lock
+  ONNXQUANT_ASSIGN_OR_RETURN(const PendingSet set, MakeSet());
+  for (const std::string& made : made_folders_) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const FolderPtr above, Folder::Open(FolderOf(made), "-o"));
+    ONNXQUANT_RETURN_IF_ERROR(above->Sync());
   }
-  committed_ = true;
-  for (const File& file : files_) {
-    if (!file.backup.empty()) unlink(file.backup.c_str());
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.waiting.cancelled));
+    ONNXQUANT_RETURN_IF_ERROR(
+        files_[i].staged.NameIt(folders_[files_[i].folder], set.journal.entries[i].staged));
   }
-  for (const std::string& name : stale_) {
-    if (InputAt(PathOf(name)).empty()) unlink(PathOf(name).c_str());
-  }
-  return SyncFolder(directory_);
+  // From here on what has these names is not always what was written under them.
+  for (File& file : files_) file.staged.Release();
+  const absl::Status status = CommitSet(set);
+  committed_ = status.ok();
+  return status;
 }
 
-void OutputFiles::RollBack() {
-  for (File& file : files_) {
-    const std::string target = PathOf(file.name);
-    if (file.temporary.empty()) unlink(target.c_str());
-    // Best effort: the error that led here is the one to report.
-    if (!file.backup.empty()) static_cast<void>(std::rename(file.backup.c_str(), target.c_str()));
-  }
-}
-
-void OutputFiles::Discard() {
-  for (const File& file : files_) {
-    if (file.descriptor >= 0) close(file.descriptor);
-    if (!file.temporary.empty()) unlink(file.temporary.c_str());
-  }
-  for (auto folder = made_folders_.rbegin(); folder != made_folders_.rend(); ++folder) {
-    rmdir(folder->c_str());
+void OutputFiles::RemoveMadeFolders() {
+  for (auto path = made_folders_.rbegin(); path != made_folders_.rend(); ++path) {
+    // Another run may use it, too; while it has files without a name the folder looks empty.
+    const absl::StatusOr<FolderPtr> folder = Folder::Open(*path, options_.option);
+    if (!folder.ok() || FolderLock::TryAll({&*folder, 1}).empty()) continue;
+    rmdir(path->c_str());
   }
 }
 

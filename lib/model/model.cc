@@ -15,6 +15,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "lib/base/error.h"
 #include "lib/files/mapped_file.h"
+#include "lib/files/pending.h"
 #include "lib/model/external_data.h"
 #include "lib/model/function_calls.h"
 #include "lib/model/opset_check.h"
@@ -57,6 +58,7 @@ class ModelLoader {
   }
 
   absl::Status ReadFile() {
+    ONNXQUANT_RETURN_IF_ERROR(CheckNotPending(state_->path));
     ONNXQUANT_ASSIGN_OR_RETURN(state_->file, MappedFile::Open(state_->path));
     const absl::Status parsed = Parse(state_->file->bytes());
     // A file that was changed meanwhile is not to be called damaged for it.

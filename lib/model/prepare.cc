@@ -27,7 +27,6 @@ namespace {
 
 constexpr std::int64_t kFirstIrWithoutWeightInputs = 4;
 
-
 // ONNX Runtime refuses most graphs in which two nodes have one name. Returns how many got another.
 int MakeNodeNamesUnique(onnx::GraphProto& graph) {
   int renamed = 0;

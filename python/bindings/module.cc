@@ -16,6 +16,7 @@
 #include "lib/report/html.h"
 #include "onnxquant/check.h"
 #include "onnxquant/quantize.h"
+#include "onnxquant/recover.h"
 #include "onnxquant/report.h"
 #include "python/bindings/background.h"
 #include "python/bindings/measure.h"
@@ -100,6 +101,17 @@ std::string Diff(const Argument& first, const Argument& second) {
       py::none()));
 }
 
+py::dict RecoverFolder(const std::string& directory) {
+  const Recovery recovery = Await<Recovery>(
+      [&](Course& course) { return Recover(directory, {.cancelled = &course.cancelled}); },
+      py::none());
+  py::dict result;
+  result["completed"] = recovery.completed;
+  result["restored"] = recovery.restored;
+  result["removed"] = recovery.removed;
+  return result;
+}
+
 std::vector<std::pair<std::string, std::string>> Policies() {
   std::vector<std::pair<std::string, std::string>> policies;
   for (const BuiltinPolicy& policy : BuiltinPolicies()) {
@@ -164,6 +176,7 @@ PYBIND11_MODULE(_native, module) {
   module.def("inspect", &Inspect, py::arg("model"));
   module.def("check", &Check, py::arg("model"), py::arg("target"), py::arg("ranges"));
   module.def("diff", &Diff, py::arg("first"), py::arg("second"));
+  module.def("recover", &RecoverFolder, py::arg("directory"));
   module.def("policies", &Policies);
   module.def("load_policy", &CheckName, py::arg("name"));
   module.def("check_rule", &CheckRule, py::arg("rule"), py::arg("origin"));

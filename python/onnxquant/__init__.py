@@ -4,9 +4,9 @@
 
     report = onnxquant.quantize("onnx/model.onnx", "gemma-safe")
 
-`plan` decides and shows, `quantize` writes; `check`, `inspect`, `diff`, `ranges` and `verify` look
-at models. What these return shows itself as a table in notebooks, and has `to_dict()` and
-`to_pandas()`.
+`plan` decides and shows, `quantize` writes, `recover` mends what a killed run left; `check`,
+`inspect`, `diff`, `ranges` and `verify` look at models. What these return shows itself as a table
+in notebooks, and has `to_dict()` and `to_pandas()`.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from onnxquant import export
     from onnxquant._native import __version__
-    from onnxquant.api import check, diff, inspect, plan, quantize
+    from onnxquant.api import check, diff, inspect, plan, quantize, recover
     from onnxquant.errors import (
         CancelledError,
         InternalError,
@@ -35,13 +35,14 @@ if TYPE_CHECKING:
         Output,
         Plan,
         Ranges,
+        Recovery,
         Report,
         Verification,
     )
 
 # Loaded when asked for: onnxquant.export works without the native part.
 _PLACES = {
-    "onnxquant.api": ("check", "diff", "inspect", "plan", "quantize"),
+    "onnxquant.api": ("check", "diff", "inspect", "plan", "quantize", "recover"),
     "onnxquant.errors": (
         "CancelledError",
         "InternalError",
@@ -61,6 +62,7 @@ _PLACES = {
         "Output",
         "Plan",
         "Ranges",
+        "Recovery",
         "Report",
         "Verification",
     ),
@@ -81,6 +83,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "Ranges",
+    "Recovery",
     "Report",
     "UsageError",
     "Verification",
@@ -95,6 +98,7 @@ __all__ = [
     "policies",
     "quantize",
     "ranges",
+    "recover",
     "verify",
 ]
 

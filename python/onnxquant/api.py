@@ -12,7 +12,7 @@ from onnxquant import _native
 from onnxquant.errors import UsageError
 from onnxquant.models import native_model
 from onnxquant.policy import Policy, rule_text
-from onnxquant.results import Check, Diff, Inspection, Plan, Ranges, Report
+from onnxquant.results import Check, Diff, Inspection, Plan, Ranges, Recovery, Report
 
 AnyPath = str | os.PathLike[str]
 AnyPolicy = str | os.PathLike[str] | Mapping[str, Any] | Policy
@@ -156,6 +156,15 @@ def diff(first: Any, second: Any) -> Diff:
     Each a path, an onnx.ModelProto or an onnx_ir.Model. Raises ModelError.
     """
     return Diff(json.loads(_native.diff(native_model(first)[0], native_model(second)[0])))
+
+
+def recover(directory: AnyPath) -> Recovery:
+    """Finish, or take back, what a run that was killed left half-written in a folder.
+
+    `quantize` and `plan(…).apply` do the same in the folders that they write to. The result is
+    false where there was nothing to do. Raises UsageError for what is no folder, and WriteError.
+    """
+    return Recovery(_native.recover(os.fspath(directory)))
 
 
 @contextmanager

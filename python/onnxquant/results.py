@@ -461,3 +461,31 @@ class Verification(Result):
         keys = list(dict.fromkeys(key for row in rows for key in row))
         caption = f"against {self._data['reference']}, {self._data['tokens']} tokens"
         return table(keys, ([row.get(key) for key in keys] for row in rows), caption)
+
+
+class Recovery(Result):
+    """What was done after a run that was killed: lists of paths."""
+
+    @property
+    def completed(self) -> list[str]:
+        """Return the files of sets that are new as a whole."""
+        return list(self["completed"])
+
+    @property
+    def restored(self) -> list[str]:
+        """Return the files of sets that are old as a whole."""
+        return list(self["restored"])
+
+    @property
+    def removed(self) -> list[str]:
+        """Return the temporary files of processes that have ended."""
+        return list(self["removed"])
+
+    def __bool__(self) -> bool:
+        return any(map(bool, (self.completed, self.restored, self.removed)))
+
+    def __repr__(self) -> str:
+        named = (("completed", self.completed), ("taken back", self.restored))
+        rows = [(what, path) for what, paths in named for path in paths]
+        rows += [("removed", path) for path in self.removed]
+        return "\n".join(f"{what}: {path}" for what, path in rows) or "nothing to recover"

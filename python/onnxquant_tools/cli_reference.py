@@ -14,7 +14,18 @@ from pathlib import Path
 from onnxquant_tools.product import program
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-COMMANDS = ("", "plan", "inspect", "check", "diff", "ranges", "verify", "policies", "completion")
+COMMANDS = (
+    "",
+    "plan",
+    "inspect",
+    "check",
+    "diff",
+    "ranges",
+    "verify",
+    "recover",
+    "policies",
+    "completion",
+)
 
 ENVIRONMENT = {
     "ONNXQUANT_ONNXRUNTIME": "ONNX Runtime's shared library, for ranges and verify",

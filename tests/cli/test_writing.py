@@ -3,6 +3,8 @@
 import errno
 import os
 import resource
+import socket
+import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -222,3 +224,76 @@ def test_a_limit_on_file_sizes_ends_the_run_with_a_message(folder: Path) -> None
     assert "model_fp16.onnx_data: " in done.stderr
     assert "File too large" in done.stderr
     assert listing(folder) == before
+
+
+@pytest.fixture
+def config(folder: Path) -> Path:
+    """Return a config.json beside the model."""
+    path = folder / "config.json"
+    path.write_text('{"model_type": "small"}\n')
+    return path
+
+
+def _convert(folder: Path, *arguments: str | Path) -> None:
+    done = run("--policy", folder / "p.yaml", *arguments, folder / "model.onnx")
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_no_file_is_never_replaced_even_by_force(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    (folder / "to the pipe").symlink_to("pipe")
+    (folder / "to null").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder / "socket"))
+    places = {
+        "pipe": "is a pipe",
+        "to the pipe": "is a pipe",
+        "to null": "is a device",
+        "socket": "is a socket",
+    }
+    for name, words in places.items():
+        for force in ((), ("--force",)):
+            arguments = (*force, "--report", folder / name)
+            refuses(folder, 4, name, words, "--report", arguments=arguments)
+    refuses(folder, 4, "/dev/null: is a device", arguments=("--force", "--report", "/dev/null"))
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    (folder / "pipe").rename(folder / "model_fp16.onnx")
+    refuses(folder, 4, "model_fp16.onnx: is a pipe", arguments=("--force",))
+
+
+def test_a_link_to_a_file_is_replaced_and_the_file_is_kept(folder: Path) -> None:
+    (folder / "blob").write_text("precious")
+    (folder / "model_fp16.onnx").symlink_to("blob")
+    refuses(folder, 4, "model_fp16.onnx: exists already")
+    _convert(folder, "--force")
+    assert not (folder / "model_fp16.onnx").is_symlink()
+    assert (folder / "blob").read_text() == "precious"
+
+
+def test_a_config_that_is_a_link_is_replaced_and_its_file_is_kept(
+    folder: Path, config: Path, tmp_path: Path
+) -> None:
+    """What it leads to may be shared, and named for its content."""
+    (tmp_path / "shared").mkdir()
+    config.rename(tmp_path / "shared" / "common.json")
+    config.symlink_to("../shared/common.json")
+    _convert(folder)
+    assert not config.is_symlink()
+    assert "use_external_data_format" in config.read_text()
+    assert (tmp_path / "shared" / "common.json").read_text() == '{"model_type": "small"}\n'
+
+
+def test_a_read_only_config_is_left_alone(folder: Path, config: Path) -> None:
+    config.chmod(0o444)
+    refuses(folder, 4, "config.json: is read-only", "--no-config")
+    _convert(folder, "--no-config")
+    assert config.read_text() == '{"model_type": "small"}\n'
+
+
+def test_replaced_files_keep_their_mode(folder: Path, config: Path) -> None:
+    config.chmod(0o604)
+    (folder / "model_fp16.onnx").write_text("old")
+    (folder / "model_fp16.onnx").chmod(0o600)
+    _convert(folder, "--force")
+    assert stat.S_IMODE(config.stat().st_mode) == 0o604
+    assert stat.S_IMODE((folder / "model_fp16.onnx").stat().st_mode) == 0o600

@@ -298,3 +298,17 @@ def test_two_conversions_at_once_do_not_disturb_each_other(mlp: Path, tmp_path: 
     expected = _hashes(tmp_path / "0")
     assert expected
     assert all(_hashes(tmp_path / str(i)) == expected for i in range(8))
+
+
+def test_a_folder_is_recovered(mlp: Path, tmp_path: Path) -> None:
+    onnxquant.quantize(mlp, "fp16", output=tmp_path / "out")
+    assert not onnxquant.recover(tmp_path / "out")
+    litter = tmp_path / "out" / ".onnxquant-0123abcd-1-0123456789abcdef.tmp"
+    litter.touch()
+    recovered = onnxquant.recover(tmp_path / "out")
+    assert recovered.removed == [str(litter)]
+    assert (recovered.completed, recovered.restored) == ([], [])
+    assert repr(recovered) == f"removed: {litter}"
+    assert not litter.exists()
+    with pytest.raises(onnxquant.UsageError, match="is no folder"):
+        onnxquant.recover(tmp_path / "nowhere")

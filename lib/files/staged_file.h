@@ -1,0 +1,59 @@
+// A file that is written before it gets its name.
+#ifndef ONNXQUANT_LIB_FILES_STAGED_FILE_H_
+#define ONNXQUANT_LIB_FILES_STAGED_FILE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "lib/files/folder.h"
+
+namespace onnxquant {
+
+// It has no name at all where the file system can do that, so that nothing is left of a process
+// that is killed. Elsewhere it has a temporary one, and is locked (flock) as long as it lives: a
+// temporary file that can be locked is nobody's. Goes with the object unless Release() was called.
+class StagedFile {
+ public:
+  // Whether a file without a name could get one in this folder: some mounts and sandboxes allow the
+  // first and not the second.
+  static bool CanBeUnnamed(const Folder& folder);
+
+  // `target` is the path that errors speak of. `named`: where it cannot be without a name.
+  static absl::StatusOr<StagedFile> Create(FolderPtr folder, std::string target, bool named);
+
+  StagedFile(StagedFile&& other) noexcept;
+  StagedFile& operator=(StagedFile&&) = delete;
+  ~StagedFile();
+
+  const std::string& target() const { return target_; }
+  // Finds a full disk before the work is done.
+  absl::Status Reserve(std::uint64_t size);
+  // Thread-safe for distinct ranges.
+  absl::Status WriteAt(std::uint64_t offset, absl::Span<const std::byte> bytes) const;
+  absl::Status Sync() const;
+  absl::StatusOr<FileIdentity> Identity() const;
+  // Takes on mode, owner and group of the file that it replaces, as far as that is permitted.
+  absl::Status KeepModeOf(const FileState& old) const;
+  // Names it in the folder, which must be of the file system that it was made in. Fails where
+  // something has that name.
+  absl::Status NameIt(FolderPtr folder, const std::string& name);
+  // The name is no longer this object's to remove.
+  void Release() { name_.clear(); }
+
+ private:
+  StagedFile(FolderPtr folder, std::string target, Descriptor descriptor, std::string name);
+  absl::Status Error(const char* what, int error) const;
+
+  FolderPtr folder_;
+  std::string target_;
+  Descriptor descriptor_;
+  std::string name_;  // temporary; "" for none
+};
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_FILES_STAGED_FILE_H_

@@ -1,0 +1,65 @@
+#include "lib/files/target.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <system_error>
+
+#include "lib/base/error.h"
+
+namespace onnxquant {
+namespace {
+
+const char* KindOfFile(mode_t mode) {
+  if (S_ISCHR(mode) || S_ISBLK(mode)) return "a device";
+  if (S_ISFIFO(mode)) return "a pipe";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "no regular file";
+}
+
+}  // namespace
+
+std::string InputAt(const std::string& path, const std::vector<std::string>& inputs) {
+  std::error_code error;
+  for (const std::string& input : inputs) {
+    if (std::filesystem::equivalent(path, input, error)) return input;
+  }
+  return "";
+}
+
+absl::StatusOr<FileState> CheckTarget(const Folder& folder, const std::string& name,
+                                      const TargetRules& rules,
+                                      const std::vector<std::string>& inputs) {
+  if (name.empty() || name == "." || name == ".." ||
+      std::filesystem::path(name).filename() != name) {
+    return WriteError("'", name, "' is no plain file name");
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(const FileState state, folder.Look(name));
+  if (!state.exists) return state;
+  const std::string path = folder.PathOf(name);
+  if (const std::string input = InputAt(path, inputs); !input.empty()) {
+    return WriteError(path, ": is part of the input (", input,
+                      "), which is never written to; choose another place (", rules.option, ")");
+  }
+  mode_t mode = state.mode;
+  struct stat status = {};
+  if (S_ISLNK(mode)) mode = stat(path.c_str(), &status) == 0 ? status.st_mode : S_IFREG;
+  if (S_ISDIR(mode))
+    return WriteError(path, ": is a folder; choose another place (", rules.option, ")");
+  if (!S_ISREG(mode)) {
+    return WriteError(path, ": is ", KindOfFile(mode),
+                      ", and only files are ever replaced; choose another place (", rules.option,
+                      ")");
+  }
+  if (rules.force) return state;
+  if (!rules.update) {
+    return WriteError(path, ": exists already; --force replaces it, ", rules.option,
+                      " writes elsewhere");
+  }
+  if ((state.mode & 0222) == 0) {
+    return WriteError(path, ": is read-only; --force updates it all the same, ", rules.option);
+  }
+  return state;
+}
+
+}  // namespace onnxquant
