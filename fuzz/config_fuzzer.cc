@@ -12,10 +12,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       {"model", "model_fp16.onnx", 0, "fp16", false, ""}};
   const std::vector<std::string> existing = {"model.onnx", "model_q4.onnx"};
   const std::string text(data, data + size);
-  const auto once = onnxquant::UpdateWebConfig(text, entries, existing);
+  const auto once = onnxquant::UpdateWebConfig(text, "config.json", entries, existing);
   RequireToldWell(once.status());
   if (!once.ok()) return 0;
-  const auto twice = onnxquant::UpdateWebConfig(*once, entries, existing);
+  const auto twice = onnxquant::UpdateWebConfig(*once, "config.json", entries, existing);
   RequireToldWell(twice.status());
   Require(twice.ok() && *twice == *once, "an update to change nothing the second time");
   return 0;

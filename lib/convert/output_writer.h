@@ -19,8 +19,7 @@ struct WriteJob {
   const std::vector<PlannedOutput>* outputs = nullptr;
   std::vector<std::string> inputs;  // files that no output replaces, under whatever name
   std::string directory;
-  std::vector<std::string> inputs;  // never written to
-  std::string config;               // path of config.json; "" to leave it
+  std::string config;  // path of config.json; "" to leave it
   std::vector<WebConfigEntry> config_entries;
 };
 

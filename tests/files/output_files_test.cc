@@ -77,6 +77,21 @@ TEST(OutputFiles, RefuseToReplaceUnlessForced) {
   EXPECT_EQ(folder.Read("a"), "new");
 }
 
+TEST(OutputFiles, LeaveWhatTurnsOutToBeAsItShould) {
+  const TempFolder folder;
+  folder.Write("a", "old");
+  folder.Write("b", "old");
+  auto files = OutputFiles::Create(folder.path(), {.force = true});
+  const auto left = files->Add("a", 0);
+  ASSERT_TRUE(left.ok());
+  ASSERT_TRUE(AddAndWrite(*files, "b", "new").ok());
+  files->Leave(*left);
+  ASSERT_TRUE(files->Commit().ok());
+  EXPECT_EQ(folder.Read("a"), "old");
+  EXPECT_EQ(folder.Read("b"), "new");
+  EXPECT_THAT(folder.Names(), ElementsAre("a", "b"));
+}
+
 TEST(OutputFiles, NeverReplaceAnInputUnderAnyName) {
   const TempFolder folder;
   folder.Write("input", "precious");
