@@ -96,13 +96,21 @@ std::vector<std::string> FileNames(const std::string& directory,
 // what it should.
 absl::StatusOr<std::optional<std::string>> UpdatedConfig(const WriteJob& job) {
   ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, ReadConfig(job.config));
-  absl::StatusOr<std::string> updated =
-      UpdateWebConfig(text, job.config, job.config_entries, FileNames(job.directory, *job.outputs));
-  if (!updated.ok()) {
-    return MakeError(KindOf(updated.status()), absl::StrCat(std::string(updated.status().message()),
-                                                            "; --no-config leaves the file alone"));
+  ONNXQUANT_ASSIGN_OR_RETURN(std::string updated,
+                             UpdateWebConfig(text, job.config, job.config_entries,
+                                             FileNames(job.directory, *job.outputs)));
+  return updated == text ? std::nullopt : std::make_optional(std::move(updated));
+}
+
+absl::Status WriteConfig(const WriteJob& job, OutputFiles& files, int config) {
+  const absl::StatusOr<std::optional<std::string>> text = UpdatedConfig(job);
+  if (!text.ok()) {
+    return MakeError(KindOf(text.status()), absl::StrCat(std::string(text.status().message()),
+                                                         "; --no-config leaves the file alone"));
   }
-  return *updated == text ? std::nullopt : std::make_optional(*std::move(updated));
+  if (text->has_value()) return files.WriteAt(config, 0, AsBytes(**text));
+  files.Leave(config);
+  return absl::OkStatus();
 }
 
 void Notify(const ApplyOptions& options, const Recovered& recovered) {
@@ -162,14 +170,7 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
       files.RemoveOnCommit(StaleShards(job.directory, output));
     }
   }
-  if (!job.config.empty()) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const std::optional<std::string> text, UpdatedConfig(job));
-    if (text.has_value()) {
-      ONNXQUANT_RETURN_IF_ERROR(files.WriteAt(config, 0, AsBytes(*text)));
-    } else {
-      files.Leave(config);
-    }
-  }
+  if (!job.config.empty()) ONNXQUANT_RETURN_IF_ERROR(WriteConfig(job, files, config));
   if (!texts.empty()) {
     const Report report = finish();
     for (std::size_t i = 0; i < texts.size(); ++i) {
