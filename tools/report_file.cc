@@ -16,6 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr char kOption[] = "--report";
+
 bool IsOutput(const fs::path& path, const Report& plan) {
   std::error_code error;
   const fs::path real = fs::weakly_canonical(fs::absolute(path), error);
@@ -39,7 +41,8 @@ absl::StatusOr<std::vector<ReportText>> ReportTexts(const Arguments& arguments,
                       ": is written by this run itself; choose another file for --report");
   }
   if (!IsHtmlName(arguments.report)) {
-    texts.push_back({arguments.report, [](const Report& report) { return ToJson(report); }});
+    texts.push_back(
+        {arguments.report, [](const Report& report) { return ToJson(report); }, kOption});
     return texts;
   }
   std::string ranges;
@@ -50,9 +53,11 @@ absl::StatusOr<std::vector<ReportText>> ReportTexts(const Arguments& arguments,
                            .largest = limits::kRangesBytes};
     ONNXQUANT_ASSIGN_OR_RETURN(ranges, ReadText(arguments.plan.ranges, rule));
   }
-  texts.push_back({arguments.report, [ranges](const Report& report) {
+  texts.push_back({arguments.report,
+                   [ranges](const Report& report) {
                      return ToHtml({.plan = ToJson(report), .ranges = ranges, .verification = ""});
-                   }});
+                   },
+                   kOption});
   return texts;
 }
 
@@ -63,7 +68,7 @@ absl::Status WriteReport(const Arguments& arguments, const Report& plan) {
   if (!arguments.plan.ranges.empty()) inputs.push_back(arguments.plan.ranges);
   for (const ReportText& text : texts) {
     ONNXQUANT_ASSIGN_OR_RETURN(TextFile file, TextFile::Open(text.path, arguments.apply.force,
-                                                             arguments.apply, inputs, "--report"));
+                                                             arguments.apply, inputs, kOption));
     ONNXQUANT_RETURN_IF_ERROR(file.Write(text.text(plan)));
   }
   return absl::OkStatus();

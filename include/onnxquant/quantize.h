@@ -41,6 +41,7 @@ struct PlanOptions {
 struct ReportText {
   std::string path = {};
   std::function<std::string(const Report& report)> text = {};
+  std::string option = "another path";  // what to choose another place by; errors name it
 };
 
 // How the files are written; the result does not depend on it.

@@ -152,8 +152,8 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
   }
   std::vector<int> texts;
   for (const ReportText& text : options.texts) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const int file,
-                               files.AddElsewhere({.path = text.path, .option = "--report"}, 0));
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        const int file, files.AddElsewhere({.path = text.path, .option = text.option.c_str()}, 0));
     texts.push_back(file);
   }
   FillOptions fill;
