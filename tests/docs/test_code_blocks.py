@@ -13,6 +13,7 @@ from onnxquant_tools.product import program
 ELSEWHERE = {
     "scripts/demo.sh": "it is the demonstration itself: minutes, and the real model",
     "scripts/test.sh": "it runs this test",
+    "scripts/fuzz.sh": "scripts/test.sh runs it, and coverage with --all",
     "pip install": "scripts/build_wheel.sh builds and scripts/test_wheel.sh tests the same package",
     "cmake --install": "tests/package installs and uses the package",
     "--adapter my-lora": "tests/export runs it on checkpoints that transformers and peft wrote",
