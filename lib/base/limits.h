@@ -56,7 +56,9 @@ inline constexpr std::uint64_t kInlinedBytes = 1 << 28;
 inline constexpr std::int64_t kRank = 1024;
 
 // Bytes of the record of a set of files that is being put in place: some 100 a file.
-inline constexpr std::int64_t kJournalBytes = 16 << 20;
+inline constexpr std::int64_t kJournalBytes = 1 << 20;
+// Such records, and what leads to them, in one folder.
+inline constexpr std::int64_t kJournals = 64;
 
 }  // namespace onnxquant::limits
 

@@ -1,5 +1,6 @@
 #include "lib/convert/output_writer.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -116,7 +117,12 @@ absl::Status WriteConfig(const WriteJob& job, OutputFiles& files, int config) {
 void Notify(const ApplyOptions& options, const Recovered& recovered) {
   if (!options.notice) return;
   const auto say = [&options](const std::vector<std::string>& paths, const char* what) {
-    if (!paths.empty()) options.notice(absl::StrCat(what, ": ", absl::StrJoin(paths, ", ")));
+    if (paths.empty()) return;
+    constexpr std::size_t kNamed = 10;
+    const absl::Span<const std::string> named(paths.data(), std::min(kNamed, paths.size()));
+    const std::string more =
+        paths.size() > kNamed ? absl::StrCat(" and ", paths.size() - kNamed, " more") : "";
+    options.notice(absl::StrCat(what, ": ", absl::StrJoin(named, ", "), more));
   };
   say(recovered.completed, "completed what an interrupted run had begun to put in place");
   say(recovered.restored, "took back what an interrupted run had begun to put in place");

@@ -32,7 +32,8 @@ std::string Sealed(std::string text) {
 // The lines between title and sum.
 absl::StatusOr<std::vector<std::string>> Unseal(absl::string_view text, const char* title) {
   const std::size_t sum = text.rfind("sum ");
-  if (sum == absl::string_view::npos || Sealed(std::string(text.substr(0, sum))) != text) {
+  const bool lines_before = sum != absl::string_view::npos && sum > 0 && text[sum - 1] == '\n';
+  if (!lines_before || Sealed(std::string(text.substr(0, sum))) != text) {
     return WriteError("is damaged: its checksum does not fit");
   }
   std::vector<std::string> lines = absl::StrSplit(text.substr(0, sum), '\n');
@@ -146,16 +147,17 @@ absl::StatusOr<Journal> ReadJournal(absl::string_view text, const std::string& i
   std::size_t line = 0;
   for (; line + 1 < lines.size() && absl::StartsWith(lines[line], "folder "); line += 2) {
     const std::optional<FolderPlace> place = PlaceOf(lines[line], lines[line + 1]);
-    if (!place.has_value()) return WriteError("line ", line + 2, " names no folder");
+    if (!place.has_value()) return WriteError("is damaged: line ", line + 2, " names no folder");
     journal.folders.push_back(*place);
   }
   std::set<std::pair<std::size_t, std::string>> names;
   for (; line < lines.size(); ++line) {
     const std::optional<JournalEntry> entry = EntryOf(lines[line], journal.folders.size());
-    if (!entry.has_value()) return WriteError("line ", line + 2, " is no entry of a set");
+    if (!entry.has_value())
+      return WriteError("is damaged: line ", line + 2, " is no entry of a set");
     for (const std::string& name : {entry->name, entry->staged, entry->aside}) {
       if (!name.empty() && !names.emplace(entry->folder, name).second) {
-        return WriteError("line ", line + 2, " names ", name, " a second time");
+        return WriteError("is damaged: line ", line + 2, " names ", name, " a second time");
       }
     }
     journal.entries.push_back(*entry);

@@ -154,17 +154,25 @@ absl::Status RemoveRecords(const Journal& journal, absl::Span<const FolderPtr> f
 absl::StatusOr<Records> FindRecords(const FolderPtr& folder) {
   Records records;
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::string> names, folder->Names());
+  std::vector<std::pair<std::string, OwnName>> found;
   for (const std::string& name : names) {
-    const std::optional<OwnName> own = ParseOwnName(name);
-    if (!own.has_value() || own->kind == OwnKind::kTemporary) continue;
+    std::optional<OwnName> own = ParseOwnName(name);
+    if (own.has_value() && own->kind != OwnKind::kTemporary) found.emplace_back(name, *own);
+  }
+  if (found.size() > static_cast<std::size_t>(limits::kJournals)) {
+    return WriteError(folder->path(), ": has ", found.size(), " records of interrupted runs (",
+                      found.front().first, " and others), expected at most ", limits::kJournals,
+                      ": remove them to keep all files as they are");
+  }
+  for (const auto& [name, own] : found) {
     FolderPtr main = folder;
-    if (own->kind == OwnKind::kPointer) {
-      const Lead lead = FollowPointer(folder, own->id, main);
+    if (own.kind == OwnKind::kPointer) {
+      const Lead lead = FollowPointer(folder, own.id, main);
       if (lead == Lead::kNothing) records.stale.push_back(name);
       if (lead == Lead::kUnclear) records.unclear.push_back(name);
       if (lead != Lead::kJournal) continue;
     }
-    ONNXQUANT_ASSIGN_OR_RETURN(PendingSet set, FollowJournal(main, own->id));
+    ONNXQUANT_ASSIGN_OR_RETURN(PendingSet set, FollowJournal(main, own.id));
     if (set.folders.empty()) {
       records.unclear.push_back(name);
     } else {

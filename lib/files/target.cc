@@ -17,6 +17,21 @@ const char* KindOfFile(mode_t mode) {
   return "no regular file";
 }
 
+// Links like /dev/stdout stand for what a process has open: replacing one changes the system.
+bool IsLinkOfTheSystem(const std::string& path) {
+  std::error_code error;
+  std::filesystem::path place = std::filesystem::absolute(path, error).lexically_normal();
+  constexpr int kMostLinks = 40;  // as many as the system follows
+  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(place, error); ++i) {
+    const std::filesystem::path target = std::filesystem::read_symlink(place, error);
+    place = (place.parent_path() / target).lexically_normal();
+    const std::string root =
+        place.has_relative_path() ? place.relative_path().begin()->string() : "";
+    if (root == "proc" || root == "dev") return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string InputAt(const std::string& path, const std::vector<std::string>& inputs) {
@@ -32,7 +47,8 @@ absl::StatusOr<FileState> CheckTarget(const Folder& folder, const std::string& n
                                       const std::vector<std::string>& inputs) {
   if (name.empty() || name == "." || name == ".." ||
       std::filesystem::path(name).filename() != name) {
-    return WriteError("'", name, "' is no plain file name");
+    return WriteError(folder.PathOf(name), ": '", name,
+                      "' is no plain file name; choose another place (", rules.option, ")");
   }
   ONNXQUANT_ASSIGN_OR_RETURN(const FileState state, folder.Look(name));
   if (!state.exists) return state;
@@ -50,6 +66,12 @@ absl::StatusOr<FileState> CheckTarget(const Folder& folder, const std::string& n
     return WriteError(path, ": is ", KindOfFile(mode),
                       ", and only files are ever replaced; choose another place (", rules.option,
                       ")");
+  }
+  if (S_ISLNK(state.mode) && IsLinkOfTheSystem(path)) {
+    return WriteError(path,
+                      ": is a link to what a process has open, and only files are ever "
+                      "replaced; choose another place (",
+                      rules.option, ")");
   }
   if (rules.force) return state;
   if (!rules.update) {

@@ -6,6 +6,7 @@
 #include <set>
 #include <system_error>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "lib/base/error.h"
 #include "lib/files/mapped_file.h"
@@ -53,6 +54,10 @@ absl::StatusOr<ExternalReference> ParseExternalReference(const onnx::TensorProto
     }
   }
   if (reference.location.empty()) return ModelError("external data names no location");
+  if (absl::StrContains(reference.location, '\0')) {
+    return ModelError("external data location '", reference.location,
+                      "' has a NUL in it, which no file's name has");
+  }
   return reference;
 }
 

@@ -38,7 +38,8 @@ EXIT_STATUS = {
     1: "usage: the arguments are wrong",
     2: "the model is damaged, invalid or unsupported",
     3: "the policy is wrong, or does not fit the model",
-    4: "the outputs could not be written; nothing is left behind",
+    4: "the outputs could not be written, and nothing is left behind; "
+    "or the result could not be printed",
     5: "a verification failed, or check found faults",
     70: "a defect in onnxquant",
     130: "interrupted; nothing is left behind",

@@ -93,6 +93,20 @@ TEST_F(JournalTest, SaysWhatItIsNot) {
               HasSubstr("begins with 'onnxquant journal 2', expected 'onnxquant journal 1'"));
 }
 
+// The checksum is no secret: whoever makes a record can seal whatever is in it.
+std::string SealedAsItIs(const std::string& text) {
+  return absl::StrCat(text, "sum ", absl::Hex(Checksum(text), absl::kZeroPad16), "\n");
+}
+
+TEST_F(JournalTest, HasLinesBeforeItsSum) {
+  for (const char* text : {"", "x", "onnxquant journal 1", "onnxquant pointer 1"}) {
+    EXPECT_THAT(ErrorOf(SealedAsItIs(text)), HasSubstr("its checksum does not fit")) << text;
+    EXPECT_FALSE(ReadPointer(SealedAsItIs(text)).ok()) << text;
+  }
+  EXPECT_EQ(ErrorOf(SealedAsItIs("onnxquant journal 1\n")), "");
+  EXPECT_FALSE(ReadPointer(SealedAsItIs("onnxquant pointer 1\n")).ok());
+}
+
 TEST(PointerTest, IsReadBackAsItWasWritten) {
   const auto read = ReadPointer(WritePointer({"/a b\n", ".."}));
   ASSERT_TRUE(read.ok());

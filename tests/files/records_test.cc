@@ -11,6 +11,8 @@
 namespace onnxquant {
 namespace {
 
+using ::testing::HasSubstr;
+
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -68,6 +70,17 @@ TEST(Records, AreUnclearWhereTheyAreTooLarge) {
   ASSERT_TRUE(found.ok());
   EXPECT_THAT(found->sets, IsEmpty());
   EXPECT_THAT(found->unclear, ElementsAre(name));
+}
+
+TEST(Records, AreRefusedWhereThereAreMoreThanRunsLeave) {
+  const TempFolder temp;
+  for (int i = 0; i < limits::kJournals; ++i)
+    temp.Write(NameOfOwn(OwnKind::kJournal, MakeId()), "");
+  EXPECT_THAT(std::string(FindRecords(Opened(temp.path())).status().message()),
+              HasSubstr("is damaged"));
+  temp.Write(NameOfOwn(OwnKind::kPointer, MakeId()), "");
+  EXPECT_THAT(std::string(FindRecords(Opened(temp.path())).status().message()),
+              HasSubstr("has 65 records of interrupted runs"));
 }
 
 TEST(Records, MayBeOfALiveProcessUnlessAUserSaysSo) {

@@ -1,5 +1,6 @@
 #include "lib/files/target.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -8,6 +9,7 @@
 #include <cstring>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/files/writing.h"
@@ -60,6 +62,20 @@ TEST_F(TargetTest, IsNeverAnythingButAFile) {
     const auto null = CheckTarget(*Opened("/dev"), "null", rules, {});
     EXPECT_THAT(std::string(null.status().message()), HasSubstr("/dev/null: is a device"));
   }
+}
+
+TEST_F(TargetTest, IsNoLinkToWhatAProcessHasOpen) {
+  temp_.Write("open", "");
+  const int file = open((temp_ / "open").c_str(), O_RDONLY);
+  const std::string number = absl::StrCat("/proc/self/fd/", file);
+  ASSERT_EQ(symlink(number.c_str(), (temp_ / "direct").c_str()), 0);
+  ASSERT_EQ(symlink("direct", (temp_ / "onward").c_str()), 0);
+  ASSERT_EQ(symlink("open", (temp_ / "ordinary").c_str()), 0);
+  for (const char* name : {"direct", "onward"}) {
+    EXPECT_THAT(ErrorOf(name, {.force = true}), HasSubstr("what a process has open")) << name;
+  }
+  EXPECT_EQ(ErrorOf("ordinary", {.force = true}), "");
+  close(file);
 }
 
 TEST_F(TargetTest, IsNeverAnInputUnderAnyName) {
