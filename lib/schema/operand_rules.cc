@@ -1,8 +1,10 @@
 #include "lib/schema/operand_rules.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/limits.h"
@@ -54,6 +56,15 @@ std::string WhyNotAttributes(const OpSchema& schema, const onnx::InferenceContex
   return "";
 }
 
+// What these give is said by an attribute, and their inference asks whether the input has a type:
+// behind an operator that ONNX does not know it is all that tells the types of what follows.
+constexpr const char* kTypedByAttribute[] = {"Cast"};
+
+bool IsTypedByAttribute(const OpSchema& schema) {
+  return std::any_of(std::begin(kTypedByAttribute), std::end(kTypedByAttribute),
+                     [&schema](const char* op) { return schema.Name() == op; });
+}
+
 std::string WhyNotInputs(const OpSchema& schema, const onnx::InferenceContext& context) {
   const int count = static_cast<int>(context.getNumInputs());
   if (count < schema.min_input() || count > schema.max_input()) return "number of inputs";
@@ -66,6 +77,7 @@ std::string WhyNotInputs(const OpSchema& schema, const onnx::InferenceContext& c
       continue;
     }
     const onnx::TypeProto* type = context.getInputType(slot);
+    if (type == nullptr && IsTypedByAttribute(schema)) continue;
     if (type == nullptr) return absl::StrCat("input ", i, " has no type");
     const std::string text = TypeText(*type);
     if (text.empty() || (!formal->GetTypes().empty() && !Admits(*formal, text))) {

@@ -37,6 +37,13 @@ g (float[4, 4] x) => (float y) {
   EXPECT_EQ(TypeOf(model, "d"), onnx::TensorProto::FLOAT);
 }
 
+TEST(GuardedInference, KnowsWhatACastOfAnUnknownTypeGives) {
+  onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21, "custom" : 1]>
+g (float[4] x) => (float y) { a = custom.Maker(x) b = Cast<to = 1>(a) y = custom.Taker(b) })");
+  InferShapesGuarded(model);
+  EXPECT_EQ(TypeOf(model, "b"), onnx::TensorProto::FLOAT);
+}
+
 TEST(GuardedInference, PassesByANodeWhoseAttributeIsOfAnotherKind) {
   onnx::ModelProto model = ParseModel(R"(<ir_version: 8, opset_import: ["" : 1]>
 g (float[4] x) => (float[2] y) { a = Slice<starts = [0], ends = [2]>(x) y = Sqrt(a) })");
