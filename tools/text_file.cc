@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "absl/types/span.h"
+#include "lib/base/as_bytes.h"
 #include "lib/base/error.h"
+#include "lib/files/folder.h"
 
 namespace onnxquant::cli {
 
@@ -16,11 +18,11 @@ absl::StatusOr<TextFile> TextFile::Open(const std::string& path, bool force,
   TextFile file;
   if (path.empty()) return file;
   const std::filesystem::path target(path);
-  const std::string folder = target.has_parent_path() ? target.parent_path().string() : ".";
   const Waiting waiting{.cancelled = apply.cancelled, .notice = apply.notice};
   ONNXQUANT_ASSIGN_OR_RETURN(
       OutputFiles files,
-      OutputFiles::Create(folder, {.force = force, .waiting = waiting, .option = option}));
+      OutputFiles::Create(ParentFolder(path),
+                          {.force = force, .waiting = waiting, .option = option}));
   for (const std::string& input : inputs) files.Protect(input);
   file.files_.emplace(std::move(files));
   ONNXQUANT_RETURN_IF_ERROR(file.files_->Add(target.filename().string(), 0).status());
@@ -29,8 +31,7 @@ absl::StatusOr<TextFile> TextFile::Open(const std::string& path, bool force,
 
 absl::Status TextFile::Write(const std::string& text) {
   if (!files_.has_value()) return absl::OkStatus();
-  ONNXQUANT_RETURN_IF_ERROR(
-      files_->WriteAt(0, 0, {reinterpret_cast<const std::byte*>(text.data()), text.size()}));
+  ONNXQUANT_RETURN_IF_ERROR(files_->WriteAt(0, 0, AsBytes(text)));
   return files_->Commit();
 }
 

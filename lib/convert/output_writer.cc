@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "lib/base/as_bytes.h"
 #include "lib/base/error.h"
 #include "lib/files/fault_guard.h"
 #include "lib/files/output_files.h"
@@ -20,10 +21,6 @@
 
 namespace onnxquant {
 namespace {
-
-absl::Span<const std::byte> AsBytes(const std::string& text) {
-  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
-}
 
 // One output's place in the files: external tensors go to the data files as they come, inline ones
 // into the model, which is written last.

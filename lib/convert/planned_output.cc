@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/io/coded_stream.h"
+#include "lib/base/as_bytes.h"
 #include "lib/base/error.h"
 #include "lib/model/serialize.h"
 #include "lib/model/wire_reader.h"
@@ -18,10 +19,6 @@ void AddExternalEntry(onnx::TensorProto& tensor, const char* key, const std::str
   onnx::StringStringEntryProto* entry = tensor.add_external_data();
   entry->set_key(key);
   entry->set_value(value);
-}
-
-absl::Span<const std::byte> AsBytes(const std::string& text) {
-  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }
 
 // The first field of that number in [at, end) of a serialized message; none: of number 0.

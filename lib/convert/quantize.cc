@@ -17,6 +17,7 @@
 #include "lib/convert/output_writer.h"
 #include "lib/convert/planned_output.h"
 #include "lib/convert/report_rows.h"
+#include "lib/files/folder.h"
 #include "lib/model/model.h"
 #include "lib/model/web_config.h"
 #include "lib/policy/dtypes.h"
@@ -105,9 +106,7 @@ WebConfigEntry ConfigEntry(const Analysis& analysis, const OutputPlan& plan,
 }
 
 std::string DirectoryOf(const std::string& model_path, const std::string& asked) {
-  if (!asked.empty()) return asked;
-  const std::string folder = std::filesystem::path(model_path).parent_path().string();
-  return folder.empty() ? "." : folder;
+  return asked.empty() ? ParentFolder(model_path) : asked;
 }
 
 // The outputs that are wanted: those asked for; of a file that is named for a dtype which the

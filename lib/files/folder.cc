@@ -28,6 +28,11 @@ FileState Describe(const struct stat& status) {
 
 }  // namespace
 
+std::string ParentFolder(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
 absl::StatusOr<FolderPtr> Folder::Open(const std::string& path, const char* option) {
   Descriptor descriptor(
       Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));

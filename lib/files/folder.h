@@ -27,6 +27,9 @@ struct FileIdentity {
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
 
+// What a file's path names before the file; "." for a plain name.
+std::string ParentFolder(const std::string& path);
+
 // What stands under a name; links are not followed.
 struct FileState {
   bool exists = false;

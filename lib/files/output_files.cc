@@ -19,10 +19,6 @@ namespace fs = std::filesystem;
 // A folder that was removed meanwhile is made again, and then locked; only so often.
 constexpr int kAttempts = 8;
 
-std::string FolderOf(const fs::path& path) {
-  return path.has_parent_path() ? path.parent_path().string() : ".";
-}
-
 }  // namespace
 
 OutputFiles::OutputFiles(OutputFiles&& other) noexcept
@@ -115,7 +111,8 @@ absl::StatusOr<int> OutputFiles::Add(const std::string& name, std::uint64_t size
 
 absl::StatusOr<int> OutputFiles::AddElsewhere(const Elsewhere& place, std::uint64_t size) {
   const fs::path path(place.path);
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::size_t folder, UseFolder(FolderOf(path), place.option));
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::size_t folder,
+                             UseFolder(ParentFolder(place.path), place.option));
   const TargetRules rules{.force = options_.force, .update = place.update, .option = place.option};
   return AddTo(folder, path.filename().string(), rules, size);
 }
@@ -220,7 +217,7 @@ absl::Status OutputFiles::Commit() {
   ONNXQUANT_RETURN_IF_ERROR(SyncFiles());  // what was written under the lock
   ONNXQUANT_ASSIGN_OR_RETURN(const PendingSet set, MakeSet());
   for (const std::string& made : made_folders_) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const FolderPtr above, Folder::Open(FolderOf(made), "-o"));
+    ONNXQUANT_ASSIGN_OR_RETURN(const FolderPtr above, Folder::Open(ParentFolder(made), "-o"));
     ONNXQUANT_RETURN_IF_ERROR(above->Sync());
   }
   for (std::size_t i = 0; i < files_.size(); ++i) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/base/error.h"
+#include "lib/files/folder.h"
 #include "lib/files/folder_lock.h"
 #include "lib/files/own_names.h"
 #include "lib/files/placing.h"
@@ -53,8 +54,7 @@ bool IsPending(const FolderPtr& folder, const std::string& name) {
 
 absl::Status CheckNotPending(const std::string& path) {
   const std::filesystem::path file(path);
-  const std::string place = file.has_parent_path() ? file.parent_path().string() : ".";
-  const absl::StatusOr<FolderPtr> folder = Folder::Open(place, "");
+  const absl::StatusOr<FolderPtr> folder = Folder::Open(ParentFolder(path), "");
   if (!folder.ok() || !HasRecords(**folder)) return absl::OkStatus();
   const std::string name = file.filename().string();
   const auto end = std::chrono::steady_clock::now() + kPatience;
@@ -64,7 +64,7 @@ absl::Status CheckNotPending(const std::string& path) {
       // Whoever was at it has ended: with the lock, what is seen stays so.
       if (!IsPending(*folder, name)) return absl::OkStatus();
       return ModelError(path, ": was left half-written by an interrupted run: 'onnxquant recover ",
-                        place, "' finishes that, or takes it back");
+                        (*folder)->path(), "' finishes that, or takes it back");
     }
     if (std::chrono::steady_clock::now() > end) {
       return ModelError(path, ": is being written by another run; try again when that has ended");

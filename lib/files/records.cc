@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/base/as_bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/limits.h"
 #include "lib/files/staged_file.h"
@@ -27,8 +28,7 @@ absl::Status WriteRecord(const FolderPtr& folder, const std::string& name,
   }
   ONNXQUANT_ASSIGN_OR_RETURN(StagedFile file,
                              StagedFile::Create(folder, folder->PathOf(name), true));
-  ONNXQUANT_RETURN_IF_ERROR(
-      file.WriteAt(0, {reinterpret_cast<const std::byte*>(text.data()), text.size()}));
+  ONNXQUANT_RETURN_IF_ERROR(file.WriteAt(0, AsBytes(text)));
   ONNXQUANT_RETURN_IF_ERROR(file.Sync());
   ONNXQUANT_RETURN_IF_ERROR(file.NameIt(folder, name));
   ONNXQUANT_RETURN_IF_ERROR(folder->Sync());

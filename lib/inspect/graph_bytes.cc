@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "lib/base/as_bytes.h"
 #include "lib/base/error.h"
 #include "lib/model/wire_reader.h"
 #include "lib/report/table.h"
@@ -156,8 +157,7 @@ absl::StatusOr<GraphBytes> MeasureGraphBytes(absl::Span<const std::byte> file) {
 absl::StatusOr<GraphBytes> MeasureGraphBytes(const Model& model) {
   if (!model.content().empty()) return MeasureGraphBytes(model.content());
   const std::string text = model.proto().SerializeAsString();
-  return MeasureGraphBytes(
-      absl::MakeConstSpan(reinterpret_cast<const std::byte*>(text.data()), text.size()));
+  return MeasureGraphBytes(AsBytes(text));
 }
 
 std::string GraphBytesWords(const GraphBytes& first, const GraphBytes& second) {

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "lib/base/error.h"
+#include "lib/files/folder.h"
 #include "lib/files/mapped_file.h"
 
 namespace onnxquant {
@@ -71,8 +72,7 @@ absl::StatusOr<InputFile> OpenExternalFile(const ModelPlace& model, const std::s
   if (normal.empty() || *normal.begin() == "..") {
     return ModelError("external data location '", location, "' leaves the model's folder");
   }
-  fs::path folder = fs::path(model.path).parent_path();
-  if (folder.empty()) folder = ".";
+  const fs::path folder = ParentFolder(model.path);
   const fs::path file = folder / normal;
   std::error_code error;
   const fs::path real = fs::canonical(file, error);

@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "lib/base/error.h"
 #include "lib/base/limits.h"
+#include "lib/files/folder.h"
 #include "lib/model/layout.h"
 #include "lib/text/json_edit.h"
 #include "lib/text/read_text.h"
@@ -133,8 +134,7 @@ absl::StatusOr<std::string> ReadConfig(const std::string& path) {
 }
 
 std::optional<std::string> FindConfigJson(const std::string& model_path) {
-  fs::path folder = fs::path(model_path).parent_path();
-  if (folder.empty()) folder = ".";
+  const fs::path folder = ParentFolder(model_path);
   std::error_code error;
   const fs::path beside = folder / "config.json";
   if (fs::is_regular_file(beside, error)) return beside.string();

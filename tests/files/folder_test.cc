@@ -57,5 +57,11 @@ TEST(FolderTest, IsNoFileAndNotNowhere) {
   EXPECT_EQ(KindOf(Folder::Open(temp / "nowhere", "-o").status()), ErrorKind::kWrite);
 }
 
+TEST(ParentFolder, IsWhatStandsBeforeTheName) {
+  EXPECT_EQ(ParentFolder("a/b/c.onnx"), "a/b");
+  EXPECT_EQ(ParentFolder("/c.onnx"), "/");
+  EXPECT_EQ(ParentFolder("c.onnx"), ".");
+}
+
 }  // namespace
 }  // namespace onnxquant
