@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from onnxquant.export import CheckpointError, gemma3
-from onnxquant.export import safetensors_file as chunking
+from onnxquant.export import row_chunks as chunking
 from onnxquant.export.checkpoint import EMBEDDING, HEAD, tensor
 from onnxquant.export.gguf_checkpoint import GgufCheckpoint
 from onnxquant.export.pipeline import open_checkpoint

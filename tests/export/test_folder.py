@@ -10,10 +10,11 @@ import onnx
 import onnxruntime as ort
 import pytest
 from onnxquant.export import CheckpointError, ConversionError, gemma3
-from onnxquant.export import safetensors_file as chunking
+from onnxquant.export import row_chunks as chunking
 from onnxquant.export.__main__ import main
 from onnxquant.export.checkpoint import EMBEDDING, HEAD
 from onnxquant.export.gguf_checkpoint import GgufCheckpoint
+from onnxquant.export.safetensors_file import SafetensorsFile
 from onnxquant_tools.initializers import read_initializers
 from onnxquant_tools.product import program
 from onnxquant_tools.session import CausalModel
@@ -30,7 +31,7 @@ def folder(tiny_checkpoint: Checkpoint, tmp_path: Path) -> Path:
 
 
 def _tensors(folder: Path) -> dict[str, Any]:
-    file = chunking.SafetensorsFile(folder / "model.safetensors")
+    file = SafetensorsFile(folder / "model.safetensors")
     return {name: np.concatenate(list(file.row_chunks(name))) for name in file.tensors}
 
 

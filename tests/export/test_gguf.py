@@ -1,6 +1,8 @@
 """From a GGUF file: the community's graph, which computes what Gemma 3 computes."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,3 +158,14 @@ def test_a_checkpoint_of_another_architecture_is_refused_and_nothing_is_written(
     assert main(["--gguf", str(checkpoint), "--out", str(tmp_path / "out")]) == 2
     assert "'llama', expected 'gemma3'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_reading_a_gguf_needs_neither_safetensors_nor_onnx(tiny_checkpoint: Checkpoint) -> None:
+    # The environment that runs models on WebGPU holds no safetensors.
+    code = (
+        "import sys; sys.modules.update(safetensors=None, onnx=None, onnx_ir=None);"
+        "from pathlib import Path; from onnxquant.export.gguf_checkpoint import GgufCheckpoint;"
+        f"print(GgufCheckpoint(Path({str(tiny_checkpoint())!r})).config.bos)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

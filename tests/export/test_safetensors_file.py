@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from onnxquant.export import CheckpointError
-from onnxquant.export import safetensors_file as under_test
+from onnxquant.export import row_chunks as chunking
 from onnxquant.export.safetensors_file import SafetensorsFile
 from safetensors_writer import write_raw, write_safetensors
 
@@ -25,7 +25,7 @@ def test_elements_are_widened_exactly(dtype: Any, tmp_path: Path) -> None:
 
 
 def test_a_large_tensor_comes_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "CHUNK_BYTES", 24)
+    monkeypatch.setattr(chunking, "CHUNK_BYTES", 24)
     array = np.arange(15, dtype=np.float32).reshape(5, 3)
     write_safetensors(tmp_path / "m", {"w": array})
     chunks = list(SafetensorsFile(tmp_path / "m").row_chunks("w"))

@@ -19,8 +19,9 @@ from onnxquant.export.checkpoint import EMBEDDING, HEAD, Checkpoint, same_rows
 from onnxquant.export.checkpoint_file import read_json
 from onnxquant.export.config import GemmaConfig
 from onnxquant.export.errors import CheckpointError
+from onnxquant.export.row_chunks import FloatArray
 from onnxquant.export.safetensors_checkpoint import is_vision, text_name
-from onnxquant.export.safetensors_file import FloatArray, SafetensorsFile
+from onnxquant.export.safetensors_file import SafetensorsFile
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"

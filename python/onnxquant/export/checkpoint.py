@@ -11,7 +11,7 @@ import numpy as np
 
 from onnxquant.export.config import GemmaConfig
 from onnxquant.export.errors import CheckpointError
-from onnxquant.export.safetensors_file import FloatArray
+from onnxquant.export.row_chunks import FloatArray
 
 EMBEDDING = "model.embed_tokens.weight"
 HEAD = "lm_head.weight"

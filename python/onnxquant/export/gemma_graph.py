@@ -17,7 +17,7 @@ from onnxquant.export.checkpoint import EMBEDDING, HEAD, Checkpoint
 from onnxquant.export.errors import CheckpointError
 from onnxquant.export.external_data import ExternalDataWriter
 from onnxquant.export.graph_builder import Dims, GraphBuilder, typed_value
-from onnxquant.export.safetensors_file import FloatArray
+from onnxquant.export.row_chunks import FloatArray
 
 # Logits for all positions, for the last alone, or for as many as the input num_logits_to_keep says.
 LogitPositions = Literal["all", "last", "input"]

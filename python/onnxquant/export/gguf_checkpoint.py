@@ -11,7 +11,7 @@ from onnxquant.export.checkpoint import EMBEDDING, HEAD, head_is_tied, same_rows
 from onnxquant.export.config import GLOBAL_LAYER_PERIOD, MOST_LAYERS, GemmaConfig, check_sizes
 from onnxquant.export.errors import CheckpointError
 from onnxquant.export.gguf_file import GgufFile
-from onnxquant.export.safetensors_file import FloatArray
+from onnxquant.export.row_chunks import FloatArray
 
 _NAMES = {
     EMBEDDING: "token_embd.weight",

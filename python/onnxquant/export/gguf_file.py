@@ -19,7 +19,7 @@ import numpy as np
 
 from onnxquant.export.checkpoint_file import AGAIN, CheckpointFile
 from onnxquant.export.errors import CheckpointError
-from onnxquant.export.safetensors_file import FloatArray, rows_per_chunk
+from onnxquant.export.row_chunks import FloatArray, rows_per_chunk
 
 _SCALARS = {
     0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"

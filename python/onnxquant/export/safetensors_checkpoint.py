@@ -9,7 +9,8 @@ from onnxquant.export.checkpoint import EMBEDDING, HEAD, head_is_tied, same_rows
 from onnxquant.export.checkpoint_file import read_json
 from onnxquant.export.errors import CheckpointError
 from onnxquant.export.hf_config import claims_tied, read_config
-from onnxquant.export.safetensors_file import FloatArray, SafetensorsFile
+from onnxquant.export.row_chunks import FloatArray
+from onnxquant.export.safetensors_file import SafetensorsFile
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -19,14 +19,11 @@ import safetensors
 
 from onnxquant.export.checkpoint_file import AGAIN, CheckpointFile, parse_json
 from onnxquant.export.errors import CheckpointError
-
-FloatArray = npt.NDArray[np.float32]
+from onnxquant.export.row_chunks import FloatArray, rows_per_chunk
 
 _TYPES: dict[str, npt.DTypeLike] = {
     "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16,
 }  # fmt: skip
-# Float32 bytes given out at once: bounds the memory that one weight takes.
-CHUNK_BYTES = 64 << 20
 # The format's own limit on the header.
 _HEADER_LIMIT = 100_000_000
 
@@ -85,11 +82,6 @@ class SafetensorsFile:
                 shape = (count, *row_shape) if info.shape else ()
                 values = np.frombuffer(found, dtype)
                 yield values.astype(np.float32, copy=False).reshape(shape)
-
-
-def rows_per_chunk(shape: tuple[int, ...]) -> int:
-    """Return how many rows of a tensor make up at most CHUNK_BYTES of float32, one at least."""
-    return max(1, CHUNK_BYTES // max(1, 4 * math.prod(shape[1:])))
 
 
 def _validate(path: Path) -> None:
