@@ -125,9 +125,9 @@ ElementType HalfTypeOf(const Analysis& analysis) {
 absl::StatusOr<ElementType> HalfTypeOf(const Analysis& analysis, const Policy& policy,
                                        const OutputSpec& output) {
   ElementType half = ElementType::kUndefined;
-  bool int4 = false;
+  bool codes = false;
   const auto take = [&](const Settings& set, const SourceMark& mark) -> absl::Status {
-    if (set.weights && set.weights->kind == WeightFormat::Kind::kInt4) int4 = true;
+    if (set.weights && !set.weights->IsFloat()) codes = true;
     std::vector<ElementType> types;
     if (set.compute) types.push_back(*set.compute);
     if (set.io) types.push_back(*set.io);
@@ -147,7 +147,7 @@ absl::StatusOr<ElementType> HalfTypeOf(const Analysis& analysis, const Policy& p
   for (const Rule& rule : policy.rules) {
     if (AppliesTo(rule, output.dtype)) ONNXQUANT_RETURN_IF_ERROR(take(rule.set, rule.mark));
   }
-  if (half == ElementType::kBFloat16 && int4) {
+  if (half == ElementType::kBFloat16 && codes) {
     return PolicyError(output.mark.ToString(), ": output '", output.dtype,
                        "' wants int4 weights and bfloat16; 4-bit weights go with float16 or "
                        "float32");

@@ -65,15 +65,14 @@ struct NodePlan {
 
 // One stored form of a constant.
 struct WeightCopy {
-  WeightFormat format;                           // kFloat: the type it is stored in
-  ElementType scale_type = ElementType::kFloat;  // kInt4: type of its scales
-  bool transposed = false;                       // kInt4: the constant is [N,K], not [K,N]
+  WeightFormat format;  // floats: the type it is stored in
+  Stored stored;        // codes: the form
   // Stored as an initializer of the main graph; else where the constant stands: in a Constant node,
   // or among the initializers of a body.
   bool in_main = false;
   int exponent = 0;  // the values are multiplied by 2^this
   Overflow overflow = Overflow::kError;
-  // Names of the initializers: one for kFloat; data, scales and (asymmetric) zero points for kInt4.
+  // Names of the initializers: of floats one; of codes as many as the form has tensors.
   std::vector<std::string> names;
   std::uint64_t bytes = 0;
   std::vector<std::size_t> uses;  // indices into Analysis::weight_uses

@@ -108,7 +108,7 @@ class PlanMaker {
   void NameCopies(WeightPlan& weight);
   std::string UniqueName(const std::string& wanted);
   bool MovesAConstant(std::size_t use_index) const;
-  bool FitsBlocks(std::size_t use_index) const;
+  WeightReading ReadingOf(std::size_t use_index) const;
   ElementType StoredType(const Resolved& resolved, std::size_t use_index) const;
 
   // plan.cc

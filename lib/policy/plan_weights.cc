@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "lib/formats/formats.h"
 #include "lib/policy/plan_maker.h"
 
 namespace onnxquant {
@@ -21,21 +22,6 @@ std::uint64_t ElementsOf(const std::vector<std::int64_t>& dims) {
   std::uint64_t elements = 1;
   for (const std::int64_t dim : dims) elements *= static_cast<std::uint64_t>(dim);
   return elements;
-}
-
-std::uint64_t CeilDiv(std::uint64_t a, std::uint64_t b) {
-  return (a + b - 1) / b;
-}
-
-// Data [N, blocks, block/2], scales [N * blocks], zero points [N * ceil(blocks/2)], as
-// com.microsoft MatMulNBits lays them out.
-std::uint64_t Int4Bytes(const WeightFormat& format, std::uint64_t k, std::uint64_t n,
-                        ElementType scale) {
-  const auto block = static_cast<std::uint64_t>(format.block);
-  const std::uint64_t blocks = CeilDiv(k, block);
-  const std::uint64_t zero_points = format.symmetric ? 0 : n * CeilDiv(blocks, 2);
-  return n * blocks * (block / 2) + n * blocks * (scale == ElementType::kFloat ? 4 : 2) +
-         zero_points;
 }
 
 }  // namespace
@@ -58,8 +44,7 @@ Subject PlanMaker::SubjectOf(NodeId node, std::optional<std::size_t> use_index) 
   if (!use_index) return subject;
   const WeightUse& use = analysis_.weight_uses[*use_index];
   subject.weight = analysis_.graph.value(use.weight).name;
-  subject.blocks = FitsBlocks(*use_index);
-  subject.levels = subject.levels || subject.blocks;
+  subject.reading = ReadingOf(*use_index);
   subject.stores =
       !holds_codes &&
       Traits(node).inputs[static_cast<std::size_t>(use.reader.input)] == SlotRule::kFollows;
@@ -86,17 +71,26 @@ void PlanMaker::DecideStoredMovers() {
     const NodeId reader = analysis_.weight_uses[i].reader.node;
     floating_[static_cast<std::size_t>(reader)] = false;
     const WeightCopy copy = CopyFor(i);
-    PlanOf(reader).compute = copy.format.type;
+    PlanOf(reader).compute = copy.format.IsFloat() ? copy.format.type : copy.stored.scale;
   }
 }
 
-// Whether the reading is that of a MatMul that can read 4-bit blocks.
-bool PlanMaker::FitsBlocks(std::size_t use_index) const {
+// The reading as a format judges it. Scales whose type the reader leaves open are in 16 bits where
+// the output's arithmetic is: they lose less by it than the codes do.
+WeightReading PlanMaker::ReadingOf(std::size_t use_index) const {
   const WeightUse& use = analysis_.weight_uses[use_index];
-  if (analysis_.graph.OpName(use.reader.node) != "MatMul" || use.reader.input != 1) return false;
-  if (Traits(use.reader.node).inputs[1] != SlotRule::kFollows) return false;
-  const std::vector<std::int64_t> dims = *ConstantShape(analysis_.graph, use.weight);
-  return dims.size() == 2 && ElementsOf(dims) > 0;
+  WeightReading reading;
+  reading.node = analysis_.graph.node(use.reader.node).proto;
+  reading.op = analysis_.graph.OpName(use.reader.node);
+  reading.input = use.reader.input;
+  reading.follows = Traits(use.reader.node).inputs[static_cast<std::size_t>(use.reader.input)] ==
+                    SlotRule::kFollows;
+  reading.dims = *ConstantShape(analysis_.graph, use.weight);
+  reading.transposed = use.transposed;
+  reading.compute = PlanOf(use.reader.node).compute;
+  const bool half = output_.defaults.compute == ElementType::kFloat16;
+  reading.scale = half ? ElementType::kFloat16 : reading.compute;
+  return reading;
 }
 
 // The float type in which a constant is stored that its reader's slot lets change.
@@ -108,13 +102,11 @@ ElementType PlanMaker::StoredType(const Resolved& resolved, std::size_t use_inde
   // Scales belong to their codes, and have the type that the operator computes in. And a scalar is
   // no weight: storing it in fewer bits saves nothing.
   if (elements <= 1 || HoldsCodes(*analysis_.graph.node(use.reader.node).proto)) return compute;
-  const bool blocks = resolved.weights.kind != WeightFormat::Kind::kFloat;
-  if (resolved.weights_by_rule && !blocks) {
+  if (resolved.weights_by_rule && resolved.weights.IsFloat()) {
     return resolved.weights.type == kAsInSource ? original : resolved.weights.type;
   }
   const std::optional<WeightFormat>& by_default = output_.defaults.weights;
-  if (by_default && by_default->kind == WeightFormat::Kind::kFloat &&
-      by_default->type == kAsInSource) {
+  if (by_default && by_default->IsFloat() && by_default->type == kAsInSource) {
     return elements <= kFewElements ? compute : original;
   }
   // A rule that has the node compute in more bits says nothing of how its weights are stored. In an
@@ -136,18 +128,15 @@ WeightCopy PlanMaker::CopyFor(std::size_t use_index) {
   copy.overflow = resolved.overflow;
   copy.exponent = exponents_[use_index];
   const SlotRule slot = Traits(use.reader.node).inputs[static_cast<std::size_t>(use.reader.input)];
-  const ElementType compute = PlanOf(use.reader.node).compute;
-  const bool scales = compute == ElementType::kFloat || compute == ElementType::kFloat16;
-  if (resolved.weights.kind == WeightFormat::Kind::kInt4 && scales && FitsBlocks(use_index)) {
-    copy.format = resolved.weights;
-    copy.scale_type = compute;
-    copy.transposed = use.transposed;
-    const auto rows = static_cast<std::uint64_t>(dims[0]);
-    const auto columns = static_cast<std::uint64_t>(dims[1]);
-    copy.in_main = true;
-    copy.bytes = use.transposed ? Int4Bytes(copy.format, columns, rows, copy.scale_type)
-                                : Int4Bytes(copy.format, rows, columns, copy.scale_type);
-    return copy;
+  if (!resolved.weights.IsFloat()) {
+    const FormatFit fit = FindFit(resolved.weights, *subject[0].reading, resolved.weights_by_rule);
+    if (fit.ok()) {
+      copy.format = resolved.weights;
+      copy.stored = fit.stored;
+      copy.in_main = true;
+      copy.bytes = BytesOf(fit.stored);
+      return copy;
+    }
   }
   copy.format.type = slot == SlotRule::kFollows   ? StoredType(resolved, use_index)
                      : slot == SlotRule::kFloat32 ? ElementType::kFloat
@@ -165,12 +154,12 @@ std::string PlanMaker::UniqueName(const std::string& wanted) {
 }
 
 // The float copy keeps the constant's name, of several that which is not scaled, then the float32
-// one; 4-bit names are those of ONNX Runtime's MatMulNBitsQuantizer.
+// one; names of codes are as their form has them.
 void PlanMaker::NameCopies(WeightPlan& weight) {
   const std::string& name = analysis_.graph.value(weight.weight).name;
   const WeightCopy* owner = nullptr;
   for (const WeightCopy& copy : weight.copies) {
-    if (copy.format.kind != WeightFormat::Kind::kFloat) continue;
+    if (!copy.format.IsFloat()) continue;
     const auto rank = [](const WeightCopy& one) {
       return (one.exponent == 0 ? 2 : 0) + (one.format.type == ElementType::kFloat ? 1 : 0);
     };
@@ -181,12 +170,13 @@ void PlanMaker::NameCopies(WeightPlan& weight) {
       // Moved to the main graph, two constants of different bodies must not share a name.
       const bool free = !copy.in_main || !shared_names_.contains(name);
       copy.names = {free ? name : UniqueName(name)};
-    } else if (copy.format.kind == WeightFormat::Kind::kFloat) {
+    } else if (copy.format.IsFloat()) {
       copy.names = {UniqueName(
           absl::StrCat(name, copy.exponent == 0 ? "" : "_scaled", "_", NameOf(copy.format.type)))};
     } else {
-      copy.names = {UniqueName(name + "_Q4"), UniqueName(name + "_scales")};
-      if (!copy.format.symmetric) copy.names.push_back(UniqueName(name + "_zero_points"));
+      for (const StoredTensor& tensor : copy.stored.form->tensors(copy.stored)) {
+        copy.names.push_back(UniqueName(absl::StrCat(name, tensor.suffix)));
+      }
     }
   }
 }
@@ -202,9 +192,8 @@ void PlanMaker::PlanWeights() {
     WeightCopy copy = CopyFor(i);
     std::vector<WeightCopy>& copies = plan_.weights.back().copies;
     const auto same = std::find_if(copies.begin(), copies.end(), [&copy](const WeightCopy& other) {
-      return other.format == copy.format && other.scale_type == copy.scale_type &&
-             other.transposed == copy.transposed && other.in_main == copy.in_main &&
-             other.exponent == copy.exponent;
+      return other.format == copy.format && other.stored == copy.stored &&
+             other.in_main == copy.in_main && other.exponent == copy.exponent;
     });
     if (same == copies.end()) {
       copies.push_back(std::move(copy));
@@ -223,7 +212,7 @@ void PlanMaker::PlanWeights() {
             {absl::StrCat("scaling the residual stream, for '", copy.names[0], "',"),
              absl::StrCat("values: × 2^", copy.exponent)});
       }
-      if (copy.format.kind != WeightFormat::Kind::kFloat) continue;
+      if (!copy.format.IsFloat()) continue;
       for (const std::size_t use : copy.uses) {
         for (const NodeId link : analysis_.weight_uses[use].chain) {
           ElementType& compute = PlanOf(link).compute;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "lib/formats/formats.h"
 
 namespace onnxquant {
 namespace {
@@ -35,20 +36,19 @@ bool AnyLayer(const std::vector<LayerRange>& ranges, int layer, int layers) {
   });
 }
 
+bool CanStore(const WeightFormat& format, const Subject& subject) {
+  if (format.IsFloat()) return subject.stores;
+  return subject.reading && MayFit(format, *subject.reading);
+}
+
+bool TakesLevel(const Subject& subject) {
+  return subject.levels || (subject.reading && MayTakeAccuracyLevel(*subject.reading));
+}
+
 }  // namespace
 
 std::string SourceMark::ToString() const {
   return line == 0 ? file : absl::StrCat(file, ":", line, ":", column);
-}
-
-std::string TypeWord(ElementType type) {
-  return type == kAsInSource ? "source" : NameOf(type);
-}
-
-std::string ToString(const WeightFormat& format) {
-  if (format.kind == WeightFormat::Kind::kFloat) return TypeWord(format.type);
-  return absl::StrCat("int4 block ", format.block, format.symmetric ? " symmetric" : " asymmetric",
-                      format.source == ElementType::kFloat ? "" : " from float16");
 }
 
 std::string ToString(const ResidualSetting& setting) {
@@ -77,10 +77,9 @@ bool Matches(const Match& match, const Subject& subject) {
 }
 
 bool CanAct(const Settings& set, const Subject& subject) {
-  const bool blocks = set.weights && set.weights->kind != WeightFormat::Kind::kFloat;
   return ((set.compute || set.overflow) && subject.computes) || (set.io && subject.io) ||
-         (set.weights && (blocks ? subject.blocks : subject.stores)) ||
-         (set.accuracy_level && subject.levels) || (set.residual && subject.sums) ||
+         (set.weights && CanStore(*set.weights, subject)) ||
+         (set.accuracy_level && TakesLevel(subject)) || (set.residual && subject.sums) ||
          set.keep.has_value();
 }
 

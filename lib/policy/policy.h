@@ -10,6 +10,9 @@
 
 #include "absl/types/span.h"
 #include "lib/analysis/hazards.h"
+#include "lib/formats/format.h"
+#include "lib/formats/narrow.h"
+#include "lib/formats/weight_format.h"
 #include "lib/model/element_type.h"
 #include "lib/policy/pattern.h"
 
@@ -22,29 +25,6 @@ struct SourceMark {
   int column = 0;
   std::string ToString() const;  // "gemma-safe.yaml:9:5"
 };
-
-// In place of a type: the one that the thing has in the source model.
-inline constexpr ElementType kAsInSource = ElementType::kUndefined;
-std::string TypeWord(ElementType type);  // "float16"; "source" for kAsInSource
-
-// How constant operands are stored.
-struct WeightFormat {
-  enum class Kind {
-    kFloat,  // a float type: `type`, or kAsInSource
-    kInt4,   // com.microsoft MatMulNBits with 4 bits; where that does not apply, the compute type
-  };
-  Kind kind = Kind::kFloat;
-  ElementType type = ElementType::kFloat;
-  std::int64_t block = 32;  // 16, 32, 64, 128 or 256
-  bool symmetric = true;
-  // kInt4: what the quantizer is given: the weight as it is, or rounded to float16 first, as ONNX
-  // Runtime's quantizer sees a model that was made float16 before.
-  ElementType source = ElementType::kFloat;
-  bool operator==(const WeightFormat&) const = default;
-};
-std::string ToString(const WeightFormat& format);  // "float16", "int4 block 32 symmetric"
-
-enum class Overflow { kError, kClamp, kInfinity };
 
 // What is done so that the sums of the residual stream fit their type.
 struct ResidualSetting {
@@ -121,12 +101,13 @@ struct Subject {
   int layers = 0;      // how many layers the model has
   absl::Span<const Hazard> hazards;  // of the node; held by the Analysis
   std::optional<double> peak;        // largest measured magnitude among its outputs
+  // `weights`, `accuracy_level`: the reading of its constant, as formats of codes judge it.
+  std::optional<WeightReading> reading;
 
   // Which fields can do something about it.
   bool computes = false;  // `compute`, `constants`: a node that may change its type
   bool stores = false;    // `weights`: one of its constants, as a float type
-  bool blocks = false;    // `weights`: one of its constants, in 4-bit blocks
-  bool levels = false;    // `accuracy_level`: its weight is, or may be, in 4-bit blocks
+  bool levels = false;    // `accuracy_level`: its weight is in blocks of codes
   bool io = false;        // `io`: a graph input or output that may change its type
   bool sums = false;      // `residual`
 };

@@ -85,8 +85,7 @@ Resolved SettingsResolver::Resolve(absl::Span<const Subject> subjects) {
   if (resolved.keep) {
     resolved.compute = kAsInSource;
     resolved.compute_by_rule = true;
-    resolved.weights = WeightFormat{};
-    resolved.weights.type = kAsInSource;
+    resolved.weights = WeightFormat{.type = kAsInSource};
     resolved.weights_by_rule = true;
   }
   return resolved;

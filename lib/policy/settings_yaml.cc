@@ -1,12 +1,16 @@
 #include "lib/policy/settings_yaml.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/base/visible.h"
+#include "lib/formats/formats.h"
+#include "lib/formats/parameters.h"
 
 namespace onnxquant {
 namespace {
@@ -27,46 +31,53 @@ absl::StatusOr<ElementType> ParseFloatType(const YamlReader& reader, const YAML:
   return TypeOfWord(name);
 }
 
+// The parameters beside a word for codes, each of which some form of it must take.
+absl::Status ParseParameters(const YamlReader& reader, const YAML::Node& node,
+                             WeightFormat& format) {
+  for (const ParameterRow& row : ParameterRows()) {
+    const std::string key(row.key);
+    const YAML::Node value = node[key];
+    if (!value) continue;
+    if (!Takes(format.word, row.parameter)) {
+      return reader.ErrorAt(value, absl::StrCat(format.word, " takes no '", key, "'"));
+    }
+    std::string word;
+    if (row.flag) {
+      ONNXQUANT_ASSIGN_OR_RETURN(const bool flag, reader.Bool(value, key));
+      word = flag ? "true" : "false";
+    } else {
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          word, reader.OneOf(value, key, Words(row.words.begin(), row.words.end())));
+    }
+    row.set(format, word);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<WeightFormat> ParseWeights(const YamlReader& reader, const YAML::Node& node) {
-  Words formats = TypeWords();
-  formats.emplace_back("int4");
+  const Words codes = CodeWords();
+  Words words = TypeWords();
+  words.insert(words.end(), codes.begin(), codes.end());
   const bool map = node.IsMap();
   if (map) {
-    ONNXQUANT_RETURN_IF_ERROR(
-        reader.CheckKeys(node, "weights", Words{"format", "block", "symmetric", "source"}));
+    Words keys = {"format"};
+    for (const ParameterRow& row : ParameterRows()) keys.emplace_back(row.key);
+    ONNXQUANT_RETURN_IF_ERROR(reader.CheckKeys(node, "weights", keys));
     if (!node["format"]) return reader.ErrorAt(node, "'weights' does not say 'format'");
   }
   const YAML::Node format = map ? node["format"] : node;
-  for (const char* later : {"int8", "int2", "nf4", "fp4"}) {
-    if (format.IsScalar() && format.Scalar() == later) {
-      return reader.ErrorAt(format, absl::StrCat("'", later, "' is not supported by this version"));
-    }
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::string name, reader.OneOf(format, "weights", words));
+  std::optional<WeightFormat> result = FormatOfWord(name);
+  if (result) {
+    if (map) ONNXQUANT_RETURN_IF_ERROR(ParseParameters(reader, node, *result));
+    return *result;
   }
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::string name, reader.OneOf(format, "weights", formats));
-  WeightFormat result;
-  if (name != "int4") {
-    if (map && node.size() > 1) {
-      return reader.ErrorAt(node, absl::StrCat(name, " takes no further fields; int4 does"));
-    }
-    result.type = TypeOfWord(name);
-    return result;
+  if (map && node.size() > 1) {
+    return reader.ErrorAt(
+        node, absl::StrCat(name, " takes no further fields; ", absl::StrJoin(codes, ", "),
+                           codes.size() == 1 ? " does" : " do"));
   }
-  result.kind = WeightFormat::Kind::kInt4;
-  if (map && node["block"]) {
-    ONNXQUANT_ASSIGN_OR_RETURN(
-        const std::string block,
-        reader.OneOf(node["block"], "block", Words{"16", "32", "64", "128", "256"}));
-    static_cast<void>(absl::SimpleAtoi(block, &result.block));
-  }
-  if (map && node["symmetric"]) {
-    ONNXQUANT_ASSIGN_OR_RETURN(result.symmetric, reader.Bool(node["symmetric"], "symmetric"));
-  }
-  if (map && node["source"]) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const std::string source,
-                               reader.OneOf(node["source"], "source", Words{"float32", "float16"}));
-    result.source = *ElementTypeFromName(source);
-  }
-  return result;
+  return WeightFormat{.type = TypeOfWord(name)};
 }
 
 // "float32", "{rescale: auto}", "{rescale: 5}", "{clip: 60000}".

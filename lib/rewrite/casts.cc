@@ -9,8 +9,8 @@ std::string GraphRewriter::InputName(const Use& use) {
   const ElementType needed = NeededType(analysis_, plan_, use);
   const auto [copy, directly] = CopyReadBy(use);
   if (weights_.contains(value) || directly) {
-    // Without a float copy the reader is a Transpose whose own readers all read 4-bit copies: dead.
-    if (copy == nullptr || copy->format.kind != WeightFormat::Kind::kFloat) {
+    // Without a float copy the reader is a Transpose whose own readers all read codes: dead.
+    if (copy == nullptr || !copy->format.IsFloat()) {
       return graph_.value(value).name;
     }
     if (needed == ElementType::kUndefined || copy->format.type == needed) return copy->names[0];

@@ -31,7 +31,7 @@ GraphRewriter::GraphRewriter(const Model& model, const Analysis& analysis, const
       for (const std::string& name : copy.names) value_names_.Insert(name);
       for (const std::size_t use : copy.uses) {
         const WeightUse& read = analysis.weight_uses[use];
-        const bool floats = copy.format.kind == WeightFormat::Kind::kFloat;
+        const bool floats = copy.format.IsFloat();
         bool directly = true;
         for (const NodeId link : read.chain) {
           // Of several copies behind one Transpose, the Transpose reads the one in its own type.
@@ -156,10 +156,7 @@ absl::Status GraphRewriter::EmitNode(NodeId id) {
     const ValueId value = source.outputs[static_cast<std::size_t>(i)];
     if (value != kNone) node.set_output(i, names_[static_cast<std::size_t>(value)]);
   }
-  if (const WeightCopy* copy = CopyReadBy({id, 1}).copy;
-      copy != nullptr && copy->format.kind == WeightFormat::Kind::kInt4) {
-    EmitMatMulNBits(*copy, node);
-  }
+  ONNXQUANT_RETURN_IF_ERROR(ReadCodes(id, node));
   SetAccuracyLevel(id, node);
   ONNXQUANT_RETURN_IF_ERROR(SetOutputType(id, node));
   SpellCastLike(id, node);

@@ -18,7 +18,7 @@
 
 namespace onnxquant {
 
-class GraphRewriter {
+class GraphRewriter : private NodeSink {
  public:
   GraphRewriter(const Model& model, const Analysis& analysis, const OutputPlan& plan,
                 int sealed_at_once);
@@ -46,10 +46,12 @@ class GraphRewriter {
 
   // operators.cc
   absl::Status SetOutputType(NodeId id, onnx::NodeProto& node);
-  void RequireOpset(const char* domain, int version);
+  void RequireOpset(const char* domain, int version) override;
   void SetAccuracyLevel(NodeId id, onnx::NodeProto& node) const;
   void SpellCastLike(NodeId id, onnx::NodeProto& node) const;
-  void EmitMatMulNBits(const WeightCopy& copy, onnx::NodeProto& node);
+  absl::Status ReadCodes(NodeId id, onnx::NodeProto& node);
+  onnx::NodeProto& AddNode() override;
+  std::string Once(const std::string& key, const std::function<std::string()>& make) override;
 
   // declarations.cc
   void DeclareInputsAndOutputs();
@@ -80,8 +82,8 @@ class GraphRewriter {
   int AddInitializer(const std::string& name, ElementType type,
                      const std::vector<std::int64_t>& dims);
 
-  std::string UniqueValue(const std::string& wanted);
-  std::string UniqueNode(const std::string& wanted);
+  std::string UniqueValue(const std::string& wanted) override;
+  std::string UniqueNode(const std::string& wanted) override;
   // Itself, or what stands for it where the plan leaves out what made it.
   ValueId ReadInPlaceOf(ValueId value) const {
     return plan_.read_in_place[static_cast<std::size_t>(value)];
@@ -109,6 +111,7 @@ class GraphRewriter {
   absl::flat_hash_map<std::tuple<ScopeId, ValueId, ElementType>, std::string> casts_;
   absl::flat_hash_map<std::tuple<ScopeId, std::string, ElementType>, std::string> constant_casts_;
   absl::flat_hash_map<std::tuple<ScopeId, std::string, int>, std::string> scaled_;
+  absl::flat_hash_map<std::pair<ScopeId, std::string>, std::string> made_once_;
   absl::flat_hash_map<std::pair<NodeId, int>, Reading> copy_read_by_;
   absl::flat_hash_map<ValueId, const WeightPlan*> weights_;
   // Float graph outputs whose type is not the one in which they are made. Ordered, because names

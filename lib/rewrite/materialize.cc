@@ -45,14 +45,19 @@ absl::Status FillTensors(const Model& model, absl::Span<const OutputToFill> outp
   const std::uint64_t tile_bytes = std::max(
       options.smallest_tile, options.memory / (kTileShare * static_cast<std::uint64_t>(threads)));
   std::vector<TileOf> tiles;
+  std::vector<TileOf> observed;  // what some codec must see before anything is written
   std::uint64_t total = 0;
   for (const auto& source : sources) {
-    ONNXQUANT_RETURN_IF_ERROR(source->Cut(tile_bytes));
+    ONNXQUANT_RETURN_IF_ERROR(source->CutInto(tile_bytes));
     total += source->bytes();
     for (std::size_t tile = 0; tile < source->tiles(); ++tile) {
       tiles.push_back({source.get(), tile});
+      if (source->Observes()) observed.push_back({source.get(), tile});
     }
   }
+  ONNXQUANT_RETURN_IF_ERROR(
+      RunTiles(observed.size(), threads, options.cancelled,
+               [&](std::size_t i) { return observed[i].source->Observe(observed[i].tile); }));
   std::mutex mutex;
   std::uint64_t done = 0;
   ONNXQUANT_RETURN_IF_ERROR(

@@ -11,19 +11,11 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "lib/formats/codec.h"
 #include "lib/model/model.h"
 #include "lib/rewrite/rewrite.h"
 
 namespace onnxquant {
-
-// Takes the bytes of an output's initializers. Called from several threads, never twice for the
-// same byte.
-class TensorSink {
- public:
-  virtual ~TensorSink() = default;
-  virtual absl::Status Write(int initializer, std::uint64_t offset,
-                             absl::Span<const std::byte> bytes) = 0;
-};
 
 struct OutputToFill {
   const Rewritten* rewritten = nullptr;

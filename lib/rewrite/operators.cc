@@ -3,26 +3,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/formats/formats.h"
 #include "lib/rewrite/constants.h"
 #include "lib/rewrite/graph_rewriter.h"
 #include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
-namespace {
-
-void SetInt(onnx::NodeProto& node, const char* name, std::int64_t value) {
-  onnx::AttributeProto* attribute = nullptr;
-  for (onnx::AttributeProto& existing : *node.mutable_attribute()) {
-    if (existing.name() == name) attribute = &existing;
-  }
-  if (attribute == nullptr) attribute = node.add_attribute();
-  attribute->set_name(name);
-  attribute->set_type(onnx::AttributeProto::INT);
-  attribute->set_i(value);
-}
-
-}  // namespace
-
 // Cast's `to`, RandomNormal's `dtype` …, and the value that ConstantOfShape repeats.
 absl::Status GraphRewriter::SetOutputType(NodeId id, onnx::NodeProto& node) {
   const NodeTraits& traits = Traits(id);
@@ -79,23 +65,26 @@ void GraphRewriter::RequireOpset(const char* domain, int version) {
   import->set_version(version);
 }
 
-// Attributes and names follow ONNX Runtime's MatMulNBitsQuantizer.
-void GraphRewriter::EmitMatMulNBits(const WeightCopy& copy, onnx::NodeProto& node) {
-  const std::vector<std::int64_t> dims =
-      *ConstantShape(graph_, analysis_.weight_uses[copy.uses.front()].weight);
-  const std::string a = node.input(0);
-  node.set_op_type("MatMulNBits");
-  node.set_domain("com.microsoft");
-  if (!node.name().empty()) node.set_name(UniqueNode(node.name() + "_Q4"));
-  node.clear_input();
-  node.add_input(a);
-  for (const std::string& name : copy.names) node.add_input(name);
-  node.clear_attribute();
-  SetInt(node, "K", copy.transposed ? dims[1] : dims[0]);
-  SetInt(node, "N", copy.transposed ? dims[0] : dims[1]);
-  SetInt(node, "bits", 4);
-  SetInt(node, "block_size", copy.format.block);
-  RequireOpset("com.microsoft", 1);
+// A node that reads a constant which is stored in codes becomes the nodes that read them.
+absl::Status GraphRewriter::ReadCodes(NodeId id, onnx::NodeProto& node) {
+  for (int i = 0; i < node.input_size(); ++i) {
+    const WeightCopy* copy = CopyReadBy({id, i}).copy;
+    if (copy == nullptr || copy->format.IsFloat()) continue;
+    const Format& form = FormRead(copy->stored, graph_.OpName(id));
+    return form.read(copy->stored, copy->names, node, *this);
+  }
+  return absl::OkStatus();
+}
+
+onnx::NodeProto& GraphRewriter::AddNode() {
+  return *out_->add_node();
+}
+
+std::string GraphRewriter::Once(const std::string& key, const std::function<std::string()>& make) {
+  for (ScopeId scope = scope_; scope != kNone; scope = graph_.scope(scope).parent) {
+    if (const auto it = made_once_.find({scope, key}); it != made_once_.end()) return it->second;
+  }
+  return made_once_[{scope_, key}] = make();
 }
 
 }  // namespace onnxquant

@@ -17,17 +17,10 @@ namespace onnxquant {
 
 // How the bytes of one or more new initializers come from one constant of the input.
 struct FillJob {
-  enum class Kind {
-    kCopy,     // byte for byte
-    kConvert,  // floats to `type`
-    kInt4,     // MatMulNBits blocks: data, scales and, if asymmetric, zero points
-  };
-  Kind kind = Kind::kCopy;
   const onnx::TensorProto* source = nullptr;  // a tensor of the input model
-  ElementType type = ElementType::kFloat;     // kConvert: target; kInt4: type of the scales
-  WeightFormat format;                        // kInt4
-  bool transposed = false;                    // kInt4: the source is [N,K], not [K,N]
-  int exponent = 0;                           // not kCopy: the values are multiplied by 2^this
+  ElementType type = ElementType::kFloat;     // what it is stored in, where not in codes
+  Stored stored;                              // its form in codes; without one, none
+  int exponent = 0;                           // the values are multiplied by 2^this
   Overflow overflow = Overflow::kError;
   std::vector<int> targets;  // indices into the new main graph's initializers
 };

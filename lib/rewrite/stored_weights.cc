@@ -60,26 +60,14 @@ void GraphRewriter::AddCopy(const onnx::TensorProto& source, const WeightCopy& c
   job.overflow = copy.overflow;
   job.exponent = copy.exponent;
   const std::vector<std::int64_t> dims(source.dims().begin(), source.dims().end());
-  if (copy.format.kind == WeightFormat::Kind::kFloat) {
-    const bool as_it_is =
-        copy.exponent == 0 && static_cast<int>(copy.format.type) == source.data_type();
-    job.kind = as_it_is ? FillJob::Kind::kCopy : FillJob::Kind::kConvert;
+  if (copy.format.IsFloat()) {
     job.type = copy.format.type;
     job.targets = {AddInitializer(copy.names[0], copy.format.type, dims)};
   } else {
-    job.kind = FillJob::Kind::kInt4;
-    job.type = copy.scale_type;
-    job.format = copy.format;
-    job.transposed = copy.transposed;
-    const std::int64_t k = copy.transposed ? dims[1] : dims[0];
-    const std::int64_t n = copy.transposed ? dims[0] : dims[1];
-    const std::int64_t blocks = (k + copy.format.block - 1) / copy.format.block;
-    job.targets = {
-        AddInitializer(copy.names[0], ElementType::kUint8, {n, blocks, copy.format.block / 2}),
-        AddInitializer(copy.names[1], copy.scale_type, {n * blocks})};
-    if (!copy.format.symmetric) {
-      job.targets.push_back(
-          AddInitializer(copy.names[2], ElementType::kUint8, {n * ((blocks + 1) / 2)}));
+    job.stored = copy.stored;
+    std::size_t i = 0;
+    for (const StoredTensor& tensor : copy.stored.form->tensors(copy.stored)) {
+      job.targets.push_back(AddInitializer(copy.names[i++], tensor.type, tensor.dims));
     }
   }
   result_.jobs.push_back(std::move(job));

@@ -132,11 +132,11 @@ TEST_F(PlanTest, FourBitsGoToMatMulsAndEverythingElseStaysInTheComputeType) {
   Load(kBlock);
   const OutputPlan plan = OnlyPlan(kQ4);
   const WeightCopy& w1 = Weight(plan, "w1").copies[0];
-  EXPECT_EQ(w1.format.kind, WeightFormat::Kind::kInt4);
+  EXPECT_EQ(w1.format.word, "int4");
   EXPECT_THAT(w1.names, ElementsAre("w1_Q4", "w1_scales"));
   EXPECT_EQ(w1.bytes, 32U * 16 + 32 * 4);
   EXPECT_EQ(Weight(plan, "gain").copies[0].format.type, ElementType::kFloat);
-  EXPECT_EQ(Weight(plan, "scale").copies[0].format.kind, WeightFormat::Kind::kFloat);
+  EXPECT_TRUE(Weight(plan, "scale").copies[0].format.IsFloat());
 }
 
 TEST_F(PlanTest, ATiedTableIsStoredOncePerDecision) {
@@ -146,7 +146,7 @@ TEST_F(PlanTest, ATiedTableIsStoredOncePerDecision) {
   ASSERT_EQ(table.copies.size(), 2U);
   EXPECT_THAT(table.copies[0].names, ElementsAre("table"));  // the Gather's
   EXPECT_THAT(table.copies[1].names, ElementsAre("table_Q4", "table_scales"));
-  EXPECT_TRUE(table.copies[1].transposed);
+  EXPECT_TRUE(table.copies[1].stored.transposed);
   EXPECT_EQ(table.copies[1].bytes, 64U * 16 + 64 * 4);  // N = 64, one block of K = 32
 }
 
@@ -156,7 +156,7 @@ TEST_F(PlanTest, AsymmetricBlocksHaveZeroPointsPaddedPerColumn) {
       "outputs:\n  q4: {compute: float16, weights: {format: int4, block: 32, symmetric: false}, "
       "io: float32}\n");
   EXPECT_EQ(Weight(plan, "w1").copies[0].bytes, 32U * 16 + 32 * 2 + 32 * 1);
-  EXPECT_EQ(Weight(plan, "w1").copies[0].scale_type, ElementType::kFloat16);
+  EXPECT_EQ(Weight(plan, "w1").copies[0].stored.scale, ElementType::kFloat16);
 }
 
 TEST_F(PlanTest, LogitsStayFloat32UnlessARuleNamesThem) {

@@ -45,8 +45,8 @@ TEST(PolicySpec, ReadsBackAsItWasWritten) {
   EXPECT_EQ(policy->outputs[0].defaults.compute, ElementType::kFloat16);
   const Settings& q4f16 = policy->outputs[1].defaults;
   EXPECT_EQ(q4f16.io, ElementType::kFloat);
-  EXPECT_EQ(q4f16.weights, (WeightFormat{.kind = WeightFormat::Kind::kInt4,
-                                         .type = q4f16.weights->type,
+  EXPECT_EQ(q4f16.weights, (WeightFormat{.word = "int4",
+                                         .bits = 4,
                                          .block = 64,
                                          .symmetric = false,
                                          .source = ElementType::kFloat16}));

@@ -1,6 +1,7 @@
 #include "lib/policy/policy.h"
 
 #include "gtest/gtest.h"
+#include "lib/formats/formats.h"
 
 namespace onnxquant {
 namespace {
@@ -105,7 +106,7 @@ TEST(Policy, ARuleWithoutWhenAppliesToEveryOutput) {
 TEST(Policy, FormatsSayEverythingThatSetsThemApart) {
   WeightFormat format;
   EXPECT_EQ(ToString(format), "float32");
-  format.kind = WeightFormat::Kind::kInt4;
+  format = *FormatOfWord("int4");
   EXPECT_EQ(ToString(format), "int4 block 32 symmetric");
   format.symmetric = false;
   format.source = ElementType::kFloat16;

@@ -51,7 +51,7 @@ TEST(SettingsYaml, ReadsAFormatAsAWordOrAMapping) {
   EXPECT_EQ(SettingsOf("weights: float16").weights->type, ElementType::kFloat16);
   EXPECT_EQ(SettingsOf("weights: {format: bfloat16}").weights->type, ElementType::kBFloat16);
   const WeightFormat word = *SettingsOf("weights: int4").weights;
-  EXPECT_EQ(word.kind, WeightFormat::Kind::kInt4);
+  EXPECT_EQ(word.word, "int4");
   EXPECT_EQ(word.block, 32);
   EXPECT_TRUE(word.symmetric);
   EXPECT_EQ(word.source, ElementType::kFloat);
@@ -64,7 +64,7 @@ TEST(SettingsYaml, RefusesFormatsThatThereAreNot) {
   EXPECT_THAT(ErrorOf("weights: {format: float16, block: 32}"),
               HasSubstr("float16 takes no further fields"));
   EXPECT_THAT(ErrorOf("weights: {block: 32}"), HasSubstr("'weights' does not say 'format'"));
-  EXPECT_THAT(ErrorOf("weights: int8"), HasSubstr("is not supported by this version"));
+  EXPECT_THAT(ErrorOf("weights: int3"), HasSubstr("found weights 'int3'; allowed are float32"));
 }
 
 TEST(SettingsYaml, ReadsWhatBecomesOfConstantsOutOfRange) {

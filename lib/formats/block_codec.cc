@@ -1,0 +1,236 @@
+#include "lib/formats/block_codec.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/as_bytes.h"
+#include "lib/base/error.h"
+#include "lib/formats/formats.h"
+#include "lib/kernels/block_quantize.h"
+
+namespace onnxquant {
+namespace {
+
+kernels::BlockFormat KernelFormat(const Stored& stored) {
+  kernels::BlockFormat format;
+  format.bits = stored.format.bits;
+  format.block = static_cast<std::size_t>(stored.format.block);
+  format.symmetric = stored.format.symmetric;
+  format.scale = stored.scale == ElementType::kFloat ? kernels::ScaleType::kFloat32
+                                                     : kernels::ScaleType::kFloat16;
+  return format;
+}
+
+// What a tile comes to, and where it belongs.
+struct Blocks {
+  std::uint64_t first_n = 0;
+  std::uint64_t n = 0;
+  std::uint64_t first_block = 0;
+  std::uint64_t blocks = 0;  // of each n
+  std::vector<std::uint8_t> codes;
+  std::vector<float> scales_f32;  // the one or the other
+  std::vector<std::uint16_t> scales_f16;
+  std::vector<std::uint8_t> zero_points;  // a byte each
+
+  absl::Span<const std::byte> scales() const {
+    return scales_f16.empty() ? AsBytes(scales_f32) : AsBytes(scales_f16);
+  }
+};
+
+class BlockCodec : public Codec {
+ public:
+  BlockCodec(const Stored& stored, const CodecContext& context)
+      : stored_(stored),
+        context_(context),
+        format_(KernelFormat(stored)),
+        n_(static_cast<std::uint64_t>(stored.n)),
+        all_blocks_(static_cast<std::uint64_t>(BlocksOf(stored))),
+        scale_bytes_(stored.scale == ElementType::kFloat ? 4 : 2),
+        packed_(static_cast<std::uint64_t>(8 / stored.format.bits)) {}
+
+  Cut Wanted() const override {
+    Cut cut;
+    cut.rows = static_cast<std::uint64_t>(stored_.transposed ? stored_.n : stored_.k);
+    cut.columns = static_cast<std::uint64_t>(stored_.transposed ? stored_.k : stored_.n);
+    // As many blocks as have their zero points in one byte, and because a row left over after a
+    // tile takes unused bits from the block before.
+    const std::uint64_t multiple = packed_ * format_.block;
+    (stored_.transposed ? cut.column_multiple : cut.row_multiple) = multiple;
+    return cut;
+  }
+
+  void Begin(const Tiling& tiling) override {
+    Codec::Begin(tiling);
+    held_ =
+        !HoldsAllOfK() && n_ * all_blocks_ * (scale_bytes_ + 1) <= 2 * tiling.tile_bytes;
+  }
+
+  absl::Status Write(const Tile& tile) override {
+    std::vector<float> rounded;
+    absl::Span<const float> source = tile.floats;
+    if (stored_.format.source == ElementType::kFloat16) {
+      rounded.resize(source.size());
+      ONNXQUANT_RETURN_IF_ERROR(context_.account->Add(kernels::RoundToHalf(
+          source, absl::MakeSpan(rounded), ModeOf(context_.account->overflow()))));
+      source = rounded;
+    }
+    const Blocks blocks = Quantize(tile, source);
+    ONNXQUANT_RETURN_IF_ERROR(CheckScales(blocks.scales_f16));
+    if (blocks.n == 0 || blocks.blocks == 0) return absl::OkStatus();
+    return WriteBlocks(blocks);
+  }
+
+  absl::Status Finish() override {
+    if (held_) {
+      ONNXQUANT_RETURN_IF_ERROR(context_.sink.Write(1, 0, scales_));
+      if (!format_.symmetric) {
+        std::vector<std::uint8_t> packed(n_ *
+                                         static_cast<std::uint64_t>(ZeroPointBytesOf(stored_)));
+        kernels::PackZeroPoints(format_, zero_points_, n_, all_blocks_, absl::MakeSpan(packed));
+        ONNXQUANT_RETURN_IF_ERROR(context_.sink.Write(2, 0, AsBytes(packed)));
+      }
+    }
+    std::vector<std::byte>().swap(scales_);
+    std::vector<std::uint8_t>().swap(zero_points_);
+    return absl::OkStatus();
+  }
+
+ private:
+  bool HoldsAllOfK() const {
+    return stored_.transposed ? tiling().HoldsAllColumns() : tiling().HoldsAllRows();
+  }
+
+  Blocks Quantize(const Tile& tile, absl::Span<const float> source) const {
+    const bool transposed = stored_.transposed;
+    const bool half = format_.scale == kernels::ScaleType::kFloat16;
+    const std::size_t k = transposed ? tile.columns : tile.rows;
+    Blocks made;
+    made.n = transposed ? tile.rows : tile.columns;
+    made.first_n = transposed ? tile.first_row : tile.first_column;
+    made.first_block = (transposed ? tile.first_column : tile.first_row) / format_.block;
+    const kernels::BlockSizes sizes = kernels::SizesOf(format_, k, made.n);
+    made.blocks = made.n == 0 ? 0 : sizes.scale_count / made.n;
+    made.codes.resize(sizes.data_bytes);
+    made.scales_f32.resize(half ? 0 : sizes.scale_count);
+    made.scales_f16.resize(half ? sizes.scale_count : 0);
+    made.zero_points.resize(format_.symmetric ? 0 : sizes.scale_count);
+    kernels::TileOutput output;
+    output.data = absl::MakeSpan(made.codes);
+    output.scales_f32 = absl::MakeSpan(made.scales_f32);
+    output.scales_f16 = absl::MakeSpan(made.scales_f16);
+    output.zero_points = absl::MakeSpan(made.zero_points);
+    kernels::QuantizeTile(format_,
+                          transposed ? kernels::WeightLayout::kNK : kernels::WeightLayout::kKN,
+                          source, k, made.n, output);
+    return made;
+  }
+
+  // A block of a float32 weight can ask for a scale beyond float16, which would make it infinite.
+  absl::Status CheckScales(absl::Span<const std::uint16_t> scales) const {
+    constexpr std::uint16_t kExponent = 0x7c00;
+    const auto infinite = std::count_if(scales.begin(), scales.end(), [](std::uint16_t scale) {
+      return (scale & kExponent) == kExponent;
+    });
+    if (infinite == 0) return absl::OkStatus();
+    const int steps = stored_.format.symmetric ? 1 << (format_.bits - 1) : (1 << format_.bits) - 1;
+    return ModelError(context_.account->what(), ": ", infinite,
+                      " of its blocks hold values beyond what a float16 scale can carry (", steps,
+                      " * 65504); keep it in float32 with a rule (compute: float32, weights: "
+                      "float32)");
+  }
+
+  // A tile's share of a part, of `unit` bytes for each of `all` places of an n, from place `first`
+  // on: contiguous when the tile holds all of K, else each n's places are.
+  absl::Status WritePart(std::size_t part, const Blocks& blocks, std::uint64_t unit,
+                         std::uint64_t all, std::uint64_t first,
+                         absl::Span<const std::byte> bytes) const {
+    if (HoldsAllOfK()) return context_.sink.Write(part, blocks.first_n * all * unit, bytes);
+    const std::uint64_t run = bytes.size() / blocks.n;
+    for (std::uint64_t n = 0; n < blocks.n; ++n) {
+      ONNXQUANT_RETURN_IF_ERROR(context_.sink.Write(
+          part, ((blocks.first_n + n) * all + first) * unit, bytes.subspan(n * run, run)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status WriteBlocks(const Blocks& blocks) {
+    const std::uint64_t block_bytes = format_.block / packed_;
+    ONNXQUANT_RETURN_IF_ERROR(WritePart(0, blocks, block_bytes, all_blocks_, blocks.first_block,
+                                        AsBytes(blocks.codes)));
+    if (held_) {
+      Hold(blocks);
+      return absl::OkStatus();
+    }
+    ONNXQUANT_RETURN_IF_ERROR(WritePart(1, blocks, scale_bytes_, all_blocks_, blocks.first_block,
+                                        blocks.scales()));
+    if (format_.symmetric) return absl::OkStatus();
+    // Tiles begin with a byte of zero points, so that none shares one with another.
+    std::vector<std::uint8_t> packed(blocks.n * ((blocks.blocks + packed_ - 1) / packed_));
+    kernels::PackZeroPoints(format_, blocks.zero_points, blocks.n, blocks.blocks,
+                            absl::MakeSpan(packed));
+    return WritePart(2, blocks, 1, static_cast<std::uint64_t>(ZeroPointBytesOf(stored_)),
+                     blocks.first_block / packed_, AsBytes(packed));
+  }
+
+  void Hold(const Blocks& blocks) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      scales_.resize(n_ * all_blocks_ * scale_bytes_);
+      if (!format_.symmetric) zero_points_.resize(n_ * all_blocks_);
+    }
+    for (std::uint64_t n = 0; n < blocks.n; ++n) {
+      const std::uint64_t to = (blocks.first_n + n) * all_blocks_ + blocks.first_block;
+      std::memcpy(scales_.data() + to * scale_bytes_,
+                  blocks.scales().data() + n * blocks.blocks * scale_bytes_,
+                  blocks.blocks * scale_bytes_);
+      if (!format_.symmetric) {
+        std::memcpy(zero_points_.data() + to, blocks.zero_points.data() + n * blocks.blocks,
+                    blocks.blocks);
+      }
+    }
+  }
+
+  Stored stored_;
+  CodecContext context_;
+  kernels::BlockFormat format_;
+  std::uint64_t n_;
+  std::uint64_t all_blocks_;
+  std::uint64_t scale_bytes_;
+  std::uint64_t packed_;  // codes in a byte
+  // Of tiles that hold parts of K: scales [N, blocks] and zero points, a byte each, allocated by
+  // the first tile and written and released by the last. Where they are too many to be held, and
+  // where a tile holds all of K, they are written as they come.
+  bool held_ = false;
+  std::mutex mutex_;
+  std::vector<std::byte> scales_;
+  std::vector<std::uint8_t> zero_points_;
+};
+
+}  // namespace
+
+std::int64_t BlocksOf(const Stored& stored) {
+  return (stored.k + stored.format.block - 1) / stored.format.block;
+}
+
+std::int64_t ZeroPointBytesOf(const Stored& stored) {
+  return (BlocksOf(stored) * stored.format.bits + 7) / 8;
+}
+
+absl::string_view CodesSuffix(int bits) {
+  return bits == 2 ? "_Q2" : bits == 4 ? "_Q4" : "_Q8";
+}
+
+std::string BlockCodesKey(const Stored& stored) {
+  return absl::StrCat(ToString(stored.format), " ", stored.k, " ", stored.n, " ",
+                      stored.transposed ? "NK " : "KN ", NameOf(stored.scale));
+}
+
+std::unique_ptr<Codec> MakeBlockCodec(const Stored& stored, const CodecContext& context) {
+  return std::make_unique<BlockCodec>(stored, context);
+}
+
+}  // namespace onnxquant

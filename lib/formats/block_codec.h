@@ -1,0 +1,33 @@
+// Codes in blocks along K, each block with a scale: what MatMulNBits and GatherBlockQuantized read.
+#ifndef ONNXQUANT_LIB_FORMATS_BLOCK_CODEC_H_
+#define ONNXQUANT_LIB_FORMATS_BLOCK_CODEC_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "lib/formats/codec.h"
+#include "lib/formats/format.h"
+
+namespace onnxquant {
+
+// Blocks along K.
+std::int64_t BlocksOf(const Stored& stored);
+
+// Bytes of an n's zero points, which are packed, and begin at a byte.
+std::int64_t ZeroPointBytesOf(const Stored& stored);
+
+// "_Q4", as ONNX Runtime names codes of 4 bits.
+absl::string_view CodesSuffix(int bits);
+
+// Equal where the three parts are, whichever operator reads them.
+std::string BlockCodesKey(const Stored& stored);
+
+// Three parts: codes [N, blocks, block * bits / 8], scales [N, blocks] and, of an asymmetric
+// format, zero points [N, ceil(blocks * bits / 8)].
+std::unique_ptr<Codec> MakeBlockCodec(const Stored& stored, const CodecContext& context);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_FORMATS_BLOCK_CODEC_H_

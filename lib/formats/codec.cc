@@ -1,0 +1,20 @@
+#include "lib/formats/codec.h"
+
+#include "lib/base/error.h"
+
+namespace onnxquant {
+
+absl::Status WriteElements(const PartSink& sink, const Tiling& tiling, const Tile& tile,
+                           std::uint64_t element_bytes, absl::Span<const std::byte> bytes) {
+  if (tile.columns == tiling.columns) {
+    return sink.Write(0, tile.first_row * tiling.columns * element_bytes, bytes);
+  }
+  const std::uint64_t run = tile.columns * element_bytes;
+  for (std::uint64_t row = 0; row < tile.rows; ++row) {
+    const std::uint64_t first = (tile.first_row + row) * tiling.columns + tile.first_column;
+    ONNXQUANT_RETURN_IF_ERROR(sink.Write(0, first * element_bytes, bytes.subspan(row * run, run)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace onnxquant

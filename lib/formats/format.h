@@ -1,0 +1,98 @@
+// One weight format as data: what is spelt, what it fits, what it stores, how, and what reads it.
+// formats.h has the table. docs/formats.md is checked against it.
+#ifndef ONNXQUANT_LIB_FORMATS_FORMAT_H_
+#define ONNXQUANT_LIB_FORMATS_FORMAT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "lib/formats/codec.h"
+#include "lib/formats/node_sink.h"
+#include "lib/formats/weight_format.h"
+#include "lib/model/element_type.h"
+#include "onnx/onnx_pb.h"
+
+namespace onnxquant {
+
+struct Format;
+
+// One reading of a constant, as a format judges it.
+struct WeightReading {
+  const onnx::NodeProto* node = nullptr;  // that reads it
+  std::string op;                         // "MatMul", "com.microsoft::QMoE"
+  int input = 0;                          // the slot
+  bool follows = true;                    // whether the slot takes any float type
+  std::vector<std::int64_t> dims;         // of the constant
+  bool transposed = false;                // the reader sees its two axes swapped
+  ElementType compute = ElementType::kFloat;  // of the reader's arithmetic
+  ElementType scale = ElementType::kFloat;    // of scales whose type the reader leaves open
+};
+
+// The form in which one constant is stored, decided.
+struct Stored {
+  const Format* form = nullptr;
+  WeightFormat format;
+  // Codes lie in blocks along K; N is the other axis. Whether the source is [N,K], not [K,N].
+  std::int64_t k = 0;
+  std::int64_t n = 0;
+  bool transposed = false;
+  ElementType scale = ElementType::kFloat;
+  bool operator==(const Stored&) const = default;
+};
+
+// The form, or why there is none: a clause that follows "stays float32: ".
+struct FormatFit {
+  Stored stored;
+  std::string reason;
+  bool ok() const { return stored.form != nullptr; }
+};
+
+// An initializer of a stored form. Its name is the constant's, with the suffix.
+struct StoredTensor {
+  absl::string_view suffix;
+  ElementType type = ElementType::kUint8;
+  std::vector<std::int64_t> dims;
+};
+
+// A word that policies say, and the parameters that it sets.
+struct FormatWord {
+  absl::string_view word;
+  int bits = 0;
+};
+
+// Parameters that stand beside the word in a policy.
+enum class Parameter { kBlock, kSymmetric, kSource };
+
+struct Format {
+  absl::string_view name;
+  absl::Span<const FormatWord> words;
+  absl::Span<const Parameter> parameters;
+  // Operators that may read it, as messages list them.
+  absl::Span<const absl::string_view> operators;
+  // Chosen only where a rule says so, never by an output's default.
+  bool by_rule = false;
+  bool accuracy_level = false;  // its reader has the attribute
+  FormatFit (*fits)(const Format& form, const WeightFormat& format, const WeightReading& reading) = nullptr;
+  std::vector<StoredTensor> (*tensors)(const Stored& stored) = nullptr;
+  std::unique_ptr<Codec> (*codec)(const Stored& stored, const CodecContext& context) = nullptr;
+  // Makes `node`, whose inputs are converted already, read the tensors of these names. What is
+  // added to the sink comes before `node`.
+  absl::Status (*read)(const Stored& stored, absl::Span<const std::string> names,
+                       onnx::NodeProto& node, NodeSink& sink) = nullptr;
+  // Equal texts: equal bytes in every tensor, whatever their dims; null or "": never.
+  std::string (*codes)(const Stored& stored) = nullptr;
+  absl::string_view runs;   // where, in words
+  absl::string_view about;  // a line for the documentation
+};
+
+// The bytes of all tensors.
+std::uint64_t BytesOf(const Stored& stored);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_FORMATS_FORMAT_H_

@@ -1,0 +1,126 @@
+#include "lib/formats/formats.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "lib/formats/parameters.h"
+
+namespace onnxquant {
+
+extern const Format kMatMulNBits;
+extern const Format kGatherBlocks;
+
+namespace {
+
+constexpr const Format* kTable[] = {
+    &kMatMulNBits,
+    &kGatherBlocks,
+};
+
+const FormatWord* FindWord(const Format& form, absl::string_view word) {
+  const auto* found = std::find_if(form.words.begin(), form.words.end(),
+                                   [&](const FormatWord& own) { return own.word == word; });
+  return found == form.words.end() ? nullptr : found;
+}
+
+bool Lists(const Format& form, absl::string_view op) {
+  return std::find(form.operators.begin(), form.operators.end(), op) != form.operators.end();
+}
+
+}  // namespace
+
+absl::Span<const Format* const> Formats() {
+  return kTable;
+}
+
+std::vector<std::string> CodeWords() {
+  std::vector<std::string> words;
+  for (const Format* form : kTable) {
+    for (const FormatWord& own : form->words) {
+      if (std::find(words.begin(), words.end(), own.word) == words.end()) {
+        words.emplace_back(own.word);
+      }
+    }
+  }
+  return words;
+}
+
+std::optional<WeightFormat> FormatOfWord(absl::string_view word) {
+  for (const Format* form : kTable) {
+    const FormatWord* own = FindWord(*form, word);
+    if (own == nullptr) continue;
+    WeightFormat format;
+    format.word = own->word;
+    format.bits = own->bits;
+    return format;
+  }
+  return std::nullopt;
+}
+
+FormatFit FindFit(const WeightFormat& format, const WeightReading& reading, bool by_rule) {
+  FormatFit none;
+  std::vector<std::string> operators;
+  for (const Format* form : kTable) {
+    if (FindWord(*form, format.word) == nullptr) continue;
+    for (const absl::string_view op : form->operators) operators.emplace_back(op);
+    if (!Lists(*form, reading.op)) continue;
+    if (form->by_rule && !by_rule) {
+      none.reason = absl::StrCat("only a rule that names it has a ", reading.op, " read ",
+                                 format.word);
+      continue;
+    }
+    FormatFit fit = form->fits(*form, format, reading);
+    if (fit.ok()) return fit;
+    none.reason = std::move(fit.reason);
+  }
+  if (none.reason.empty()) {
+    none.reason = absl::StrCat("no ", reading.op, " reads ", format.word, "; ",
+                               absl::StrJoin(operators, ", "), " may");
+  }
+  return none;
+}
+
+bool MayFit(const WeightFormat& format, const WeightReading& reading) {
+  WeightReading in_float32 = reading;
+  in_float32.compute = in_float32.scale = ElementType::kFloat;
+  return FindFit(format, in_float32, true).ok();
+}
+
+bool MayTakeAccuracyLevel(const WeightReading& reading) {
+  return std::any_of(std::begin(kTable), std::end(kTable), [&](const Format* form) {
+    return form->accuracy_level && MayFit(*FormatOfWord(form->words[0].word), reading);
+  });
+}
+
+const Format& FormRead(const Stored& stored, absl::string_view op) {
+  for (const Format* form : kTable) {
+    if (Lists(*form, op) && FindWord(*form, stored.format.word) != nullptr) return *form;
+  }
+  return *stored.form;
+}
+
+std::string ToString(const WeightFormat& format) {
+  if (format.IsFloat()) return TypeWord(format.type);
+  std::string text(format.word);
+  for (const ParameterRow& row : ParameterRows()) {
+    if (Takes(format.word, row.parameter)) text += row.text(format);
+  }
+  return text;
+}
+
+std::string TypeWord(ElementType type) {
+  return type == kAsInSource ? "source" : NameOf(type);
+}
+
+std::uint64_t BytesOf(const Stored& stored) {
+  std::uint64_t bytes = 0;
+  for (const StoredTensor& tensor : stored.form->tensors(stored)) {
+    bytes += PackedBytes(tensor.type, tensor.dims).value_or(0);
+  }
+  return bytes;
+}
+
+}  // namespace onnxquant

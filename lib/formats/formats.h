@@ -1,0 +1,40 @@
+// The table of weight formats. A new one is a row here and a file beside.
+#ifndef ONNXQUANT_LIB_FORMATS_FORMATS_H_
+#define ONNXQUANT_LIB_FORMATS_FORMATS_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "lib/formats/format.h"
+
+namespace onnxquant {
+
+absl::Span<const Format* const> Formats();
+
+// The words for codes that policies may say, each once, in the table's order.
+std::vector<std::string> CodeWords();
+
+// The format of a word, with every parameter as it is when nothing is said; nothing for a word that
+// the table lacks.
+std::optional<WeightFormat> FormatOfWord(absl::string_view word);
+
+// The first form of the format's word that fits the reading; else why none does. `by_rule`: a rule,
+// not an output's default, asks for it.
+FormatFit FindFit(const WeightFormat& format, const WeightReading& reading, bool by_rule);
+
+// Whether a rule could have the constant stored in that format, whatever the reader computes in.
+bool MayFit(const WeightFormat& format, const WeightReading& reading);
+
+// Whether some form that has an accuracy level fits, whatever the reader computes in.
+bool MayTakeAccuracyLevel(const WeightReading& reading);
+
+// The form that this operator reads `stored` by: its own, or that of another operator whose codes
+// are the same.
+const Format& FormRead(const Stored& stored, absl::string_view op);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_FORMATS_FORMATS_H_
