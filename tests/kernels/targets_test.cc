@@ -124,12 +124,15 @@ void AppendBlocks(const BlockFormat& format, WeightLayout layout, std::size_t k,
 TEST(Targets, QuantizeBlocksAlike) {
   ExpectTheSame([] {
     Bits bits;
-    for (const std::size_t block : {16U, 32U, 256U}) {
-      for (const bool symmetric : {false, true}) {
-        for (const ScaleType scale : {ScaleType::kFloat32, ScaleType::kFloat16}) {
-          for (const WeightLayout layout : {WeightLayout::kKN, WeightLayout::kNK}) {
-            AppendBlocks({4, block, symmetric, scale}, layout, 2 * block, 16, bits);
-            AppendBlocks({4, block, symmetric, scale}, layout, 3 * block - 7, 37, bits);
+    for (const int width : {2, 4, 8}) {
+      for (const std::size_t block : {16U, 32U, 256U}) {
+        for (const bool symmetric : {false, true}) {
+          for (const ScaleType scale : {ScaleType::kFloat32, ScaleType::kFloat16}) {
+            const BlockFormat format{width, block, symmetric, scale};
+            for (const WeightLayout layout : {WeightLayout::kKN, WeightLayout::kNK}) {
+              AppendBlocks(format, layout, 2 * block, 16, bits);
+              AppendBlocks(format, layout, 3 * block - 7, 37, bits);
+            }
           }
         }
       }
