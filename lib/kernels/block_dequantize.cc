@@ -94,8 +94,23 @@ namespace onnxquant::kernels {
 
 HWY_EXPORT(DequantizeBits);
 
-void DequantizeStored(int bits, const StoredBlocks& from, float* output) {
-  HWY_DYNAMIC_DISPATCH(DequantizeBits)(bits, from, output);
+void DequantizeChecked(const BlockFormat& stored, const BlockSizes& sizes,
+                       absl::Span<const std::uint8_t> data, absl::Span<const float> scales,
+                       absl::Span<const std::uint8_t> zero_points, std::size_t k, std::size_t n,
+                       absl::Span<float> output) {
+  HWY_ASSERT(data.size() == sizes.data_bytes);
+  HWY_ASSERT(scales.size() == sizes.scale_count);
+  HWY_ASSERT(zero_points.size() == sizes.zero_point_bytes);
+  HWY_ASSERT(output.size() == n * k);
+  if (output.empty()) return;
+  const StoredBlocks from = {data.data(),
+                             data.size() / n,
+                             scales.data(),
+                             zero_points.empty() ? nullptr : zero_points.data(),
+                             k,
+                             n,
+                             stored.block};
+  HWY_DYNAMIC_DISPATCH(DequantizeBits)(stored.bits, from, output.data());
 }
 
 void DequantizeBlocks(const BlockFormat& format, absl::Span<const std::uint8_t> data,
@@ -103,16 +118,7 @@ void DequantizeBlocks(const BlockFormat& format, absl::Span<const std::uint8_t> 
                       std::size_t k, std::size_t n, absl::Span<float> output) {
   BlockFormat stored = format;
   stored.symmetric = zero_points.empty();
-  const BlockSizes sizes = SizesOf(stored, k, n);
-  HWY_ASSERT(data.size() == sizes.data_bytes);
-  HWY_ASSERT(scales.size() == sizes.scale_count);
-  HWY_ASSERT(zero_points.size() == sizes.zero_point_bytes);
-  HWY_ASSERT(output.size() == n * k);
-  if (output.empty()) return;
-  DequantizeStored(format.bits,
-                   {data.data(), data.size() / n, scales.data(),
-                    zero_points.empty() ? nullptr : zero_points.data(), k, n, format.block},
-                   output.data());
+  DequantizeChecked(stored, SizesOf(stored, k, n), data, scales, zero_points, k, n, output);
 }
 
 }  // namespace onnxquant::kernels

@@ -41,27 +41,31 @@ BlockSizes SizesOf(const BlockFormat& format, std::size_t k, std::size_t n) {
           format.symmetric ? 0 : n * PackedZeroPointBytes(format, blocks)};
 }
 
-void QuantizeTile(const BlockFormat& format, WeightLayout layout, absl::Span<const float> tile,
-                  std::size_t k, std::size_t n, const TileOutput& output) {
-  const BlockSizes sizes = SizesOf(format, k, n);
+Tile CheckedTile(const BlockFormat& format, const BlockSizes& sizes, absl::Span<const float> source,
+                 std::size_t k, std::size_t n, const TileOutput& output) {
   const bool half = format.scale == ScaleType::kFloat16;
-  HWY_ASSERT(tile.size() == k * n);
+  HWY_ASSERT(source.size() == k * n);
   HWY_ASSERT(output.data.size() == sizes.data_bytes);
   HWY_ASSERT((half ? output.scales_f16.size() : output.scales_f32.size()) == sizes.scale_count);
   HWY_ASSERT(output.zero_points.size() == (format.symmetric ? 0 : sizes.scale_count));
+  return {source.data(),
+          k,
+          n,
+          format.block,
+          format.bits,
+          format.symmetric,
+          half,
+          output.data.data(),
+          n == 0 ? 0 : sizes.data_bytes / n,
+          output.scales_f32.data(),
+          output.scales_f16.data(),
+          output.zero_points.data()};
+}
+
+void QuantizeTile(const BlockFormat& format, WeightLayout layout, absl::Span<const float> tile,
+                  std::size_t k, std::size_t n, const TileOutput& output) {
+  const Tile checked = CheckedTile(format, SizesOf(format, k, n), tile, k, n, output);
   if (k == 0 || n == 0) return;
-  const Tile checked = {tile.data(),
-                        k,
-                        n,
-                        format.block,
-                        format.bits,
-                        format.symmetric,
-                        half,
-                        output.data.data(),
-                        sizes.data_bytes / n,
-                        output.scales_f32.data(),
-                        output.scales_f16.data(),
-                        output.zero_points.data()};
   if (layout == WeightLayout::kKN) {
     QuantizeTileKN(checked);
   } else {

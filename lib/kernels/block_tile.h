@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/types/span.h"
 #include "lib/kernels/block_quantize.h"
 
 namespace onnxquant::kernels {
@@ -61,7 +62,14 @@ struct StoredBlocks {
   std::size_t k, n;
   std::size_t block;
 };
-void DequantizeStored(int bits, const StoredBlocks& from, float* output);
+
+// Checks sizes, which end the program if they are others than `sizes` says.
+Tile CheckedTile(const BlockFormat& format, const BlockSizes& sizes, absl::Span<const float> source,
+                 std::size_t k, std::size_t n, const TileOutput& output);
+void DequantizeChecked(const BlockFormat& stored, const BlockSizes& sizes,
+                       absl::Span<const std::uint8_t> data, absl::Span<const float> scales,
+                       absl::Span<const std::uint8_t> zero_points, std::size_t k, std::size_t n,
+                       absl::Span<float> output);
 
 }  // namespace onnxquant::kernels
 

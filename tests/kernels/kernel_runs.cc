@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "lib/kernels/block_dequantize.h"
 #include "lib/kernels/block_quantize.h"
+#include "lib/kernels/block_rows.h"
 
 namespace onnxquant::kernels {
 namespace {
@@ -30,13 +30,14 @@ BlockFormat FormatOf(const Arguments& arguments) {
           arguments.at("half") != 0 ? ScaleType::kFloat16 : ScaleType::kFloat32};
 }
 
-// float32 weights to data, scales and packed zero points.
+// float32 weights to data, scales and packed zero points; unpadded with rows=1.
 std::string Blocks(const Arguments& arguments, std::string_view source) {
+  const bool rows = arguments.contains("rows");
   const BlockFormat format = FormatOf(arguments);
   const bool half = format.scale == ScaleType::kFloat16;
   const std::size_t k = arguments.at("k");
   const std::size_t n = arguments.at("n");
-  const BlockSizes sizes = SizesOf(format, k, n);
+  const BlockSizes sizes = rows ? RowSizesOf(format, k, n) : SizesOf(format, k, n);
   std::vector<std::uint8_t> data(sizes.data_bytes);
   std::vector<float> scales_f32(half ? 0 : sizes.scale_count);
   std::vector<std::uint16_t> scales_f16(half ? sizes.scale_count : 0);
@@ -47,8 +48,12 @@ std::string Blocks(const Arguments& arguments, std::string_view source) {
   output.scales_f32 = absl::MakeSpan(scales_f32);
   output.scales_f16 = absl::MakeSpan(scales_f16);
   output.zero_points = absl::MakeSpan(zero_points);
-  QuantizeTile(format, arguments.at("nk") != 0 ? WeightLayout::kNK : WeightLayout::kKN,
-               Numbers<float>(source), k, n, output);
+  if (rows) {
+    QuantizeRows(format, Numbers<float>(source), k, n, output);
+  } else {
+    QuantizeTile(format, arguments.at("nk") != 0 ? WeightLayout::kNK : WeightLayout::kKN,
+                 Numbers<float>(source), k, n, output);
+  }
   if (!format.symmetric) {
     PackZeroPoints(format, zero_points, n, sizes.scale_count / n, absl::MakeSpan(packed));
   }
