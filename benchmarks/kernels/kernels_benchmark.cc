@@ -8,6 +8,7 @@
 
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/half.h"
+#include "lib/kernels/integer_quantize.h"
 #include "lib/kernels/reference.h"
 
 namespace onnxquant::kernels {
@@ -87,6 +88,53 @@ BENCHMARK(QuantizeBlocks<&reference::QuantizeTile, 4, kNK, true>)->Name("int4/nk
 BENCHMARK(QuantizeBlocks<&QuantizeTile, 8, kKN, true>)->Name("int8/kn");
 BENCHMARK(QuantizeBlocks<&QuantizeTile, 8, kKN, false>)->Name("int8/kn/asymmetric");
 BENCHMARK(QuantizeBlocks<&QuantizeTile, 8, kNK, true>)->Name("int8/nk");
+
+void FindRange(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  for (auto unused : state) {
+    ValueRange range;
+    ExtendRange(weights, range);
+    benchmark::DoNotOptimize(range);
+  }
+  SetBytes(state);
+}
+BENCHMARK(FindRange)->Name("integer/range");
+
+void FindColumnRanges(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  for (auto unused : state) {
+    std::vector<ValueRange> ranges(kColumns);
+    ExtendColumnRanges(weights, absl::MakeSpan(ranges));
+    benchmark::DoNotOptimize(ranges);
+  }
+  SetBytes(state);
+}
+BENCHMARK(FindColumnRanges)->Name("integer/column_ranges");
+
+template <auto Quantize>
+void QuantizeToIntegers(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  std::vector<std::uint8_t> codes(weights.size());
+  for (auto unused : state) {
+    Quantize(IntegerType::kInt8, {1.0F / 127, 0}, weights, absl::MakeSpan(codes));
+    benchmark::ClobberMemory();
+  }
+  SetBytes(state);
+}
+BENCHMARK(QuantizeToIntegers<&QuantizeIntegers>)->Name("integer/codes");
+BENCHMARK(QuantizeToIntegers<&reference::QuantizeIntegers>)->Name("integer/codes/plain");
+
+void QuantizeColumnsToIntegers(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  std::vector<std::uint8_t> codes(weights.size());
+  const std::vector<IntegerScale> scales(kColumns, {1.0F / 127, 0});
+  for (auto unused : state) {
+    QuantizeIntegerColumns(IntegerType::kInt8, scales, weights, absl::MakeSpan(codes));
+    benchmark::ClobberMemory();
+  }
+  SetBytes(state);
+}
+BENCHMARK(QuantizeColumnsToIntegers)->Name("integer/column_codes");
 
 }  // namespace
 }  // namespace onnxquant::kernels

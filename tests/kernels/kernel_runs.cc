@@ -7,6 +7,7 @@
 #include "absl/types/span.h"
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/block_rows.h"
+#include "lib/kernels/integer_quantize.h"
 
 namespace onnxquant::kernels {
 namespace {
@@ -65,10 +66,49 @@ std::string Blocks(const Arguments& arguments, std::string_view source) {
   return result;
 }
 
+// float32 weights to scales, zero points (a byte each) and codes: of the whole, or of the columns
+// of [any, columns]. Nothing, if a range has no scale.
+std::string Integers(const Arguments& arguments, std::string_view source) {
+  const IntegerType type = arguments.at("signed") != 0 ? IntegerType::kInt8 : IntegerType::kUint8;
+  const IntegerFormat format{type, arguments.at("symmetric") != 0, arguments.at("reduce") != 0};
+  const bool half = arguments.at("half") != 0;
+  const std::vector<float> values = Numbers<float>(source);
+  const bool by_column = arguments.contains("columns");
+  std::vector<ValueRange> ranges(by_column ? arguments.at("columns") : 1);
+  if (by_column) {
+    ExtendColumnRanges(values, absl::MakeSpan(ranges));
+  } else {
+    ExtendRange(values, ranges[0]);
+  }
+  std::vector<IntegerScale> scales;
+  std::vector<float> numbers;
+  std::vector<std::uint8_t> zero_points;
+  for (const ValueRange& range : ranges) {
+    const auto scale =
+        IntegerScaleOf(format, range, half ? ScaleType::kFloat16 : ScaleType::kFloat32);
+    if (!scale.has_value()) return {};
+    scales.push_back(*scale);
+    numbers.push_back(scale->scale);
+    zero_points.push_back(static_cast<std::uint8_t>(scale->zero_point));
+  }
+  std::vector<std::uint8_t> codes(values.size());
+  if (by_column) {
+    QuantizeIntegerColumns(type, scales, values, absl::MakeSpan(codes));
+  } else {
+    QuantizeIntegers(type, scales[0], values, absl::MakeSpan(codes));
+  }
+  std::string result;
+  Append(numbers, result);
+  Append(zero_points, result);
+  Append(codes, result);
+  return result;
+}
+
 }  // namespace
 
 const std::map<std::string, KernelRun>& KernelRuns() {
-  static const auto& runs = *new std::map<std::string, KernelRun>{{"blocks", Blocks}};
+  static const auto& runs =
+      *new std::map<std::string, KernelRun>{{"blocks", Blocks}, {"integers", Integers}};
   return runs;
 }
 

@@ -26,7 +26,8 @@ class Case:
     @property
     def blocks(self) -> int:
         """The blocks of a row."""
-        return -(-self.table.shape[1] // self.block)
+        columns: int = self.table.shape[1]
+        return -(-columns // self.block)
 
 
 @st.composite
