@@ -11,6 +11,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "lib/kernels/block_codes-inl.h"
+#include "lib/kernels/pack-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace onnxquant::kernels::HWY_NAMESPACE {
@@ -30,22 +31,6 @@ HWY_INLINE void BlockRange(const float* values, std::size_t block, float& lo, fl
   // scan in order keeps the first.
   if (lo == 0.0F && hi == 0.0F) {
     lo = hi = *std::find_if(values, values + block, [](float value) { return value == 0.0F; });
-  }
-}
-
-// Codes a byte each to kBits bits each. Compilers vectorise this.
-template <int kBits>
-HWY_INLINE void PackCodes(const std::uint8_t* codes, std::size_t block, std::uint8_t* out) {
-  if constexpr (kBits == 4) {
-    for (std::size_t i = 0; i < block / 2; ++i) {
-      out[i] = static_cast<std::uint8_t>(codes[2 * i] | codes[2 * i + 1] << 4);
-    }
-  } else {
-    static_assert(kBits == 2, "8 bits need no packing");
-    for (std::size_t i = 0; i < block / 4; ++i) {
-      out[i] = static_cast<std::uint8_t>(codes[4 * i] | codes[4 * i + 1] << 2 |
-                                         codes[4 * i + 2] << 4 | codes[4 * i + 3] << 6);
-    }
   }
 }
 
