@@ -1,12 +1,14 @@
-// Bytes of float32 source per second, the vectorised kernels beside their plain references: the
-// ratio of two lines of one run is what counts.
+// Bytes of float32 source per second, the vectorised kernels beside their plain references and a
+// copy of the source: the ratio of two lines of one run is what counts.
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/half.h"
+#include "lib/kernels/integer_quantize.h"
 #include "lib/kernels/reference.h"
 
 namespace onnxquant::kernels {
@@ -28,6 +30,18 @@ void SetBytes(benchmark::State& state) {
                           static_cast<std::int64_t>(kRows * kColumns * sizeof(float)));
 }
 
+// What no kernel can beat by much: the same source, read once and written once.
+void Copy(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  std::vector<float> copy(weights.size());
+  for (auto unused : state) {
+    std::memcpy(copy.data(), weights.data(), weights.size() * sizeof(float));
+    benchmark::ClobberMemory();
+  }
+  SetBytes(state);
+}
+BENCHMARK(Copy)->Name("copy");
+
 template <auto Convert>
 void NarrowToHalf(benchmark::State& state) {
   const std::vector<float> weights = Weights();
@@ -43,10 +57,10 @@ using ConvertSpans = NarrowStats (*)(absl::Span<const float>, absl::Span<std::ui
 BENCHMARK(NarrowToHalf<&FloatToHalf>)->Name("half");
 BENCHMARK(NarrowToHalf<static_cast<ConvertSpans>(&reference::FloatToHalf)>)->Name("half/plain");
 
-template <auto Quantize, WeightLayout layout, bool symmetric>
+template <auto Quantize, int bits, WeightLayout layout, bool symmetric>
 void QuantizeBlocks(benchmark::State& state) {
   const std::vector<float> weights = Weights();
-  const BlockFormat format{4, 32, symmetric, ScaleType::kFloat32};
+  const BlockFormat format{bits, 32, symmetric, ScaleType::kFloat32};
   const BlockSizes sizes = SizesOf(format, kRows, kColumns);
   std::vector<std::uint8_t> data(sizes.data_bytes);
   std::vector<float> scales(sizes.scale_count);
@@ -62,11 +76,65 @@ void QuantizeBlocks(benchmark::State& state) {
   SetBytes(state);
 }
 
-BENCHMARK(QuantizeBlocks<&QuantizeTile, WeightLayout::kKN, true>)->Name("int4/kn");
-BENCHMARK(QuantizeBlocks<&reference::QuantizeTile, WeightLayout::kKN, true>)->Name("int4/kn/plain");
-BENCHMARK(QuantizeBlocks<&QuantizeTile, WeightLayout::kKN, false>)->Name("int4/kn/asymmetric");
-BENCHMARK(QuantizeBlocks<&QuantizeTile, WeightLayout::kNK, true>)->Name("int4/nk");
-BENCHMARK(QuantizeBlocks<&reference::QuantizeTile, WeightLayout::kNK, true>)->Name("int4/nk/plain");
+constexpr WeightLayout kKN = WeightLayout::kKN;
+constexpr WeightLayout kNK = WeightLayout::kNK;
+BENCHMARK(QuantizeBlocks<&QuantizeTile, 2, kKN, true>)->Name("int2/kn");
+BENCHMARK(QuantizeBlocks<&QuantizeTile, 2, kNK, true>)->Name("int2/nk");
+BENCHMARK(QuantizeBlocks<&QuantizeTile, 4, kKN, true>)->Name("int4/kn");
+BENCHMARK(QuantizeBlocks<&reference::QuantizeTile, 4, kKN, true>)->Name("int4/kn/plain");
+BENCHMARK(QuantizeBlocks<&QuantizeTile, 4, kKN, false>)->Name("int4/kn/asymmetric");
+BENCHMARK(QuantizeBlocks<&QuantizeTile, 4, kNK, true>)->Name("int4/nk");
+BENCHMARK(QuantizeBlocks<&reference::QuantizeTile, 4, kNK, true>)->Name("int4/nk/plain");
+BENCHMARK(QuantizeBlocks<&QuantizeTile, 8, kKN, true>)->Name("int8/kn");
+BENCHMARK(QuantizeBlocks<&QuantizeTile, 8, kKN, false>)->Name("int8/kn/asymmetric");
+BENCHMARK(QuantizeBlocks<&QuantizeTile, 8, kNK, true>)->Name("int8/nk");
+
+void FindRange(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  for (auto unused : state) {
+    ValueRange range;
+    ExtendRange(weights, range);
+    benchmark::DoNotOptimize(range);
+  }
+  SetBytes(state);
+}
+BENCHMARK(FindRange)->Name("integer/range");
+
+void FindColumnRanges(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  for (auto unused : state) {
+    std::vector<ValueRange> ranges(kColumns);
+    ExtendColumnRanges(weights, absl::MakeSpan(ranges));
+    benchmark::DoNotOptimize(ranges);
+  }
+  SetBytes(state);
+}
+BENCHMARK(FindColumnRanges)->Name("integer/column_ranges");
+
+template <auto Quantize>
+void QuantizeToIntegers(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  std::vector<std::uint8_t> codes(weights.size());
+  for (auto unused : state) {
+    Quantize(IntegerType::kInt8, {1.0F / 127, 0}, weights, absl::MakeSpan(codes));
+    benchmark::ClobberMemory();
+  }
+  SetBytes(state);
+}
+BENCHMARK(QuantizeToIntegers<&QuantizeIntegers>)->Name("integer/codes");
+BENCHMARK(QuantizeToIntegers<&reference::QuantizeIntegers>)->Name("integer/codes/plain");
+
+void QuantizeColumnsToIntegers(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  std::vector<std::uint8_t> codes(weights.size());
+  const std::vector<IntegerScale> scales(kColumns, {1.0F / 127, 0});
+  for (auto unused : state) {
+    QuantizeIntegerColumns(IntegerType::kInt8, scales, weights, absl::MakeSpan(codes));
+    benchmark::ClobberMemory();
+  }
+  SetBytes(state);
+}
+BENCHMARK(QuantizeColumnsToIntegers)->Name("integer/column_codes");
 
 }  // namespace
 }  // namespace onnxquant::kernels

@@ -7,7 +7,7 @@ namespace onnxquant::kernels {
 namespace {
 
 void CheckFormat(const BlockFormat& format) {
-  HWY_ASSERT(format.bits == 4);
+  HWY_ASSERT(format.bits == 2 || format.bits == 4 || format.bits == 8);
   HWY_ASSERT(format.block >= 16 && format.block <= kLargestBlock);
   HWY_ASSERT(std::has_single_bit(format.block));
 }
@@ -21,14 +21,13 @@ void FillUnusedSlots(const BlockFormat& format, const Tile& tile) {
   const auto bits = static_cast<std::size_t>(format.bits);
   const std::size_t pack = 8 / bits;
   const std::size_t block_bytes = tile.block / pack;
-  const std::size_t row_bytes = tile.blocks() * block_bytes;
   const std::size_t used = tile.k % pack;
   if (used == 0) return;
   const std::size_t byte = tile.k / pack;
   if (byte % (pack * block_bytes) == 0) return;  // the first of a group: nothing before it
   const auto unused = static_cast<std::uint8_t>(0xFF << (used * bits));
   for (std::size_t n = 0; n < tile.n; ++n) {
-    std::uint8_t* at = tile.data + n * row_bytes + byte;
+    std::uint8_t* at = tile.data + n * tile.row_bytes + byte;
     *at = static_cast<std::uint8_t>(*at | (at[-1] & unused));
   }
 }
@@ -42,29 +41,35 @@ BlockSizes SizesOf(const BlockFormat& format, std::size_t k, std::size_t n) {
           format.symmetric ? 0 : n * PackedZeroPointBytes(format, blocks)};
 }
 
-void QuantizeTile(const BlockFormat& format, WeightLayout layout, absl::Span<const float> tile,
-                  std::size_t k, std::size_t n, const TileOutput& output) {
-  const BlockSizes sizes = SizesOf(format, k, n);
+Tile CheckedTile(const BlockFormat& format, const BlockSizes& sizes, absl::Span<const float> source,
+                 std::size_t k, std::size_t n, const TileOutput& output) {
   const bool half = format.scale == ScaleType::kFloat16;
-  HWY_ASSERT(tile.size() == k * n);
+  HWY_ASSERT(source.size() == k * n);
   HWY_ASSERT(output.data.size() == sizes.data_bytes);
   HWY_ASSERT((half ? output.scales_f16.size() : output.scales_f32.size()) == sizes.scale_count);
   HWY_ASSERT(output.zero_points.size() == (format.symmetric ? 0 : sizes.scale_count));
+  return {source.data(),
+          k,
+          n,
+          format.block,
+          format.bits,
+          format.symmetric,
+          half,
+          output.data.data(),
+          n == 0 ? 0 : sizes.data_bytes / n,
+          output.scales_f32.data(),
+          output.scales_f16.data(),
+          output.zero_points.data()};
+}
+
+void QuantizeTile(const BlockFormat& format, WeightLayout layout, absl::Span<const float> tile,
+                  std::size_t k, std::size_t n, const TileOutput& output) {
+  const Tile checked = CheckedTile(format, SizesOf(format, k, n), tile, k, n, output);
   if (k == 0 || n == 0) return;
-  const Tile checked = {tile.data(),
-                        k,
-                        n,
-                        format.block,
-                        format.symmetric,
-                        half,
-                        output.data.data(),
-                        output.scales_f32.data(),
-                        output.scales_f16.data(),
-                        output.zero_points.data()};
   if (layout == WeightLayout::kKN) {
-    QuantizeTileKN4(checked);
+    QuantizeTileKN(checked);
   } else {
-    QuantizeTileNK4(checked);
+    QuantizeTileNK(checked);
   }
   FillUnusedSlots(format, checked);
 }

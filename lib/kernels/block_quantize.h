@@ -3,7 +3,8 @@
 // A weight takes part in a product as B of A[M,K] x B[K,N]. Each column n of B is cut along K into
 // blocks; a block has one scale (and one zero point, if asymmetric) and is stored as `bits`-bit
 // codes, low bits first: code k of a block is in byte k * bits / 8, shifted by bits * (k mod
-// 8 / bits). It stands for (code - zero point) * scale.
+// 8 / bits). It stands for (code - zero point) * scale. With 2 bits a byte holds four codes, with 4
+// two, with 8 one; zero points are packed alike, so that with 8 bits no slot is ever unused.
 //
 // The bytes are those of ONNX Runtime's own quantizer (MlasQuantizeBlockwise, columnwise, x86-64),
 // including what no reader looks at.
@@ -24,7 +25,7 @@ enum class ScaleType { kFloat32, kFloat16 };
 enum class WeightLayout { kKN, kNK };
 
 struct BlockFormat {
-  int bits = 4;            // 4
+  int bits = 4;            // 2, 4 or 8
   std::size_t block = 32;  // a power of two from 16 to 256
   // Symmetric: codes are centred on 2^(bits-1), which is no zero point that is stored; the scale
   // carries the sign of the block's largest magnitude. Asymmetric: an unsigned zero point a block.

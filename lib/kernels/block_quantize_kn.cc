@@ -149,8 +149,15 @@ HWY_INLINE void QuantizeKN(const Tile& tile) {
   }
 }
 
-void QuantizeKN4(const Tile& tile) {
-  QuantizeKN<4>(tile);
+void QuantizeKNBits(const Tile& tile) {
+  switch (tile.bits) {
+    case 2:
+      return QuantizeKN<2>(tile);
+    case 4:
+      return QuantizeKN<4>(tile);
+    default:
+      return QuantizeKN<8>(tile);
+  }
 }
 
 }  // namespace onnxquant::kernels::HWY_NAMESPACE
@@ -159,10 +166,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace onnxquant::kernels {
 
-HWY_EXPORT(QuantizeKN4);
+HWY_EXPORT(QuantizeKNBits);
 
-void QuantizeTileKN4(const Tile& tile) {
-  HWY_DYNAMIC_DISPATCH(QuantizeKN4)(tile);
+void QuantizeTileKN(const Tile& tile) {
+  HWY_DYNAMIC_DISPATCH(QuantizeKNBits)(tile);
 }
 
 }  // namespace onnxquant::kernels

@@ -11,6 +11,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "lib/kernels/block_codes-inl.h"
+#include "lib/kernels/pack-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace onnxquant::kernels::HWY_NAMESPACE {
@@ -33,26 +34,19 @@ HWY_INLINE void BlockRange(const float* values, std::size_t block, float& lo, fl
   }
 }
 
-// Codes a byte each to 4 bits each. Compilers vectorise this.
-HWY_INLINE void PackNibbles(const std::uint8_t* codes, std::size_t block, std::uint8_t* out) {
-  for (std::size_t i = 0; i < block / 2; ++i) {
-    out[i] = static_cast<std::uint8_t>(codes[2 * i] | codes[2 * i + 1] << 4);
-  }
-}
-
 template <int kBits>
 HWY_INLINE void QuantizeBlock(const float* values, std::size_t block, float reciprocal,
                               float zero_point, std::uint8_t* out) {
-  static_assert(kBits == 4, "another width needs its own packing");
   const BlockF d;
   const hn::Rebind<std::uint8_t, BlockF> d8;
   const BlockV r = hn::Set(d, reciprocal);
   const BlockV zp = hn::Set(d, zero_point);
-  alignas(64) std::uint8_t codes[kLargestBlock];
+  alignas(64) std::uint8_t unpacked[kLargestBlock];
+  std::uint8_t* codes = kBits == 8 ? out : unpacked;
   for (std::size_t i = 0; i < block; i += hn::Lanes(d)) {
     hn::StoreU(hn::DemoteTo(d8, Code<kBits>(hn::LoadU(d, values + i), r, zp)), d8, codes + i);
   }
-  PackNibbles(codes, block, out);
+  if constexpr (kBits != 8) PackCodes<kBits>(codes, block, out);
 }
 
 // Calls action(i, values) for each block of a group; what a last block lacks is filled up with NaN,
@@ -73,6 +67,7 @@ HWY_INLINE void QuantizeNK(const Tile& tile) {
   const std::size_t tail = tile.k % tile.block;
   BlockGroup group = {};
   alignas(64) float last[kLargestBlock];
+  alignas(64) std::uint8_t cut[kLargestBlock];  // a last block that is stored in part
   std::fill_n(last, tile.block, std::numeric_limits<float>::quiet_NaN());
   for (std::size_t n = 0; n < tile.n; ++n) {
     const float* row = tile.source + n * tile.k;
@@ -84,17 +79,28 @@ HWY_INLINE void QuantizeNK(const Tile& tile) {
       });
       DeriveScales<kBits>(tile, count, group);
       StoreScales(tile, group, count, n * blocks + first, 1);
-      std::uint8_t* data = tile.data + (n * blocks + first) * block_bytes;
+      std::uint8_t* data = tile.data + n * tile.row_bytes + first * block_bytes;
+      const std::uint8_t* end = tile.data + (n + 1) * tile.row_bytes;
       ForEachBlock(tile, row, first, count, last, [&](std::size_t i, const float* values) HWY_ATTR {
+        std::uint8_t* to = data + i * block_bytes;
+        const auto room = static_cast<std::size_t>(end - to);
         QuantizeBlock<kBits>(values, tile.block, group.reciprocal[i], group.zero_point[i],
-                             data + i * block_bytes);
+                             room < block_bytes ? cut : to);
+        if (room < block_bytes) std::copy_n(cut, room, to);
       });
     }
   }
 }
 
-void QuantizeNK4(const Tile& tile) {
-  QuantizeNK<4>(tile);
+void QuantizeNKBits(const Tile& tile) {
+  switch (tile.bits) {
+    case 2:
+      return QuantizeNK<2>(tile);
+    case 4:
+      return QuantizeNK<4>(tile);
+    default:
+      return QuantizeNK<8>(tile);
+  }
 }
 
 }  // namespace onnxquant::kernels::HWY_NAMESPACE
@@ -103,10 +109,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace onnxquant::kernels {
 
-HWY_EXPORT(QuantizeNK4);
+HWY_EXPORT(QuantizeNKBits);
 
-void QuantizeTileNK4(const Tile& tile) {
-  HWY_DYNAMIC_DISPATCH(QuantizeNK4)(tile);
+void QuantizeTileNK(const Tile& tile) {
+  HWY_DYNAMIC_DISPATCH(QuantizeNKBits)(tile);
 }
 
 }  // namespace onnxquant::kernels

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/types/span.h"
 #include "lib/kernels/block_quantize.h"
 
 namespace onnxquant::kernels {
@@ -26,9 +27,11 @@ struct Tile {
   const float* source;
   std::size_t k, n;
   std::size_t block;
+  int bits;
   bool symmetric;
   bool half_scales;
   std::uint8_t* data;
+  std::size_t row_bytes;  // of one n in data
   float* scales_f32;
   std::uint16_t* scales_f16;
   std::uint8_t* zero_points;
@@ -46,9 +49,27 @@ struct BlockGroup {
   alignas(64) std::uint16_t scale_bits[kGroup];  // fp16, if the tile's scales are
 };
 
-// 4-bit codes; unused slots of a column's last byte are left 0.
-void QuantizeTileKN4(const Tile& tile);
-void QuantizeTileNK4(const Tile& tile);
+// Unused slots of a column's last byte are left 0.
+void QuantizeTileKN(const Tile& tile);
+void QuantizeTileNK(const Tile& tile);
+
+// Quantized blocks whose sizes have been checked.
+struct StoredBlocks {
+  const std::uint8_t* data;
+  std::size_t row_bytes;  // of one n in data
+  const float* scales;
+  const std::uint8_t* zero_points;  // packed, or null: 2^(bits-1)
+  std::size_t k, n;
+  std::size_t block;
+};
+
+// Checks sizes, which end the program if they are others than `sizes` says.
+Tile CheckedTile(const BlockFormat& format, const BlockSizes& sizes, absl::Span<const float> source,
+                 std::size_t k, std::size_t n, const TileOutput& output);
+void DequantizeChecked(const BlockFormat& stored, const BlockSizes& sizes,
+                       absl::Span<const std::uint8_t> data, absl::Span<const float> scales,
+                       absl::Span<const std::uint8_t> zero_points, std::size_t k, std::size_t n,
+                       absl::Span<float> output);
 
 }  // namespace onnxquant::kernels
 

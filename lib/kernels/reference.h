@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/half.h"
+#include "lib/kernels/integer_quantize.h"
 
 namespace onnxquant::kernels::reference {
 
@@ -27,6 +28,10 @@ void QuantizeTile(const BlockFormat& format, WeightLayout layout, absl::Span<con
 void DequantizeBlocks(const BlockFormat& format, absl::Span<const std::uint8_t> data,
                       absl::Span<const float> scales, absl::Span<const std::uint8_t> zero_points,
                       std::size_t k, std::size_t n, absl::Span<float> output);
+
+void ExtendRange(absl::Span<const float> values, ValueRange& range);
+void QuantizeIntegers(IntegerType type, const IntegerScale& scale, absl::Span<const float> values,
+                      absl::Span<std::uint8_t> codes);
 
 }  // namespace onnxquant::kernels::reference
 

@@ -1,6 +1,8 @@
 #include "lib/kernels/block_quantize.h"
 
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <random>
 #include <tuple>
 #include <vector>
@@ -38,6 +40,13 @@ struct Buffers {
   std::vector<std::uint8_t> zero_points;
 };
 
+bool SameBits(const Buffers& one, const Buffers& other) {
+  return one.data == other.data && one.scales_f16 == other.scales_f16 &&
+         one.zero_points == other.zero_points &&
+         std::memcmp(one.scales_f32.data(), other.scales_f32.data(),
+                     one.scales_f32.size() * sizeof(float)) == 0;
+}
+
 Buffers Quantize(const BlockFormat& format, WeightLayout layout, const std::vector<float>& source,
                  std::size_t k, std::size_t n) {
   Buffers buffers(format, k, n);
@@ -61,12 +70,13 @@ std::vector<float> Weights(std::size_t count, unsigned seed) {
   return weights;
 }
 
-using Case = std::tuple<std::size_t /*block*/, bool /*symmetric*/, ScaleType, WeightLayout>;
+using Case =
+    std::tuple<int /*bits*/, std::size_t /*block*/, bool /*symmetric*/, ScaleType, WeightLayout>;
 class BlockQuantizeTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(BlockQuantizeTest, EqualsTheReferenceBitForBitForEveryShape) {
-  const auto [block, symmetric, scale, layout] = GetParam();
-  const BlockFormat format{4, block, symmetric, scale};
+  const auto [bits, block, symmetric, scale, layout] = GetParam();
+  const BlockFormat format{bits, block, symmetric, scale};
   for (const std::size_t k : {1UL, 2UL, 15UL, 33UL, 64UL, 257UL, 300UL}) {
     for (const std::size_t n : {1UL, 3UL, 16UL, 37UL}) {
       const std::vector<float> source = Weights(k * n, static_cast<unsigned>(k * 1000 + n));
@@ -78,8 +88,8 @@ TEST_P(BlockQuantizeTest, EqualsTheReferenceBitForBitForEveryShape) {
 }
 
 TEST_P(BlockQuantizeTest, IsOffByAtMostHalfAStep) {
-  const auto [block, symmetric, scale, layout] = GetParam();
-  const BlockFormat format{4, block, symmetric, scale};
+  const auto [bits, block, symmetric, scale, layout] = GetParam();
+  const BlockFormat format{bits, block, symmetric, scale};
   const std::size_t k = 300;
   const std::size_t n = 9;
   const std::size_t blocks = (k + block - 1) / block;
@@ -100,19 +110,57 @@ TEST_P(BlockQuantizeTest, IsOffByAtMostHalfAStep) {
     for (std::size_t i = 0; i < k; ++i) {
       const float value = layout == WeightLayout::kKN ? source[i * n + row] : source[row * k + i];
       const float step = std::fabs(buffers.scales_f32[row * blocks + i / block]);
-      // Symmetric codes end at 7, one step short of the side opposite the largest value.
+      // Symmetric codes end one step short of the side opposite the largest value.
       const float allowed = symmetric ? 1.02F * step : 0.52F * step + 1e-6F;
       ASSERT_LE(std::fabs(restored[row * k + i] - value), allowed + 0.002F * std::fabs(value));
       noise += std::pow(restored[row * k + i] - value, 2);
       power += std::pow(value, 2);
     }
   }
-  EXPECT_GT(10 * std::log10(power / noise), 15);
+  EXPECT_GT(10 * std::log10(power / noise), bits == 2 ? 2 : 6 * bits - 9);
+}
+
+TEST_P(BlockQuantizeTest, GivesWhatTheReferenceGivesForValuesThatAreNotFinite) {
+  const auto [bits, block, symmetric, scale, layout] = GetParam();
+  const BlockFormat format{bits, block, symmetric, scale};
+  const std::size_t k = 3 * block - 3;
+  const std::size_t n = 21;
+  std::vector<float> source = Weights(k * n, 9);
+  std::mt19937 random(4);
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (std::size_t i = 0; i < 3 * n; ++i) {
+    source[random() % source.size()] = std::numeric_limits<float>::quiet_NaN();
+    if (i % 4 == 0) source[random() % source.size()] = i % 8 == 0 ? infinity : -infinity;
+  }
+  Buffers expected(format, k, n);
+  reference::QuantizeTile(format, layout, source, k, n, expected.Output());
+  EXPECT_TRUE(SameBits(Quantize(format, layout, source, k, n), expected));
+}
+
+TEST_P(BlockQuantizeTest, IsDequantizedAsTheReferenceDoes) {
+  const auto [bits, block, symmetric, scale, layout] = GetParam();
+  const BlockFormat format{bits, block, symmetric, scale};
+  std::mt19937 random(6);
+  for (const std::size_t k : {1UL, 17UL, 256UL, 301UL}) {
+    const std::size_t n = 5;
+    const BlockSizes sizes = SizesOf(format, k, n);
+    std::vector<std::uint8_t> data(sizes.data_bytes);
+    std::vector<std::uint8_t> zero_points(sizes.zero_point_bytes);
+    for (std::uint8_t& codes : data) codes = static_cast<std::uint8_t>(random());
+    for (std::uint8_t& codes : zero_points) codes = static_cast<std::uint8_t>(random());
+    const std::vector<float> scales = Weights(sizes.scale_count, 8);
+    std::vector<float> expected(n * k);
+    std::vector<float> values(n * k);
+    reference::DequantizeBlocks(format, data, scales, zero_points, k, n, absl::MakeSpan(expected));
+    DequantizeBlocks(format, data, scales, zero_points, k, n, absl::MakeSpan(values));
+    EXPECT_EQ(values, expected) << k;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Formats, BlockQuantizeTest,
-    ::testing::Combine(::testing::Values(16, 32, 64, 128, 256), ::testing::Bool(),
+    ::testing::Combine(::testing::Values(2, 4, 8), ::testing::Values(16, 64, 256),
+                       ::testing::Bool(),
                        ::testing::Values(ScaleType::kFloat32, ScaleType::kFloat16),
                        ::testing::Values(WeightLayout::kKN, WeightLayout::kNK)));
 
@@ -124,6 +172,20 @@ TEST(BlockQuantize, GivesABlockOfZerosANegativeZeroScaleAndTheMiddleCode) {
   EXPECT_THAT(zeros.data, Each(0x88));
   const Buffers negative = Quantize({}, WeightLayout::kKN, std::vector<float>(32, -0.0F), 32, 1);
   EXPECT_FALSE(std::signbit(negative.scales_f32[0]));
+}
+
+TEST(BlockQuantize, PacksFourCodesOfTwoBitsAByteAndOneOfEight) {
+  std::vector<float> source(16, 0.0F);
+  source[0] = -2.0F;  // scale 1 with 2 bits, 2/128 with 8
+  source[1] = 1.0F;
+  source[2] = -1.0F;
+  const BlockFormat two{2, 16, true, ScaleType::kFloat32};
+  EXPECT_THAT(Quantize(two, WeightLayout::kNK, source, 16, 1).data,
+              ElementsAre(0b10'01'11'00, 0xAA, 0xAA, 0xAA));
+  const BlockFormat eight{8, 16, true, ScaleType::kFloat32};
+  EXPECT_THAT(
+      Quantize(eight, WeightLayout::kNK, source, 16, 1).data,
+      ElementsAre(0, 192, 64, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128));
 }
 
 TEST(BlockQuantize, CarriesTheSignOfTheLargestValueInTheScale) {
@@ -145,6 +207,16 @@ TEST(BlockQuantize, RoundsTiesAwayFromZero) {
   EXPECT_EQ(buffers.data[1] & 0x0F, 0x08);  // -0.5 + 8 = 7.5 -> 8
 }
 
+TEST(BlockQuantize, RoundsTheGreatestNumberBelowAHalfDown) {
+  BlockFormat format;
+  format.symmetric = false;
+  std::vector<float> source(32, 0.0F);
+  source[0] = 15.0F;  // scale 1, zero point 0
+  source[1] = 0x1.fffffep-2F;
+  const Buffers buffers = Quantize(format, WeightLayout::kNK, source, 32, 1);
+  EXPECT_EQ(buffers.data[0], 0x0F);
+}
+
 TEST(BlockQuantize, MakesAllCodesTheMiddleWhenTheHalfScaleUnderflows) {
   BlockFormat format;
   format.scale = ScaleType::kFloat16;
@@ -159,6 +231,10 @@ TEST(BlockQuantize, FillsUnusedZeroPointSlotsWithTheMiddle) {
   std::vector<std::uint8_t> packed(4);
   PackZeroPoints(format, std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6}, 2, 3, absl::MakeSpan(packed));
   EXPECT_THAT(packed, ElementsAre(0x21, 0x83, 0x54, 0x86));
+  format.bits = 2;
+  packed.resize(2);
+  PackZeroPoints(format, std::vector<std::uint8_t>{1, 2, 3, 3, 0, 1}, 2, 3, absl::MakeSpan(packed));
+  EXPECT_THAT(packed, ElementsAre(0b10'11'10'01, 0b10'01'00'11));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <hwy/targets.h>
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <random>
@@ -12,6 +13,7 @@
 #include "lib/kernels/block_dequantize.h"
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/half.h"
+#include "lib/kernels/integer_quantize.h"
 
 namespace onnxquant::kernels {
 namespace {
@@ -124,12 +126,15 @@ void AppendBlocks(const BlockFormat& format, WeightLayout layout, std::size_t k,
 TEST(Targets, QuantizeBlocksAlike) {
   ExpectTheSame([] {
     Bits bits;
-    for (const std::size_t block : {16U, 32U, 256U}) {
-      for (const bool symmetric : {false, true}) {
-        for (const ScaleType scale : {ScaleType::kFloat32, ScaleType::kFloat16}) {
-          for (const WeightLayout layout : {WeightLayout::kKN, WeightLayout::kNK}) {
-            AppendBlocks({4, block, symmetric, scale}, layout, 2 * block, 16, bits);
-            AppendBlocks({4, block, symmetric, scale}, layout, 3 * block - 7, 37, bits);
+    for (const int width : {2, 4, 8}) {
+      for (const std::size_t block : {16U, 32U, 256U}) {
+        for (const bool symmetric : {false, true}) {
+          for (const ScaleType scale : {ScaleType::kFloat32, ScaleType::kFloat16}) {
+            const BlockFormat format{width, block, symmetric, scale};
+            for (const WeightLayout layout : {WeightLayout::kKN, WeightLayout::kNK}) {
+              AppendBlocks(format, layout, 2 * block, 16, bits);
+              AppendBlocks(format, layout, 3 * block - 7, 37, bits);
+            }
           }
         }
       }
@@ -153,6 +158,30 @@ TEST(Targets, DequantizeBlocksAlike) {
       std::vector<float> output(k * 9);
       DequantizeBlocks(format, data, scales, {}, k, 9, absl::MakeSpan(output));
       Append(output, bits);
+    }
+    return bits;
+  });
+}
+
+TEST(Targets, QuantizeIntegersAlike) {
+  ExpectTheSame([] {
+    Bits bits;
+    for (const std::size_t columns : {1U, 7U, 16U, 37U, 4099U}) {
+      std::vector<float> values = AnyFloats(columns * 3);
+      std::vector<std::uint8_t> codes(values.size());
+      const std::vector<IntegerScale> scales(columns, {0.37F, 5});
+      for (const IntegerType type : {IntegerType::kUint8, IntegerType::kInt8}) {
+        QuantizeIntegers(type, scales[0], values, absl::MakeSpan(codes));
+        Append(codes, bits);
+        QuantizeIntegerColumns(type, scales, values, absl::MakeSpan(codes));
+        Append(codes, bits);
+      }
+      std::vector<ValueRange> ranges(columns);
+      ExtendColumnRanges(values, absl::MakeSpan(ranges));
+      ExtendRange(values, ranges.front());
+      for (const ValueRange& range : ranges) {
+        Append(std::vector<float>{std::isnan(range.lo) ? 0 : range.lo, range.hi}, bits);
+      }
     }
     return bits;
   });

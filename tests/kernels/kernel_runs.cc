@@ -1,0 +1,115 @@
+#include "tests/kernels/kernel_runs.h"
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "lib/kernels/block_quantize.h"
+#include "lib/kernels/block_rows.h"
+#include "lib/kernels/integer_quantize.h"
+
+namespace onnxquant::kernels {
+namespace {
+
+template <typename T>
+std::vector<T> Numbers(std::string_view bytes) {
+  std::vector<T> numbers(bytes.size() / sizeof(T));
+  if (!numbers.empty()) std::memcpy(numbers.data(), bytes.data(), numbers.size() * sizeof(T));
+  return numbers;
+}
+
+template <typename T>
+void Append(const std::vector<T>& numbers, std::string& bytes) {
+  if (numbers.empty()) return;
+  bytes.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(T));
+}
+
+BlockFormat FormatOf(const Arguments& arguments) {
+  return {static_cast<int>(arguments.at("bits")), arguments.at("block"),
+          arguments.at("symmetric") != 0,
+          arguments.at("half") != 0 ? ScaleType::kFloat16 : ScaleType::kFloat32};
+}
+
+// float32 weights to data, scales and packed zero points; unpadded with rows=1.
+std::string Blocks(const Arguments& arguments, std::string_view source) {
+  const bool rows = arguments.contains("rows");
+  const BlockFormat format = FormatOf(arguments);
+  const bool half = format.scale == ScaleType::kFloat16;
+  const std::size_t k = arguments.at("k");
+  const std::size_t n = arguments.at("n");
+  const BlockSizes sizes = rows ? RowSizesOf(format, k, n) : SizesOf(format, k, n);
+  std::vector<std::uint8_t> data(sizes.data_bytes);
+  std::vector<float> scales_f32(half ? 0 : sizes.scale_count);
+  std::vector<std::uint16_t> scales_f16(half ? sizes.scale_count : 0);
+  std::vector<std::uint8_t> zero_points(format.symmetric ? 0 : sizes.scale_count);
+  std::vector<std::uint8_t> packed(sizes.zero_point_bytes);
+  TileOutput output;
+  output.data = absl::MakeSpan(data);
+  output.scales_f32 = absl::MakeSpan(scales_f32);
+  output.scales_f16 = absl::MakeSpan(scales_f16);
+  output.zero_points = absl::MakeSpan(zero_points);
+  if (rows) {
+    QuantizeRows(format, Numbers<float>(source), k, n, output);
+  } else {
+    QuantizeTile(format, arguments.at("nk") != 0 ? WeightLayout::kNK : WeightLayout::kKN,
+                 Numbers<float>(source), k, n, output);
+  }
+  if (!format.symmetric) {
+    PackZeroPoints(format, zero_points, n, sizes.scale_count / n, absl::MakeSpan(packed));
+  }
+  std::string result;
+  Append(data, result);
+  Append(scales_f32, result);
+  Append(scales_f16, result);
+  Append(packed, result);
+  return result;
+}
+
+// float32 weights to scales, zero points (a byte each) and codes: of the whole, or of the columns
+// of [any, columns]. Nothing, if a range has no scale.
+std::string Integers(const Arguments& arguments, std::string_view source) {
+  const IntegerType type = arguments.at("signed") != 0 ? IntegerType::kInt8 : IntegerType::kUint8;
+  const IntegerFormat format{type, arguments.at("symmetric") != 0, arguments.at("reduce") != 0};
+  const bool half = arguments.at("half") != 0;
+  const std::vector<float> values = Numbers<float>(source);
+  const bool by_column = arguments.contains("columns");
+  std::vector<ValueRange> ranges(by_column ? arguments.at("columns") : 1);
+  if (by_column) {
+    ExtendColumnRanges(values, absl::MakeSpan(ranges));
+  } else {
+    ExtendRange(values, ranges[0]);
+  }
+  std::vector<IntegerScale> scales;
+  std::vector<float> numbers;
+  std::vector<std::uint8_t> zero_points;
+  for (const ValueRange& range : ranges) {
+    const auto scale =
+        IntegerScaleOf(format, range, half ? ScaleType::kFloat16 : ScaleType::kFloat32);
+    if (!scale.has_value()) return {};
+    scales.push_back(*scale);
+    numbers.push_back(scale->scale);
+    zero_points.push_back(static_cast<std::uint8_t>(scale->zero_point));
+  }
+  std::vector<std::uint8_t> codes(values.size());
+  if (by_column) {
+    QuantizeIntegerColumns(type, scales, values, absl::MakeSpan(codes));
+  } else {
+    QuantizeIntegers(type, scales[0], values, absl::MakeSpan(codes));
+  }
+  std::string result;
+  Append(numbers, result);
+  Append(zero_points, result);
+  Append(codes, result);
+  return result;
+}
+
+}  // namespace
+
+const std::map<std::string, KernelRun>& KernelRuns() {
+  static const auto& runs =
+      *new std::map<std::string, KernelRun>{{"blocks", Blocks}, {"integers", Integers}};
+  return runs;
+}
+
+}  // namespace onnxquant::kernels
