@@ -37,8 +37,8 @@ absl::Status GraphRewriter::EmitBody(ScopeId scope, onnx::GraphProto& body) {
   *body.mutable_metadata_props() = original.metadata_props();
   for (onnx::ValueInfoProto& input : *body.mutable_input()) {
     const ValueId id = graph_.Find(scope, input.name());
-    if (!IsFloatValue(id) || !input.has_type()) continue;
-    input.mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(TypeOf(id)));
+    if (!input_.IsFloatValue(id) || !input.has_type()) continue;
+    input.mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(input_.TypeOf(id)));
   }
   ONNXQUANT_RETURN_IF_ERROR(EmitBodyInitializers(scope, body));
   ONNXQUANT_RETURN_IF_ERROR(EmitNodes(scope, body));
@@ -51,16 +51,15 @@ absl::Status GraphRewriter::EmitBody(ScopeId scope, onnx::GraphProto& body) {
 
 // Names are the body's own affair, so a cast output simply takes the cast's name.
 void GraphRewriter::NameBodyOutputs(ScopeId scope) {
-  const NodePlan& owner = PlanOf(graph_.scope(scope).owner);
+  const NodePlan& owner = input_.PlanOf(graph_.scope(scope).owner);
   const std::vector<ValueId>& outputs = graph_.outputs(scope);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     onnx::ValueInfoProto& info = *out_->mutable_output(static_cast<int>(i));
-    const bool floats = IsFloatValue(outputs[i]);
+    const bool floats = input_.IsFloatValue(outputs[i]);
     const bool uniform = owner.changes && !owner.mixed;
-    const ElementType wanted = uniform ? owner.compute : OriginalType(outputs[i]);
-    const bool cast = floats && TypeOf(outputs[i]) != wanted;
-    info.set_name(cast ? CastOf(outputs[i], wanted, Look::kHere)
-                       : names_[static_cast<std::size_t>(outputs[i])]);
+    const ElementType wanted = uniform ? owner.compute : input_.OriginalType(outputs[i]);
+    const bool cast = floats && input_.TypeOf(outputs[i]) != wanted;
+    info.set_name(cast ? CastOf(outputs[i], wanted, Look::kHere) : names_.of[outputs[i]]);
     if (floats && info.has_type()) {
       info.mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(wanted));
     }
@@ -69,14 +68,14 @@ void GraphRewriter::NameBodyOutputs(ScopeId scope) {
 
 absl::Status GraphRewriter::EmitBodyInitializers(ScopeId scope, onnx::GraphProto& body) {
   for (const onnx::TensorProto& tensor : graph_.scope(scope).graph->initializer()) {
-    const auto weight = weights_.find(graph_.Find(scope, tensor.name()));
-    if (weight == weights_.end()) {
+    const WeightPlan* weight = constants_.plans[graph_.Find(scope, tensor.name())];
+    if (weight == nullptr) {
       onnx::TensorProto* copy = body.add_initializer();
       *copy = tensor;
-      ONNXQUANT_RETURN_IF_ERROR(EmbedTensor(model_, tensor, *copy));
+      ONNXQUANT_RETURN_IF_ERROR(EmbedTensor(input_.model, tensor, *copy));
       continue;
     }
-    for (const WeightCopy& copy : weight->second->copies) {
+    for (const WeightCopy& copy : weight->copies) {
       if (copy.in_main) {
         AddCopy(tensor, copy);
         continue;

@@ -5,10 +5,10 @@ namespace onnxquant {
 
 // The name under which a slot reads its value in the type it needs.
 std::string GraphRewriter::InputName(const Use& use) {
-  const ValueId value = graph_.node(use.node).inputs[static_cast<std::size_t>(use.input)];
-  const ElementType needed = NeededType(analysis_, plan_, use);
-  const auto [copy, directly] = CopyReadBy(use);
-  if (weights_.contains(value) || directly) {
+  const ValueId value = input_.ValueAt(use);
+  const ElementType needed = NeededType(input_.analysis, input_.plan, use);
+  const auto [copy, directly] = constants_.ReadBy(use);
+  if (constants_.Contains(value) || directly) {
     // Without a float copy the reader is a Transpose whose own readers all read codes: dead.
     if (copy == nullptr || !copy->format.IsFloat()) {
       return graph_.value(value).name;
@@ -16,8 +16,9 @@ std::string GraphRewriter::InputName(const Use& use) {
     if (needed == ElementType::kUndefined || copy->format.type == needed) return copy->names[0];
     return CastOfConstant(copy->names[0], needed);
   }
-  if (needed == ElementType::kUndefined || !IsFloatValue(value) || TypeOf(value) == needed) {
-    return names_[static_cast<std::size_t>(value)];
+  if (needed == ElementType::kUndefined || !input_.IsFloatValue(value) ||
+      input_.TypeOf(value) == needed) {
+    return names_.of[value];
   }
   return CastOf(value, needed);
 }
@@ -27,22 +28,22 @@ std::string GraphRewriter::InputName(const Use& use) {
 // the widening, which loses nothing. (kHere: what a body gives must be made in it.)
 std::string GraphRewriter::CastOf(ValueId value, ElementType to, Look look) {
   // What stands in place of a Cast that is left out may have been cast already.
-  const std::string name_here = names_[static_cast<std::size_t>(value)];
-  value = ReadInPlaceOf(value);
-  if (weights_.contains(value)) return CastOfConstant(name_here, to);
+  const std::string name_here = names_.of[value];
+  value = input_.ReadInPlaceOf(value);
+  if (constants_.Contains(value)) return CastOfConstant(name_here, to);
   for (ScopeId scope = scope_; scope != kNone; scope = graph_.scope(scope).parent) {
     if (const auto it = casts_.find({scope, value, to}); it != casts_.end()) return it->second;
     if (look == Look::kHere) break;
   }
   const NodeId producer = graph_.value(value).producer;
-  if (look == Look::kAround && producer != kNone && Traits(producer).float_cast &&
-      TypeOf(value) == ElementType::kFloat) {
+  if (look == Look::kAround && producer != kNone && input_.Traits(producer).float_cast &&
+      input_.TypeOf(value) == ElementType::kFloat) {
     const ValueId source = graph_.node(producer).inputs[0];
-    if (!weights_.contains(source) && TypeOf(source) == to) {
-      return names_[static_cast<std::size_t>(source)];
+    if (!constants_.Contains(source) && input_.TypeOf(source) == to) {
+      return names_.of[source];
     }
   }
-  const std::string& from = names_[static_cast<std::size_t>(value)];
+  const std::string& from = names_.of[value];
   std::string name =
       EmitCast(from, to, UniqueValue(absl::StrCat(graph_.value(value).name, "_", NameOf(to))));
   casts_[{scope_, value, to}] = name;

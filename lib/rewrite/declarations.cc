@@ -7,7 +7,7 @@ namespace onnxquant {
 
 void GraphRewriter::DeclareInputsAndOutputs() {
   absl::flat_hash_map<std::string, ElementType> types;
-  for (const IoPlan& io : plan_.io) types[graph_.value(io.value).name] = io.type;
+  for (const IoPlan& io : input_.plan.io) types[graph_.value(io.value).name] = io.type;
   for (auto* infos : {main_->mutable_input(), main_->mutable_output()}) {
     for (onnx::ValueInfoProto& info : *infos) {
       if (const auto it = types.find(info.name()); it != types.end()) {
@@ -35,24 +35,25 @@ void GraphRewriter::DeclareValues(ScopeId scope, onnx::GraphProto& out) const {
     if (id == kNone || graph_.value(id).scope != scope || graph_.value(id).producer == kNone) {
       continue;
     }
-    if (!made.contains(info.name()) || weights_.contains(id) ||
-        names_[static_cast<std::size_t>(id)] != info.name()) {
+    if (!made.contains(info.name()) || constants_.Contains(id) || names_.of[id] != info.name()) {
       continue;
     }
     onnx::ValueInfoProto* declared = out.add_value_info();
     *declared = info;
-    if (IsFloatValue(id)) {
-      declared->mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(TypeOf(id)));
+    if (input_.IsFloatValue(id)) {
+      declared->mutable_type()->mutable_tensor_type()->set_elem_type(
+          static_cast<int>(input_.TypeOf(id)));
     }
   }
 }
 
 void GraphRewriter::CountValues() {
   for (ValueId id = 0; id < static_cast<ValueId>(graph_.values().size()); ++id) {
-    if (!IsFloatValue(id)) continue;
-    if (weights_.contains(id) || graph_.value(id).initializer != nullptr) continue;
-    if (graph_.value(id).producer != kNone && PlanOf(graph_.value(id).producer).passes) continue;
-    (IsHalf(TypeOf(id)) ? result_.half_values : result_.float32_values) += 1;
+    if (!input_.IsFloatValue(id)) continue;
+    if (constants_.Contains(id) || graph_.value(id).initializer != nullptr) continue;
+    if (graph_.value(id).producer != kNone && input_.PlanOf(graph_.value(id).producer).passes)
+      continue;
+    (IsHalf(input_.TypeOf(id)) ? result_.half_values : result_.float32_values) += 1;
   }
 }
 
@@ -68,8 +69,8 @@ void GraphRewriter::AddProvenance() {
     property->set_key(key);
     property->set_value(value);
   };
-  set("onnxquant.policy", plan_.policy);
-  set("onnxquant.dtype", plan_.dtype);
+  set("onnxquant.policy", input_.plan.policy);
+  set("onnxquant.dtype", input_.plan.dtype);
 }
 
 }  // namespace onnxquant

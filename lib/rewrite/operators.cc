@@ -11,11 +11,12 @@
 namespace onnxquant {
 // Cast's `to`, RandomNormal's `dtype` …, and the value that ConstantOfShape repeats.
 absl::Status GraphRewriter::SetOutputType(NodeId id, onnx::NodeProto& node) {
-  const NodeTraits& traits = Traits(id);
-  const ElementType compute = PlanOf(id).compute;
-  if (!PlanOf(id).changes || node.output_size() == 0) return absl::OkStatus();
+  const NodeTraits& traits = input_.Traits(id);
+  const ElementType compute = input_.PlanOf(id).compute;
+  if (!input_.PlanOf(id).changes || node.output_size() == 0) return absl::OkStatus();
   const ValueId output = graph_.node(id).outputs[0];
-  const bool stays = PlanOf(id).mixed || output == kNone || OriginalType(output) == compute;
+  const bool stays =
+      input_.PlanOf(id).mixed || output == kNone || input_.OriginalType(output) == compute;
   if (stays) return absl::OkStatus();
   if (traits.type_attribute != nullptr) {
     SetInt(node, traits.type_attribute, static_cast<int>(compute));
@@ -28,8 +29,8 @@ absl::Status GraphRewriter::SetOutputType(NodeId id, onnx::NodeProto& node) {
     zero.add_float_data(0.0F);
     ONNXQUANT_ASSIGN_OR_RETURN(
         onnx::TensorProto converted,
-        ConvertSmallTensor(model_, value == nullptr ? zero : value->t(), compute,
-                           PlanOf(id).overflow, graph_.Describe(id), &result_.warnings));
+        ConvertSmallTensor(input_.model, value == nullptr ? zero : value->t(), compute,
+                           input_.PlanOf(id).overflow, graph_.Describe(id), &result_.warnings));
     node.clear_attribute();
     onnx::AttributeProto* attribute = node.add_attribute();
     attribute->set_name("value");
@@ -41,7 +42,7 @@ absl::Status GraphRewriter::SetOutputType(NodeId id, onnx::NodeProto& node) {
 
 // Of nodes whose weights are 4-bit blocks already.
 void GraphRewriter::SetAccuracyLevel(NodeId id, onnx::NodeProto& node) const {
-  const int level = PlanOf(id).accuracy_level;
+  const int level = input_.PlanOf(id).accuracy_level;
   if (level > 0 && node.domain() == "com.microsoft" && node.op_type() == "MatMulNBits") {
     SetInt(node, "accuracy_level", level);
   }
@@ -50,11 +51,12 @@ void GraphRewriter::SetAccuracyLevel(NodeId id, onnx::NodeProto& node) const {
 // A CastLike to a float type becomes a Cast to its type: what it likens itself to may have got
 // another. (ONNX Runtime also refuses some graphs with a CastLike in float16.)
 void GraphRewriter::SpellCastLike(NodeId id, onnx::NodeProto& node) const {
-  if (!IsOnnxDomain(node.domain()) || node.op_type() != "CastLike" || !PlanOf(id).changes) return;
+  if (!IsOnnxDomain(node.domain()) || node.op_type() != "CastLike" || !input_.PlanOf(id).changes)
+    return;
   node.set_op_type("Cast");
   node.mutable_input()->DeleteSubrange(1, node.input_size() - 1);
   node.clear_attribute();
-  SetInt(node, "to", static_cast<int>(PlanOf(id).compute));
+  SetInt(node, "to", static_cast<int>(input_.PlanOf(id).compute));
 }
 
 // Imports the domain if the model does not yet.
@@ -68,7 +70,7 @@ void GraphRewriter::RequireOpset(const char* domain, int version) {
 // A node that reads a constant which is stored in codes becomes the nodes that read them.
 absl::Status GraphRewriter::ReadCodes(NodeId id, onnx::NodeProto& node) {
   for (int i = 0; i < node.input_size(); ++i) {
-    const WeightCopy* copy = CopyReadBy({id, i}).copy;
+    const WeightCopy* copy = constants_.ReadBy({id, i}).copy;
     if (copy == nullptr || copy->format.IsFloat()) continue;
     const Format& form = FormRead(copy->stored, graph_.OpName(id));
     return form.read(copy->stored, copy->names, node, *this);

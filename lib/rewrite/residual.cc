@@ -12,7 +12,7 @@ namespace onnxquant {
 
 // An attribute is float32 whatever the node computes in, so a power of two is exact.
 void GraphRewriter::ScaleEpsilon(NodeId id, onnx::NodeProto& node) const {
-  const int exponent = PlanOf(id).epsilon_exponent;
+  const int exponent = input_.PlanOf(id).epsilon_exponent;
   if (exponent == 0) return;
   onnx::AttributeProto* epsilon = nullptr;
   for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
@@ -28,16 +28,16 @@ void GraphRewriter::ScaleEpsilon(NodeId id, onnx::NodeProto& node) const {
 // `name`, or what a Mul makes of it where the plan wants the slot's value scaled. One Mul serves
 // all readers in a graph.
 std::string GraphRewriter::ScaledInputName(const Use& use, const std::string& name) {
-  const std::vector<ScaledInput>& inputs = PlanOf(use.node).scaled_inputs;
+  const std::vector<ScaledInput>& inputs = input_.PlanOf(use.node).scaled_inputs;
   const auto wanted = std::find_if(inputs.begin(), inputs.end(), [&use](const ScaledInput& one) {
     return one.input == use.input;
   });
   if (wanted == inputs.end()) return name;
   std::string& scaled = scaled_[{scope_, name, wanted->exponent}];
   if (!scaled.empty()) return scaled;
-  const ValueId value = graph_.node(use.node).inputs[static_cast<std::size_t>(use.input)];
-  const ElementType needed = NeededType(analysis_, plan_, use);
-  const ElementType type = needed == ElementType::kUndefined ? TypeOf(value) : needed;
+  const ValueId value = input_.ValueAt(use);
+  const ElementType needed = NeededType(input_.analysis, input_.plan, use);
+  const ElementType type = needed == ElementType::kUndefined ? input_.TypeOf(value) : needed;
   const std::string wanted_name = absl::StrCat(graph_.value(value).name, "_scaled");
   scaled = UniqueValue(wanted_name);
   const std::string factor =
@@ -79,8 +79,8 @@ std::string GraphRewriter::ScalarConstant(double number, ElementType type,
 // The node, and a Clip of its first output to the plan's limit.
 void GraphRewriter::EmitWithClip(NodeId id, onnx::NodeProto node) {
   constexpr int kLimitsAreInputs = 11;
-  const double limit = PlanOf(id).clip;
-  const ElementType type = TypeOf(graph_.node(id).outputs[0]);
+  const double limit = input_.PlanOf(id).clip;
+  const ElementType type = input_.TypeOf(graph_.node(id).outputs[0]);
   const std::string clipped = node.output(0);
   const std::string sum = UniqueValue(absl::StrCat(clipped, "_unclipped"));
   node.set_output(0, sum);
@@ -93,7 +93,7 @@ void GraphRewriter::EmitWithClip(NodeId id, onnx::NodeProto node) {
   for (const bool lower : {true, false}) {
     const char* name = lower ? "min" : "max";
     const double bound = lower ? -limit : limit;
-    if (OpsetOf(model_.proto(), "") >= kLimitsAreInputs) {
+    if (OpsetOf(input_.model.proto(), "") >= kLimitsAreInputs) {
       clip.add_input(ScalarConstant(bound, type, absl::StrCat(clipped, "/", name)));
       continue;
     }

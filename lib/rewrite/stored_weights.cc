@@ -33,11 +33,6 @@ onnx::TensorProto SpelledTensor(const onnx::NodeProto& constant) {
 
 }  // namespace
 
-GraphRewriter::Reading GraphRewriter::CopyReadBy(const Use& use) const {
-  const auto it = copy_read_by_.find({use.node, use.input});
-  return it == copy_read_by_.end() ? Reading{} : it->second;
-}
-
 int GraphRewriter::AddInitializer(const std::string& name, ElementType type,
                                   const std::vector<std::int64_t>& dims) {
   onnx::TensorProto* tensor = main_->add_initializer();
@@ -74,7 +69,7 @@ void GraphRewriter::AddCopy(const onnx::TensorProto& source, const WeightCopy& c
 }
 
 void GraphRewriter::StoreInitializers() {
-  for (const onnx::TensorProto& tensor : model_.proto().graph().initializer()) {
+  for (const onnx::TensorProto& tensor : input_.model.proto().graph().initializer()) {
     const ValueId id = graph_.Find(kMainScope, tensor.name());
     const Value& value = graph_.value(id);
     if (value.uses.empty() && !value.graph_input && !value.graph_output) {
@@ -82,8 +77,8 @@ void GraphRewriter::StoreInitializers() {
           absl::StrCat("initializer '", tensor.name(), "' is read by nothing and was left out"));
       continue;
     }
-    if (const auto weight = weights_.find(id); weight != weights_.end()) {
-      for (const WeightCopy& copy : weight->second->copies) AddCopy(tensor, copy);
+    if (const WeightPlan* weight = constants_.plans[id]; weight != nullptr) {
+      for (const WeightCopy& copy : weight->copies) AddCopy(tensor, copy);
       continue;
     }
     const auto type = static_cast<ElementType>(tensor.data_type());
@@ -96,8 +91,8 @@ void GraphRewriter::StoreInitializers() {
     FillJob job;
     job.source = &tensor;
     job.type = type;
-    job.targets = {AddInitializer(names_[static_cast<std::size_t>(id)], type,
-                                  {tensor.dims().begin(), tensor.dims().end()})};
+    job.targets = {
+        AddInitializer(names_.of[id], type, {tensor.dims().begin(), tensor.dims().end()})};
     // Shapes, axes, indices: onnxruntime-web cannot read them from external data.
     if (IsInteger(type) && tensor.dims_size() <= 1) result_.keep_inline.back() = true;
     result_.jobs.push_back(std::move(job));
@@ -111,10 +106,10 @@ absl::StatusOr<onnx::TensorProto> GraphRewriter::SmallCopy(const onnx::TensorPro
   onnx::TensorProto tensor;
   if (copy.exponent == 0 && static_cast<int>(copy.format.type) == source.data_type()) {
     tensor = source;
-    ONNXQUANT_RETURN_IF_ERROR(EmbedTensor(model_, source, tensor));
+    ONNXQUANT_RETURN_IF_ERROR(EmbedTensor(input_.model, source, tensor));
   } else {
     ONNXQUANT_ASSIGN_OR_RETURN(
-        tensor, ConvertSmallTensor(model_, source, copy.format.type, copy.overflow, what,
+        tensor, ConvertSmallTensor(input_.model, source, copy.format.type, copy.overflow, what,
                                    &result_.warnings, copy.exponent));
   }
   tensor.set_name(copy.names[0]);
@@ -124,7 +119,7 @@ absl::StatusOr<onnx::TensorProto> GraphRewriter::SmallCopy(const onnx::TensorPro
 // A Constant node's value in each type that its readers need; a large one as initializer.
 absl::Status GraphRewriter::EmitConstants(NodeId id) {
   const Node& source = graph_.node(id);
-  const WeightPlan& weight = *weights_.at(source.outputs[0]);
+  const WeightPlan& weight = *constants_.plans[source.outputs[0]];
   const onnx::TensorProto* stored = ConstantTensor(graph_, weight.weight);
   for (const WeightCopy& copy : weight.copies) {
     if (copy.in_main) {
@@ -134,9 +129,10 @@ absl::Status GraphRewriter::EmitConstants(NodeId id) {
     onnx::NodeProto node = *source.proto;
     node.set_output(0, copy.names[0]);
     if (copy.names[0] != source.proto->output(0)) node.set_name(UniqueNode(copy.names[0]));
-    const bool as_it_is = copy.format.type == OriginalType(weight.weight) && copy.exponent == 0;
+    const bool as_it_is =
+        copy.format.type == input_.OriginalType(weight.weight) && copy.exponent == 0;
     if (as_it_is) {
-      ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(model_, *source.proto, node));
+      ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(input_.model, *source.proto, node));
     } else {
       ONNXQUANT_ASSIGN_OR_RETURN(
           onnx::TensorProto tensor,

@@ -12,6 +12,7 @@
 #include "lib/policy/plan.h"
 #include "lib/policy/policy_yaml.h"
 #include "lib/rewrite/rewrite.h"
+#include "lib/rewrite/rewrite_input.h"
 #include "tests/support/text_model.h"
 
 namespace onnxquant {
@@ -27,12 +28,18 @@ class RewriteFixture : public ::testing::Test {
     analysis_.emplace(*std::move(analysis));
   }
 
-  absl::StatusOr<Rewritten> Try(const std::string& yaml) {
+  // What the stages of rewriting under a policy read.
+  RewriteInput Plan(const std::string& yaml) {
     const auto policy = ParsePolicy("policy: 1\nname: test\n" + yaml, "test.yaml");
     EXPECT_TRUE(policy.ok()) << policy.status();
     auto plans = MakePlans(*analysis_, *policy, {}, "m.onnx");
     EXPECT_TRUE(plans.ok()) << plans.status();
     plan_ = plans->front();
+    return {*model_, *analysis_, plan_};
+  }
+
+  absl::StatusOr<Rewritten> Try(const std::string& yaml) {
+    Plan(yaml);
     return Rewrite(*model_, *analysis_, plan_);
   }
 

@@ -1,0 +1,36 @@
+#include "lib/rewrite/stored_constants.h"
+
+#include <cstddef>
+
+namespace onnxquant {
+
+Reading StoredConstants::ReadBy(const Use& slot) const {
+  const auto it = readings.find({slot.node, slot.input});
+  return it == readings.end() ? Reading{} : it->second;
+}
+
+StoredConstants FindStoredConstants(const RewriteInput& input) {
+  StoredConstants constants;
+  constants.plans.resize(input.graph().values().size());
+  for (const WeightPlan& weight : input.plan.weights) {
+    constants.plans[weight.weight] = &weight;
+    for (const WeightCopy& copy : weight.copies) {
+      for (const std::size_t use : copy.uses) {
+        const WeightUse& read = input.analysis.weight_uses[use];
+        const bool floats = copy.format.IsFloat();
+        bool directly = true;
+        for (const NodeId link : read.chain) {
+          // Of several copies behind one Transpose, the Transpose reads the one in its own type.
+          const NodePlan& plan = input.PlanOf(link);
+          const bool its_own = plan.passes || copy.format.type == plan.compute;
+          if (floats && its_own) constants.readings[{link, 0}] = {&copy, directly};
+          directly = directly && plan.passes;
+        }
+        constants.readings[{read.reader.node, read.reader.input}] = {&copy, directly};
+      }
+    }
+  }
+  return constants;
+}
+
+}  // namespace onnxquant

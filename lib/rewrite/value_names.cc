@@ -1,0 +1,81 @@
+#include "lib/rewrite/value_names.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace onnxquant {
+namespace {
+
+absl::btree_map<ValueId, ElementType> FindCastOutputs(const RewriteInput& input) {
+  absl::btree_map<ValueId, ElementType> outputs;
+  for (const IoPlan& io : input.plan.io) {
+    const Value& value = input.graph().value(io.value);
+    if (!value.graph_output || value.graph_input || input.TypeOf(io.value) == io.type) continue;
+    outputs[io.value] = io.type;
+  }
+  return outputs;
+}
+
+// A graph output keeps its name also where what made it is left out: what stands for it takes the
+// name.
+void NameWhatStandsForOutputs(const RewriteInput& input, IdVector<std::string>& names) {
+  const Graph& graph = input.graph();
+  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) {
+    if (!input.PlanOf(id).passes) continue;
+    const ValueId made = graph.node(id).outputs[0];
+    const Value& output = graph.value(made);
+    if (!output.graph_output || output.scope != kMainScope) continue;
+    names[input.ReadInPlaceOf(made)] = output.name;
+  }
+}
+
+// What is left out is called as what its readers read instead.
+void NameWhatIsLeftOut(const RewriteInput& input, const StoredConstants& constants,
+                       IdVector<std::string>& names) {
+  for (const NodeId id : input.graph().order()) {
+    if (!input.PlanOf(id).passes) continue;
+    const Node& node = input.graph().node(id);
+    const auto [copy, directly] = constants.ReadBy({id, 0});
+    names[node.outputs[0]] =
+        copy != nullptr && directly ? copy->names[0] : names[node.inputs[0]];
+  }
+}
+
+}  // namespace
+
+// What is left out leaves its names to what takes its place, so that a model which is converted
+// again comes out the same.
+TakenNames FindTakenNames(const RewriteInput& input) {
+  TakenNames taken;
+  const Graph& graph = input.graph();
+  for (const Value& value : graph.values()) {
+    const bool gone = value.producer != kNone && input.PlanOf(value.producer).passes;
+    if (!gone || (value.graph_output && value.scope == kMainScope)) {
+      taken.values.Insert(value.name);
+    }
+  }
+  for (const NodeId id : graph.order()) {
+    if (!input.PlanOf(id).passes) taken.nodes.Insert(graph.node(id).proto->name());
+  }
+  for (const WeightPlan& weight : input.plan.weights) {
+    for (const WeightCopy& copy : weight.copies) {
+      for (const std::string& name : copy.names) taken.values.Insert(name);
+    }
+  }
+  return taken;
+}
+
+ValueNames NameValues(const RewriteInput& input, const StoredConstants& constants,
+                      UniqueNames& taken) {
+  ValueNames names;
+  for (const Value& value : input.graph().values()) names.of.push_back(value.name);
+  names.cast_outputs = FindCastOutputs(input);
+  NameWhatStandsForOutputs(input, names.of);
+  for (const auto& [output, type] : names.cast_outputs) {
+    names.of[output] = taken.Take(
+        absl::StrCat(input.graph().value(output).name, "_", NameOf(input.TypeOf(output))));
+  }
+  NameWhatIsLeftOut(input, constants, names.of);
+  return names;
+}
+
+}  // namespace onnxquant
