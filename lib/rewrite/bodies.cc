@@ -1,33 +1,22 @@
-// The bodies of If, Loop and Scan, and of other operators, whose nodes stay as they are.
+#include "lib/rewrite/bodies.h"
+
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "lib/base/error.h"
+#include "lib/rewrite/declarations.h"
 #include "lib/rewrite/embed_tensors.h"
-#include "lib/rewrite/graph_rewriter.h"
+#include "lib/rewrite/emit_nodes.h"
 #include "lib/rewrite/remove_dead.h"
+#include "lib/rewrite/stored_weights.h"
 
 namespace onnxquant {
-
-// Replaces the copied bodies of `node` by converted ones. Graph::Build numbered them in the order
-// of the attributes.
-absl::Status GraphRewriter::EmitBodies(NodeId owner, onnx::NodeProto& node) {
-  std::size_t next = 0;
-  const auto replace = [&](onnx::GraphProto& body) {
-    body.Clear();
-    return EmitBody(graph_.node(owner).bodies[next++], body);
-  };
-  for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
-    if (attribute.has_g()) ONNXQUANT_RETURN_IF_ERROR(replace(*attribute.mutable_g()));
-    for (onnx::GraphProto& body : *attribute.mutable_graphs()) {
-      ONNXQUANT_RETURN_IF_ERROR(replace(body));
-    }
-  }
-  return absl::OkStatus();
-}
+namespace {
 
 // What a body takes and gives has the type of its owner's arithmetic.
-absl::Status GraphRewriter::EmitBody(ScopeId scope, onnx::GraphProto& body) {
-  const onnx::GraphProto& original = *graph_.scope(scope).graph;
+void StartBody(const RewriteInput& input, ScopeId scope, onnx::GraphProto& body) {
+  const onnx::GraphProto& original = *input.graph().scope(scope).graph;
   body.set_name(original.name());
   body.set_doc_string(original.doc_string());
   *body.mutable_input() = original.input();
@@ -35,53 +24,85 @@ absl::Status GraphRewriter::EmitBody(ScopeId scope, onnx::GraphProto& body) {
   *body.mutable_sparse_initializer() = original.sparse_initializer();
   *body.mutable_quantization_annotation() = original.quantization_annotation();
   *body.mutable_metadata_props() = original.metadata_props();
-  for (onnx::ValueInfoProto& input : *body.mutable_input()) {
-    const ValueId id = graph_.Find(scope, input.name());
-    if (!input_.IsFloatValue(id) || !input.has_type()) continue;
-    input.mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(input_.TypeOf(id)));
+  for (onnx::ValueInfoProto& info : *body.mutable_input()) {
+    const ValueId id = input.graph().Find(scope, info.name());
+    if (!input.IsFloatValue(id) || !info.has_type()) continue;
+    info.mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(input.TypeOf(id)));
   }
-  ONNXQUANT_RETURN_IF_ERROR(EmitBodyInitializers(scope, body));
-  ONNXQUANT_RETURN_IF_ERROR(EmitNodes(scope, body));
-  SealedNodes none;
-  RemoveDead(body, none);
-  RemoveUnreadInitializers(body);
-  DeclareValues(scope, body);
+}
+
+absl::Status StoreBodyInitializers(const EmitInput& input, ScopeId scope, onnx::GraphProto& body,
+                                   GraphWriter& writer) {
+  for (const onnx::TensorProto& tensor : input.graph().scope(scope).graph->initializer()) {
+    const ValueId id = input.graph().Find(scope, tensor.name());
+    const WeightPlan* weight = input.constants.plans[id];
+    if (weight == nullptr) {
+      onnx::TensorProto* copy = body.add_initializer();
+      *copy = tensor;
+      ONNXQUANT_RETURN_IF_ERROR(EmbedTensor(input.model, tensor, *copy));
+      continue;
+    }
+    for (const WeightCopy& copy : weight->copies) {
+      if (copy.in_main) {
+        AddCopy(tensor, copy, writer);
+        continue;
+      }
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          *body.add_initializer(),
+          SmallCopy(input.model, tensor, copy, "initializer '" + tensor.name() + "'",
+                    writer.warnings()));
+    }
+  }
   return absl::OkStatus();
 }
 
 // Names are the body's own affair, so a cast output simply takes the cast's name.
-void GraphRewriter::NameBodyOutputs(ScopeId scope) {
-  const NodePlan& owner = input_.PlanOf(graph_.scope(scope).owner);
-  const std::vector<ValueId>& outputs = graph_.outputs(scope);
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    onnx::ValueInfoProto& info = *out_->mutable_output(static_cast<int>(i));
-    const bool floats = input_.IsFloatValue(outputs[i]);
+void NameBodyOutputs(const EmitInput& input, ScopeId scope, onnx::GraphProto& body,
+                     GraphWriter& writer, CastTable& casts) {
+  const NodePlan& owner = input.PlanOf(input.graph().scope(scope).owner);
+  for (int i = 0; const ValueId output : input.graph().outputs(scope)) {
+    onnx::ValueInfoProto& info = *body.mutable_output(i++);
+    const bool floats = input.IsFloatValue(output);
     const bool uniform = owner.changes && !owner.mixed;
-    const ElementType wanted = uniform ? owner.compute : input_.OriginalType(outputs[i]);
-    const bool cast = floats && input_.TypeOf(outputs[i]) != wanted;
-    info.set_name(cast ? CastOf(outputs[i], wanted, Look::kHere) : names_.of[outputs[i]]);
+    const ElementType wanted = uniform ? owner.compute : input.OriginalType(output);
+    const bool cast = floats && input.TypeOf(output) != wanted;
+    info.set_name(cast ? CastOf(input, output, wanted, Look::kHere, writer, casts)
+                       : input.names.of[output]);
     if (floats && info.has_type()) {
       info.mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(wanted));
     }
   }
 }
 
-absl::Status GraphRewriter::EmitBodyInitializers(ScopeId scope, onnx::GraphProto& body) {
-  for (const onnx::TensorProto& tensor : graph_.scope(scope).graph->initializer()) {
-    const WeightPlan* weight = constants_.plans[graph_.Find(scope, tensor.name())];
-    if (weight == nullptr) {
-      onnx::TensorProto* copy = body.add_initializer();
-      *copy = tensor;
-      ONNXQUANT_RETURN_IF_ERROR(EmbedTensor(input_.model, tensor, *copy));
-      continue;
-    }
-    for (const WeightCopy& copy : weight->copies) {
-      if (copy.in_main) {
-        AddCopy(tensor, copy);
-        continue;
-      }
-      ONNXQUANT_ASSIGN_OR_RETURN(*body.add_initializer(),
-                                 SmallCopy(tensor, copy, "initializer '" + tensor.name() + "'"));
+absl::Status EmitBody(const EmitInput& input, ScopeId scope, onnx::GraphProto& body,
+                      GraphWriter& writer, CastTable& casts) {
+  StartBody(input, scope, body);
+  ONNXQUANT_RETURN_IF_ERROR(StoreBodyInitializers(input, scope, body, writer));
+  writer.Open(scope, body);
+  ONNXQUANT_RETURN_IF_ERROR(EmitNodes(input, scope, writer, casts));
+  NameBodyOutputs(input, scope, body, writer, casts);
+  writer.Close();
+  SealedNodes none;
+  RemoveDead(body, none);
+  RemoveUnreadInitializers(body);
+  DeclareValues(input, scope, none, body);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// Graph::Build numbered the bodies in the order of the attributes.
+absl::Status EmitBodies(const EmitInput& input, NodeId owner, onnx::NodeProto& node,
+                        GraphWriter& writer, CastTable& casts) {
+  auto scope = input.graph().node(owner).bodies.begin();
+  const auto replace = [&](onnx::GraphProto& body) {
+    body.Clear();
+    return EmitBody(input, *scope++, body, writer, casts);
+  };
+  for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
+    if (attribute.has_g()) ONNXQUANT_RETURN_IF_ERROR(replace(*attribute.mutable_g()));
+    for (onnx::GraphProto& body : *attribute.mutable_graphs()) {
+      ONNXQUANT_RETURN_IF_ERROR(replace(body));
     }
   }
   return absl::OkStatus();

@@ -1,14 +1,57 @@
-// What the rewritten model says of itself: declared types, and where it comes from.
-#include <cstddef>
+#include "lib/rewrite/declarations.h"
 
-#include "lib/rewrite/graph_rewriter.h"
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 
 namespace onnxquant {
+namespace {
 
-void GraphRewriter::DeclareInputsAndOutputs() {
+void SetMetadata(onnx::ModelProto& model, const char* key, const std::string& value) {
+  for (onnx::StringStringEntryProto& property : *model.mutable_metadata_props()) {
+    if (property.key() == key) {
+      property.set_value(value);
+      return;
+    }
+  }
+  onnx::StringStringEntryProto* property = model.add_metadata_props();
+  property->set_key(key);
+  property->set_value(value);
+}
+
+}  // namespace
+
+Rewritten StartFromInput(const onnx::ModelProto& input) {
+  Rewritten result;
+  onnx::ModelProto& output = result.model;
+  output.set_ir_version(input.ir_version());
+  *output.mutable_opset_import() = input.opset_import();
+  output.set_producer_name(input.producer_name());
+  output.set_producer_version(input.producer_version());
+  output.set_domain(input.domain());
+  output.set_model_version(input.model_version());
+  output.set_doc_string(input.doc_string());
+  *output.mutable_metadata_props() = input.metadata_props();
+  *output.mutable_functions() = input.functions();
+  onnx::GraphProto& main = *output.mutable_graph();
+  main.set_name(input.graph().name());
+  main.set_doc_string(input.graph().doc_string());
+  *main.mutable_input() = input.graph().input();
+  *main.mutable_output() = input.graph().output();
+  *main.mutable_sparse_initializer() = input.graph().sparse_initializer();
+  *main.mutable_quantization_annotation() = input.graph().quantization_annotation();
+  *main.mutable_metadata_props() = input.graph().metadata_props();
+  if (input.training_info_size() > 0) {
+    result.warnings.push_back("the model's training info was left out: it is for float32 weights");
+  }
+  return result;
+}
+
+void DeclareInputsAndOutputs(const RewriteInput& input, onnx::GraphProto& main) {
   absl::flat_hash_map<std::string, ElementType> types;
-  for (const IoPlan& io : input_.plan.io) types[graph_.value(io.value).name] = io.type;
-  for (auto* infos : {main_->mutable_input(), main_->mutable_output()}) {
+  for (const IoPlan& io : input.plan.io) types[input.graph().value(io.value).name] = io.type;
+  for (auto* infos : {main.mutable_input(), main.mutable_output()}) {
     for (onnx::ValueInfoProto& info : *infos) {
       if (const auto it = types.find(info.name()); it != types.end()) {
         info.mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(it->second));
@@ -17,60 +60,47 @@ void GraphRewriter::DeclareInputsAndOutputs() {
   }
 }
 
-// The input's value_info of what is still made here under its name, in its new type. A constant
-// speaks for itself.
-void GraphRewriter::DeclareValues(ScopeId scope, onnx::GraphProto& out) const {
-  if (graph_.scope(scope).graph->value_info().empty()) return;
+void DeclareValues(const EmitInput& input, ScopeId scope, const SealedNodes& sealed,
+                   onnx::GraphProto& out) {
+  const Graph& graph = input.graph();
+  const auto& declared = graph.scope(scope).graph->value_info();
+  if (declared.empty()) return;
   absl::flat_hash_set<std::string> made;
-  if (scope == kMainScope) {
-    sealed_.ForEach([&made](const onnx::NodeProto& node) {
-      made.insert(node.output().begin(), node.output().end());
-    });
-  }
-  for (const onnx::NodeProto& node : out.node()) {
+  const auto add = [&made](const onnx::NodeProto& node) {
     made.insert(node.output().begin(), node.output().end());
-  }
-  for (const onnx::ValueInfoProto& info : graph_.scope(scope).graph->value_info()) {
-    const ValueId id = graph_.Find(scope, info.name());
-    if (id == kNone || graph_.value(id).scope != scope || graph_.value(id).producer == kNone) {
-      continue;
-    }
-    if (!made.contains(info.name()) || constants_.Contains(id) || names_.of[id] != info.name()) {
-      continue;
-    }
-    onnx::ValueInfoProto* declared = out.add_value_info();
-    *declared = info;
-    if (input_.IsFloatValue(id)) {
-      declared->mutable_type()->mutable_tensor_type()->set_elem_type(
-          static_cast<int>(input_.TypeOf(id)));
-    }
-  }
-}
-
-void GraphRewriter::CountValues() {
-  for (ValueId id = 0; id < static_cast<ValueId>(graph_.values().size()); ++id) {
-    if (!input_.IsFloatValue(id)) continue;
-    if (constants_.Contains(id) || graph_.value(id).initializer != nullptr) continue;
-    if (graph_.value(id).producer != kNone && input_.PlanOf(graph_.value(id).producer).passes)
-      continue;
-    (IsHalf(input_.TypeOf(id)) ? result_.half_values : result_.float32_values) += 1;
-  }
-}
-
-void GraphRewriter::AddProvenance() {
-  const auto set = [this](const char* key, const std::string& value) {
-    for (auto& property : *result_.model.mutable_metadata_props()) {
-      if (property.key() == key) {
-        property.set_value(value);
-        return;
-      }
-    }
-    onnx::StringStringEntryProto* property = result_.model.add_metadata_props();
-    property->set_key(key);
-    property->set_value(value);
   };
-  set("onnxquant.policy", input_.plan.policy);
-  set("onnxquant.dtype", input_.plan.dtype);
+  sealed.ForEach(add);
+  for (const onnx::NodeProto& node : out.node()) add(node);
+  for (const onnx::ValueInfoProto& info : declared) {
+    const ValueId id = graph.Find(scope, info.name());
+    if (id == kNone || graph.value(id).scope != scope || graph.value(id).producer == kNone) {
+      continue;
+    }
+    if (!made.contains(info.name()) || input.constants.Contains(id) ||
+        input.names.of[id] != info.name()) {
+      continue;
+    }
+    onnx::ValueInfoProto* now = out.add_value_info();
+    *now = info;
+    if (input.IsFloatValue(id)) {
+      now->mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(input.TypeOf(id)));
+    }
+  }
+}
+
+void CountValues(const EmitInput& input, Rewritten& result) {
+  for (ValueId id = 0; id < static_cast<ValueId>(input.graph().values().size()); ++id) {
+    if (!input.IsFloatValue(id)) continue;
+    const Value& value = input.graph().value(id);
+    if (input.constants.Contains(id) || value.initializer != nullptr) continue;
+    if (value.producer != kNone && input.PlanOf(value.producer).passes) continue;
+    (IsHalf(input.TypeOf(id)) ? result.half_values : result.float32_values) += 1;
+  }
+}
+
+void AddProvenance(const OutputPlan& plan, onnx::ModelProto& model) {
+  SetMetadata(model, "onnxquant.policy", plan.policy);
+  SetMetadata(model, "onnxquant.dtype", plan.dtype);
 }
 
 }  // namespace onnxquant

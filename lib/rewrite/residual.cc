@@ -1,108 +1,88 @@
-// What scaling or clipping the residual stream puts into the graph.
+#include "lib/rewrite/residual.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "lib/kernels/half.h"
-#include "lib/rewrite/constants.h"
-#include "lib/rewrite/graph_rewriter.h"
+#include "lib/formats/narrow.h"
+#include "lib/rewrite/node_proto.h"
 #include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
+namespace {
 
-// An attribute is float32 whatever the node computes in, so a power of two is exact.
-void GraphRewriter::ScaleEpsilon(NodeId id, onnx::NodeProto& node) const {
-  const int exponent = input_.PlanOf(id).epsilon_exponent;
-  if (exponent == 0) return;
-  onnx::AttributeProto* epsilon = nullptr;
-  for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
-    if (attribute.name() == "epsilon") epsilon = &attribute;
-  }
-  const float before = epsilon == nullptr ? DefaultEpsilon(graph_, id) : epsilon->f();
-  if (epsilon == nullptr) epsilon = node.add_attribute();
-  epsilon->set_name("epsilon");
-  epsilon->set_type(onnx::AttributeProto::FLOAT);
-  epsilon->set_f(std::ldexp(before, exponent));
-}
-
-// `name`, or what a Mul makes of it where the plan wants the slot's value scaled. One Mul serves
-// all readers in a graph.
-std::string GraphRewriter::ScaledInputName(const Use& use, const std::string& name) {
-  const std::vector<ScaledInput>& inputs = input_.PlanOf(use.node).scaled_inputs;
-  const auto wanted = std::find_if(inputs.begin(), inputs.end(), [&use](const ScaledInput& one) {
-    return one.input == use.input;
-  });
-  if (wanted == inputs.end()) return name;
-  std::string& scaled = scaled_[{scope_, name, wanted->exponent}];
-  if (!scaled.empty()) return scaled;
-  const ValueId value = input_.ValueAt(use);
-  const ElementType needed = NeededType(input_.analysis, input_.plan, use);
-  const ElementType type = needed == ElementType::kUndefined ? input_.TypeOf(value) : needed;
-  const std::string wanted_name = absl::StrCat(graph_.value(value).name, "_scaled");
-  scaled = UniqueValue(wanted_name);
-  const std::string factor =
-      ScalarConstant(std::ldexp(1.0, wanted->exponent), type, absl::StrCat(wanted_name, "/factor"));
-  onnx::NodeProto* mul = out_->add_node();
-  mul->set_op_type("Mul");
-  mul->set_name(UniqueNode(absl::StrCat(wanted_name, "/Mul")));
-  mul->add_input(name);
-  mul->add_input(factor);
-  mul->add_output(scaled);
-  return scaled;
-}
-
-// A Constant node; powers of two and limits within the type's range only.
-std::string GraphRewriter::ScalarConstant(double number, ElementType type,
-                                          const std::string& wanted) {
+// A number of no dimensions; powers of two and limits within the type's range only.
+onnx::TensorProto Scalar(double number, ElementType type) {
   const auto value = static_cast<float>(number);
-  onnx::NodeProto* node = out_->add_node();
-  node->set_op_type("Constant");
-  node->set_name(UniqueNode(wanted));
-  node->add_output(UniqueValue(wanted));
-  onnx::AttributeProto* attribute = node->add_attribute();
-  attribute->set_name("value");
-  attribute->set_type(onnx::AttributeProto::TENSOR);
-  onnx::TensorProto* tensor = attribute->mutable_t();
-  tensor->set_data_type(static_cast<int>(type));
+  onnx::TensorProto tensor;
+  tensor.set_data_type(static_cast<int>(type));
   if (type == ElementType::kFloat) {
-    tensor->set_raw_data(&value, sizeof(value));
+    tensor.set_raw_data(&value, sizeof(value));
   } else if (type == ElementType::kDouble) {
-    tensor->set_raw_data(&number, sizeof(number));
+    tensor.set_raw_data(&number, sizeof(number));
   } else {
     std::uint16_t half = 0;
     Narrow({&value, 1}, type, Overflow::kClamp, {&half, 1});
-    tensor->set_raw_data(&half, sizeof(half));
+    tensor.set_raw_data(&half, sizeof(half));
   }
-  return node->output(0);
+  return tensor;
 }
 
-// The node, and a Clip of its first output to the plan's limit.
-void GraphRewriter::EmitWithClip(NodeId id, onnx::NodeProto node) {
+}  // namespace
+
+// An attribute is float32 whatever the node computes in, so a power of two is exact.
+void ScaleEpsilon(const RewriteInput& input, NodeId id, onnx::NodeProto& node) {
+  const int exponent = input.PlanOf(id).epsilon_exponent;
+  if (exponent == 0) return;
+  const onnx::AttributeProto* epsilon = FindAttribute(node, "epsilon");
+  const float before = epsilon == nullptr ? DefaultEpsilon(input.graph(), id) : epsilon->f();
+  SetFloat(node, "epsilon", std::ldexp(before, exponent));
+}
+
+// One Mul serves all readers in a graph.
+std::string ScaledInputName(const RewriteInput& input, const Use& slot, const std::string& name,
+                            GraphWriter& writer) {
+  const std::vector<ScaledInput>& inputs = input.PlanOf(slot.node).scaled_inputs;
+  const auto wanted = std::find_if(inputs.begin(), inputs.end(), [&slot](const ScaledInput& one) {
+    return one.input == slot.input;
+  });
+  if (wanted == inputs.end()) return name;
+  const std::string key = absl::StrCat("Mul by 2^", wanted->exponent, " of ", name);
+  const auto make = [&] {
+    const ValueId value = input.ValueAt(slot);
+    const ElementType needed = NeededType(input.analysis, input.plan, slot);
+    const ElementType type = needed == ElementType::kUndefined ? input.TypeOf(value) : needed;
+    const std::string wanted_name = absl::StrCat(input.graph().value(value).name, "_scaled");
+    std::string scaled = writer.UniqueValue(wanted_name);
+    const std::string factor = AddConstant(writer, absl::StrCat(wanted_name, "/factor"),
+                                           Scalar(std::ldexp(1.0, wanted->exponent), type));
+    writer.AddNode(MakeNode("Mul", writer.UniqueNode(absl::StrCat(wanted_name, "/Mul")),
+                            {name, factor}, {scaled}));
+    return scaled;
+  };
+  return writer.Once(key, make, Look::kHere);
+}
+
+void EmitWithClip(const RewriteInput& input, NodeId id, onnx::NodeProto node, GraphWriter& writer) {
   constexpr int kLimitsAreInputs = 11;
-  const double limit = input_.PlanOf(id).clip;
-  const ElementType type = input_.TypeOf(graph_.node(id).outputs[0]);
+  const double limit = input.PlanOf(id).clip;
+  const ElementType type = input.TypeOf(input.graph().node(id).outputs[0]);
   const std::string clipped = node.output(0);
-  const std::string sum = UniqueValue(absl::StrCat(clipped, "_unclipped"));
+  const std::string sum = writer.UniqueValue(absl::StrCat(clipped, "_unclipped"));
   node.set_output(0, sum);
-  *out_->add_node() = std::move(node);
-  onnx::NodeProto clip;
-  clip.set_op_type("Clip");
-  clip.set_name(UniqueNode(absl::StrCat(clipped, "/Clip")));
-  clip.add_input(sum);
-  clip.add_output(clipped);
+  writer.AddNode(std::move(node));
+  onnx::NodeProto clip =
+      MakeNode("Clip", writer.UniqueNode(absl::StrCat(clipped, "/Clip")), {sum}, {clipped});
   for (const bool lower : {true, false}) {
     const char* name = lower ? "min" : "max";
     const double bound = lower ? -limit : limit;
-    if (OpsetOf(input_.model.proto(), "") >= kLimitsAreInputs) {
-      clip.add_input(ScalarConstant(bound, type, absl::StrCat(clipped, "/", name)));
-      continue;
+    if (OpsetOf(input.model.proto(), "") >= kLimitsAreInputs) {
+      clip.add_input(AddConstant(writer, absl::StrCat(clipped, "/", name), Scalar(bound, type)));
+    } else {
+      SetFloat(clip, name, static_cast<float>(bound));
     }
-    onnx::AttributeProto* attribute = clip.add_attribute();
-    attribute->set_name(name);
-    attribute->set_type(onnx::AttributeProto::FLOAT);
-    attribute->set_f(static_cast<float>(bound));
   }
-  *out_->add_node() = std::move(clip);
+  writer.AddNode(std::move(clip));
 }
 
 }  // namespace onnxquant

@@ -31,9 +31,8 @@ struct Rewritten {
   // Of a large main graph: its first nodes, as fields of the serialized GraphProto; `model` holds
   // the rest.
   std::string sealed_nodes;
-  std::vector<std::uint64_t>
-      bytes;                      // by initializer: payload size; 0 for those that hold their own
-  std::vector<bool> keep_inline;  // by initializer: its values decide shapes
+  std::vector<std::uint64_t> bytes;  // by initializer: payload size; 0 for strings
+  std::vector<bool> keep_inline;     // by initializer: its values decide shapes
   std::vector<FillJob> jobs;
   int casts = 0;           // Cast nodes that the plan's borders needed
   int float32_values = 0;  // values in float32 (and the few in float64), and

@@ -35,8 +35,7 @@ void NameWhatIsLeftOut(const RewriteInput& input, const StoredConstants& constan
     if (!input.PlanOf(id).passes) continue;
     const Node& node = input.graph().node(id);
     const auto [copy, directly] = constants.ReadBy({id, 0});
-    names[node.outputs[0]] =
-        copy != nullptr && directly ? copy->names[0] : names[node.inputs[0]];
+    names[node.outputs[0]] = copy != nullptr && directly ? copy->names[0] : names[node.inputs[0]];
   }
 }
 

@@ -1,0 +1,18 @@
+// All that is settled before a node is written.
+#ifndef ONNXQUANT_LIB_REWRITE_EMIT_INPUT_H_
+#define ONNXQUANT_LIB_REWRITE_EMIT_INPUT_H_
+
+#include "lib/rewrite/rewrite_input.h"
+#include "lib/rewrite/stored_constants.h"
+#include "lib/rewrite/value_names.h"
+
+namespace onnxquant {
+
+struct EmitInput : RewriteInput {
+  StoredConstants constants;
+  ValueNames names;
+};
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_REWRITE_EMIT_INPUT_H_

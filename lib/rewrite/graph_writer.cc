@@ -1,0 +1,76 @@
+#include "lib/rewrite/graph_writer.h"
+
+#include <utility>
+
+#include "lib/schema/schema_lookup.h"
+
+namespace onnxquant {
+namespace {
+
+constexpr std::uint64_t kBitsPerByte = 8;
+
+}  // namespace
+
+GraphWriter::GraphWriter(Rewritten result, TakenNames taken, int sealed_at_once)
+    : result_(std::move(result)), taken_(std::move(taken)), sealed_at_once_(sealed_at_once) {
+  Open(kMainScope, *result_.model.mutable_graph());
+}
+
+void GraphWriter::RequireOpset(const char* domain, int version) {
+  if (OpsetOf(result_.model, domain) > 0) return;
+  onnx::OperatorSetIdProto* import = result_.model.add_opset_import();
+  import->set_domain(domain);
+  import->set_version(version);
+}
+
+std::string GraphWriter::Once(const std::string& key, const std::function<std::string()>& make,
+                              Look look) {
+  if (const std::string* found = made_.Find(open_, key, look); found != nullptr) return *found;
+  std::string made = make();
+  made_.Add(open_.back(), key, made);
+  return made;
+}
+
+int GraphWriter::AddInitializer(const std::string& name, ElementType type,
+                                absl::Span<const std::int64_t> dims, bool keep_inline) {
+  onnx::GraphProto& main = *graphs_.front();
+  onnx::TensorProto* tensor = main.add_initializer();
+  tensor->set_name(name);
+  tensor->set_data_type(static_cast<int>(type));
+  std::uint64_t bits = static_cast<std::uint64_t>(BitsOf(type));
+  for (const std::int64_t dim : dims) {
+    tensor->add_dims(dim);
+    bits *= static_cast<std::uint64_t>(dim);
+  }
+  result_.bytes.push_back((bits + kBitsPerByte - 1) / kBitsPerByte);
+  result_.keep_inline.push_back(keep_inline);
+  return main.initializer_size() - 1;
+}
+
+void GraphWriter::AddStrings(onnx::TensorProto tensor) {
+  result_.bytes.push_back(0);
+  result_.keep_inline.push_back(true);
+  *graphs_.front()->add_initializer() = std::move(tensor);
+}
+
+void GraphWriter::Open(ScopeId scope, onnx::GraphProto& body) {
+  open_.push_back(scope);
+  graphs_.push_back(&body);
+}
+
+void GraphWriter::Close() {
+  open_.pop_back();
+  graphs_.pop_back();
+}
+
+void GraphWriter::SealIfMany() {
+  onnx::GraphProto& main = *graphs_.front();
+  if (open_.size() == 1 && main.node_size() >= sealed_at_once_) sealed_.Take(main);
+}
+
+GraphWriter::Written GraphWriter::Finish() && {
+  taken_ = {};
+  return {std::move(result_), std::move(sealed_)};
+}
+
+}  // namespace onnxquant
