@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "lib/analysis/ranks.h"
 #include "lib/formats/formats.h"
 #include "lib/policy/plan_maker.h"
 
@@ -87,6 +88,10 @@ WeightReading PlanMaker::ReadingOf(std::size_t use_index) const {
                     SlotRule::kFollows;
   reading.dims = *ConstantShape(analysis_.graph, use.weight);
   reading.transposed = use.transposed;
+  const NodeId reader = use.reader.node;
+  if (reading.dims.size() == 3) {
+    reading.other_rank = RankOf(analysis_.graph, analysis_.graph.node(reader).inputs[0]);
+  }
   reading.compute = PlanOf(use.reader.node).compute;
   const bool half = output_.defaults.compute == ElementType::kFloat16;
   reading.scale = half ? ElementType::kFloat16 : reading.compute;
@@ -192,13 +197,15 @@ void PlanMaker::PlanWeights() {
     WeightCopy copy = CopyFor(i);
     std::vector<WeightCopy>& copies = plan_.weights.back().copies;
     const auto same = std::find_if(copies.begin(), copies.end(), [&copy](const WeightCopy& other) {
-      return other.format == copy.format && other.stored == copy.stored &&
+      return (copy.format.IsFloat() ? other.format == copy.format
+                                    : SameCodes(other.stored, copy.stored)) &&
              other.in_main == copy.in_main && other.exponent == copy.exponent;
     });
     if (same == copies.end()) {
       copies.push_back(std::move(copy));
     } else {
       same->uses.push_back(i);
+      same->stored = FirstInTable(same->stored, copy.stored);
     }
   }
   // A Transpose between a constant and its readers runs in the stored type; of several copies

@@ -156,7 +156,7 @@ absl::Status GraphRewriter::EmitNode(NodeId id) {
     const ValueId value = source.outputs[static_cast<std::size_t>(i)];
     if (value != kNone) node.set_output(i, names_[static_cast<std::size_t>(value)]);
   }
-  ONNXQUANT_RETURN_IF_ERROR(ReadCodes(id, node));
+  ReadCodes(id, node);
   SetAccuracyLevel(id, node);
   ONNXQUANT_RETURN_IF_ERROR(SetOutputType(id, node));
   SpellCastLike(id, node);

@@ -49,7 +49,7 @@ class GraphRewriter : private NodeSink {
   void RequireOpset(const char* domain, int version) override;
   void SetAccuracyLevel(NodeId id, onnx::NodeProto& node) const;
   void SpellCastLike(NodeId id, onnx::NodeProto& node) const;
-  absl::Status ReadCodes(NodeId id, onnx::NodeProto& node);
+  void ReadCodes(NodeId id, onnx::NodeProto& node);
   onnx::NodeProto& AddNode() override;
   std::string Once(const std::string& key, const std::function<std::string()>& make) override;
 

@@ -66,14 +66,14 @@ void GraphRewriter::RequireOpset(const char* domain, int version) {
 }
 
 // A node that reads a constant which is stored in codes becomes the nodes that read them.
-absl::Status GraphRewriter::ReadCodes(NodeId id, onnx::NodeProto& node) {
+void GraphRewriter::ReadCodes(NodeId id, onnx::NodeProto& node) {
   for (int i = 0; i < node.input_size(); ++i) {
     const WeightCopy* copy = CopyReadBy({id, i}).copy;
     if (copy == nullptr || copy->format.IsFloat()) continue;
     const Format& form = FormRead(copy->stored, graph_.OpName(id));
-    return form.read(copy->stored, copy->names, node, *this);
+    form.read(copy->stored, copy->names, i, node, *this);
+    return;
   }
-  return absl::OkStatus();
 }
 
 onnx::NodeProto& GraphRewriter::AddNode() {
