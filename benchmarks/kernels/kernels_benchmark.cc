@@ -9,6 +9,7 @@
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/half.h"
 #include "lib/kernels/integer_quantize.h"
+#include "lib/kernels/qdq_quantize.h"
 #include "lib/kernels/reference.h"
 
 namespace onnxquant::kernels {
@@ -135,6 +136,28 @@ void QuantizeColumnsToIntegers(benchmark::State& state) {
   SetBytes(state);
 }
 BENCHMARK(QuantizeColumnsToIntegers)->Name("integer/column_codes");
+
+template <auto Quantize, int bits, bool symmetric>
+void QuantizeQdq(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  const std::size_t blocks = weights.size() / 32;
+  std::vector<std::uint8_t> data(PackedBytes(bits, weights.size()));
+  std::vector<float> scales(blocks);
+  std::vector<std::uint8_t> zero_points(symmetric ? 0 : blocks);
+  const QdqScales to{absl::MakeSpan(scales), {}, absl::MakeSpan(zero_points)};
+  for (auto unused : state) {
+    Quantize({bits, symmetric, ScaleType::kFloat32}, 32, weights, kRows, kColumns,
+             absl::MakeSpan(data), to);
+    benchmark::ClobberMemory();
+  }
+  SetBytes(state);
+}
+BENCHMARK(QuantizeQdq<&QuantizeQdqColumns, 2, true>)->Name("qdq2/columns");
+BENCHMARK(QuantizeQdq<&QuantizeQdqColumns, 4, true>)->Name("qdq4/columns");
+BENCHMARK(QuantizeQdq<&QuantizeQdqColumns, 4, false>)->Name("qdq4/columns/asymmetric");
+BENCHMARK(QuantizeQdq<&QuantizeQdqRows, 4, true>)->Name("qdq4/rows");
+BENCHMARK(QuantizeQdq<&QuantizeQdqColumns, 8, true>)->Name("qdq8/columns");
+BENCHMARK(QuantizeQdq<&QuantizeQdqRows, 8, true>)->Name("qdq8/rows");
 
 }  // namespace
 }  // namespace onnxquant::kernels

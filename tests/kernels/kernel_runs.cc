@@ -8,6 +8,7 @@
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/block_rows.h"
 #include "lib/kernels/integer_quantize.h"
+#include "lib/kernels/qdq_quantize.h"
 
 namespace onnxquant::kernels {
 namespace {
@@ -104,11 +105,52 @@ std::string Integers(const Arguments& arguments, std::string_view source) {
   return result;
 }
 
+// float32 weights to packed codes, scales and packed zero points; along axis 1 with rows=1. In
+// three stages, with one scale for a column, with channels=1.
+std::string Qdq(const Arguments& arguments, std::string_view source) {
+  const bool half = arguments.at("half") != 0;
+  const QdqFormat format{static_cast<int>(arguments.at("bits")), arguments.at("symmetric") != 0,
+                         half ? ScaleType::kFloat16 : ScaleType::kFloat32};
+  const std::size_t k = arguments.at("k");
+  const std::size_t n = arguments.at("n");
+  const std::size_t block = arguments.at("block");
+  const bool along_rows = arguments.at("rows") != 0;
+  const std::vector<float> values = Numbers<float>(source);
+  const std::size_t blocks =
+      along_rows ? k * ((n + block - 1) / block) : (k + block - 1) / block * n;
+  std::vector<std::uint8_t> data(PackedBytes(format.bits, k * n));
+  std::vector<float> scales_f32(half ? 0 : blocks);
+  std::vector<std::uint16_t> scales_f16(half ? blocks : 0);
+  std::vector<std::uint8_t> zero_points(format.symmetric ? 0 : blocks);
+  std::vector<std::uint8_t> packed(format.symmetric ? 0 : PackedBytes(format.bits, blocks));
+  const QdqScales scales{absl::MakeSpan(scales_f32), absl::MakeSpan(scales_f16),
+                         absl::MakeSpan(zero_points)};
+  if (arguments.contains("channels")) {
+    std::vector<QdqRange> ranges(n);
+    const std::size_t half_way = k / 2 * n;
+    ExtendQdqRanges(absl::MakeConstSpan(values).first(half_way), absl::MakeSpan(ranges));
+    ExtendQdqRanges(absl::MakeConstSpan(values).subspan(half_way), absl::MakeSpan(ranges));
+    QdqScalesOf(format, ranges, scales);
+    QuantizeQdqWithScales(format, scales, values, k, n, absl::MakeSpan(data));
+  } else if (along_rows) {
+    QuantizeQdqRows(format, block, values, k, n, absl::MakeSpan(data), scales);
+  } else {
+    QuantizeQdqColumns(format, block, values, k, n, absl::MakeSpan(data), scales);
+  }
+  if (!format.symmetric) PackFlat(format.bits, zero_points, absl::MakeSpan(packed));
+  std::string result;
+  Append(data, result);
+  Append(scales_f32, result);
+  Append(scales_f16, result);
+  Append(packed, result);
+  return result;
+}
+
 }  // namespace
 
 const std::map<std::string, KernelRun>& KernelRuns() {
-  static const auto& runs =
-      *new std::map<std::string, KernelRun>{{"blocks", Blocks}, {"integers", Integers}};
+  static const auto& runs = *new std::map<std::string, KernelRun>{
+      {"blocks", Blocks}, {"integers", Integers}, {"qdq", Qdq}};
   return runs;
 }
 

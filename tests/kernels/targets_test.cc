@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/half.h"
 #include "lib/kernels/integer_quantize.h"
+#include "lib/kernels/qdq_quantize.h"
 
 namespace onnxquant::kernels {
 namespace {
@@ -136,6 +138,38 @@ TEST(Targets, QuantizeBlocksAlike) {
               AppendBlocks(format, layout, 3 * block - 7, 37, bits);
             }
           }
+        }
+      }
+    }
+    return bits;
+  });
+}
+
+void AppendQdq(const QdqFormat& format, bool along_rows, std::size_t k, std::size_t n, Bits& bits) {
+  std::mt19937 random(static_cast<unsigned>(k + n));
+  std::normal_distribution<float> normal;
+  std::vector<float> rows(k * n);
+  for (float& value : rows) value = normal(random);
+  rows.front() = std::numeric_limits<float>::quiet_NaN();
+  const std::size_t blocks = along_rows ? k * ((n + 15) / 16) : (k + 15) / 16 * n;
+  std::vector<std::uint8_t> data(PackedBytes(format.bits, k * n));
+  std::vector<float> scales(blocks);
+  std::vector<std::uint8_t> zero_points(format.symmetric ? 0 : blocks);
+  const QdqScales to{absl::MakeSpan(scales), {}, absl::MakeSpan(zero_points)};
+  const auto quantize = along_rows ? &QuantizeQdqRows : &QuantizeQdqColumns;
+  quantize(format, 16, rows, k, n, absl::MakeSpan(data), to);
+  Append(data, bits);
+  Append(scales, bits);
+  Append(zero_points, bits);
+}
+
+TEST(Targets, QuantizeQdqAlike) {
+  ExpectTheSame([] {
+    Bits bits;
+    for (const int width : {2, 4, 8}) {
+      for (const bool symmetric : {false, true}) {
+        for (const bool along_rows : {false, true}) {
+          AppendQdq({width, symmetric, ScaleType::kFloat32}, along_rows, 37, 41, bits);
         }
       }
     }
