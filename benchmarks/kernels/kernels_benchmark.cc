@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/kernels/block_quantize.h"
+#include "lib/kernels/bnb4_quantize.h"
 #include "lib/kernels/half.h"
 #include "lib/kernels/integer_quantize.h"
 #include "lib/kernels/qdq_quantize.h"
@@ -158,6 +159,40 @@ BENCHMARK(QuantizeQdq<&QuantizeQdqColumns, 4, false>)->Name("qdq4/columns/asymme
 BENCHMARK(QuantizeQdq<&QuantizeQdqRows, 4, true>)->Name("qdq4/rows");
 BENCHMARK(QuantizeQdq<&QuantizeQdqColumns, 8, true>)->Name("qdq8/columns");
 BENCHMARK(QuantizeQdq<&QuantizeQdqRows, 8, true>)->Name("qdq8/rows");
+
+template <Bnb4Type type, bool columns>
+void QuantizeToBnb4(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  const Bnb4Format format{type, 64, ScaleType::kFloat32};
+  const Bnb4Sizes sizes = Bnb4SizesOf(format, weights.size());
+  std::vector<std::uint8_t> data(sizes.data_bytes);
+  std::vector<float> absmax(sizes.absmax_count);
+  const Bnb4Output output{absl::MakeSpan(data), absl::MakeSpan(absmax), {}};
+  for (auto unused : state) {
+    if (columns) {
+      QuantizeBnb4Columns(format, weights, kRows, kColumns, output);
+    } else {
+      QuantizeBnb4(format, weights, output);
+    }
+    benchmark::ClobberMemory();
+  }
+  SetBytes(state);
+}
+BENCHMARK(QuantizeToBnb4<Bnb4Type::kNf4, false>)->Name("nf4/run");
+BENCHMARK(QuantizeToBnb4<Bnb4Type::kNf4, true>)->Name("nf4/columns");
+BENCHMARK(QuantizeToBnb4<Bnb4Type::kFp4, false>)->Name("fp4/run");
+BENCHMARK(QuantizeToBnb4<Bnb4Type::kFp4, true>)->Name("fp4/columns");
+
+void Transpose(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  std::vector<float> transposed(weights.size());
+  for (auto unused : state) {
+    TransposeRows(weights, kRows, kColumns, absl::MakeSpan(transposed));
+    benchmark::ClobberMemory();
+  }
+  SetBytes(state);
+}
+BENCHMARK(Transpose)->Name("transpose");
 
 }  // namespace
 }  // namespace onnxquant::kernels

@@ -8,6 +8,7 @@
 
 #include "absl/types/span.h"
 #include "lib/kernels/block_quantize.h"
+#include "lib/kernels/bnb4_quantize.h"
 #include "lib/kernels/half.h"
 #include "lib/kernels/integer_quantize.h"
 #include "lib/kernels/qdq_quantize.h"
@@ -45,6 +46,9 @@ void QuantizeIntegers(IntegerType type, const IntegerScale& scale, absl::Span<co
 void QuantizeQdq(const QdqFormat& format, bool along_rows, std::size_t block,
                  absl::Span<const float> rows, std::size_t k, std::size_t n,
                  absl::Span<std::uint8_t> data, const QdqScales& scales);
+
+void QuantizeBnb4(const Bnb4Format& format, absl::Span<const float> values,
+                  const Bnb4Output& output);
 
 }  // namespace onnxquant::kernels::reference
 

@@ -7,6 +7,7 @@
 #include "absl/types/span.h"
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/block_rows.h"
+#include "lib/kernels/bnb4_quantize.h"
 #include "lib/kernels/integer_quantize.h"
 #include "lib/kernels/qdq_quantize.h"
 
@@ -146,11 +147,48 @@ std::string Qdq(const Arguments& arguments, std::string_view source) {
   return result;
 }
 
+// float32 weights [K,N] to packed codes and absmax: by tiles of rows with columns=1, else by groups
+// of columns that are transposed.
+std::string Bnb4(const Arguments& arguments, std::string_view source) {
+  const bool half = arguments.at("half") != 0;
+  const Bnb4Format format{static_cast<Bnb4Type>(arguments.at("type")), arguments.at("block"),
+                          half ? ScaleType::kFloat16 : ScaleType::kFloat32};
+  const std::size_t k = arguments.at("k");
+  const std::size_t n = arguments.at("n");
+  const std::vector<float> values = Numbers<float>(source);
+  const Bnb4Sizes sizes = Bnb4SizesOf(format, values.size());
+  std::vector<std::uint8_t> data(sizes.data_bytes);
+  std::vector<float> f32(half ? 0 : sizes.absmax_count);
+  std::vector<std::uint16_t> f16(half ? sizes.absmax_count : 0);
+  if (arguments.at("columns") != 0) {
+    QuantizeBnb4Columns(format, values, k, n,
+                        {absl::MakeSpan(data), absl::MakeSpan(f32), absl::MakeSpan(f16)});
+  } else {
+    std::vector<float> transposed(values.size());
+    TransposeRows(values, k, n, absl::MakeSpan(transposed));
+    const std::size_t run = Bnb4ColumnStep(format.block, k) * k;
+    for (std::size_t first = 0; first < values.size(); first += run) {
+      const auto part = absl::MakeConstSpan(transposed).subspan(first, run);
+      const Bnb4Sizes part_sizes = Bnb4SizesOf(format, part.size());
+      const std::size_t block = first / format.block;
+      QuantizeBnb4(format, part,
+                   {absl::MakeSpan(data).subspan(first / 2, part_sizes.data_bytes),
+                    absl::MakeSpan(f32).subspan(half ? 0 : block, part_sizes.absmax_count),
+                    absl::MakeSpan(f16).subspan(half ? block : 0, part_sizes.absmax_count)});
+    }
+  }
+  std::string result;
+  Append(data, result);
+  Append(f32, result);
+  Append(f16, result);
+  return result;
+}
+
 }  // namespace
 
 const std::map<std::string, KernelRun>& KernelRuns() {
   static const auto& runs = *new std::map<std::string, KernelRun>{
-      {"blocks", Blocks}, {"integers", Integers}, {"qdq", Qdq}};
+      {"blocks", Blocks}, {"integers", Integers}, {"qdq", Qdq}, {"bnb4", Bnb4}};
   return runs;
 }
 

@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "lib/kernels/block_dequantize.h"
 #include "lib/kernels/block_quantize.h"
+#include "lib/kernels/bnb4_quantize.h"
 #include "lib/kernels/half.h"
 #include "lib/kernels/integer_quantize.h"
 #include "lib/kernels/qdq_quantize.h"
@@ -171,6 +172,33 @@ TEST(Targets, QuantizeQdqAlike) {
         for (const bool along_rows : {false, true}) {
           AppendQdq({width, symmetric, ScaleType::kFloat32}, along_rows, 37, 41, bits);
         }
+      }
+    }
+    return bits;
+  });
+}
+
+TEST(Targets, QuantizeToFourBitFloatsAlike) {
+  ExpectTheSame([] {
+    std::mt19937 random(11);
+    std::normal_distribution<float> normal;
+    std::vector<float> values(64 * 41);
+    for (float& value : values) value = normal(random);
+    values.front() = std::numeric_limits<float>::quiet_NaN();
+    Bits bits;
+    for (const Bnb4Type type : {Bnb4Type::kFp4, Bnb4Type::kNf4}) {
+      for (const std::size_t block : {16U, 64U}) {
+        const Bnb4Format format{type, block, ScaleType::kFloat16};
+        const Bnb4Sizes sizes = Bnb4SizesOf(format, values.size());
+        std::vector<std::uint8_t> data(sizes.data_bytes);
+        std::vector<std::uint16_t> absmax(sizes.absmax_count);
+        QuantizeBnb4(format, values, {absl::MakeSpan(data), {}, absl::MakeSpan(absmax)});
+        Append(data, bits);
+        Append(absmax, bits);
+        QuantizeBnb4Columns(format, values, 64, 41,
+                            {absl::MakeSpan(data), {}, absl::MakeSpan(absmax)});
+        Append(data, bits);
+        Append(absmax, bits);
       }
     }
     return bits;
