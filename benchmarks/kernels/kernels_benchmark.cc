@@ -8,6 +8,7 @@
 
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/bnb4_quantize.h"
+#include "lib/kernels/float8.h"
 #include "lib/kernels/half.h"
 #include "lib/kernels/integer_quantize.h"
 #include "lib/kernels/qdq_quantize.h"
@@ -193,6 +194,18 @@ void Transpose(benchmark::State& state) {
   SetBytes(state);
 }
 BENCHMARK(Transpose)->Name("transpose");
+
+template <Float8Type type>
+void NarrowToFloat8(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  std::vector<std::uint8_t> narrow(weights.size());
+  for (auto unused : state) {
+    benchmark::DoNotOptimize(FloatToFloat8(type, weights, absl::MakeSpan(narrow)));
+  }
+  SetBytes(state);
+}
+BENCHMARK(NarrowToFloat8<Float8Type::kE4M3FN>)->Name("float8/e4m3fn");
+BENCHMARK(NarrowToFloat8<Float8Type::kE5M2>)->Name("float8/e5m2");
 
 }  // namespace
 }  // namespace onnxquant::kernels

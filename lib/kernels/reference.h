@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/bnb4_quantize.h"
+#include "lib/kernels/float8.h"
 #include "lib/kernels/half.h"
 #include "lib/kernels/integer_quantize.h"
 #include "lib/kernels/qdq_quantize.h"
@@ -49,6 +50,11 @@ void QuantizeQdq(const QdqFormat& format, bool along_rows, std::size_t block,
 
 void QuantizeBnb4(const Bnb4Format& format, absl::Span<const float> values,
                   const Bnb4Output& output);
+
+std::uint8_t FloatToFloat8(Float8Type type, float value);
+float Float8ToFloat(Float8Type type, std::uint8_t bits);
+NarrowStats FloatToFloat8(Float8Type type, absl::Span<const float> in,
+                          absl::Span<std::uint8_t> out);
 
 }  // namespace onnxquant::kernels::reference
 

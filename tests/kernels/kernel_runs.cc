@@ -8,6 +8,7 @@
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/block_rows.h"
 #include "lib/kernels/bnb4_quantize.h"
+#include "lib/kernels/float8.h"
 #include "lib/kernels/integer_quantize.h"
 #include "lib/kernels/qdq_quantize.h"
 
@@ -184,11 +185,25 @@ std::string Bnb4(const Arguments& arguments, std::string_view source) {
   return result;
 }
 
+// float32 values to float8, and those widened again.
+std::string Float8(const Arguments& arguments, std::string_view source) {
+  const auto type = static_cast<Float8Type>(arguments.at("type"));
+  const std::vector<float> values = Numbers<float>(source);
+  std::vector<std::uint8_t> narrow(values.size());
+  std::vector<float> wide(values.size());
+  FloatToFloat8(type, values, absl::MakeSpan(narrow));
+  Float8ToFloat(type, narrow, absl::MakeSpan(wide));
+  std::string result;
+  Append(narrow, result);
+  Append(wide, result);
+  return result;
+}
+
 }  // namespace
 
 const std::map<std::string, KernelRun>& KernelRuns() {
   static const auto& runs = *new std::map<std::string, KernelRun>{
-      {"blocks", Blocks}, {"integers", Integers}, {"qdq", Qdq}, {"bnb4", Bnb4}};
+      {"blocks", Blocks}, {"integers", Integers}, {"qdq", Qdq}, {"bnb4", Bnb4}, {"float8", Float8}};
   return runs;
 }
 

@@ -14,6 +14,7 @@
 #include "lib/kernels/block_dequantize.h"
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/bnb4_quantize.h"
+#include "lib/kernels/float8.h"
 #include "lib/kernels/half.h"
 #include "lib/kernels/integer_quantize.h"
 #include "lib/kernels/qdq_quantize.h"
@@ -172,6 +173,24 @@ TEST(Targets, QuantizeQdqAlike) {
         for (const bool along_rows : {false, true}) {
           AppendQdq({width, symmetric, ScaleType::kFloat32}, along_rows, 37, 41, bits);
         }
+      }
+    }
+    return bits;
+  });
+}
+
+TEST(Targets, ConvertToAndFromFloat8Alike) {
+  ExpectTheSame([] {
+    Bits bits;
+    for (const Float8Type type : {Float8Type::kE4M3FN, Float8Type::kE5M2}) {
+      for (const std::size_t size : {0U, 1U, 3U, 15U, 31U, 65U, 4099U}) {
+        const std::vector<float> values = AnyFloats(size);
+        std::vector<std::uint8_t> narrow(size);
+        std::vector<float> wide(size);
+        Append(FloatToFloat8(type, values, absl::MakeSpan(narrow)), bits);
+        Append(narrow, bits);
+        Float8ToFloat(type, narrow, absl::MakeSpan(wide));
+        Append(wide, bits);
       }
     }
     return bits;
