@@ -87,7 +87,7 @@ void PlanMaker::ResolveNodes() {
     const bool as_it_is = !plan.changes || resolved.compute == kAsInSource;
     plan.compute = as_it_is ? SourceCompute(id) : resolved.compute;
     plan.mixed = plan.changes && as_it_is && resolved.compute_by_rule && MayMixTypes(id);
-    plan.accuracy_level = resolved.accuracy_level;
+    plan.accuracy_level = static_cast<std::int8_t>(resolved.accuracy_level);
     plan.overflow = resolved.overflow;
     plan.why = resolved.why;
     if (traits.only_widens && IsHalf(plan.compute) && SourceCompute(id) != plan.compute) {

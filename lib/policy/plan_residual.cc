@@ -60,8 +60,7 @@ absl::Status PlanMaker::PlanResidual() {
                           " adds and normalizes in one: there is no sum to clamp; use 'residual: "
                           "{rescale: auto}' or 'residual: float32'");
       }
-      NodePlan& plan = PlanOf(id);
-      plan.clip = setting->limit;
+      plan_.stream.clips[id] = setting->limit;
       limit = setting->limit;
       ++clipped;
       const std::optional<double> peak = PeakOf(id);
@@ -119,12 +118,13 @@ absl::Status PlanMaker::Rescale(NodeId asked) {
   }
   for (const ResidualStream::ScaledNorm& norm : stream.norms) {
     NodePlan& plan = PlanOf(norm.node);
-    plan.epsilon_exponent = -2 * k * norm.degree;
-    plan.why.push_back({by, absl::StrCat("epsilon: × ", Power(plan.epsilon_exponent))});
+    const int exponent = -2 * k * norm.degree;
+    if (exponent != 0) plan_.stream.epsilon_exponents[norm.node] = exponent;
+    plan.why.push_back({by, absl::StrCat("epsilon: × ", Power(exponent))});
   }
   for (const Use& slot : stream.multiplied) {
     NodePlan& plan = PlanOf(slot.node);
-    plan.scaled_inputs.push_back({slot.input, -k});
+    plan_.stream.input_exponents[{slot.node, slot.input}] = -k;
     const ValueId value =
         analysis_.graph.node(slot.node).inputs[static_cast<std::size_t>(slot.input)];
     plan.why.push_back(
@@ -258,16 +258,17 @@ void PlanMaker::TakeClipsOut() {
     const NodePlan& sum = PlanOf(clip.sum);
     NodePlan& plan = PlanOf(clip.clip);
     const ValueId clipped = analysis_.graph.node(clip.clip).outputs[0];
-    const bool fits = rescaled_ || sum.clip > 0;
+    const bool clipped_sum = plan_.stream.clips.contains(clip.sum);
+    const bool fits = rescaled_ || clipped_sum;
     const bool needed = !fits && (IsHalf(sum.compute) || ReachesHalf(clipped));
     const bool kept = resolved_[static_cast<std::size_t>(clip.clip)].keep;
     if (needed || kept || !plan.changes || analysis_.graph.value(clipped).graph_output) continue;
     transparent_[static_cast<std::size_t>(clip.clip)] = true;
     limit = std::max(limit, clip.limit);
     ++taken;
-    const char* because = rescaled_      ? "the stream is rescaled to fit"
-                          : sum.clip > 0 ? "the policy clips the sum itself"
-                                         : "the sum that it clamps is computed in float32";
+    const char* because = rescaled_     ? "the stream is rescaled to fit"
+                          : clipped_sum ? "the policy clips the sum itself"
+                                        : "the sum that it clamps is computed in float32";
     plan.why.push_back(
         {because, absl::StrCat("the clamp to ±", NumberText(clip.limit), ": taken out")});
   }

@@ -44,7 +44,7 @@ struct WeightFormat {
 };
 std::string ToString(const WeightFormat& format);  // "float16", "int4 block 32 symmetric"
 
-enum class Overflow { kError, kClamp, kInfinity };
+enum class Overflow : std::uint8_t { kError, kClamp, kInfinity };
 
 // What is done so that the sums of the residual stream fit their type.
 struct ResidualSetting {
