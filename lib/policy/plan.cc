@@ -9,6 +9,8 @@
 #include "lib/base/error.h"
 #include "lib/base/suggest.h"
 #include "lib/policy/plan_maker.h"
+#include "lib/policy/plan_stored_movers.h"
+#include "lib/policy/plan_weights.h"
 #include "lib/schema/node_check.h"
 
 namespace onnxquant {
@@ -17,7 +19,7 @@ PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const Outpu
                      ElementType half, const std::string& origin, const Evidence& evidence)
     : analysis_(analysis),
       policy_(policy),
-      output_(output),
+      context_{analysis, output, evidence, origin, half},
       origin_(origin),
       evidence_(evidence),
       resolver_(policy, output),
@@ -26,7 +28,8 @@ PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const Outpu
       floating_(analysis.graph.nodes().size(), false),
       transparent_(analysis.graph.nodes().size(), false),
       stored_(analysis.graph.values().size(), false),
-      io_types_(analysis.types) {
+      io_types_(analysis.types),
+      names_(NamesOfValues(analysis.graph)) {
   plan_.dtype = output.dtype;
   plan_.policy = policy.name;
   plan_.half = half;
@@ -36,9 +39,6 @@ PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const Outpu
     uses_of_reader_[static_cast<std::size_t>(reader)].push_back(i);
   }
   for (ValueId id = 0; id < static_cast<ValueId>(stored_.size()); ++id) roots_.push_back(id);
-  for (const Value& value : analysis.graph.values()) {
-    if (!taken_names_.Insert(value.name)) shared_names_.insert(value.name);
-  }
 }
 
 absl::StatusOr<OutputPlan> PlanMaker::Make() {
@@ -49,10 +49,12 @@ absl::StatusOr<OutputPlan> PlanMaker::Make() {
   PlanIo();
   FollowIoTypes();
   FindRoots();
-  DecideStoredMovers();
+  const StoredMovers stored = DecideStoredMovers(context_, exponents_, resolver_, plan_);
+  for (const NodeId id : stored.nodes) floating_[static_cast<std::size_t>(id)] = false;
+  stored_ = stored.values;
   KeepIslands();
   DecideDataMovers();
-  PlanWeights();
+  PlanWeights(context_, exponents_, resolver_, names_, plan_);
   SettleCasts();
   SettleValueTypes();
   return std::move(plan_);

@@ -75,7 +75,7 @@ void PlanMaker::SettleCasts() {
       plan.passes =
           !body_output && !IsConvertibleConstant(graph, source) &&
           Produced(source) == plan.compute &&
-          (!named || (!shared_names_.contains(output.name) && may_be_given_out(source, output)));
+          (!named || (!names_.shared.contains(output.name) && may_be_given_out(source, output)));
     }
     if (!plan.passes) continue;
     read[static_cast<std::size_t>(node.outputs[0])] = source;

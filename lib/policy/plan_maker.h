@@ -13,9 +13,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
-#include "lib/base/unique_names.h"
-#include "lib/policy/plan.h"
+#include "lib/policy/plan_context.h"
 #include "lib/policy/settings.h"
+#include "lib/policy/value_names.h"
 
 namespace onnxquant {
 
@@ -86,7 +86,6 @@ class PlanMaker {
   void KeepFloat32(NodeId id, const Reason& reason);
   const ResidualSetting* ResidualAt(NodeId id) const;
   const Reason* ResidualReason(NodeId id) const;
-  std::optional<double> PeakOf(NodeId id) const;
 
   // plan_movers.cc
   void KeepIslands();
@@ -99,17 +98,6 @@ class PlanMaker {
   void SetMover(NodeId id, ElementType type, const std::string& why);
   // A reason that many nodes may share.
   const Reason& Because(const std::string& source, const std::string& effect);
-
-  // plan_weights.cc
-  Subject SubjectOf(NodeId node, std::optional<std::size_t> use_index) const;
-  void DecideStoredMovers();
-  void PlanWeights();
-  WeightCopy CopyFor(std::size_t use_index);
-  void NameCopies(WeightPlan& weight);
-  std::string UniqueName(const std::string& wanted);
-  bool MovesAConstant(std::size_t use_index) const;
-  bool FitsBlocks(std::size_t use_index) const;
-  ElementType StoredType(const Resolved& resolved, std::size_t use_index) const;
 
   // plan.cc
   void PlanIo();
@@ -126,7 +114,7 @@ class PlanMaker {
 
   const Analysis& analysis_;
   const Policy& policy_;
-  const OutputSpec& output_;
+  const PlanContext context_;
   const std::string& origin_;
   const Evidence& evidence_;
   SettingsResolver resolver_;
@@ -141,8 +129,7 @@ class PlanMaker {
   bool rescaled_ = false;              // the residual stream
   std::vector<ElementType> io_types_;  // by ValueId
   absl::flat_hash_map<std::pair<std::string, std::string>, Reason> reasons_;
-  UniqueNames taken_names_;                              // they look into the graph
-  absl::flat_hash_set<absl::string_view> shared_names_;  // of several values, in different scopes
+  ValueNames names_;
 };
 
 }  // namespace onnxquant

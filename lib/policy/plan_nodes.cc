@@ -5,14 +5,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/policy/plan_maker.h"
+#include "lib/policy/plan_weights.h"
+#include "lib/policy/subjects.h"
 #include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
 
 Resolved PlanMaker::ResolveNode(NodeId id) {
-  std::vector<Subject> subjects = {SubjectOf(id, std::nullopt)};
+  std::vector<Subject> subjects = {SubjectOf(context_, id)};
   for (const std::size_t use : uses_of_reader_[static_cast<std::size_t>(id)]) {
-    subjects.push_back(SubjectOf(id, use));
+    subjects.push_back(SubjectOfUse(context_, use));
   }
   return resolver_.Resolve(subjects);
 }

@@ -10,6 +10,7 @@
 #include "lib/base/error.h"
 #include "lib/policy/plan_maker.h"
 #include "lib/policy/residual_bound.h"
+#include "lib/policy/subjects.h"
 
 namespace onnxquant {
 namespace {
@@ -63,7 +64,7 @@ absl::Status PlanMaker::PlanResidual() {
       plan_.stream.clips[id] = setting->limit;
       limit = setting->limit;
       ++clipped;
-      const std::optional<double> peak = PeakOf(id);
+      const std::optional<double> peak = PeakOf(context_, id);
       measured += peak ? 1 : 0;
       beyond += peak && *peak > setting->limit ? 1 : 0;
     }
@@ -276,19 +277,6 @@ void PlanMaker::TakeClipsOut() {
   absl::StrAppend(&plan_.residual, plan_.residual.empty() ? "" : "; ", taken,
                   taken == 1 ? " Clip" : " Clips", " of its sums to ±", NumberText(limit),
                   " taken out");
-}
-
-// The largest measured magnitude among the node's outputs.
-std::optional<double> PlanMaker::PeakOf(NodeId id) const {
-  if (!evidence_.ranges) return std::nullopt;
-  std::optional<double> peak;
-  for (const ValueId output : analysis_.graph.node(id).outputs) {
-    if (output == kNone) continue;
-    const auto measured = evidence_.ranges->peaks.find(analysis_.graph.value(output).name);
-    if (measured == evidence_.ranges->peaks.end()) continue;
-    peak = std::max(peak.value_or(0), measured->second);
-  }
-  return peak;
 }
 
 }  // namespace onnxquant
