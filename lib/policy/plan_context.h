@@ -6,11 +6,13 @@
 #include <string>
 
 #include "lib/policy/plan.h"
+#include "lib/policy/uses_by_reader.h"
 
 namespace onnxquant {
 
 struct PlanContext {
   const Analysis& analysis;
+  const UsesByReader& uses_by_reader;
   const OutputSpec& output;
   const Evidence& evidence;
   const std::string& origin;                 // names the model in messages
