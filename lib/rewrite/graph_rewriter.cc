@@ -162,7 +162,7 @@ absl::Status GraphRewriter::EmitNode(NodeId id) {
   SpellCastLike(id, node);
   ONNXQUANT_RETURN_IF_ERROR(EmitBodies(id, node));
   ScaleEpsilon(id, node);
-  if (PlanOf(id).clip > 0) {
+  if (plan_.stream.clips.contains(id)) {
     EmitWithClip(id, std::move(node));
   } else {
     *out_->add_node() = std::move(node);

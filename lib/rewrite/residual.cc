@@ -1,5 +1,4 @@
 // What scaling or clipping the residual stream puts into the graph.
-#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -12,8 +11,8 @@ namespace onnxquant {
 
 // An attribute is float32 whatever the node computes in, so a power of two is exact.
 void GraphRewriter::ScaleEpsilon(NodeId id, onnx::NodeProto& node) const {
-  const int exponent = PlanOf(id).epsilon_exponent;
-  if (exponent == 0) return;
+  const auto wanted = plan_.stream.epsilon_exponents.find(id);
+  if (wanted == plan_.stream.epsilon_exponents.end()) return;
   onnx::AttributeProto* epsilon = nullptr;
   for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
     if (attribute.name() == "epsilon") epsilon = &attribute;
@@ -22,18 +21,15 @@ void GraphRewriter::ScaleEpsilon(NodeId id, onnx::NodeProto& node) const {
   if (epsilon == nullptr) epsilon = node.add_attribute();
   epsilon->set_name("epsilon");
   epsilon->set_type(onnx::AttributeProto::FLOAT);
-  epsilon->set_f(std::ldexp(before, exponent));
+  epsilon->set_f(std::ldexp(before, wanted->second));
 }
 
 // `name`, or what a Mul makes of it where the plan wants the slot's value scaled. One Mul serves
 // all readers in a graph.
 std::string GraphRewriter::ScaledInputName(const Use& use, const std::string& name) {
-  const std::vector<ScaledInput>& inputs = PlanOf(use.node).scaled_inputs;
-  const auto wanted = std::find_if(inputs.begin(), inputs.end(), [&use](const ScaledInput& one) {
-    return one.input == use.input;
-  });
-  if (wanted == inputs.end()) return name;
-  std::string& scaled = scaled_[{scope_, name, wanted->exponent}];
+  const auto wanted = plan_.stream.input_exponents.find({use.node, use.input});
+  if (wanted == plan_.stream.input_exponents.end()) return name;
+  std::string& scaled = scaled_[{scope_, name, wanted->second}];
   if (!scaled.empty()) return scaled;
   const ValueId value = graph_.node(use.node).inputs[static_cast<std::size_t>(use.input)];
   const ElementType needed = NeededType(analysis_, plan_, use);
@@ -41,7 +37,7 @@ std::string GraphRewriter::ScaledInputName(const Use& use, const std::string& na
   const std::string wanted_name = absl::StrCat(graph_.value(value).name, "_scaled");
   scaled = UniqueValue(wanted_name);
   const std::string factor =
-      ScalarConstant(std::ldexp(1.0, wanted->exponent), type, absl::StrCat(wanted_name, "/factor"));
+      ScalarConstant(std::ldexp(1.0, wanted->second), type, absl::StrCat(wanted_name, "/factor"));
   onnx::NodeProto* mul = out_->add_node();
   mul->set_op_type("Mul");
   mul->set_name(UniqueNode(absl::StrCat(wanted_name, "/Mul")));
@@ -79,7 +75,7 @@ std::string GraphRewriter::ScalarConstant(double number, ElementType type,
 // The node, and a Clip of its first output to the plan's limit.
 void GraphRewriter::EmitWithClip(NodeId id, onnx::NodeProto node) {
   constexpr int kLimitsAreInputs = 11;
-  const double limit = PlanOf(id).clip;
+  const double limit = plan_.stream.clips.at(id);
   const ElementType type = TypeOf(graph_.node(id).outputs[0]);
   const std::string clipped = node.output(0);
   const std::string sum = UniqueValue(absl::StrCat(clipped, "_unclipped"));
