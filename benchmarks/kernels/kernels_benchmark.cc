@@ -7,8 +7,11 @@
 #include <vector>
 
 #include "lib/kernels/block_quantize.h"
+#include "lib/kernels/bnb4_quantize.h"
+#include "lib/kernels/float8.h"
 #include "lib/kernels/half.h"
 #include "lib/kernels/integer_quantize.h"
+#include "lib/kernels/qdq_quantize.h"
 #include "lib/kernels/reference.h"
 
 namespace onnxquant::kernels {
@@ -135,6 +138,74 @@ void QuantizeColumnsToIntegers(benchmark::State& state) {
   SetBytes(state);
 }
 BENCHMARK(QuantizeColumnsToIntegers)->Name("integer/column_codes");
+
+template <auto Quantize, int bits, bool symmetric>
+void QuantizeQdq(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  const std::size_t blocks = weights.size() / 32;
+  std::vector<std::uint8_t> data(PackedBytes(bits, weights.size()));
+  std::vector<float> scales(blocks);
+  std::vector<std::uint8_t> zero_points(symmetric ? 0 : blocks);
+  const QdqScales to{absl::MakeSpan(scales), {}, absl::MakeSpan(zero_points)};
+  for (auto unused : state) {
+    Quantize({bits, symmetric, ScaleType::kFloat32}, 32, weights, kRows, kColumns,
+             absl::MakeSpan(data), to);
+    benchmark::ClobberMemory();
+  }
+  SetBytes(state);
+}
+BENCHMARK(QuantizeQdq<&QuantizeQdqColumns, 2, true>)->Name("qdq2/columns");
+BENCHMARK(QuantizeQdq<&QuantizeQdqColumns, 4, true>)->Name("qdq4/columns");
+BENCHMARK(QuantizeQdq<&QuantizeQdqColumns, 4, false>)->Name("qdq4/columns/asymmetric");
+BENCHMARK(QuantizeQdq<&QuantizeQdqRows, 4, true>)->Name("qdq4/rows");
+BENCHMARK(QuantizeQdq<&QuantizeQdqColumns, 8, true>)->Name("qdq8/columns");
+BENCHMARK(QuantizeQdq<&QuantizeQdqRows, 8, true>)->Name("qdq8/rows");
+
+template <Bnb4Type type, bool columns>
+void QuantizeToBnb4(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  const Bnb4Format format{type, 64, ScaleType::kFloat32};
+  const Bnb4Sizes sizes = Bnb4SizesOf(format, weights.size());
+  std::vector<std::uint8_t> data(sizes.data_bytes);
+  std::vector<float> absmax(sizes.absmax_count);
+  const Bnb4Output output{absl::MakeSpan(data), absl::MakeSpan(absmax), {}};
+  for (auto unused : state) {
+    if (columns) {
+      QuantizeBnb4Columns(format, weights, kRows, kColumns, output);
+    } else {
+      QuantizeBnb4(format, weights, output);
+    }
+    benchmark::ClobberMemory();
+  }
+  SetBytes(state);
+}
+BENCHMARK(QuantizeToBnb4<Bnb4Type::kNf4, false>)->Name("nf4/run");
+BENCHMARK(QuantizeToBnb4<Bnb4Type::kNf4, true>)->Name("nf4/columns");
+BENCHMARK(QuantizeToBnb4<Bnb4Type::kFp4, false>)->Name("fp4/run");
+BENCHMARK(QuantizeToBnb4<Bnb4Type::kFp4, true>)->Name("fp4/columns");
+
+void Transpose(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  std::vector<float> transposed(weights.size());
+  for (auto unused : state) {
+    TransposeRows(weights, kRows, kColumns, absl::MakeSpan(transposed));
+    benchmark::ClobberMemory();
+  }
+  SetBytes(state);
+}
+BENCHMARK(Transpose)->Name("transpose");
+
+template <Float8Type type>
+void NarrowToFloat8(benchmark::State& state) {
+  const std::vector<float> weights = Weights();
+  std::vector<std::uint8_t> narrow(weights.size());
+  for (auto unused : state) {
+    benchmark::DoNotOptimize(FloatToFloat8(type, weights, absl::MakeSpan(narrow)));
+  }
+  SetBytes(state);
+}
+BENCHMARK(NarrowToFloat8<Float8Type::kE4M3FN>)->Name("float8/e4m3fn");
+BENCHMARK(NarrowToFloat8<Float8Type::kE5M2>)->Name("float8/e5m2");
 
 }  // namespace
 }  // namespace onnxquant::kernels

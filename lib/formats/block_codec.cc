@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "lib/base/as_bytes.h"
 #include "lib/base/error.h"
 #include "lib/formats/formats.h"
@@ -65,8 +66,7 @@ class BlockCodec : public Codec {
 
   void Begin(const Tiling& tiling) override {
     Codec::Begin(tiling);
-    held_ =
-        !HoldsAllOfK() && n_ * all_blocks_ * (scale_bytes_ + 1) <= 2 * tiling.tile_bytes;
+    held_ = !HoldsAllOfK() && n_ * all_blocks_ * (scale_bytes_ + 1) <= 2 * tiling.tile_bytes;
   }
 
   absl::Status Write(const Tile& tile) override {
@@ -157,16 +157,31 @@ class BlockCodec : public Codec {
     return absl::OkStatus();
   }
 
+  // Rows that end with their last code: what pads the last block is cut off.
+  absl::Status WriteUnpadded(const Blocks& blocks) const {
+    const std::uint64_t row_bytes = static_cast<std::uint64_t>(stored_.k) / packed_;
+    const std::uint64_t run = blocks.codes.size() / blocks.n;
+    const std::uint64_t first = blocks.first_block * format_.block / packed_;
+    const absl::Span<const std::byte> codes = AsBytes(blocks.codes);
+    for (std::uint64_t n = 0; n < blocks.n; ++n) {
+      ONNXQUANT_RETURN_IF_ERROR(
+          context_.sink.Write(0, (blocks.first_n + n) * row_bytes + first,
+                              codes.subspan(n * run, std::min(run, row_bytes - first))));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status WriteBlocks(const Blocks& blocks) {
     const std::uint64_t block_bytes = format_.block / packed_;
-    ONNXQUANT_RETURN_IF_ERROR(WritePart(0, blocks, block_bytes, all_blocks_, blocks.first_block,
-                                        AsBytes(blocks.codes)));
+    ONNXQUANT_RETURN_IF_ERROR(stored_.padded ? WritePart(0, blocks, block_bytes, all_blocks_,
+                                                         blocks.first_block, AsBytes(blocks.codes))
+                                             : WriteUnpadded(blocks));
     if (held_) {
       Hold(blocks);
       return absl::OkStatus();
     }
-    ONNXQUANT_RETURN_IF_ERROR(WritePart(1, blocks, scale_bytes_, all_blocks_, blocks.first_block,
-                                        blocks.scales()));
+    ONNXQUANT_RETURN_IF_ERROR(
+        WritePart(1, blocks, scale_bytes_, all_blocks_, blocks.first_block, blocks.scales()));
     if (format_.symmetric) return absl::OkStatus();
     // Tiles begin with a byte of zero points, so that none shares one with another.
     std::vector<std::uint8_t> packed(blocks.n * ((blocks.blocks + packed_ - 1) / packed_));
@@ -226,7 +241,24 @@ absl::string_view CodesSuffix(int bits) {
 
 std::string BlockCodesKey(const Stored& stored) {
   return absl::StrCat(ToString(stored.format), " ", stored.k, " ", stored.n, " ",
-                      stored.transposed ? "NK " : "KN ", NameOf(stored.scale));
+                      stored.transposed ? "NK " : "KN ", stored.padded ? "" : "unpadded ",
+                      NameOf(stored.scale));
+}
+
+std::string CodesInShape(const Stored& stored, const std::string& codes,
+                         absl::Span<const std::int64_t> dims, NodeSink& sink) {
+  if (stored.form->tensors(stored)[0].dims == dims) return codes;
+  return sink.Once(absl::StrCat(codes, " as ", absl::StrJoin(dims, "x")), [&]() {
+    const std::string shape = AddInts(sink, absl::StrCat(codes, "_shape"), dims);
+    const std::string shaped = sink.UniqueValue(absl::StrCat(codes, "_shaped"));
+    onnx::NodeProto& reshape = sink.AddNode();
+    reshape.set_op_type("Reshape");
+    reshape.set_name(sink.UniqueNode(absl::StrCat(shaped, "/Reshape")));
+    reshape.add_input(codes);
+    reshape.add_input(shape);
+    reshape.add_output(shaped);
+    return shaped;
+  });
 }
 
 std::unique_ptr<Codec> MakeBlockCodec(const Stored& stored, const CodecContext& context) {

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "lib/formats/codec.h"
 #include "lib/formats/format.h"
+#include "lib/formats/node_sink.h"
 
 namespace onnxquant {
 
@@ -23,6 +24,11 @@ absl::string_view CodesSuffix(int bits);
 
 // Equal where the three parts are, whichever operator reads them.
 std::string BlockCodesKey(const Stored& stored);
+
+// The name under which codes are read that a reader wants in these dims: their own, or that of a
+// Reshape where another reader's form stores them.
+std::string CodesInShape(const Stored& stored, const std::string& codes,
+                         absl::Span<const std::int64_t> dims, NodeSink& sink);
 
 // Three parts: codes [N, blocks, block * bits / 8], scales [N, blocks] and, of an asymmetric
 // format, zero points [N, ceil(blocks * bits / 8)].

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "lib/formats/codec.h"
@@ -23,12 +22,13 @@ struct Format;
 
 // One reading of a constant, as a format judges it.
 struct WeightReading {
-  const onnx::NodeProto* node = nullptr;  // that reads it
-  std::string op;                         // "MatMul", "com.microsoft::QMoE"
-  int input = 0;                          // the slot
-  bool follows = true;                    // whether the slot takes any float type
-  std::vector<std::int64_t> dims;         // of the constant
-  bool transposed = false;                // the reader sees its two axes swapped
+  const onnx::NodeProto* node = nullptr;      // that reads it
+  std::string op;                             // "MatMul", "com.microsoft::QMoE"
+  int input = 0;                              // the slot
+  bool follows = true;                        // whether the slot takes any float type
+  std::vector<std::int64_t> dims;             // of the constant
+  bool transposed = false;                    // the reader sees its two axes swapped
+  int other_rank = -1;                        // of a product's other operand; -1: not known
   ElementType compute = ElementType::kFloat;  // of the reader's arithmetic
   ElementType scale = ElementType::kFloat;    // of scales whose type the reader leaves open
 };
@@ -37,11 +37,13 @@ struct WeightReading {
 struct Stored {
   const Format* form = nullptr;
   WeightFormat format;
-  // Codes lie in blocks along K; N is the other axis. Whether the source is [N,K], not [K,N].
+  // The constant as a matrix [K,N] or, transposed, [N,K]. Blocks lie along K; channels are N.
   std::int64_t k = 0;
   std::int64_t n = 0;
   bool transposed = false;
+  bool padded = true;  // each n's last block has room for a whole one
   ElementType scale = ElementType::kFloat;
+  std::vector<std::int64_t> dims;  // of codes that have the constant's own shape
   bool operator==(const Stored&) const = default;
 };
 
@@ -63,10 +65,13 @@ struct StoredTensor {
 struct FormatWord {
   absl::string_view word;
   int bits = 0;
+  bool is_signed = false;
+  bool symmetric = true;     // what holds when nothing is said
+  bool per_channel = false;  // likewise
 };
 
 // Parameters that stand beside the word in a policy.
-enum class Parameter { kBlock, kSymmetric, kSource };
+enum class Parameter { kBlock, kSymmetric, kSource, kPerChannel, kReduceRange };
 
 struct Format {
   absl::string_view name;
@@ -77,13 +82,14 @@ struct Format {
   // Chosen only where a rule says so, never by an output's default.
   bool by_rule = false;
   bool accuracy_level = false;  // its reader has the attribute
-  FormatFit (*fits)(const Format& form, const WeightFormat& format, const WeightReading& reading) = nullptr;
+  FormatFit (*fits)(const Format& form, const WeightFormat& format,
+                    const WeightReading& reading) = nullptr;
   std::vector<StoredTensor> (*tensors)(const Stored& stored) = nullptr;
   std::unique_ptr<Codec> (*codec)(const Stored& stored, const CodecContext& context) = nullptr;
-  // Makes `node`, whose inputs are converted already, read the tensors of these names. What is
-  // added to the sink comes before `node`.
-  absl::Status (*read)(const Stored& stored, absl::Span<const std::string> names,
-                       onnx::NodeProto& node, NodeSink& sink) = nullptr;
+  // Makes `node`, whose other inputs are converted already, read the tensors of these names in
+  // place of its input number `input`. What is added to the sink comes before `node`.
+  void (*read)(const Stored& stored, absl::Span<const std::string> names, int input,
+               onnx::NodeProto& node, NodeSink& sink) = nullptr;
   // Equal texts: equal bytes in every tensor, whatever their dims; null or "": never.
   std::string (*codes)(const Stored& stored) = nullptr;
   absl::string_view runs;   // where, in words

@@ -12,12 +12,18 @@ namespace onnxquant {
 
 extern const Format kMatMulNBits;
 extern const Format kGatherBlocks;
+extern const Format kMatMulInteger;
+extern const Format kConvInteger;
+extern const Format kGatherInteger;
 
 namespace {
 
 constexpr const Format* kTable[] = {
     &kMatMulNBits,
     &kGatherBlocks,
+    &kMatMulInteger,
+    &kConvInteger,
+    &kGatherInteger,
 };
 
 const FormatWord* FindWord(const Format& form, absl::string_view word) {
@@ -55,6 +61,9 @@ std::optional<WeightFormat> FormatOfWord(absl::string_view word) {
     WeightFormat format;
     format.word = own->word;
     format.bits = own->bits;
+    format.is_signed = own->is_signed;
+    format.symmetric = own->symmetric;
+    format.per_channel = own->per_channel;
     return format;
   }
   return std::nullopt;
@@ -68,8 +77,8 @@ FormatFit FindFit(const WeightFormat& format, const WeightReading& reading, bool
     for (const absl::string_view op : form->operators) operators.emplace_back(op);
     if (!Lists(*form, reading.op)) continue;
     if (form->by_rule && !by_rule) {
-      none.reason = absl::StrCat("only a rule that names it has a ", reading.op, " read ",
-                                 format.word);
+      none.reason =
+          absl::StrCat("only a rule that names it has a ", reading.op, " read ", format.word);
       continue;
     }
     FormatFit fit = form->fits(*form, format, reading);
@@ -93,6 +102,20 @@ bool MayTakeAccuracyLevel(const WeightReading& reading) {
   return std::any_of(std::begin(kTable), std::end(kTable), [&](const Format* form) {
     return form->accuracy_level && MayFit(*FormatOfWord(form->words[0].word), reading);
   });
+}
+
+bool SameCodes(const Stored& a, const Stored& b) {
+  if (a == b) return true;
+  if (a.form == nullptr || b.form == nullptr) return false;
+  if (a.form->codes == nullptr || b.form->codes == nullptr) return false;
+  return a.form->codes(a) == b.form->codes(b);
+}
+
+const Stored& FirstInTable(const Stored& a, const Stored& b) {
+  const auto at = [](const Stored& stored) {
+    return std::find(std::begin(kTable), std::end(kTable), stored.form);
+  };
+  return at(b) < at(a) ? b : a;
 }
 
 const Format& FormRead(const Stored& stored, absl::string_view op) {

@@ -31,6 +31,12 @@ bool MayFit(const WeightFormat& format, const WeightReading& reading);
 // Whether some form that has an accuracy level fits, whatever the reader computes in.
 bool MayTakeAccuracyLevel(const WeightReading& reading);
 
+// Whether all tensors of both have the same bytes, so that one set of them serves both readers.
+bool SameCodes(const Stored& a, const Stored& b);
+
+// That whose form is the first in the table: the others' readers take its codes in their own shape.
+const Stored& FirstInTable(const Stored& a, const Stored& b);
+
 // The form that this operator reads `stored` by: its own, or that of another operator whose codes
 // are the same.
 const Format& FormRead(const Stored& stored, absl::string_view op);

@@ -6,7 +6,7 @@
 namespace onnxquant {
 namespace {
 
-constexpr FormatWord kWords[] = {{"int4", 4}};
+constexpr FormatWord kWords[] = {{"int2", 2}, {"int4", 4}, {"int8", 8}};
 constexpr Parameter kParameters[] = {Parameter::kBlock, Parameter::kSymmetric, Parameter::kSource};
 constexpr absl::string_view kOperators[] = {"Gather"};
 
@@ -20,6 +20,10 @@ std::int64_t AxisOf(const WeightReading& reading) {
   return 0;
 }
 
+std::int64_t Blocks(const WeightFormat& format, const WeightReading& reading) {
+  return (reading.dims[1] + format.block - 1) / format.block;
+}
+
 FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReading& reading) {
   FormatFit fit;
   if (reading.input != 0) {
@@ -29,9 +33,15 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
                               reading.transposed ? ", transposed" : "", "; a table is expected");
   } else if (AxisOf(reading) != 0) {
     fit.reason = "its Gather takes columns; blocks are read from rows";
-  } else if (reading.dims[0] == 0 || reading.dims[1] % format.block != 0 || reading.dims[1] == 0) {
-    fit.reason = absl::StrCat("its rows of ", reading.dims[1],
-                              " numbers do not divide into blocks of ", format.block);
+  } else if (reading.dims[0] == 0 || reading.dims[1] == 0) {
+    fit.reason = "it is empty";
+  } else if (reading.dims[1] * format.bits % 8 != 0) {
+    fit.reason = absl::StrCat("its rows of ", reading.dims[1], " codes of ", format.bits,
+                              " bits do not end with a byte");
+  } else if (!format.symmetric && Blocks(format, reading) * format.bits % 8 != 0) {
+    fit.reason = absl::StrCat("its rows have ", Blocks(format, reading),
+                              " blocks, whose zero points do not end with a byte: WebGPU cannot "
+                              "read them; symmetric blocks have none");
   } else if (reading.scale != ElementType::kFloat && reading.scale != ElementType::kFloat16) {
     fit.reason = absl::StrCat("its Gather computes in ", NameOf(reading.scale),
                               "; blocks are read in float32 and float16");
@@ -41,6 +51,7 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
     fit.stored.transposed = true;
     fit.stored.n = reading.dims[0];
     fit.stored.k = reading.dims[1];
+    fit.stored.padded = fit.stored.k % format.block == 0;
     fit.stored.scale = reading.scale;
   }
   return fit;
@@ -55,28 +66,14 @@ std::vector<StoredTensor> Tensors(const Stored& stored) {
       {CodesSuffix(stored.format.bits), ElementType::kUint8, CodesDims(stored)},
       {"_scales", stored.scale, {stored.n, BlocksOf(stored)}}};
   if (!stored.format.symmetric) {
-    tensors.push_back(
-        {"_zero_points", ElementType::kUint8, {stored.n, ZeroPointBytesOf(stored)}});
+    tensors.push_back({"_zero_points", ElementType::kUint8, {stored.n, ZeroPointBytesOf(stored)}});
   }
   return tensors;
 }
 
-absl::Status Read(const Stored& stored, absl::Span<const std::string> names, onnx::NodeProto& node,
-                  NodeSink& sink) {
-  std::string codes = names[0];
-  if (stored.form->tensors != Tensors) {  // the codes of a product, which the table shares
-    codes = sink.Once(absl::StrCat("rows of ", codes), [&]() {
-      const std::string shape = AddInts(sink, absl::StrCat(names[0], "_shape"), CodesDims(stored));
-      const std::string rows = sink.UniqueValue(absl::StrCat(names[0], "_rows"));
-      onnx::NodeProto& reshape = sink.AddNode();
-      reshape.set_op_type("Reshape");
-      reshape.set_name(sink.UniqueNode(absl::StrCat(rows, "/Reshape")));
-      reshape.add_input(names[0]);
-      reshape.add_input(shape);
-      reshape.add_output(rows);
-      return rows;
-    });
-  }
+void Read(const Stored& stored, absl::Span<const std::string> names, int /*input*/,
+          onnx::NodeProto& node, NodeSink& sink) {
+  const std::string codes = CodesInShape(stored, names[0], CodesDims(stored), sink);
   const std::string indices = node.input(1);
   node.set_op_type("GatherBlockQuantized");
   node.set_domain("com.microsoft");
@@ -93,7 +90,6 @@ absl::Status Read(const Stored& stored, absl::Span<const std::string> names, onn
   SetInt(node, "bits", stored.format.bits);
   SetInt(node, "block_size", stored.format.block);
   sink.RequireOpset("com.microsoft", 1);
-  return absl::OkStatus();
 }
 
 }  // namespace

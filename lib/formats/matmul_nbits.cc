@@ -2,69 +2,65 @@
 #include "absl/strings/str_cat.h"
 #include "lib/formats/block_codec.h"
 #include "lib/formats/format.h"
+#include "lib/formats/product.h"
 
 namespace onnxquant {
 namespace {
 
-constexpr FormatWord kWords[] = {{"int4", 4}};
+constexpr FormatWord kWords[] = {{"int2", 2}, {"int4", 4}, {"int8", 8}};
 constexpr Parameter kParameters[] = {Parameter::kBlock, Parameter::kSymmetric, Parameter::kSource};
-constexpr absl::string_view kOperators[] = {"MatMul"};
 
 FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReading& reading) {
   FormatFit fit;
-  if (reading.input != 1) {
-    fit.reason = "only the second operand of a MatMul is read in blocks";
-  } else if (!reading.follows || reading.dims.size() != 2) {
-    fit.reason = absl::StrCat("of ", reading.dims.size(), " dimensions; a matrix is expected");
-  } else if (reading.dims[0] == 0 || reading.dims[1] == 0) {
-    fit.reason = "it is empty";
+  const ProductFit product = FitProduct(reading);
+  if (!product.reason.empty()) {
+    fit.reason = product.reason;
   } else if (reading.compute != ElementType::kFloat && reading.compute != ElementType::kFloat16) {
-    fit.reason = absl::StrCat("its MatMul computes in ", NameOf(reading.compute),
+    fit.reason = absl::StrCat("its ", reading.op, " computes in ", NameOf(reading.compute),
                               "; blocks are read in float32 and float16");
   } else {
     fit.stored.form = &form;
     fit.stored.format = format;
-    fit.stored.transposed = reading.transposed;
-    fit.stored.k = reading.dims[reading.transposed ? 1 : 0];
-    fit.stored.n = reading.dims[reading.transposed ? 0 : 1];
+    fit.stored.transposed = product.transposed;
+    fit.stored.k = product.k;
+    fit.stored.n = product.n;
     fit.stored.scale = reading.compute;
   }
   return fit;
 }
 
-// The names and shapes are those of ONNX Runtime's MatMulNBitsQuantizer.
+std::vector<std::int64_t> CodesDims(const Stored& stored) {
+  return {stored.n, BlocksOf(stored), stored.format.block * stored.format.bits / 8};
+}
+
+// Scales and zero points have two dimensions as ONNX Runtime's quantizer writes them from 1.24 on.
 std::vector<StoredTensor> Tensors(const Stored& stored) {
-  const std::int64_t blocks = BlocksOf(stored);
-  const std::int64_t block_bytes = stored.format.block * stored.format.bits / 8;
   std::vector<StoredTensor> tensors = {
-      {CodesSuffix(stored.format.bits), ElementType::kUint8, {stored.n, blocks, block_bytes}},
-      {"_scales", stored.scale, {stored.n * blocks}}};
+      {CodesSuffix(stored.format.bits), ElementType::kUint8, CodesDims(stored)},
+      {"_scales", stored.scale, {stored.n, BlocksOf(stored)}}};
   if (!stored.format.symmetric) {
-    tensors.push_back(
-        {"_zero_points", ElementType::kUint8, {stored.n * ZeroPointBytesOf(stored)}});
+    tensors.push_back({"_zero_points", ElementType::kUint8, {stored.n, ZeroPointBytesOf(stored)}});
   }
   return tensors;
 }
 
 // Attributes and names follow ONNX Runtime's MatMulNBitsQuantizer.
-absl::Status Read(const Stored& stored, absl::Span<const std::string> names, onnx::NodeProto& node,
-                  NodeSink& sink) {
-  const std::string a = node.input(0);
-  node.set_op_type("MatMulNBits");
-  node.set_domain("com.microsoft");
-  if (!node.name().empty()) {
-    node.set_name(sink.UniqueNode(absl::StrCat(node.name(), CodesSuffix(stored.format.bits))));
-  }
-  node.clear_input();
-  node.add_input(a);
-  for (const std::string& name : names) node.add_input(name);
-  node.clear_attribute();
-  SetInt(node, "K", stored.k);
-  SetInt(node, "N", stored.n);
-  SetInt(node, "bits", stored.format.bits);
-  SetInt(node, "block_size", stored.format.block);
+void Read(const Stored& stored, absl::Span<const std::string> names, int /*input*/,
+          onnx::NodeProto& node, NodeSink& sink) {
+  const Product product = BeginProduct(node, CodesSuffix(stored.format.bits), sink);
+  const std::string codes = CodesInShape(stored, names[0], CodesDims(stored), sink);
+  onnx::NodeProto& multiplies = ProductNode(product, node, sink);
+  multiplies.set_op_type("MatMulNBits");
+  multiplies.set_domain("com.microsoft");
+  multiplies.add_input(product.a);
+  multiplies.add_input(codes);
+  for (const std::string& name : names.subspan(1)) multiplies.add_input(name);
+  SetInt(multiplies, "K", stored.k);
+  SetInt(multiplies, "N", stored.n);
+  SetInt(multiplies, "bits", stored.format.bits);
+  SetInt(multiplies, "block_size", stored.format.block);
   sink.RequireOpset("com.microsoft", 1);
-  return absl::OkStatus();
+  EndProduct(product, stored.scale, node, sink);
 }
 
 }  // namespace
@@ -74,7 +70,7 @@ constinit const Format kMatMulNBits = {
     .name = "matmul_nbits",
     .words = kWords,
     .parameters = kParameters,
-    .operators = kOperators,
+    .operators = kProducts,
     .accuracy_level = true,
     .fits = Fits,
     .tensors = Tensors,

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "lib/base/as_bytes.h"
+#include "lib/formats/narrow.h"
 
 namespace onnxquant {
 
@@ -16,6 +17,22 @@ std::string AddConstant(NodeSink& sink, const std::string& wanted, onnx::TensorP
   attribute->set_type(onnx::AttributeProto::TENSOR);
   *attribute->mutable_t() = std::move(tensor);
   return node.output(0);
+}
+
+onnx::TensorProto ScalarTensor(float number, ElementType type) {
+  onnx::TensorProto tensor;
+  tensor.set_data_type(static_cast<int>(type));
+  if (type == ElementType::kFloat) {
+    tensor.set_raw_data(&number, sizeof(number));
+  } else if (type == ElementType::kDouble) {
+    const double wide = number;
+    tensor.set_raw_data(&wide, sizeof(wide));
+  } else {
+    std::uint16_t half = 0;
+    Narrow({&number, 1}, type, Overflow::kClamp, {&half, 1});
+    tensor.set_raw_data(&half, sizeof(half));
+  }
+  return tensor;
 }
 
 std::string AddInts(NodeSink& sink, const std::string& wanted,

@@ -8,6 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "lib/model/element_type.h"
 #include "onnx/onnx_pb.h"
 
 namespace onnxquant {
@@ -29,6 +30,8 @@ class NodeSink {
 
 // Adds a Constant node; returns the name of its output.
 std::string AddConstant(NodeSink& sink, const std::string& wanted, onnx::TensorProto tensor);
+// A scalar of float64, float32, float16 or bfloat16, rounded to nearest.
+onnx::TensorProto ScalarTensor(float number, ElementType type);
 std::string AddInts(NodeSink& sink, const std::string& wanted,
                     absl::Span<const std::int64_t> values);
 

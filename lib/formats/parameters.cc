@@ -35,12 +35,30 @@ std::string SourceText(const WeightFormat& format) {
   return format.source == ElementType::kFloat ? "" : " from float16";
 }
 
+void SetPerChannel(WeightFormat& format, absl::string_view word) {
+  format.per_channel = word == "true";
+}
+std::string PerChannelText(const WeightFormat& format) {
+  return format.per_channel ? " per channel" : " per tensor";
+}
+
+void SetReduceRange(WeightFormat& format, absl::string_view word) {
+  format.reduce_range = word == "true";
+}
+std::string ReduceRangeText(const WeightFormat& format) {
+  return format.reduce_range ? " of 7 bits" : "";
+}
+
 constexpr ParameterRow kRows[] = {
     {Parameter::kBlock, "block", kBlocks, false, SetBlock, BlockText, "codes that share a scale"},
     {Parameter::kSymmetric, "symmetric", kFlag, true, SetSymmetric, SymmetricText,
      "without zero points"},
     {Parameter::kSource, "source", kSources, false, SetSource, SourceText,
      "what the quantizer is given: the weight as it is, or rounded first"},
+    {Parameter::kPerChannel, "per_channel", kFlag, true, SetPerChannel, PerChannelText,
+     "a scale for each output channel, not one for the whole weight"},
+    {Parameter::kReduceRange, "reduce_range", kFlag, true, SetReduceRange, ReduceRangeText,
+     "7 of the 8 bits, for processors whose 8-bit products saturate"},
 };
 
 }  // namespace

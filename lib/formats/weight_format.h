@@ -21,8 +21,11 @@ struct WeightFormat {
   absl::string_view word = {};
   ElementType type = ElementType::kFloat;  // floats: what they are stored in, or kAsInSource
   int bits = 0;                            // of a code
+  bool is_signed = false;                  // codes are of two's complement
   std::int64_t block = 32;                 // codes that share a scale
-  bool symmetric = true;                   // no zero points
+  bool symmetric = true;                   // no zero points, or one in the middle
+  bool per_channel = false;                // a scale for each output channel, not one for all
+  bool reduce_range = false;               // 7 of the 8 bits
   // What the quantizer is given: the weight as it is, or rounded to float16 first, as ONNX
   // Runtime's quantizer sees a model that was made float16 before.
   ElementType source = ElementType::kFloat;

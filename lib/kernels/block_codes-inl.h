@@ -77,7 +77,8 @@ HWY_INLINE void Asymmetric(BlockV lo, BlockV hi, BlockV& scale, BlockV& zero_poi
 // Scales, reciprocals and zero points of the first `count` blocks of a group, from lo and hi.
 // Whole vectors are computed: what lies beyond `count` must be readable, and is overwritten.
 template <int kBits>
-HWY_INLINE void DeriveScales(const Tile& tile, std::size_t count, BlockGroup& group) {
+HWY_INLINE void DeriveScales(bool symmetric, bool half_scales, std::size_t count,
+                             BlockGroup& group) {
   const BlockF d;
   const hn::Rebind<std::uint16_t, BlockF> d16;
   const BlockV zero = hn::Zero(d);
@@ -87,13 +88,13 @@ HWY_INLINE void DeriveScales(const Tile& tile, std::size_t count, BlockGroup& gr
     const BlockV hi = hn::Load(d, group.hi + i);
     BlockV scale;
     BlockV zero_point = mid;
-    if (tile.symmetric) {
+    if (symmetric) {
       const BlockV extreme = hn::IfThenElse(hn::Gt(hn::Abs(hi), hn::Abs(lo)), hi, lo);
       scale = hn::Div(hn::Neg(extreme), mid);
     } else {
       Asymmetric<kBits>(lo, hi, scale, zero_point);
     }
-    if (tile.half_scales) {
+    if (half_scales) {
       const auto bits = EncodeHalf(d, scale);
       hn::Store(bits, d16, group.scale_bits + i);
       scale = DecodeHalf(d, bits);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <limits>
 
 #include "lib/kernels/block_tile.h"
 
@@ -12,66 +11,10 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "lib/kernels/block_codes-inl.h"
+#include "lib/kernels/block_strip-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace onnxquant::kernels::HWY_NAMESPACE {
-
-// Part of a row of blocks: `rows` rows of `width` columns, of which the first `used` are wanted.
-// The width is a multiple of the vectors'.
-struct Strip {
-  const float* source;
-  std::size_t stride;
-  std::size_t rows;
-  std::size_t width, used;
-};
-
-HWY_INLINE void StripRanges(const Strip& strip, BlockGroup& group) {
-  const BlockF d;
-  const std::size_t lanes = hn::Lanes(d);
-  const BlockV highest = hn::Set(d, std::numeric_limits<float>::max());
-  const BlockV lowest = hn::Set(d, std::numeric_limits<float>::lowest());
-  std::size_t c = 0;
-  // Several vectors at a time, to use whole cache lines and to hide the latency of comparisons.
-  for (; c + 4 * lanes <= strip.width; c += 4 * lanes) {
-    BlockV lo0 = highest, lo1 = highest, lo2 = highest, lo3 = highest;
-    BlockV hi0 = lowest, hi1 = lowest, hi2 = lowest, hi3 = lowest;
-    const float* from = strip.source + c;
-    for (std::size_t row = 0; row < strip.rows; ++row, from += strip.stride) {
-      const BlockV v0 = hn::LoadU(d, from);
-      const BlockV v1 = hn::LoadU(d, from + lanes);
-      const BlockV v2 = hn::LoadU(d, from + 2 * lanes);
-      const BlockV v3 = hn::LoadU(d, from + 3 * lanes);
-      lo0 = Lower(v0, lo0);
-      lo1 = Lower(v1, lo1);
-      lo2 = Lower(v2, lo2);
-      lo3 = Lower(v3, lo3);
-      hi0 = Higher(v0, hi0);
-      hi1 = Higher(v1, hi1);
-      hi2 = Higher(v2, hi2);
-      hi3 = Higher(v3, hi3);
-    }
-    hn::Store(lo0, d, group.lo + c);
-    hn::Store(lo1, d, group.lo + c + lanes);
-    hn::Store(lo2, d, group.lo + c + 2 * lanes);
-    hn::Store(lo3, d, group.lo + c + 3 * lanes);
-    hn::Store(hi0, d, group.hi + c);
-    hn::Store(hi1, d, group.hi + c + lanes);
-    hn::Store(hi2, d, group.hi + c + 2 * lanes);
-    hn::Store(hi3, d, group.hi + c + 3 * lanes);
-  }
-  for (; c < strip.width; c += lanes) {
-    BlockV lo = highest;
-    BlockV hi = lowest;
-    const float* from = strip.source + c;
-    for (std::size_t row = 0; row < strip.rows; ++row, from += strip.stride) {
-      const BlockV value = hn::LoadU(d, from);
-      lo = Lower(value, lo);
-      hi = Higher(value, hi);
-    }
-    hn::Store(lo, d, group.lo + c);
-    hn::Store(hi, d, group.hi + c);
-  }
-}
 
 // The codes of up to 32 / bits rows, the first row in the lowest bits; missing rows are 0.
 template <int kBits>
@@ -95,7 +38,7 @@ HWY_INLINE void QuantizeStrip(const Tile& tile, const Strip& strip, std::size_t 
   const std::size_t block_bytes = tile.block * kBits / 8;
   const std::size_t word_count = tile.block / kRowsPerWord;
   StripRanges(strip, group);
-  DeriveScales<kBits>(tile, strip.width, group);
+  DeriveScales<kBits>(tile.symmetric, tile.half_scales, strip.width, group);
   for (std::size_t c = 0; c < strip.width; c += hn::Lanes(d)) {
     const BlockV reciprocal = hn::Load(d, group.reciprocal + c);
     const BlockV zero_point = hn::Load(d, group.zero_point + c);

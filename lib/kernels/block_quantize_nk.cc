@@ -77,7 +77,7 @@ HWY_INLINE void QuantizeNK(const Tile& tile) {
       ForEachBlock(tile, row, first, count, last, [&](std::size_t i, const float* values) HWY_ATTR {
         BlockRange(values, tile.block, group.lo[i], group.hi[i]);
       });
-      DeriveScales<kBits>(tile, count, group);
+      DeriveScales<kBits>(tile.symmetric, tile.half_scales, count, group);
       StoreScales(tile, group, count, n * blocks + first, 1);
       std::uint8_t* data = tile.data + n * tile.row_bytes + first * block_bytes;
       const std::uint8_t* end = tile.data + (n + 1) * tile.row_bytes;

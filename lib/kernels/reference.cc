@@ -72,30 +72,6 @@ NarrowStats Narrow(absl::Span<const float> in, absl::Span<std::uint16_t> out, Ov
   return stats;
 }
 
-struct Scale {
-  float value;  // as stored, widened
-  float zero_point;
-};
-
-Scale ChooseScale(const BlockFormat& format, float lo, float hi) {
-  const int mid = 1 << (format.bits - 1);
-  const int largest_code = (1 << format.bits) - 1;
-  Scale scale = {0, static_cast<float>(mid)};
-  if (format.symmetric) {
-    const float extreme = std::fabs(hi) > std::fabs(lo) ? hi : lo;
-    scale.value = -extreme / static_cast<float>(mid);
-  } else {
-    lo = std::min(lo, 0.0F);
-    hi = std::max(hi, 0.0F);
-    scale.value = (hi - lo) / static_cast<float>(largest_code);
-    const float exact = scale.value != 0 ? 0.0F - lo / scale.value : lo;
-    scale.zero_point =
-        exact > 0 ? std::roundf(std::min(exact, static_cast<float>(largest_code))) : 0.0F;
-  }
-  if (format.scale == ScaleType::kFloat16) scale.value = HalfToFloat(FloatToHalf(scale.value));
-  return scale;
-}
-
 }  // namespace
 
 std::uint16_t FloatToHalf(float value) {
@@ -121,6 +97,25 @@ NarrowStats FloatToBFloat16(absl::Span<const float> in, absl::Span<std::uint16_t
   return Narrow(in, out, mode, kBFloat16);
 }
 
+BlockScale ChooseScale(const BlockFormat& format, float lo, float hi) {
+  const int mid = 1 << (format.bits - 1);
+  const int largest_code = (1 << format.bits) - 1;
+  BlockScale scale = {0, static_cast<float>(mid)};
+  if (format.symmetric) {
+    const float extreme = std::fabs(hi) > std::fabs(lo) ? hi : lo;
+    scale.value = -extreme / static_cast<float>(mid);
+  } else {
+    lo = std::min(lo, 0.0F);
+    hi = std::max(hi, 0.0F);
+    scale.value = (hi - lo) / static_cast<float>(largest_code);
+    const float exact = scale.value != 0 ? 0.0F - lo / scale.value : lo;
+    scale.zero_point =
+        exact > 0 ? std::roundf(std::min(exact, static_cast<float>(largest_code))) : 0.0F;
+  }
+  if (format.scale == ScaleType::kFloat16) scale.value = HalfToFloat(FloatToHalf(scale.value));
+  return scale;
+}
+
 void QuantizeTile(const BlockFormat& format, WeightLayout layout, absl::Span<const float> tile,
                   std::size_t k, std::size_t n, const TileOutput& output) {
   const std::size_t blocks = (k + format.block - 1) / format.block;
@@ -130,7 +125,7 @@ void QuantizeTile(const BlockFormat& format, WeightLayout layout, absl::Span<con
     return layout == WeightLayout::kKN ? tile[row * n + column] : tile[column * k + row];
   };
   for (std::size_t column = 0; column < n; ++column) {
-    std::vector<Scale> scales;
+    std::vector<BlockScale> scales;
     for (std::size_t block = 0; block < blocks; ++block) {
       float lo = std::numeric_limits<float>::max();
       float hi = -lo;
@@ -161,7 +156,7 @@ void QuantizeTile(const BlockFormat& format, WeightLayout layout, absl::Span<con
       if (byte * pack % (pack * format.block) == 0) std::fill(slots.begin(), slots.end(), 0U);
       for (std::size_t slot = 0; slot < pack && byte * pack + slot < k; ++slot) {
         const std::size_t row = byte * pack + slot;
-        const Scale& scale = scales[row / format.block];
+        const BlockScale& scale = scales[row / format.block];
         const float reciprocal = scale.value != 0 ? 1.0F / scale.value : 0.0F;
         const float code = std::roundf(at(row, column) * reciprocal + scale.zero_point);
         const auto largest = static_cast<float>((1 << format.bits) - 1);

@@ -8,88 +8,20 @@
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/base/suggest.h"
-#include "lib/policy/plan_maker.h"
+#include "lib/policy/half_type.h"
+#include "lib/policy/plan_casts.h"
+#include "lib/policy/plan_clips.h"
+#include "lib/policy/plan_io.h"
+#include "lib/policy/plan_islands.h"
+#include "lib/policy/plan_movers.h"
+#include "lib/policy/plan_nodes.h"
+#include "lib/policy/plan_residual.h"
+#include "lib/policy/plan_stored_movers.h"
+#include "lib/policy/plan_types.h"
+#include "lib/policy/plan_weights.h"
 #include "lib/schema/node_check.h"
 
 namespace onnxquant {
-
-PlanMaker::PlanMaker(const Analysis& analysis, const Policy& policy, const OutputSpec& output,
-                     ElementType half, const std::string& origin, const Evidence& evidence)
-    : analysis_(analysis),
-      policy_(policy),
-      output_(output),
-      origin_(origin),
-      evidence_(evidence),
-      resolver_(policy, output),
-      uses_of_reader_(analysis.graph.nodes().size()),
-      exponents_(analysis.weight_uses.size(), 0),
-      floating_(analysis.graph.nodes().size(), false),
-      transparent_(analysis.graph.nodes().size(), false),
-      stored_(analysis.graph.values().size(), false),
-      io_types_(analysis.types) {
-  plan_.dtype = output.dtype;
-  plan_.policy = policy.name;
-  plan_.half = half;
-  plan_.nodes.resize(analysis.graph.nodes().size());
-  for (std::size_t i = 0; i < analysis.weight_uses.size(); ++i) {
-    const NodeId reader = analysis.weight_uses[i].reader.node;
-    uses_of_reader_[static_cast<std::size_t>(reader)].push_back(i);
-  }
-  for (ValueId id = 0; id < static_cast<ValueId>(stored_.size()); ++id) roots_.push_back(id);
-  for (const Value& value : analysis.graph.values()) {
-    if (!taken_names_.Insert(value.name)) shared_names_.insert(value.name);
-  }
-}
-
-absl::StatusOr<OutputPlan> PlanMaker::Make() {
-  ResolveNodes();
-  FindTransparent();
-  ONNXQUANT_RETURN_IF_ERROR(PlanResidual());
-  TakeClipsOut();
-  PlanIo();
-  FollowIoTypes();
-  FindRoots();
-  DecideStoredMovers();
-  KeepIslands();
-  DecideDataMovers();
-  PlanWeights();
-  SettleCasts();
-  SettleValueTypes();
-  return std::move(plan_);
-}
-
-// Logits are read by samplers that expect float32; they change only when a rule says so.
-void PlanMaker::PlanIo() {
-  const auto plan_value = [this](ValueId id, bool fixed) {
-    const Value& value = analysis_.graph.value(id);
-    const NodeRole& role = analysis_.roles.values[static_cast<std::size_t>(id)];
-    Subject subject;
-    subject.role = NameOf(role.role);
-    subject.name = value.name;
-    subject.layer = role.layer;
-    subject.layers = analysis_.roles.layers;
-    subject.io = !fixed;
-    Resolved resolved = resolver_.Resolve({&subject, 1});
-    if (fixed || resolved.io == kAsInSource) {
-      resolved.io = OriginalType(id);
-    } else if (role.role == Role::kLogits && !resolved.io_by_rule) {
-      resolved.io = ElementType::kFloat;
-      resolved.why.push_back({"the role logits", "io: float32"});
-    }
-    io_types_[static_cast<std::size_t>(id)] = resolved.io;
-    plan_.io.push_back({id, resolved.io, std::move(resolved.why)});
-  };
-  for (const bool inputs : {true, false}) {
-    for (ValueId id = 0; id < static_cast<ValueId>(analysis_.graph.values().size()); ++id) {
-      const Value& value = analysis_.graph.value(id);
-      if (value.scope != kMainScope || !IsFloat(OriginalType(id))) continue;
-      if (inputs ? !value.graph_input : (value.graph_input || !value.graph_output)) continue;
-      // A default value keeps its type, and so does what no Cast can read.
-      plan_value(id,
-                 (inputs && value.initializer != nullptr) || value.sparse_initializer != nullptr);
-    }
-  }
-}
 
 absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::string& origin) {
   ONNXQUANT_ASSIGN_OR_RETURN(Graph graph, Graph::Build(model, origin));
@@ -112,47 +44,42 @@ absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::strin
 
 namespace {
 
-// The 16-bit type of the model's values, for policies that leave types as they are.
-ElementType HalfTypeOf(const Analysis& analysis) {
-  const auto has = [&analysis](ElementType type) {
-    return std::find(analysis.types.begin(), analysis.types.end(), type) != analysis.types.end();
-  };
-  return has(ElementType::kBFloat16) && !has(ElementType::kFloat16) ? ElementType::kBFloat16
-                                                                    : ElementType::kFloat16;
+// The data movers whose type no stage has decided yet.
+IdVector<bool> StillOpen(const ResolvedNodes& resolved, const ResidualResult& residual,
+                         const StoredMovers& stored) {
+  IdVector<bool> open = resolved.movers;
+  for (const NodeId id : residual.float32) open[id] = false;
+  for (const NodeId id : stored.nodes) open[id] = false;
+  return open;
 }
 
-// The 16-bit type that an output and the rules about it name; the model's own if they name none.
-absl::StatusOr<ElementType> HalfTypeOf(const Analysis& analysis, const Policy& policy,
-                                       const OutputSpec& output) {
-  ElementType half = ElementType::kUndefined;
-  bool codes = false;
-  const auto take = [&](const Settings& set, const SourceMark& mark) -> absl::Status {
-    if (set.weights && !set.weights->IsFloat()) codes = true;
-    std::vector<ElementType> types;
-    if (set.compute) types.push_back(*set.compute);
-    if (set.io) types.push_back(*set.io);
-    if (set.weights) types.push_back(set.weights->type);
-    for (const ElementType type : types) {
-      if (!IsHalf(type)) continue;
-      if (half == ElementType::kUndefined) half = type;
-      if (half != type) {
-        return PolicyError(mark.ToString(), ": found ", NameOf(type), " where output '",
-                           output.dtype, "' already uses ", NameOf(half),
-                           "; one output has one 16-bit type: use the same in all of it");
-      }
-    }
-    return absl::OkStatus();
-  };
-  ONNXQUANT_RETURN_IF_ERROR(take(output.defaults, output.mark));
-  for (const Rule& rule : policy.rules) {
-    if (AppliesTo(rule, output.dtype)) ONNXQUANT_RETURN_IF_ERROR(take(rule.set, rule.mark));
-  }
-  if (half == ElementType::kBFloat16 && codes) {
-    return PolicyError(output.mark.ToString(), ": output '", output.dtype,
-                       "' wants int4 weights and bfloat16; 4-bit weights go with float16 or "
-                       "float32");
-  }
-  return half == ElementType::kUndefined ? HalfTypeOf(analysis) : half;
+// The stages of planning, in order. Each has a file, whose header says what it decides; a stage
+// reads what those before it have decided, and what it adds to the plan's nodes overrides them.
+absl::StatusOr<OutputPlan> MakePlan(const PlanContext& context, const std::string& policy,
+                                    SettingsResolver& resolver) {
+  OutputPlan plan;
+  plan.dtype = context.output.dtype;
+  plan.policy = policy;
+  plan.half = context.half;
+  const ResolvedNodes resolved = ResolveNodes(context, resolver, plan);
+  plan.io = PlanIo(context, resolver);
+  const IoTypes io = TypesWith(context, plan.io);
+  ONNXQUANT_ASSIGN_OR_RETURN(const ResidualResult residual,
+                             PlanResidual(context, resolved.residual, plan));
+  const SeenThrough casts = FindOpenCasts(context, resolved, plan);
+  const SeenThrough seen_through =
+      TakeClipsOut(context, resolved, residual.rescaled, io, casts, plan);
+  DecideOutputCasts(context, resolved, io, plan);
+  const StoredMovers stored = DecideStoredMovers(context, residual.exponents, resolver, plan);
+  const IdVector<bool> movers = StillOpen(resolved, residual, stored);
+  const Neighbourhood around{context, seen_through, io};
+  KeepIslands(around, resolved.by_rule, movers, stored.values, plan);
+  DecideDataMovers(around, movers, stored.values, plan);
+  ValueNames names = NamesOfValues(context.graph());
+  PlanWeights(context, residual.exponents, resolver, names, plan);
+  SettleCasts(context, seen_through, io, names, plan);
+  plan.types = TypesOfValues(context, io, plan);
+  return plan;
 }
 
 }  // namespace
@@ -176,6 +103,7 @@ absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, cons
                         absl::StrJoin(known, ", "), DidYouMean(dtype, known));
     }
   }
+  const UsesByReader uses_by_reader(analysis.weight_uses, analysis.graph.nodes().size());
   std::vector<OutputPlan> plans;
   std::vector<bool> relevant(policy.rules.size(), false);
   std::vector<bool> matched(policy.rules.size(), false);
@@ -185,13 +113,14 @@ absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, cons
       continue;
     }
     ONNXQUANT_ASSIGN_OR_RETURN(const ElementType half, HalfTypeOf(analysis, policy, output));
-    PlanMaker maker(analysis, policy, output, half, origin, evidence);
-    ONNXQUANT_ASSIGN_OR_RETURN(OutputPlan plan, maker.Make());
+    const PlanContext context{analysis, uses_by_reader, output, evidence, origin, half};
+    SettingsResolver resolver(policy, output);
+    ONNXQUANT_ASSIGN_OR_RETURN(OutputPlan plan, MakePlan(context, policy.name, resolver));
     plans.push_back(std::move(plan));
     for (std::size_t i = 0; i < policy.rules.size(); ++i) {
       relevant[i] = relevant[i] || AppliesTo(policy.rules[i], output.dtype);
-      matched[i] = matched[i] || maker.resolver().matched()[i];
-      acted[i] = acted[i] || maker.resolver().acted()[i];
+      matched[i] = matched[i] || resolver.matched()[i];
+      acted[i] = acted[i] || resolver.acted()[i];
     }
   }
   for (std::size_t i = 0; i < policy.rules.size(); ++i) {

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "lib/analysis/hazards.h"
 #include "lib/analysis/op_traits.h"
@@ -15,6 +17,7 @@
 #include "lib/analysis/traits_table.h"
 #include "lib/analysis/types.h"
 #include "lib/analysis/weight_uses.h"
+#include "lib/base/id_vector.h"
 #include "lib/graph/graph.h"
 #include "lib/policy/evidence.h"
 #include "lib/policy/policy.h"
@@ -39,28 +42,27 @@ struct Analysis {
 };
 absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::string& origin);
 
-// An input that is read through a Mul by 2^exponent.
-struct ScaledInput {
-  int input = 0;
-  int exponent = 0;
-  bool operator==(const ScaledInput&) const = default;
-};
-
+// There is one for each node, so that what few nodes have is kept elsewhere (StreamEdits).
 struct NodePlan {
+  Reasons why;
   // The type of the node's arithmetic: what its kFollows slots take and give.
   ElementType compute = ElementType::kFloat;
-  int accuracy_level = 0;
+  std::int8_t accuracy_level = 0;
   Overflow overflow = Overflow::kError;  // for constants in the node's attributes
-  bool changes = false;                  // some slot of the node follows the compute type
+  bool changes : 1 = false;              // some slot of the node follows the compute type
   // Left out: what read its output reads its first input. A Cast of the source model between what
   // has come to one type, or a clamp that the residual stream does not need any more.
-  bool passes = false;
+  bool passes : 1 = false;
   // Kept as it is, with slots of several types, as Pow may have: `compute` is not for them.
-  bool mixed = false;
-  int epsilon_exponent = 0;  // the attribute epsilon is multiplied by 2^this
-  std::vector<ScaledInput> scaled_inputs;
-  double clip = 0;  // the first output is clamped to ±this; 0: it is not
-  Reasons why;
+  bool mixed : 1 = false;
+};
+
+// What is done to nodes so that the residual stream fits its type.
+struct StreamEdits {
+  absl::flat_hash_map<NodeId, double> clips;           // the first output is clamped to ±this
+  absl::flat_hash_map<NodeId, int> epsilon_exponents;  // the attribute is multiplied by 2^this
+  // By node and input: it is read through a Mul by 2^this.
+  absl::flat_hash_map<std::pair<NodeId, int>, int> input_exponents;
 };
 
 // One stored form of a constant.
@@ -75,6 +77,7 @@ struct WeightCopy {
   // Names of the initializers: of floats one; of codes as many as the form has tensors.
   std::vector<std::string> names;
   std::uint64_t bytes = 0;
+  std::string left;  // floats where codes were asked for: why
   std::vector<std::size_t> uses;  // indices into Analysis::weight_uses
   bool operator==(const WeightCopy&) const = default;
 };
@@ -95,12 +98,12 @@ struct OutputPlan {
   std::string dtype;
   std::string policy;
   ElementType half = ElementType::kFloat16;  // the 16-bit type of this output
-  std::vector<NodePlan> nodes;               // by NodeId
+  IdVector<NodePlan> nodes;                  // by NodeId
   std::vector<WeightPlan> weights;           // the constants of Analysis::weight_uses, in order
   std::vector<IoPlan> io;                    // float graph inputs, then outputs
-  std::vector<ElementType> types;  // by ValueId: the type in which each value leaves its producer
-  std::vector<ValueId>
-      read_in_place;     // by ValueId: itself, or what stands for it if it is left out
+  IdVector<ElementType> types;      // by ValueId: the type in which each value leaves its producer
+  IdVector<ValueId> read_in_place;  // by ValueId: itself, or what stands for it if it is left out
+  StreamEdits stream;
   std::string residual;  // what is done to the residual stream, in a sentence; "" for nothing
 };
 

@@ -1,85 +1,129 @@
-// The Casts between float types that the source model has. They stand where some earlier conversion
-// wanted them; this one places its own, so they are seen through: a value and what such a Cast
-// makes of it are one, and the Cast is left out where nothing asks for it.
-#include <cstddef>
+#include "lib/policy/plan_casts.h"
 
-#include "lib/policy/plan_maker.h"
+#include <numeric>
+
+#include "absl/container/flat_hash_set.h"
+#include "lib/policy/plan_types.h"
 
 namespace onnxquant {
+namespace {
 
-// The names of graph outputs stay, so that what makes one is not simply left out.
-bool PlanMaker::MakesMainOutput(NodeId id) const {
-  const Value& output = analysis_.graph.value(analysis_.graph.node(id).outputs[0]);
+// A Cast between float types of whose output type no rule speaks.
+bool IsOpenCast(const PlanContext& context, const ResolvedNodes& resolved, const OutputPlan& plan,
+                NodeId id) {
+  return context.Traits(id).float_cast && plan.nodes[id].changes && !resolved.by_rule[id];
+}
+
+IdVector<ValueId> Themselves(const Graph& graph) {
+  IdVector<ValueId> values(graph.values().size());
+  std::iota(values.begin(), values.end(), 0);
+  return values;
+}
+
+// Decides, in the order of the nodes, which are left out.
+class CastSettler {
+ public:
+  CastSettler(const PlanContext& context, const IoTypes& io, const ValueNames& names,
+              OutputPlan& plan)
+      : context_(context), graph_(context.graph()), io_(io), names_(names), plan_(plan) {}
+
+  // A node that is seen through.
+  void SettleSeenThrough(NodeId id) {
+    NodePlan& plan = plan_.nodes[id];
+    const ValueId source = SourceOf(id);
+    const Value& output = OutputOf(id);
+    plan.compute = Produced(source);
+    plan.passes = !IsBodyOutput(output) || MayBeGivenOut(source, output);
+    if (plan.passes) return LeaveOut(id, source);
+    // The body needs a value of its own to give.
+    const NodePlan& owner = plan_.nodes[graph_.scope(output.scope).owner];
+    plan.compute = owner.changes && !owner.mixed
+                       ? owner.compute
+                       : context_.OriginalType(graph_.node(id).outputs[0]);
+  }
+
+  // A Cast whose type is decided.
+  void SettleDecided(NodeId id) {
+    NodePlan& plan = plan_.nodes[id];
+    const ValueId source = SourceOf(id);
+    const Value& output = OutputOf(id);
+    plan.passes = !IsBodyOutput(output) && !IsConvertibleConstant(graph_, source) &&
+                  Produced(source) == plan.compute &&
+                  (!MakesMainOutput(graph_, id) ||
+                   (!names_.shared.contains(output.name) && MayBeGivenOut(source, output)));
+    if (plan.passes) LeaveOut(id, source);
+  }
+
+ private:
+  ValueId SourceOf(NodeId id) const { return plan_.read_in_place[graph_.node(id).inputs[0]]; }
+  const Value& OutputOf(NodeId id) const { return graph_.value(graph_.node(id).outputs[0]); }
+  static bool IsBodyOutput(const Value& value) {
+    return value.graph_output && value.scope != kMainScope;
+  }
+  ElementType Produced(ValueId value) const {
+    return ProducedType(context_, plan_.nodes, io_, plan_.read_in_place, value);
+  }
+  // Of the values that give way to their source, one per scope can make that an output.
+  bool MayBeGivenOut(ValueId source, const Value& output) {
+    const Value& value = graph_.value(source);
+    return value.producer != kNone && value.scope == output.scope && !value.graph_output &&
+           !IsConvertibleConstant(graph_, source) && given_out_.insert(source).second;
+  }
+  void LeaveOut(NodeId id, ValueId source) {
+    plan_.read_in_place[graph_.node(id).outputs[0]] = source;
+  }
+
+  const PlanContext& context_;
+  const Graph& graph_;
+  const IoTypes& io_;
+  const ValueNames& names_;
+  OutputPlan& plan_;
+  absl::flat_hash_set<ValueId> given_out_;
+};
+
+}  // namespace
+
+bool MakesMainOutput(const Graph& graph, NodeId node) {
+  const Value& output = graph.value(graph.node(node).outputs[0]);
   return output.graph_output && output.scope == kMainScope;
 }
 
-// A Cast between float types of whose output type no rule speaks.
-bool PlanMaker::IsOpenCast(NodeId id) const {
-  return Traits(id).float_cast && PlanOf(id).changes &&
-         !resolved_[static_cast<std::size_t>(id)].compute_by_rule;
+SeenThrough FindOpenCasts(const PlanContext& context, const ResolvedNodes& resolved,
+                          const OutputPlan& plan) {
+  SeenThrough casts(plan.nodes.size());
+  for (NodeId id = 0; id < context.node_count(); ++id) {
+    casts[id] = IsOpenCast(context, resolved, plan, id) && !MakesMainOutput(context.graph(), id);
+  }
+  return casts;
 }
 
-void PlanMaker::FindTransparent() {
-  for (NodeId id = 0; id < static_cast<NodeId>(transparent_.size()); ++id) {
-    transparent_[static_cast<std::size_t>(id)] = IsOpenCast(id) && !MakesMainOutput(id);
+void DecideOutputCasts(const PlanContext& context, const ResolvedNodes& resolved, const IoTypes& io,
+                       OutputPlan& plan) {
+  for (NodeId id = 0; id < context.node_count(); ++id) {
+    if (!IsOpenCast(context, resolved, plan, id) || !MakesMainOutput(context.graph(), id)) continue;
+    plan.nodes[id].compute = io[context.graph().node(id).outputs[0]];
   }
 }
 
-// A Cast that makes a graph output makes it in the type that the output is to have.
-void PlanMaker::FollowIoTypes() {
-  for (NodeId id = 0; id < static_cast<NodeId>(transparent_.size()); ++id) {
-    if (!IsOpenCast(id) || !MakesMainOutput(id)) continue;
-    PlanOf(id).compute = io_types_[static_cast<std::size_t>(analysis_.graph.node(id).outputs[0])];
-  }
-}
-
-void PlanMaker::FindRoots() {
-  for (const NodeId id : analysis_.graph.order()) {
-    if (!IsTransparent(id)) continue;
-    const Node& node = analysis_.graph.node(id);
-    roots_[static_cast<std::size_t>(node.outputs[0])] =
-        roots_[static_cast<std::size_t>(node.inputs[0])];
-  }
-}
-
-void PlanMaker::SettleCasts() {
-  const Graph& graph = analysis_.graph;
-  std::vector<ValueId>& read = plan_.read_in_place;
-  for (ValueId id = 0; id < static_cast<ValueId>(graph.values().size()); ++id) read.push_back(id);
-  roots_ = read;
-  // Of the values that give way to their source, one per scope can make that an output.
-  absl::flat_hash_set<ValueId> given_out;
-  const auto may_be_given_out = [&](ValueId source, const Value& output) {
-    const Value& value = graph.value(source);
-    return value.producer != kNone && value.scope == output.scope && !value.graph_output &&
-           !IsConvertibleConstant(graph, source) && given_out.insert(source).second;
-  };
+IdVector<ValueId> RootsOf(const Graph& graph, const SeenThrough& seen_through) {
+  IdVector<ValueId> roots = Themselves(graph);
   for (const NodeId id : graph.order()) {
-    NodePlan& plan = PlanOf(id);
-    if (!IsTransparent(id) && (!Traits(id).float_cast || !plan.changes)) continue;
-    const Node& node = graph.node(id);
-    const Value& output = graph.value(node.outputs[0]);
-    const ValueId source = read[static_cast<std::size_t>(node.inputs[0])];
-    const bool body_output = output.graph_output && output.scope != kMainScope;
-    if (IsTransparent(id)) {
-      plan.compute = Produced(source);
-      plan.passes = !body_output || may_be_given_out(source, output);
-      if (!plan.passes) {  // the body needs a value of its own to give
-        const NodePlan& owner = PlanOf(graph.scope(output.scope).owner);
-        plan.compute =
-            owner.changes && !owner.mixed ? owner.compute : OriginalType(node.outputs[0]);
-        transparent_[static_cast<std::size_t>(id)] = false;
-      }
-    } else {
-      const bool named = output.graph_output && output.scope == kMainScope;
-      plan.passes =
-          !body_output && !IsConvertibleConstant(graph, source) &&
-          Produced(source) == plan.compute &&
-          (!named || (!shared_names_.contains(output.name) && may_be_given_out(source, output)));
+    if (!seen_through[id]) continue;
+    roots[graph.node(id).outputs[0]] = roots[graph.node(id).inputs[0]];
+  }
+  return roots;
+}
+
+void SettleCasts(const PlanContext& context, const SeenThrough& seen_through, const IoTypes& io,
+                 const ValueNames& names, OutputPlan& plan) {
+  plan.read_in_place = Themselves(context.graph());
+  CastSettler settler(context, io, names, plan);
+  for (const NodeId id : context.graph().order()) {
+    if (seen_through[id]) {
+      settler.SettleSeenThrough(id);
+    } else if (context.Traits(id).float_cast && plan.nodes[id].changes) {
+      settler.SettleDecided(id);
     }
-    if (!plan.passes) continue;
-    read[static_cast<std::size_t>(node.outputs[0])] = source;
-    roots_[static_cast<std::size_t>(node.outputs[0])] = source;
   }
 }
 

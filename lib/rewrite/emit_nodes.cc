@@ -34,13 +34,13 @@ absl::Status EmitNode(const EmitInput& input, NodeId id, GraphWriter& writer, Ca
   onnx::NodeProto node = *source.proto;
   ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(input.model, *source.proto, node));
   NameInputsAndOutputs(input, id, node, writer, casts);
-  ONNXQUANT_RETURN_IF_ERROR(ReadCodes(input, input.constants, id, node, writer));
+  ReadCodes(input, input.constants, id, node, writer);
   SetAccuracyLevel(input, id, node);
   ONNXQUANT_RETURN_IF_ERROR(SetOutputType(input, id, node, writer.warnings()));
   SpellCastLike(input, id, node);
   ONNXQUANT_RETURN_IF_ERROR(EmitBodies(input, id, node, writer, casts));
   ScaleEpsilon(input, id, node);
-  if (input.PlanOf(id).clip > 0) {
+  if (input.plan.stream.clips.contains(id)) {
     EmitWithClip(input, id, std::move(node), writer);
   } else {
     writer.AddNode(std::move(node));

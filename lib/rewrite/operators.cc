@@ -53,15 +53,15 @@ void SpellCastLike(const RewriteInput& input, NodeId id, onnx::NodeProto& node) 
   SetInt(node, "to", static_cast<int>(plan.compute));
 }
 
-absl::Status ReadCodes(const RewriteInput& input, const StoredConstants& constants, NodeId id,
-                       onnx::NodeProto& node, NodeSink& sink) {
+void ReadCodes(const RewriteInput& input, const StoredConstants& constants, NodeId id,
+               onnx::NodeProto& node, NodeSink& sink) {
   for (int i = 0; i < node.input_size(); ++i) {
     const WeightCopy* copy = constants.ReadBy({id, i}).copy;
     if (copy == nullptr || copy->format.IsFloat()) continue;
     const Format& form = FormRead(copy->stored, input.graph().OpName(id));
-    return form.read(copy->stored, copy->names, node, sink);
+    form.read(copy->stored, copy->names, i, node, sink);
+    return;
   }
-  return absl::OkStatus();
 }
 
 }  // namespace onnxquant

@@ -27,8 +27,8 @@ void SetAccuracyLevel(const RewriteInput& input, NodeId id, onnx::NodeProto& nod
 void SpellCastLike(const RewriteInput& input, NodeId id, onnx::NodeProto& node);
 
 // A node that reads a constant which is stored in codes becomes the nodes that read them.
-absl::Status ReadCodes(const RewriteInput& input, const StoredConstants& constants, NodeId id,
-                       onnx::NodeProto& node, NodeSink& sink);
+void ReadCodes(const RewriteInput& input, const StoredConstants& constants, NodeId id,
+               onnx::NodeProto& node, NodeSink& sink);
 
 }  // namespace onnxquant
 

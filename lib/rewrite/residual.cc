@@ -1,6 +1,5 @@
 #include "lib/rewrite/residual.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -32,22 +31,19 @@ onnx::TensorProto Scalar(double number, ElementType type) {
 
 // An attribute is float32 whatever the node computes in, so a power of two is exact.
 void ScaleEpsilon(const RewriteInput& input, NodeId id, onnx::NodeProto& node) {
-  const int exponent = input.PlanOf(id).epsilon_exponent;
-  if (exponent == 0) return;
+  const auto wanted = input.plan.stream.epsilon_exponents.find(id);
+  if (wanted == input.plan.stream.epsilon_exponents.end()) return;
   const onnx::AttributeProto* epsilon = FindAttribute(node, "epsilon");
   const float before = epsilon == nullptr ? DefaultEpsilon(input.graph(), id) : epsilon->f();
-  SetFloat(node, "epsilon", std::ldexp(before, exponent));
+  SetFloat(node, "epsilon", std::ldexp(before, wanted->second));
 }
 
 // One Mul serves all readers in a graph.
 std::string ScaledInputName(const RewriteInput& input, const Use& slot, const std::string& name,
                             GraphWriter& writer) {
-  const std::vector<ScaledInput>& inputs = input.PlanOf(slot.node).scaled_inputs;
-  const auto wanted = std::find_if(inputs.begin(), inputs.end(), [&slot](const ScaledInput& one) {
-    return one.input == slot.input;
-  });
-  if (wanted == inputs.end()) return name;
-  const std::string key = absl::StrCat("Mul by 2^", wanted->exponent, " of ", name);
+  const auto wanted = input.plan.stream.input_exponents.find({slot.node, slot.input});
+  if (wanted == input.plan.stream.input_exponents.end()) return name;
+  const std::string key = absl::StrCat("Mul by 2^", wanted->second, " of ", name);
   const auto make = [&] {
     const ValueId value = input.ValueAt(slot);
     const ElementType needed = NeededType(input.analysis, input.plan, slot);
@@ -55,7 +51,7 @@ std::string ScaledInputName(const RewriteInput& input, const Use& slot, const st
     const std::string wanted_name = absl::StrCat(input.graph().value(value).name, "_scaled");
     std::string scaled = writer.UniqueValue(wanted_name);
     const std::string factor = AddConstant(writer, absl::StrCat(wanted_name, "/factor"),
-                                           Scalar(std::ldexp(1.0, wanted->exponent), type));
+                                           Scalar(std::ldexp(1.0, wanted->second), type));
     writer.AddNode(MakeNode("Mul", writer.UniqueNode(absl::StrCat(wanted_name, "/Mul")),
                             {name, factor}, {scaled}));
     return scaled;
@@ -65,7 +61,7 @@ std::string ScaledInputName(const RewriteInput& input, const Use& slot, const st
 
 void EmitWithClip(const RewriteInput& input, NodeId id, onnx::NodeProto node, GraphWriter& writer) {
   constexpr int kLimitsAreInputs = 11;
-  const double limit = input.PlanOf(id).clip;
+  const double limit = input.plan.stream.clips.at(id);
   const ElementType type = input.TypeOf(input.graph().node(id).outputs[0]);
   const std::string clipped = node.output(0);
   const std::string sum = writer.UniqueValue(absl::StrCat(clipped, "_unclipped"));

@@ -18,7 +18,7 @@ struct RewriteInput {
 
   const Graph& graph() const { return analysis.graph; }
 
-  const NodePlan& PlanOf(NodeId id) const { return plan.nodes[static_cast<std::size_t>(id)]; }
+  const NodePlan& PlanOf(NodeId id) const { return plan.nodes[id]; }
   const NodeTraits& Traits(NodeId id) const { return analysis.Traits(id, plan.half); }
 
   // Of a slot: the value that it reads, or kNone.
@@ -30,13 +30,11 @@ struct RewriteInput {
   ElementType OriginalType(ValueId id) const {
     return analysis.types[static_cast<std::size_t>(id)];
   }
-  ElementType TypeOf(ValueId id) const { return plan.types[static_cast<std::size_t>(id)]; }
+  ElementType TypeOf(ValueId id) const { return plan.types[id]; }
   bool IsFloatValue(ValueId id) const { return IsFloat(OriginalType(id)); }
 
   // Itself, or what stands for it where the plan leaves out what made it.
-  ValueId ReadInPlaceOf(ValueId id) const {
-    return plan.read_in_place[static_cast<std::size_t>(id)];
-  }
+  ValueId ReadInPlaceOf(ValueId id) const { return plan.read_in_place[id]; }
 };
 
 }  // namespace onnxquant

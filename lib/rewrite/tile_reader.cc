@@ -27,8 +27,7 @@ absl::Status TileReader::CutInto(std::uint64_t tile_bytes, absl::Span<const Cut>
   tiling_ = Tiling{};
   tiling_.tile_bytes = tile_bytes;
   // Whole elements, of types of a byte or more; packed ones are copied byte by byte.
-  tiling_.element_bytes =
-      std::max<std::uint64_t>(1, static_cast<std::uint64_t>(BitsOf(type)) / 8);
+  tiling_.element_bytes = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(BitsOf(type)) / 8);
   tiling_.rows = bytes_ / tiling_.element_bytes;
   std::uint64_t row_multiple = 1;
   std::uint64_t column_multiple = 1;
@@ -57,8 +56,7 @@ absl::Status TileReader::CutInto(std::uint64_t tile_bytes, absl::Span<const Cut>
 void TileReader::CutColumns(std::uint64_t row_multiple, std::uint64_t column_multiple) {
   Tiling& to = tiling_;
   const std::uint64_t columns_of_all_rows = to.tile_bytes / (to.rows * to.element_bytes);
-  const bool all_rows =
-      row_multiple > 1 && columns_of_all_rows * to.element_bytes >= kShortestRun;
+  const bool all_rows = row_multiple > 1 && columns_of_all_rows * to.element_bytes >= kShortestRun;
   to.tile_rows = all_rows ? to.rows : std::min(row_multiple, to.rows);
   const std::uint64_t wanted = to.tile_bytes / (to.tile_rows * to.element_bytes);
   to.tile_columns =

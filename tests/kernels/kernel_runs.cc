@@ -7,7 +7,10 @@
 #include "absl/types/span.h"
 #include "lib/kernels/block_quantize.h"
 #include "lib/kernels/block_rows.h"
+#include "lib/kernels/bnb4_quantize.h"
+#include "lib/kernels/float8.h"
 #include "lib/kernels/integer_quantize.h"
+#include "lib/kernels/qdq_quantize.h"
 
 namespace onnxquant::kernels {
 namespace {
@@ -104,11 +107,103 @@ std::string Integers(const Arguments& arguments, std::string_view source) {
   return result;
 }
 
+// float32 weights to packed codes, scales and packed zero points; along axis 1 with rows=1. In
+// three stages, with one scale for a column, with channels=1.
+std::string Qdq(const Arguments& arguments, std::string_view source) {
+  const bool half = arguments.at("half") != 0;
+  const QdqFormat format{static_cast<int>(arguments.at("bits")), arguments.at("symmetric") != 0,
+                         half ? ScaleType::kFloat16 : ScaleType::kFloat32};
+  const std::size_t k = arguments.at("k");
+  const std::size_t n = arguments.at("n");
+  const std::size_t block = arguments.at("block");
+  const bool along_rows = arguments.at("rows") != 0;
+  const std::vector<float> values = Numbers<float>(source);
+  const std::size_t blocks =
+      along_rows ? k * ((n + block - 1) / block) : (k + block - 1) / block * n;
+  std::vector<std::uint8_t> data(PackedBytes(format.bits, k * n));
+  std::vector<float> scales_f32(half ? 0 : blocks);
+  std::vector<std::uint16_t> scales_f16(half ? blocks : 0);
+  std::vector<std::uint8_t> zero_points(format.symmetric ? 0 : blocks);
+  std::vector<std::uint8_t> packed(format.symmetric ? 0 : PackedBytes(format.bits, blocks));
+  const QdqScales scales{absl::MakeSpan(scales_f32), absl::MakeSpan(scales_f16),
+                         absl::MakeSpan(zero_points)};
+  if (arguments.contains("channels")) {
+    std::vector<QdqRange> ranges(n);
+    const std::size_t half_way = k / 2 * n;
+    ExtendQdqRanges(absl::MakeConstSpan(values).first(half_way), absl::MakeSpan(ranges));
+    ExtendQdqRanges(absl::MakeConstSpan(values).subspan(half_way), absl::MakeSpan(ranges));
+    QdqScalesOf(format, ranges, scales);
+    QuantizeQdqWithScales(format, scales, values, k, n, absl::MakeSpan(data));
+  } else if (along_rows) {
+    QuantizeQdqRows(format, block, values, k, n, absl::MakeSpan(data), scales);
+  } else {
+    QuantizeQdqColumns(format, block, values, k, n, absl::MakeSpan(data), scales);
+  }
+  if (!format.symmetric) PackFlat(format.bits, zero_points, absl::MakeSpan(packed));
+  std::string result;
+  Append(data, result);
+  Append(scales_f32, result);
+  Append(scales_f16, result);
+  Append(packed, result);
+  return result;
+}
+
+// float32 weights [K,N] to packed codes and absmax: by tiles of rows with columns=1, else by groups
+// of columns that are transposed.
+std::string Bnb4(const Arguments& arguments, std::string_view source) {
+  const bool half = arguments.at("half") != 0;
+  const Bnb4Format format{static_cast<Bnb4Type>(arguments.at("type")), arguments.at("block"),
+                          half ? ScaleType::kFloat16 : ScaleType::kFloat32};
+  const std::size_t k = arguments.at("k");
+  const std::size_t n = arguments.at("n");
+  const std::vector<float> values = Numbers<float>(source);
+  const Bnb4Sizes sizes = Bnb4SizesOf(format, values.size());
+  std::vector<std::uint8_t> data(sizes.data_bytes);
+  std::vector<float> f32(half ? 0 : sizes.absmax_count);
+  std::vector<std::uint16_t> f16(half ? sizes.absmax_count : 0);
+  if (arguments.at("columns") != 0) {
+    QuantizeBnb4Columns(format, values, k, n,
+                        {absl::MakeSpan(data), absl::MakeSpan(f32), absl::MakeSpan(f16)});
+  } else {
+    std::vector<float> transposed(values.size());
+    TransposeRows(values, k, n, absl::MakeSpan(transposed));
+    const std::size_t run = Bnb4ColumnStep(format.block, k) * k;
+    for (std::size_t first = 0; first < values.size(); first += run) {
+      const auto part = absl::MakeConstSpan(transposed).subspan(first, run);
+      const Bnb4Sizes part_sizes = Bnb4SizesOf(format, part.size());
+      const std::size_t block = first / format.block;
+      QuantizeBnb4(format, part,
+                   {absl::MakeSpan(data).subspan(first / 2, part_sizes.data_bytes),
+                    absl::MakeSpan(f32).subspan(half ? 0 : block, part_sizes.absmax_count),
+                    absl::MakeSpan(f16).subspan(half ? block : 0, part_sizes.absmax_count)});
+    }
+  }
+  std::string result;
+  Append(data, result);
+  Append(f32, result);
+  Append(f16, result);
+  return result;
+}
+
+// float32 values to float8, and those widened again.
+std::string Float8(const Arguments& arguments, std::string_view source) {
+  const auto type = static_cast<Float8Type>(arguments.at("type"));
+  const std::vector<float> values = Numbers<float>(source);
+  std::vector<std::uint8_t> narrow(values.size());
+  std::vector<float> wide(values.size());
+  FloatToFloat8(type, values, absl::MakeSpan(narrow));
+  Float8ToFloat(type, narrow, absl::MakeSpan(wide));
+  std::string result;
+  Append(narrow, result);
+  Append(wide, result);
+  return result;
+}
+
 }  // namespace
 
 const std::map<std::string, KernelRun>& KernelRuns() {
-  static const auto& runs =
-      *new std::map<std::string, KernelRun>{{"blocks", Blocks}, {"integers", Integers}};
+  static const auto& runs = *new std::map<std::string, KernelRun>{
+      {"blocks", Blocks}, {"integers", Integers}, {"qdq", Qdq}, {"bnb4", Bnb4}, {"float8", Float8}};
   return runs;
 }
 

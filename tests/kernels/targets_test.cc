@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -12,8 +13,11 @@
 #include "gtest/gtest.h"
 #include "lib/kernels/block_dequantize.h"
 #include "lib/kernels/block_quantize.h"
+#include "lib/kernels/bnb4_quantize.h"
+#include "lib/kernels/float8.h"
 #include "lib/kernels/half.h"
 #include "lib/kernels/integer_quantize.h"
+#include "lib/kernels/qdq_quantize.h"
 
 namespace onnxquant::kernels {
 namespace {
@@ -137,6 +141,83 @@ TEST(Targets, QuantizeBlocksAlike) {
             }
           }
         }
+      }
+    }
+    return bits;
+  });
+}
+
+void AppendQdq(const QdqFormat& format, bool along_rows, std::size_t k, std::size_t n, Bits& bits) {
+  std::mt19937 random(static_cast<unsigned>(k + n));
+  std::normal_distribution<float> normal;
+  std::vector<float> rows(k * n);
+  for (float& value : rows) value = normal(random);
+  rows.front() = std::numeric_limits<float>::quiet_NaN();
+  const std::size_t blocks = along_rows ? k * ((n + 15) / 16) : (k + 15) / 16 * n;
+  std::vector<std::uint8_t> data(PackedBytes(format.bits, k * n));
+  std::vector<float> scales(blocks);
+  std::vector<std::uint8_t> zero_points(format.symmetric ? 0 : blocks);
+  const QdqScales to{absl::MakeSpan(scales), {}, absl::MakeSpan(zero_points)};
+  const auto quantize = along_rows ? &QuantizeQdqRows : &QuantizeQdqColumns;
+  quantize(format, 16, rows, k, n, absl::MakeSpan(data), to);
+  Append(data, bits);
+  Append(scales, bits);
+  Append(zero_points, bits);
+}
+
+TEST(Targets, QuantizeQdqAlike) {
+  ExpectTheSame([] {
+    Bits bits;
+    for (const int width : {2, 4, 8}) {
+      for (const bool symmetric : {false, true}) {
+        for (const bool along_rows : {false, true}) {
+          AppendQdq({width, symmetric, ScaleType::kFloat32}, along_rows, 37, 41, bits);
+        }
+      }
+    }
+    return bits;
+  });
+}
+
+TEST(Targets, ConvertToAndFromFloat8Alike) {
+  ExpectTheSame([] {
+    Bits bits;
+    for (const Float8Type type : {Float8Type::kE4M3FN, Float8Type::kE5M2}) {
+      for (const std::size_t size : {0U, 1U, 3U, 15U, 31U, 65U, 4099U}) {
+        const std::vector<float> values = AnyFloats(size);
+        std::vector<std::uint8_t> narrow(size);
+        std::vector<float> wide(size);
+        Append(FloatToFloat8(type, values, absl::MakeSpan(narrow)), bits);
+        Append(narrow, bits);
+        Float8ToFloat(type, narrow, absl::MakeSpan(wide));
+        Append(wide, bits);
+      }
+    }
+    return bits;
+  });
+}
+
+TEST(Targets, QuantizeToFourBitFloatsAlike) {
+  ExpectTheSame([] {
+    std::mt19937 random(11);
+    std::normal_distribution<float> normal;
+    std::vector<float> values(64 * 41);
+    for (float& value : values) value = normal(random);
+    values.front() = std::numeric_limits<float>::quiet_NaN();
+    Bits bits;
+    for (const Bnb4Type type : {Bnb4Type::kFp4, Bnb4Type::kNf4}) {
+      for (const std::size_t block : {16U, 64U}) {
+        const Bnb4Format format{type, block, ScaleType::kFloat16};
+        const Bnb4Sizes sizes = Bnb4SizesOf(format, values.size());
+        std::vector<std::uint8_t> data(sizes.data_bytes);
+        std::vector<std::uint16_t> absmax(sizes.absmax_count);
+        QuantizeBnb4(format, values, {absl::MakeSpan(data), {}, absl::MakeSpan(absmax)});
+        Append(data, bits);
+        Append(absmax, bits);
+        QuantizeBnb4Columns(format, values, 64, 41,
+                            {absl::MakeSpan(data), {}, absl::MakeSpan(absmax)});
+        Append(data, bits);
+        Append(absmax, bits);
       }
     }
     return bits;

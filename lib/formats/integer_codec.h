@@ -1,0 +1,51 @@
+// Codes of 8 bits with one scale for a constant, or one for each of its channels: what ONNX's
+// integer operators read, after onnxruntime.quantization's quantize_dynamic.
+#ifndef ONNXQUANT_LIB_FORMATS_INTEGER_CODEC_H_
+#define ONNXQUANT_LIB_FORMATS_INTEGER_CODEC_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "lib/formats/codec.h"
+#include "lib/formats/format.h"
+#include "lib/formats/node_sink.h"
+
+namespace onnxquant {
+
+inline constexpr FormatWord kIntegerWords[] = {
+    {.word = "dynamic_uint8", .bits = 8, .is_signed = false, .symmetric = false},
+    {.word = "dynamic_int8", .bits = 8, .is_signed = true, .symmetric = true},
+};
+inline constexpr Parameter kIntegerParameters[] = {Parameter::kSymmetric, Parameter::kPerChannel,
+                                                   Parameter::kReduceRange};
+
+// Codes in the constant's own shape, scale and zero point; of several channels, those have the dims
+// given: as many numbers as there are channels.
+std::vector<StoredTensor> IntegerTensors(const Stored& stored,
+                                         const std::vector<std::int64_t>& scale_dims,
+                                         const std::vector<std::int64_t>& zero_point_dims);
+
+// For those three parts, the latter two of one number or of N. It sees the constant twice: the
+// range of all values decides how each is stored.
+std::unique_ptr<Codec> MakeIntegerCodec(const Stored& stored, const CodecContext& context);
+
+// An activation in 8 bits, as DynamicQuantizeLinear makes it; the node is emitted once.
+struct DynamicCodes {
+  std::string codes;
+  std::string scale;
+  std::string zero_point;
+};
+DynamicCodes QuantizeDynamically(const std::string& value, NodeSink& sink);
+
+// value * scale, of int32 sums of products: a Cast and two Muls, as ONNX Runtime's fusions expect
+// them; `last` becomes the second Mul, which gives the output that it has.
+void Dequantize(const std::string& sums, const std::string& a_scale, const std::string& b_scale,
+                onnx::NodeProto& last, NodeSink& sink);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_FORMATS_INTEGER_CODEC_H_

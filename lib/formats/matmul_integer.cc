@@ -1,0 +1,88 @@
+// MatMulInteger: activations in 8 bits, quantized when the model runs, times 8-bit weights.
+#include "absl/strings/str_cat.h"
+#include "lib/formats/format.h"
+#include "lib/formats/integer_codec.h"
+#include "lib/formats/product.h"
+
+namespace onnxquant {
+namespace {
+
+FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReading& reading) {
+  FormatFit fit;
+  const ProductFit product = FitProduct(reading);
+  if (!product.reason.empty()) {
+    fit.reason = product.reason;
+  } else if (reading.compute != ElementType::kFloat) {
+    fit.reason = absl::StrCat("its ", reading.op, " computes in ", NameOf(reading.compute),
+                              "; what is quantized when the model runs is float32");
+  } else {
+    fit.stored.form = &form;
+    fit.stored.format = format;
+    fit.stored.transposed = product.transposed;
+    fit.stored.k = product.k;
+    fit.stored.n = product.n;
+    fit.stored.dims = product.transposed ? std::vector<std::int64_t>{product.n, product.k}
+                                         : std::vector<std::int64_t>{product.k, product.n};
+  }
+  return fit;
+}
+
+std::vector<StoredTensor> Tensors(const Stored& stored) {
+  return IntegerTensors(stored, {stored.n}, {stored.n});
+}
+
+// The nodes are those of onnxruntime.quantization, which ONNX Runtime fuses when it loads them.
+void Read(const Stored& stored, absl::Span<const std::string> names, int /*input*/,
+          onnx::NodeProto& node, NodeSink& sink) {
+  const Product product = BeginProduct(node, "_quant", sink);
+  const DynamicCodes a = QuantizeDynamically(product.a, sink);
+  std::string b = names[0];
+  if (stored.transposed) {  // folded when the model is loaded
+    b = sink.Once(absl::StrCat(names[0], " turned"), [&]() {
+      const std::string turned = sink.UniqueValue(absl::StrCat(names[0], "_transposed"));
+      onnx::NodeProto& transpose = sink.AddNode();
+      transpose.set_op_type("Transpose");
+      transpose.set_name(sink.UniqueNode(absl::StrCat(turned, "/Transpose")));
+      transpose.add_input(names[0]);
+      transpose.add_output(turned);
+      return turned;
+    });
+  }
+  const std::string sums = sink.UniqueValue(absl::StrCat(product.out, "_quantized"));
+  onnx::NodeProto& multiplies = sink.AddNode();
+  multiplies.set_op_type("MatMulInteger");
+  multiplies.set_name(product.name);
+  for (const std::string& input : {a.codes, b, a.zero_point, names[2]}) multiplies.add_input(input);
+  multiplies.add_output(sums);
+  // The nodes that follow come before the last one, whichever that is.
+  if (product.whole) {
+    const std::string name = sink.UniqueNode(absl::StrCat(sums, "_output_scale_mul"));
+    Dequantize(sums, a.scale, names[1], node, sink);
+    node.set_name(name);
+    return;
+  }
+  onnx::NodeProto last;
+  Dequantize(sums, a.scale, names[1], last, sink);
+  last.set_name(sink.UniqueNode(absl::StrCat(sums, "_output_scale_mul")));
+  last.add_output(product.out);
+  sink.AddNode() = std::move(last);
+  EndProduct(product, ElementType::kFloat, node, sink);
+}
+
+}  // namespace
+
+extern const Format kMatMulInteger;
+constinit const Format kMatMulInteger = {
+    .name = "matmul_integer",
+    .words = kIntegerWords,
+    .parameters = kIntegerParameters,
+    .operators = kProducts,
+    .fits = Fits,
+    .tensors = Tensors,
+    .codec = MakeIntegerCodec,
+    .read = Read,
+    .runs = "CPU, WebAssembly; not for WebGPU",
+    .about = "DynamicQuantizeLinear and MatMulInteger: 8-bit weights and activations",
+};
+
+}  // namespace onnxquant

@@ -1,0 +1,133 @@
+#include "lib/formats/product.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace onnxquant {
+namespace {
+
+const onnx::AttributeProto* Attribute(const onnx::NodeProto& node, absl::string_view name) {
+  for (const onnx::AttributeProto& attribute : node.attribute()) {
+    if (attribute.name() == name) return &attribute;
+  }
+  return nullptr;
+}
+
+bool Flag(const onnx::NodeProto& node, absl::string_view name) {
+  const onnx::AttributeProto* attribute = Attribute(node, name);
+  return attribute != nullptr && attribute->i() != 0;
+}
+
+float Factor(const onnx::NodeProto& node, absl::string_view name) {
+  const onnx::AttributeProto* attribute = Attribute(node, name);
+  return attribute == nullptr ? 1.0F : attribute->f();
+}
+
+// value * factor, of a value in `type`.
+std::string Scaled(const std::string& value, float factor, ElementType type, NodeSink& sink) {
+  if (factor == 1) return value;
+  const std::string number =
+      AddConstant(sink, absl::StrCat(value, "/factor"), ScalarTensor(factor, type));
+  const std::string scaled = sink.UniqueValue(absl::StrCat(value, "_times"));
+  onnx::NodeProto& mul = sink.AddNode();
+  mul.set_op_type("Mul");
+  mul.set_name(sink.UniqueNode(absl::StrCat(scaled, "/Mul")));
+  mul.add_input(value);
+  mul.add_input(number);
+  mul.add_output(scaled);
+  return scaled;
+}
+
+}  // namespace
+
+ProductFit FitProduct(const WeightReading& reading) {
+  ProductFit fit;
+  std::vector<std::int64_t> dims = reading.dims;
+  const bool gemm = reading.op == "Gemm";
+  const std::size_t rank = dims.size();
+  if (reading.input != 1) {
+    fit.reason = absl::StrCat("only the second operand of a ", reading.op, " is stored in codes");
+    return fit;
+  }
+  if (!gemm && rank == 3 && dims[0] == 1) {
+    if (reading.other_rank < 3) {
+      fit.reason = reading.other_rank < 0
+                       ? "of 3 dimensions, and those of what it is multiplied with are not known"
+                       : "of 3 dimensions, and what it is multiplied with has fewer";
+      return fit;
+    }
+    dims.erase(dims.begin());
+  }
+  if (!reading.follows || dims.size() != 2) {
+    fit.reason = absl::StrCat("of ", rank, rank == 1 ? " dimension" : " dimensions",
+                              "; a product's codes are those of one matrix");
+    return fit;
+  }
+  if (dims[0] == 0 || dims[1] == 0) {
+    fit.reason = "it is empty";
+    return fit;
+  }
+  fit.transposed = reading.transposed != (gemm && Flag(*reading.node, "transB"));
+  fit.k = dims[fit.transposed ? 1 : 0];
+  fit.n = dims[fit.transposed ? 0 : 1];
+  return fit;
+}
+
+Product BeginProduct(const onnx::NodeProto& node, absl::string_view suffix, NodeSink& sink) {
+  Product product;
+  product.a = node.input(0);
+  product.out = node.output(0);
+  if (!node.name().empty()) product.name = sink.UniqueNode(absl::StrCat(node.name(), suffix));
+  if (node.op_type() != "Gemm") return product;
+  if (Flag(node, "transA")) {
+    const std::string turned = sink.UniqueValue(absl::StrCat(product.a, "_transposed"));
+    onnx::NodeProto& transpose = sink.AddNode();
+    transpose.set_op_type("Transpose");
+    transpose.set_name(sink.UniqueNode(absl::StrCat(turned, "/Transpose")));
+    transpose.add_input(product.a);
+    transpose.add_output(turned);
+    product.a = turned;
+  }
+  product.alpha = Factor(node, "alpha");
+  product.beta = Factor(node, "beta");
+  // With a factor of 0 it is not even looked at.
+  if (node.input_size() > 2 && product.beta != 0) product.c = node.input(2);
+  product.whole = product.alpha == 1 && product.c.empty();
+  if (!product.whole) product.out = sink.UniqueValue(absl::StrCat(node.output(0), "_product"));
+  return product;
+}
+
+onnx::NodeProto& ProductNode(const Product& product, onnx::NodeProto& node, NodeSink& sink) {
+  onnx::NodeProto& multiplies = product.whole ? node : sink.AddNode();
+  multiplies.clear_input();
+  multiplies.clear_attribute();
+  multiplies.clear_output();
+  multiplies.add_output(product.out);
+  multiplies.set_name(product.name);
+  return multiplies;
+}
+
+void EndProduct(const Product& product, ElementType type, onnx::NodeProto& node, NodeSink& sink) {
+  if (product.whole) return;
+  if (product.c.empty()) {
+    const std::string number =
+        AddConstant(sink, absl::StrCat(product.out, "/factor"), ScalarTensor(product.alpha, type));
+    node.set_op_type("Mul");
+    node.clear_input();
+    node.add_input(product.out);
+    node.add_input(number);
+  } else {
+    const std::string sum = Scaled(product.out, product.alpha, type, sink);
+    const std::string c = Scaled(product.c, product.beta, type, sink);
+    node.set_op_type("Add");
+    node.clear_input();
+    node.add_input(sum);
+    node.add_input(c);
+  }
+  node.clear_attribute();
+}
+
+}  // namespace onnxquant

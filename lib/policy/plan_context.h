@@ -1,0 +1,38 @@
+// What every stage of planning reads and none changes.
+#ifndef ONNXQUANT_LIB_POLICY_PLAN_CONTEXT_H_
+#define ONNXQUANT_LIB_POLICY_PLAN_CONTEXT_H_
+
+#include <cstddef>
+#include <string>
+
+#include "lib/policy/plan.h"
+#include "lib/policy/uses_by_reader.h"
+
+namespace onnxquant {
+
+struct PlanContext {
+  const Analysis& analysis;
+  const UsesByReader& uses_by_reader;
+  const OutputSpec& output;
+  const Evidence& evidence;
+  const std::string& origin;                 // names the model in messages
+  ElementType half = ElementType::kFloat16;  // the 16-bit type that the output uses
+
+  const Graph& graph() const { return analysis.graph; }
+  NodeId node_count() const { return static_cast<NodeId>(analysis.graph.nodes().size()); }
+  ValueId value_count() const { return static_cast<ValueId>(analysis.graph.values().size()); }
+  const NodeTraits& Traits(NodeId id) const { return analysis.Traits(id, half); }
+  ElementType OriginalType(ValueId id) const {
+    return analysis.types[static_cast<std::size_t>(id)];
+  }
+  const NodeRole& RoleOfNode(NodeId id) const {
+    return analysis.roles.nodes[static_cast<std::size_t>(id)];
+  }
+  const NodeRole& RoleOfValue(ValueId id) const {
+    return analysis.roles.values[static_cast<std::size_t>(id)];
+  }
+};
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_POLICY_PLAN_CONTEXT_H_

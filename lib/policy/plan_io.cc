@@ -1,0 +1,52 @@
+#include "lib/policy/plan_io.h"
+
+#include <utility>
+
+namespace onnxquant {
+namespace {
+
+// Logits are read by samplers that expect float32; they change only when a rule says so. `fixed`:
+// the value keeps its type whatever the policy says.
+IoPlan PlanValue(const PlanContext& context, SettingsResolver& resolver, ValueId id, bool fixed) {
+  const NodeRole& role = context.RoleOfValue(id);
+  Subject subject;
+  subject.role = NameOf(role.role);
+  subject.name = context.graph().value(id).name;
+  subject.layer = role.layer;
+  subject.layers = context.analysis.roles.layers;
+  subject.io = !fixed;
+  Resolved resolved = resolver.Resolve({&subject, 1});
+  if (fixed || resolved.io == kAsInSource) {
+    resolved.io = context.OriginalType(id);
+  } else if (role.role == Role::kLogits && !resolved.io_by_rule) {
+    resolved.io = ElementType::kFloat;
+    resolved.why.push_back({"the role logits", "io: float32"});
+  }
+  return {id, resolved.io, std::move(resolved.why)};
+}
+
+}  // namespace
+
+std::vector<IoPlan> PlanIo(const PlanContext& context, SettingsResolver& resolver) {
+  std::vector<IoPlan> io;
+  for (const bool inputs : {true, false}) {
+    for (ValueId id = 0; id < context.value_count(); ++id) {
+      const Value& value = context.graph().value(id);
+      if (value.scope != kMainScope || !IsFloat(context.OriginalType(id))) continue;
+      if (inputs ? !value.graph_input : (value.graph_input || !value.graph_output)) continue;
+      // A default value keeps its type, and so does what no Cast can read.
+      const bool fixed =
+          (inputs && value.initializer != nullptr) || value.sparse_initializer != nullptr;
+      io.push_back(PlanValue(context, resolver, id, fixed));
+    }
+  }
+  return io;
+}
+
+IoTypes TypesWith(const PlanContext& context, const std::vector<IoPlan>& io) {
+  IoTypes types(context.analysis.types.begin(), context.analysis.types.end());
+  for (const IoPlan& one : io) types[one.value] = one.type;
+  return types;
+}
+
+}  // namespace onnxquant

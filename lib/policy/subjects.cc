@@ -1,0 +1,36 @@
+#include "lib/policy/subjects.h"
+
+#include <algorithm>
+
+namespace onnxquant {
+
+Subject SubjectOf(const PlanContext& context, NodeId node) {
+  const Graph& graph = context.graph();
+  const NodeRole& role = context.RoleOfNode(node);
+  Subject subject;
+  subject.role = NameOf(role.role);
+  subject.op = graph.OpName(node);
+  subject.name = graph.node(node).proto->name();
+  subject.layer = role.layer;
+  subject.layers = context.analysis.roles.layers;
+  subject.hazards = HazardsOf(context.analysis.hazards, node);
+  subject.peak = PeakOf(context, node);
+  subject.computes = context.Traits(node).CanChange();
+  subject.sums = role.role == Role::kResidual || IsSkipNorm(graph, node);
+  subject.levels = HoldsCodes(*graph.node(node).proto);
+  return subject;
+}
+
+std::optional<double> PeakOf(const PlanContext& context, NodeId node) {
+  if (!context.evidence.ranges) return std::nullopt;
+  std::optional<double> peak;
+  for (const ValueId output : context.graph().node(node).outputs) {
+    if (output == kNone) continue;
+    const auto measured = context.evidence.ranges->peaks.find(context.graph().value(output).name);
+    if (measured == context.evidence.ranges->peaks.end()) continue;
+    peak = std::max(peak.value_or(0), measured->second);
+  }
+  return peak;
+}
+
+}  // namespace onnxquant

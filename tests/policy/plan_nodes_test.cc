@@ -1,0 +1,47 @@
+#include "lib/policy/plan_nodes.h"
+
+#include "tests/policy/stage_fixture.h"
+
+namespace onnxquant {
+namespace {
+
+using PlanNodesTest = StageTest;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kModel[] = R"(g (float[2, 2] x) => (float[2, 2] z) {
+  a = Sqrt(x)
+  b = Transpose(a)
+  c = Identity(b)
+  z = Exp(c)
+})";
+
+TEST_F(PlanNodesTest, NodesThatMoveDataAreOpenUnlessARuleNamesThem) {
+  Load(kModel, "  - {match: {op: Identity}, compute: float32}\n");
+  const ResolvedNodes resolved = ResolveNodes(*context_, *resolver_, plan_);
+  EXPECT_EQ(resolved.movers, Makers({"b"}));
+  EXPECT_EQ(resolved.by_rule, Makers({"c"}));
+  EXPECT_EQ(plan_.nodes[NodeOf("a")].compute, ElementType::kFloat16);
+  EXPECT_EQ(plan_.nodes[NodeOf("c")].compute, ElementType::kFloat);
+}
+
+TEST_F(PlanNodesTest, WhatIsAskedOfTheResidualStreamComesWithItsReason) {
+  Load(kModel,
+       "  - {match: {op: Exp}, residual: {rescale: 2}}\n"
+       "  - {match: {op: Exp}, residual: {rescale: 3}}\n"
+       "  - {match: {op: Exp}, accuracy_level: 4}\n"
+       "  - {match: {op: Sqrt}, residual: {clip: 5}}\n");
+  const ResolvedNodes resolved = ResolveNodes(*context_, *resolver_, plan_);
+  ASSERT_EQ(resolved.residual.size(), 2U);
+  EXPECT_EQ(resolved.residual[0].node, NodeOf("a"));
+  EXPECT_EQ(resolved.residual[0].setting.limit, 5);
+  EXPECT_EQ(resolved.residual[1].setting.exponent, 3);
+  EXPECT_THAT(resolved.residual[1].reason.source(), HasSubstr("p.yaml:7:5"));
+}
+
+TEST_F(PlanNodesTest, ANodesPlanTakesNoMoreThan32Bytes) {
+  EXPECT_LE(sizeof(NodePlan), 32U);
+}
+
+}  // namespace
+}  // namespace onnxquant

@@ -1,0 +1,42 @@
+#include "lib/policy/plan_weights.h"
+
+#include "lib/policy/plan_nodes.h"
+#include "tests/policy/stage_fixture.h"
+
+namespace onnxquant {
+namespace {
+
+using PlanWeightsTest = StageTest;
+using ::testing::ElementsAre;
+
+constexpr char kTwoReaders[] = R"(g (float[2, 4] x) => (float[2, 4] z)
+<float[4, 4] w> {
+  a = MatMul(x, w)
+  z = MatMul(a, w)
+})";
+
+TEST_F(PlanWeightsTest, AConstantOfTwoScalesIsStoredTwice) {
+  Load(kTwoReaders);
+  ResolveNodes(*context_, *resolver_, plan_);
+  ValueNames names = NamesOfValues(analysis_->graph);
+  PlanWeights(*context_, {0, -3}, *resolver_, names, plan_);
+  ASSERT_EQ(plan_.weights.size(), 1U);
+  const std::vector<WeightCopy>& copies = plan_.weights[0].copies;
+  ASSERT_EQ(copies.size(), 2U);
+  EXPECT_THAT(copies[0].names, ElementsAre("w"));
+  EXPECT_THAT(copies[1].names, ElementsAre("w_scaled_float16"));
+  EXPECT_EQ(copies[1].exponent, -3);
+}
+
+TEST_F(PlanWeightsTest, ACopyHasTheTypesThatNodesHaveByNow) {
+  Load(kTwoReaders);
+  ResolveNodes(*context_, *resolver_, plan_);
+  plan_.nodes[NodeOf("z")].compute = ElementType::kFloat;
+  EXPECT_EQ(CopyFor(*context_, plan_.nodes, {0, 0}, 0, *resolver_).format.type,
+            ElementType::kFloat16);
+  EXPECT_EQ(CopyFor(*context_, plan_.nodes, {0, 0}, 1, *resolver_).format.type,
+            ElementType::kFloat);
+}
+
+}  // namespace
+}  // namespace onnxquant
