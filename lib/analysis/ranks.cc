@@ -15,10 +15,16 @@ namespace {
 constexpr int kMostSteps = 64;
 
 // The first output has as many dimensions as the first input.
-constexpr absl::string_view kKeepRank[] = {
-    "Cast",     "Clip",      "Dropout", "Elu",        "Erf",         "FastGelu",           "Gelu",
-    "HardSwish", "Identity", "LayerNormalization", "LeakyRelu", "LogSoftmax", "Relu", "RMSNormalization",
-    "Sigmoid",  "SimplifiedLayerNormalization", "Softmax", "Tanh", "Transpose"};
+constexpr absl::string_view kKeepRank[] = {"Cast",      "Clip",
+                                           "Dropout",   "Elu",
+                                           "Erf",       "FastGelu",
+                                           "Gelu",      "HardSwish",
+                                           "Identity",  "LayerNormalization",
+                                           "LeakyRelu", "LogSoftmax",
+                                           "Relu",      "RMSNormalization",
+                                           "Sigmoid",   "SimplifiedLayerNormalization",
+                                           "Softmax",   "Tanh",
+                                           "Transpose"};
 
 int DeclaredRank(const Value& value) {
   if (value.initializer != nullptr) return value.initializer->dims_size();

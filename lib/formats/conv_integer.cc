@@ -15,7 +15,8 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
   if (reading.input != 1) {
     fit.reason = "only the filters of a Conv are stored in codes";
   } else if (!reading.follows || reading.dims.size() < 3 || !reading.node->domain().empty()) {
-    fit.reason = absl::StrCat("of ", reading.dims.size(), " dimensions; a Conv's filters have more");
+    fit.reason =
+        absl::StrCat("of ", reading.dims.size(), " dimensions; a Conv's filters have more");
   } else if (elements == 0) {
     fit.reason = "it is empty";
   } else if (reading.compute != ElementType::kFloat) {

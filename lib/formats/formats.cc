@@ -19,11 +19,7 @@ extern const Format kGatherInteger;
 namespace {
 
 constexpr const Format* kTable[] = {
-    &kMatMulNBits,
-    &kGatherBlocks,
-    &kMatMulInteger,
-    &kConvInteger,
-    &kGatherInteger,
+    &kMatMulNBits, &kGatherBlocks, &kMatMulInteger, &kConvInteger, &kGatherInteger,
 };
 
 const FormatWord* FindWord(const Format& form, absl::string_view word) {

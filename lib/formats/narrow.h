@@ -17,7 +17,7 @@
 namespace onnxquant {
 
 // What becomes of constants beyond the type's range.
-enum class Overflow { kError, kClamp, kInfinity };
+enum class Overflow : std::uint8_t { kError, kClamp, kInfinity };
 
 // What a conversion to fewer bits did, as an error or a warning for the user; "" when nothing was
 // lost that rounding does not explain. `what` names the constant.

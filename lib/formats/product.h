@@ -27,9 +27,9 @@ ProductFit FitProduct(const WeightReading& reading);
 
 // A node that multiplies, taken apart.
 struct Product {
-  std::string a;     // the left operand, [..., M, K]
-  std::string out;   // what the product alone is to be called
-  std::string name;  // of the node that multiplies; "" where it had none
+  std::string a;      // the left operand, [..., M, K]
+  std::string out;    // what the product alone is to be called
+  std::string name;   // of the node that multiplies; "" where it had none
   bool whole = true;  // the product is all that the node did
   float alpha = 1;
   float beta = 1;

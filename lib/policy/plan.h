@@ -77,7 +77,7 @@ struct WeightCopy {
   // Names of the initializers: of floats one; of codes as many as the form has tensors.
   std::vector<std::string> names;
   std::uint64_t bytes = 0;
-  std::string left;  // floats where codes were asked for: why
+  std::string left;               // floats where codes were asked for: why
   std::vector<std::size_t> uses;  // indices into Analysis::weight_uses
   bool operator==(const WeightCopy&) const = default;
 };
