@@ -27,7 +27,8 @@ struct Quantized {
   }
   bool operator==(const Quantized& other) const {
     return data == other.data && f16 == other.f16 && zero_points == other.zero_points &&
-           std::memcmp(f32.data(), other.f32.data(), f32.size() * sizeof(float)) == 0;
+           (f32.empty() ||
+            std::memcmp(f32.data(), other.f32.data(), f32.size() * sizeof(float)) == 0);
   }
   std::vector<std::uint8_t> data;
   std::vector<float> f32;
