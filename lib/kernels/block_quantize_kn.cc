@@ -28,9 +28,10 @@ HWY_INLINE hn::Vec<BlockI> PackRows(const float* source, std::size_t stride, std
   return word;
 }
 
+// Not inline: with three widths for each target, sanitizers would take minutes to compile this.
 template <int kBits>
-HWY_INLINE void QuantizeStrip(const Tile& tile, const Strip& strip, std::size_t first_column,
-                              std::size_t block_index, BlockGroup& group) {
+HWY_NOINLINE void QuantizeStrip(const Tile& tile, const Strip& strip, std::size_t first_column,
+                                std::size_t block_index, BlockGroup& group) {
   constexpr std::size_t kRowsPerWord = 32 / kBits;
   const BlockF d;
   const BlockI di;

@@ -43,8 +43,8 @@ struct Buffers {
 bool SameBits(const Buffers& one, const Buffers& other) {
   return one.data == other.data && one.scales_f16 == other.scales_f16 &&
          one.zero_points == other.zero_points &&
-         std::memcmp(one.scales_f32.data(), other.scales_f32.data(),
-                     one.scales_f32.size() * sizeof(float)) == 0;
+         (one.scales_f32.empty() || std::memcmp(one.scales_f32.data(), other.scales_f32.data(),
+                                                one.scales_f32.size() * sizeof(float)) == 0);
 }
 
 Buffers Quantize(const BlockFormat& format, WeightLayout layout, const std::vector<float>& source,

@@ -27,7 +27,8 @@ struct Quantized {
   }
   bool operator==(const Quantized& other) const {
     return data == other.data && f16 == other.f16 && zero_points == other.zero_points &&
-           std::memcmp(f32.data(), other.f32.data(), f32.size() * sizeof(float)) == 0;
+           (f32.empty() ||
+            std::memcmp(f32.data(), other.f32.data(), f32.size() * sizeof(float)) == 0);
   }
   std::vector<std::uint8_t> data;
   std::vector<float> f32;
@@ -65,7 +66,7 @@ TEST_P(QdqQuantizeTest, EqualsTheReferenceAlongEitherAxisForEveryShape) {
     for (const std::size_t k : {1UL, 7UL, 33UL, 64UL, 201UL}) {
       for (const std::size_t n : {1UL, 3UL, 16UL, 37UL, 141UL}) {
         std::vector<float> rows = Weights(k * n, static_cast<unsigned>(k * 1000 + n));
-        if (k == 33) rows[k] = std::numeric_limits<float>::quiet_NaN();
+        if (k == 33) rows[rows.size() / 2] = std::numeric_limits<float>::quiet_NaN();
         if (k == 64) rows[k - 1] = -std::numeric_limits<float>::infinity();
         Quantized columns(format, k * n, (k + block - 1) / block * n);
         Quantized expected = columns;
