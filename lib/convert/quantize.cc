@@ -98,7 +98,7 @@ WebConfigEntry ConfigEntry(const Analysis& analysis, const OutputPlan& plan,
   entry.dtype = plan.dtype;
   entry.kv_cache = false;
   for (const IoPlan& io : plan.io) {
-    if (analysis.roles.values[static_cast<std::size_t>(io.value)].role != Role::kKvCache) continue;
+    if (analysis.roles.OfValue(io.value).role != Role::kKvCache) continue;
     entry.kv_cache = true;
     entry.kv_type = NameOf(io.type);
   }

@@ -62,7 +62,7 @@ absl::StatusOr<OutputPlan> PlanMaker::Make() {
 void PlanMaker::PlanIo() {
   const auto plan_value = [this](ValueId id, bool fixed) {
     const Value& value = analysis_.graph.value(id);
-    const NodeRole& role = analysis_.roles.values[static_cast<std::size_t>(id)];
+    const NodeRole role = analysis_.roles.OfValue(id);
     Subject subject;
     subject.role = NameOf(role.role);
     subject.name = value.name;
