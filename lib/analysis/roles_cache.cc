@@ -53,8 +53,7 @@ void MarkEncoderCaches(const RoleFacts& facts, const std::vector<Attention>& att
       while (value != kNone && marked.insert(value).second) {
         MarkCache(facts, value, value, attention.node, roles);
         const NodeId producer = facts.graph.value(value).producer;
-        if (!IsAnyOf(facts.graph, producer,
-                     {"Transpose", "Reshape", "Identity", "Cast", "Mul"})) {
+        if (!IsAnyOf(facts.graph, producer, {"Transpose", "Reshape", "Identity", "Cast", "Mul"})) {
           break;
         }
         value = InputOf(facts.graph, producer, 0);

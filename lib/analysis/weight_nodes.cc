@@ -47,11 +47,11 @@ WeightNodes FindWeightNodes(const Graph& graph) {
                     IdVector<bool>(graph.nodes().size(), false)};
   for (const NodeId id : graph.order()) {
     found.matmul[id] = WeightMatMulAt(graph, id).has_value();
-    found.holds[id] =
-        found.matmul[id] ||
-        IsAnyOf(graph, id, {"Conv", "ConvTranspose", "GroupQueryAttention", "MultiHeadAttention",
-                            "Attention", "MatMulInteger", "DynamicQuantizeMatMul", "QLinearMatMul",
-                            "QMoE", "MoE", "LSTM", "GRU"});
+    found.holds[id] = found.matmul[id] ||
+                      IsAnyOf(graph, id,
+                              {"Conv", "ConvTranspose", "GroupQueryAttention", "MultiHeadAttention",
+                               "Attention", "MatMulInteger", "DynamicQuantizeMatMul",
+                               "QLinearMatMul", "QMoE", "MoE", "LSTM", "GRU"});
   }
   return found;
 }
