@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "lib/analysis/graph_walk.h"
 #include "lib/analysis/weight_uses.h"
 #include "lib/kernels/half.h"
 
@@ -120,14 +121,11 @@ bool HazardContext::IsMover(NodeId node) const {
 }
 
 ValueId HazardContext::Input(NodeId node, int input) const {
-  const ValueIds& inputs = graph_.node(node).inputs;
-  return static_cast<std::size_t>(input) < inputs.size() ? inputs[static_cast<std::size_t>(input)]
-                                                         : kNone;
+  return InputOf(graph_, node, input);
 }
 
 ValueId HazardContext::Output(NodeId node) const {
-  const ValueIds& outputs = graph_.node(node).outputs;
-  return outputs.empty() ? kNone : outputs[0];
+  return OutputOf(graph_, node);
 }
 
 NodeId HazardContext::Producer(ValueId value) const {
@@ -144,7 +142,7 @@ ValueId HazardContext::Origin(ValueId value) const {
 }
 
 ElementType HazardContext::TypeOf(ValueId value) const {
-  return value == kNone ? ElementType::kUndefined : types_[static_cast<std::size_t>(value)];
+  return value == kNone ? ElementType::kUndefined : types_[value];
 }
 
 bool HazardContext::IsConstant(ValueId value) const {

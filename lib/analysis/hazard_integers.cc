@@ -68,8 +68,8 @@ class IntegerFinder {
   }
 
  private:
-  Knowledge& Of(ValueId value) { return known_[static_cast<std::size_t>(value)]; }
-  const Knowledge& Of(ValueId value) const { return known_[static_cast<std::size_t>(value)]; }
+  Knowledge& Of(ValueId value) { return known_[value]; }
+  const Knowledge& Of(ValueId value) const { return known_[value]; }
 
   // The inputs that carry numbers: not axes, shapes, conditions.
   std::vector<ValueId> NumbersOf(NodeId node) const {
@@ -165,8 +165,8 @@ class IntegerFinder {
       open.pop_back();
       context_.Report(node, why);
       for (const ValueId value : context_.graph().node(node).inputs) {
-        if (!IsTainted(value) || marked_[static_cast<std::size_t>(value)]) continue;
-        marked_[static_cast<std::size_t>(value)] = true;
+        if (!IsTainted(value) || marked_[value]) continue;
+        marked_[value] = true;
         if (context_.Producer(value) != kNone) open.push_back(context_.Producer(value));
       }
     }
@@ -219,8 +219,8 @@ class IntegerFinder {
   }
 
   HazardContext& context_;
-  std::vector<Knowledge> known_;  // by ValueId
-  std::vector<bool> marked_;      // by ValueId: what made it has been reported
+  IdVector<Knowledge> known_;  // by ValueId
+  IdVector<bool> marked_;      // by ValueId: what made it has been reported
 };
 
 }  // namespace

@@ -125,7 +125,7 @@ NodeId AccumulatorOf(const HazardContext& context, ValueId before, ValueId after
 // Scan: it takes (states …, slices …) and gives (states …, slices …).
 void CheckBody(HazardContext& context, NodeId owner, ScopeId scope) {
   const Graph& graph = context.graph();
-  const onnx::GraphProto& body = *graph.scopes()[static_cast<std::size_t>(scope)].graph;
+  const onnx::GraphProto& body = *graph.scope(scope).graph;
   const bool loop = context.Op(owner) == "Loop";
   const int first_input = loop ? 2 : 0;
   const int first_output = loop ? 1 : 0;

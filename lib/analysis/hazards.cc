@@ -39,11 +39,11 @@ absl::Span<const HazardName> HazardNames() {
 
 std::vector<Hazard> FindHazards(const Graph& graph, const ValueTypes& types) {
   HazardContext context(graph, types);
-  std::vector<std::vector<Hazard>> by_node(graph.nodes().size());
+  IdVector<std::vector<Hazard>> by_node(graph.nodes().size());
   for (std::size_t i = 0; i < std::size(kNames); ++i) {
     kFinders[i](context);
     for (auto& [node, why] : context.TakeReports()) {
-      by_node[static_cast<std::size_t>(node)].push_back({node, kNames[i].name, why});
+      by_node[node].push_back({node, kNames[i].name, std::move(why)});
     }
   }
   std::vector<Hazard> hazards;

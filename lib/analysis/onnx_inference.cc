@@ -27,24 +27,24 @@ class Collector {
     }
   }
 
-  std::vector<ElementType> Types() && { return std::move(types_); }
+  ValueTypes Types() && { return std::move(types_); }
 
  private:
   void Take(ScopeId scope, const onnx::ValueInfoProto& info) {
     const ValueId id = graph_.Find(scope, info.name());
     if (id == kNone || !info.type().has_tensor_type()) return;
     const auto type = ElementTypeFromOnnx(info.type().tensor_type().elem_type());
-    if (type.ok()) types_[static_cast<std::size_t>(id)] = *type;
+    if (type.ok()) types_[id] = *type;
   }
 
   const Graph& graph_;
   ScopeId next_ = kMainScope;
-  std::vector<ElementType> types_;
+  ValueTypes types_;
 };
 
 }  // namespace
 
-std::vector<ElementType> InferWithOnnx(const Graph& graph) {
+ValueTypes InferWithOnnx(const Graph& graph) {
   onnx::ModelProto model = graph.model();
   InferShapesGuarded(model);
   Collector collector(graph);

@@ -5,14 +5,14 @@
 
 #include <vector>
 
+#include "lib/analysis/types.h"
 #include "lib/graph/graph.h"
-#include "lib/model/element_type.h"
 
 namespace onnxquant {
 
 // By ValueId: the element type of each tensor that ONNX's shape inference types, kUndefined for the
 // rest (it stops at operators that ONNX does not define). Works on a copy of the model's structure.
-std::vector<ElementType> InferWithOnnx(const Graph& graph);
+ValueTypes InferWithOnnx(const Graph& graph);
 
 }  // namespace onnxquant
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 
 #include "lib/schema/schema_lookup.h"
 
@@ -52,10 +53,15 @@ struct FixedOp {
   const char* op = nullptr;
   const char* because = nullptr;
   enum class May { kNothing, kBecomeFloat32, kWiden } may = May::kNothing;
+  ElementType half = ElementType::kUndefined;  // the only half type that it cannot take
+  int before_opset = std::numeric_limits<int>::max();
 };
 using May = FixedOp::May;
 constexpr FixedOp kFixedOps[] = {
     {"BitCast", "reinterprets the bits of its input"},
+    // Providers without a kernel for bfloat16 take the function that ONNX's schema gives.
+    {"Clip", "ONNX Runtime spells it with a Where that takes no bfloat16 before opset 16",
+     May::kBecomeFloat32, ElementType::kBFloat16, 16},
     {"Constant", "a constant, stored as its readers need it"},
     {"DequantizeLinear", "its scale belongs to the quantized numbers", May::kWiden},
     {"EyeLike", "ONNX Runtime has no float16 kernel for it", May::kBecomeFloat32},
@@ -94,6 +100,7 @@ class TraitsMaker {
       : graph_(graph),
         node_(graph.node(id)),
         types_(types),
+        half_type_(half),
         half_(half == ElementType::kBFloat16 ? "tensor(bfloat16)" : "tensor(float16)") {}
 
   NodeTraits Make() {
@@ -127,7 +134,7 @@ class TraitsMaker {
 
  private:
   ElementType TypeOf(ValueId value) const {
-    return value == kNone ? ElementType::kUndefined : types_[static_cast<std::size_t>(value)];
+    return value == kNone ? ElementType::kUndefined : types_[value];
   }
 
   SlotRule RuleOf(char letter) const {
@@ -203,7 +210,9 @@ class TraitsMaker {
 
   const FixedOp* Fixed() const {
     for (const FixedOp& fixed : kFixedOps) {
-      if (Op(fixed.op)) return &fixed;
+      if (!Op(fixed.op)) continue;
+      const bool holds = fixed.half == ElementType::kUndefined || fixed.half == half_type_;
+      return holds && OpsetOf(graph_.model(), "") < fixed.before_opset ? &fixed : nullptr;
     }
     return nullptr;
   }
@@ -211,8 +220,6 @@ class TraitsMaker {
   const char* ReasonAgainstHalf() const {
     if (const FixedOp* fixed = Fixed()) return fixed->because;
     if (standard_ && ReducesDuplicates()) return "ONNX Runtime's float16 kernel does not reduce";
-    if (standard_ && ClipsByOldWhere())
-      return "ONNX Runtime spells it with a Where that takes no bfloat16 before opset 16";
     return no_half_schema_ ? "the operator takes no 16-bit floats" : nullptr;
   }
 
@@ -261,11 +268,6 @@ class TraitsMaker {
                        [](const auto& type) { return type->find("float") != std::string::npos; });
   }
 
-  // Providers without a kernel for bfloat16 take the function that ONNX's schema gives.
-  bool ClipsByOldWhere() const {
-    return Op("Clip") && half_ == "tensor(bfloat16)" && OpsetOf(graph_.model(), "") < 16;
-  }
-
   // ScatterND and ScatterElements that add, multiply …, where the last value does not simply win.
   bool ReducesDuplicates() const {
     if (!Op("ScatterND") && !Op("ScatterElements")) return false;
@@ -288,6 +290,7 @@ class TraitsMaker {
   const Graph& graph_;
   const Node& node_;
   const ValueTypes& types_;
+  const ElementType half_type_;
   std::string half_;  // as schemas spell the type
   bool standard_ = false;
   bool control_flow_ = false;

@@ -2,15 +2,19 @@
 #ifndef ONNXQUANT_LIB_ANALYSIS_ROLES_H_
 #define ONNXQUANT_LIB_ANALYSIS_ROLES_H_
 
+#include <cstdint>
 #include <string>
-#include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/node_hash_set.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "lib/base/id_vector.h"
 #include "lib/graph/graph.h"
 
 namespace onnxquant {
 
-enum class Role {
+enum class Role : std::uint8_t {
   kNone,
   kEmbedding,  // the Gather of a table by token ids, and the Mul that scales its output
   kLmHead,     // the MatMul (or Gemm) that makes logits over the embedding's vocabulary
@@ -43,14 +47,25 @@ const char* NameOf(Role role);
 
 struct NodeRole {
   Role role = Role::kNone;
-  int layer = kNone;     // transformer layer, from 0; kNone outside layers
-  std::string evidence;  // why, for `inspect` and `plan --why`
+  int layer = kNone;           // transformer layer, from 0; kNone outside layers
+  absl::string_view evidence;  // why, for `inspect` and `plan --why`; kept in Roles::texts
 };
 
 struct Roles {
-  std::vector<NodeRole> nodes;   // by NodeId
-  std::vector<NodeRole> values;  // by ValueId; only kKvCache and kLogits
+  Roles() = default;
+  Roles(Roles&&) = default;  // not copied: evidence looks into `texts`
+  Roles& operator=(Roles&&) = default;
+
+  // What a value is for: kKvCache, kLogits, or nothing that is known.
+  NodeRole OfValue(ValueId id) const {
+    const auto it = values.find(id);
+    return it == values.end() ? NodeRole{} : it->second;
+  }
+
+  IdVector<NodeRole> nodes;                       // by NodeId
+  absl::flat_hash_map<ValueId, NodeRole> values;  // of the few that have one
   int layers = 0;
+  absl::node_hash_set<std::string> texts;  // each once, however many nodes it speaks of
 };
 
 // Linear in the graph's size but for the search that proves an Add to be residual, which is

@@ -1,73 +1,84 @@
 #include <algorithm>
-#include <cstddef>
 
-#include "lib/analysis/role_finder.h"
+#include "lib/analysis/role_detectors.h"
 #include "lib/model/element_type.h"
 
 namespace onnxquant {
+namespace {
 
-// Nodes computed from the embedding; without one, from float graph inputs other than the cache.
-std::vector<bool> RoleFinder::DescendsFromStream() const {
-  std::vector<bool> descends(graph_.nodes().size(), false);
-  const bool embedded = !tables_.empty();
-  const auto starts = [this](ValueId value) {
-    const Value& v = graph_.value(value);
+// By NodeId: whether it is computed from the embedding; without one, from float graph inputs other
+// than the cache.
+IdVector<bool> DescendsFromStream(const Graph& graph, const Embeddings& embeddings,
+                                  const Roles& roles) {
+  IdVector<bool> descends(graph.nodes().size(), false);
+  const bool embedded = !embeddings.tables.empty();
+  const auto starts = [&](ValueId value) {
+    const Value& v = graph.value(value);
     return v.graph_input && v.declared != nullptr &&
            IsFloat(static_cast<ElementType>(v.declared->type().tensor_type().elem_type())) &&
-           roles_.values[static_cast<std::size_t>(value)].role != Role::kKvCache;
+           roles.OfValue(value).role != Role::kKvCache;
   };
-  for (const NodeId id : graph_.order()) {
-    bool found = embedded && RoleAt(id) == Role::kEmbedding;
-    for (const ValueId input : graph_.node(id).inputs) {
+  for (const NodeId id : graph.order()) {
+    bool found = embedded && roles.nodes[id].role == Role::kEmbedding;
+    for (const ValueId input : graph.node(id).inputs) {
       if (input == kNone) continue;
-      const NodeId producer = graph_.value(input).producer;
-      found = found || (producer != kNone && descends[static_cast<std::size_t>(producer)]) ||
-              (!embedded && starts(input));
+      const NodeId producer = graph.value(input).producer;
+      found = found || (producer != kNone && descends[producer]) || (!embedded && starts(input));
     }
-    descends[static_cast<std::size_t>(id)] = found;
+    descends[id] = found;
   }
   return descends;
 }
 
-// A layer begins with each attention of the stream to itself (keys from elsewhere: cross attention,
-// which belongs to the layer it stands in). A residual Add's layer is that of the last attention
-// before it; any other node of the stream has the layer of the next residual Add.
-void RoleFinder::NumberLayers() {
-  const std::vector<bool> stream = DescendsFromStream();
-  std::vector<int> attentions(graph_.nodes().size(), 0);  // on the way to each node
-  std::vector<bool> begins(graph_.nodes().size(), false);
-  for (const Attention& attention : attentions_) {
-    const NodeId source = attention.key == kNone ? kNone : graph_.value(attention.key).producer;
-    const bool to_itself =
-        attention.key == kNone || (source != kNone && stream[static_cast<std::size_t>(source)]);
-    if (to_itself && stream[static_cast<std::size_t>(attention.node)]) {
-      begins[static_cast<std::size_t>(attention.node)] = true;
-    }
+// By NodeId: whether a layer begins with it, as with each attention of the stream to itself. (Keys
+// from elsewhere: cross attention, which belongs to the layer it stands in.)
+IdVector<bool> LayersBegin(const Graph& graph, const std::vector<Attention>& attentions,
+                           const IdVector<bool>& stream) {
+  IdVector<bool> begins(graph.nodes().size(), false);
+  for (const Attention& attention : attentions) {
+    const NodeId source = attention.key == kNone ? kNone : graph.value(attention.key).producer;
+    const bool to_itself = attention.key == kNone || (source != kNone && stream[source]);
+    if (to_itself && stream[attention.node]) begins[attention.node] = true;
   }
-  for (const NodeId id : graph_.order()) {
+  return begins;
+}
+
+// By NodeId: how many layers begin on the way to it, itself included.
+IdVector<int> LayersBegun(const Graph& graph, const IdVector<bool>& begins) {
+  IdVector<int> begun(graph.nodes().size(), 0);
+  for (const NodeId id : graph.order()) {
     int count = 0;
-    for (const ValueId input : graph_.node(id).inputs) {
-      const NodeId producer = input == kNone ? kNone : graph_.value(input).producer;
-      if (producer != kNone)
-        count = std::max(count, attentions[static_cast<std::size_t>(producer)]);
+    for (const ValueId input : graph.node(id).inputs) {
+      const NodeId producer = input == kNone ? kNone : graph.value(input).producer;
+      if (producer != kNone) count = std::max(count, begun[producer]);
     }
-    attentions[static_cast<std::size_t>(id)] =
-        count + (begins[static_cast<std::size_t>(id)] ? 1 : 0);
-    roles_.layers = std::max(roles_.layers, attentions[static_cast<std::size_t>(id)]);
+    begun[id] = count + (begins[id] ? 1 : 0);
   }
-  for (auto it = graph_.order().rbegin(); it != graph_.order().rend(); ++it) {
-    const auto at = static_cast<std::size_t>(*it);
-    NodeRole& role = roles_.nodes[at];
-    if (!stream[at] || role.role == Role::kEmbedding || role.role == Role::kLmHead) continue;
-    const bool skip_norm = Is(*it, {"SkipLayerNormalization", "SkipSimplifiedLayerNormalization"});
-    if ((role.role == Role::kResidual || skip_norm) && attentions[at] > 0) {
-      role.layer = attentions[at] - 1;
+  return begun;
+}
+
+}  // namespace
+
+// A residual Add's layer is that of the last attention before it; any other node of the stream has
+// the layer of the next residual Add.
+void NumberLayers(const Graph& graph, const Embeddings& embeddings,
+                  const std::vector<Attention>& attentions, Roles& roles) {
+  const IdVector<bool> stream = DescendsFromStream(graph, embeddings, roles);
+  const IdVector<int> begun = LayersBegun(graph, LayersBegin(graph, attentions, stream));
+  for (const int count : begun) roles.layers = std::max(roles.layers, count);
+  for (auto it = graph.order().rbegin(); it != graph.order().rend(); ++it) {
+    NodeRole& role = roles.nodes[*it];
+    if (!stream[*it] || role.role == Role::kEmbedding || role.role == Role::kLmHead) continue;
+    const bool skip_norm =
+        IsAnyOf(graph, *it, {"SkipLayerNormalization", "SkipSimplifiedLayerNormalization"});
+    if ((role.role == Role::kResidual || skip_norm) && begun[*it] > 0) {
+      role.layer = begun[*it] - 1;
       continue;
     }
-    for (const ValueId output : graph_.node(*it).outputs) {
+    for (const ValueId output : graph.node(*it).outputs) {
       if (output == kNone) continue;
-      for (const Use& use : graph_.value(output).uses) {
-        const int next = roles_.nodes[static_cast<std::size_t>(use.node)].layer;
+      for (const Use& use : graph.value(output).uses) {
+        const int next = roles.nodes[use.node].layer;
         if (next != kNone && (role.layer == kNone || next < role.layer)) role.layer = next;
       }
     }

@@ -1,68 +1,101 @@
+#include <string>
+
 #include "absl/strings/str_cat.h"
-#include "lib/analysis/role_finder.h"
+#include "lib/analysis/role_detectors.h"
 
 namespace onnxquant {
+namespace {
+
+// What the search for MLPs reads, and what it remembers from one to the next.
+struct MlpSearch {
+  const RoleFacts& facts;
+  const Roles& roles;
+  NearestProjections nearest;
+  VisitedNodes visited;
+};
 
 // Whether the projection's output joins the stream: a residual Add, met before any other weights.
-bool RoleFinder::EndsInResidual(NodeId matmul) const {
+bool EndsInResidual(MlpSearch& search, NodeId matmul) {
+  const Graph& graph = search.facts.graph;
   bool residual = false;
-  WalkForward(Output(matmul), [&](NodeId node) {
-    const Role role = RoleAt(node);
+  WalkForward(graph, OutputOf(graph, matmul), search.visited, [&](NodeId node) {
+    const Role role = search.roles.nodes[node].role;
     if (role == Role::kResidual ||
-        Is(node, {"SkipLayerNormalization", "SkipSimplifiedLayerNormalization"})) {
+        IsAnyOf(graph, node, {"SkipLayerNormalization", "SkipSimplifiedLayerNormalization"})) {
       residual = true;
       return false;
     }
-    return role == Role::kNorm || Is(node, {"Add", "Mul", "Div", "Cast", "Reshape", "Identity",
-                                            "Dropout", "Squeeze", "Unsqueeze", "Transpose"});
+    return role == Role::kNorm || IsAnyOf(graph, node,
+                                          {"Add", "Mul", "Div", "Cast", "Reshape", "Identity",
+                                           "Dropout", "Squeeze", "Unsqueeze", "Transpose"});
   });
   return residual;
 }
 
-bool RoleFinder::HasActivation(ValueId value) const {
+bool HasActivation(MlpSearch& search, ValueId value) {
+  const Graph& graph = search.facts.graph;
   bool found = false;
-  WalkBack(value, [&](NodeId node) {
-    if (HoldsWeights(node) || RoleAt(node) == Role::kNorm) return false;
+  WalkBack(graph, value, search.visited, [&](NodeId node) {
+    if (search.facts.weights.holds[node] || search.roles.nodes[node].role == Role::kNorm) {
+      return false;
+    }
     found = found ||
-            Is(node, {"Gelu", "FastGelu", "QuickGelu", "BiasGelu", "Sigmoid", "Tanh", "Erf", "Relu",
-                      "Elu", "HardSwish", "HardSigmoid", "Swish", "Softplus", "LeakyRelu", "Mish"});
+            IsAnyOf(graph, node,
+                    {"Gelu", "FastGelu", "QuickGelu", "BiasGelu", "Sigmoid", "Tanh", "Erf", "Relu",
+                     "Elu", "HardSwish", "HardSigmoid", "Swish", "Softplus", "LeakyRelu", "Mish"});
     return true;
   });
   return found;
 }
 
+// The last Mul of two activations before a value.
+NodeId ProductBefore(MlpSearch& search, ValueId value) {
+  const Graph& graph = search.facts.graph;
+  const auto constant = [&graph](NodeId node, int input) {
+    return ConstantBehind(graph, InputOf(graph, node, input)) != kNone;
+  };
+  NodeId product = kNone;
+  WalkBack(graph, value, search.visited, [&](NodeId node) {
+    if (product != kNone || search.facts.weights.holds[node]) return false;
+    if (IsAnyOf(graph, node, {"Mul"}) && !constant(node, 0) && !constant(node, 1)) product = node;
+    return product == kNone;
+  });
+  return product;
+}
+
 // Mul(activation(gate), up), on either side.
-void RoleFinder::SplitGated(NodeId mul, const std::string& down) {
-  const bool first_is_gate = HasActivation(Input(mul, 0));
-  const ValueId gate = Input(mul, first_is_gate ? 0 : 1);
-  const ValueId up = Input(mul, first_is_gate ? 1 : 0);
-  for (const NodeId id : ProjectionsBehind(gate)) {
-    Assign(id, Role::kGateProj, absl::StrCat("goes through the activation before ", down));
+void SplitGated(MlpSearch& search, NodeId mul, const std::string& down, Roles& roles) {
+  const Graph& graph = search.facts.graph;
+  const bool first_is_gate = HasActivation(search, InputOf(graph, mul, 0));
+  const ValueId gate = InputOf(graph, mul, first_is_gate ? 0 : 1);
+  const ValueId up = InputOf(graph, mul, first_is_gate ? 1 : 0);
+  for (const NodeId id : search.nearest.Behind(gate)) {
+    Assign(id, Role::kGateProj, absl::StrCat("goes through the activation before ", down), roles);
   }
-  for (const NodeId id : ProjectionsBehind(up)) {
-    Assign(id, Role::kUpProj, absl::StrCat("is multiplied by the gate before ", down));
+  for (const NodeId id : search.nearest.Behind(up)) {
+    Assign(id, Role::kUpProj, absl::StrCat("is multiplied by the gate before ", down), roles);
   }
 }
 
-void RoleFinder::FindMlps() {
-  for (const NodeId id : graph_.order()) {
-    if (!IsWeightMatMul(id) || RoleAt(id) != Role::kNone || !EndsInResidual(id)) continue;
-    const std::string name = graph_.Describe(id);
-    const std::vector<NodeId> makers = ProjectionsBehind(Input(id, 0));
-    if (makers.empty() || makers.size() > 2 || !HasActivation(Input(id, 0))) continue;
-    Assign(id, Role::kDownProj, "leads from an activation back to a residual Add");
-    NodeId product = kNone;  // the last Mul of two activations before it
-    WalkBack(Input(id, 0), [&](NodeId node) {
-      if (product != kNone || HoldsWeights(node)) return false;
-      if (Is(node, {"Mul"}) && !IsConstant(Input(node, 0)) && !IsConstant(Input(node, 1))) {
-        product = node;
-      }
-      return product == kNone;
-    });
+}  // namespace
+
+void FindMlps(const RoleFacts& facts, Roles& roles) {
+  const Graph& graph = facts.graph;
+  MlpSearch search{facts, roles, NearestProjections(facts, roles), VisitedNodes(graph)};
+  for (const NodeId id : graph.order()) {
+    if (!facts.weights.matmul[id] || roles.nodes[id].role != Role::kNone) continue;
+    if (!EndsInResidual(search, id)) continue;
+    const ValueId inner = InputOf(graph, id, 0);
+    const std::vector<NodeId> makers = search.nearest.Behind(inner);
+    if (makers.empty() || makers.size() > 2 || !HasActivation(search, inner)) continue;
+    const std::string name = graph.Describe(id);
+    Assign(id, Role::kDownProj, "leads from an activation back to a residual Add", roles);
+    const NodeId product = ProductBefore(search, inner);
     if (makers.size() == 2 && product != kNone) {
-      SplitGated(product, name);
+      SplitGated(search, product, name, roles);
     } else if (makers.size() == 1) {
-      Assign(makers[0], Role::kUpProj, absl::StrCat("goes through an activation into ", name));
+      Assign(makers[0], Role::kUpProj, absl::StrCat("goes through an activation into ", name),
+             roles);
     }
   }
 }

@@ -32,8 +32,7 @@ std::vector<StreamClip> FindStreamClips(const Graph& graph, const ValueTypes& ty
     if (!limit) continue;
     NodeId sum = graph.ProducerOf(id, 0);
     while (context.Op(sum) == "Cast") sum = graph.ProducerOf(sum, 0);
-    if (sum == kNone || roles.nodes[static_cast<std::size_t>(sum)].role != Role::kResidual)
-      continue;
+    if (sum == kNone || roles.nodes[sum].role != Role::kResidual) continue;
     clips.push_back({id, sum, *limit});
   }
   return clips;

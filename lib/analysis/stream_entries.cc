@@ -22,7 +22,7 @@ void StreamWalker::Enter(const Use& use) {
   }
   for (const Use& slot : found.constants) scaled_[use_at_.at({slot.node, slot.input})] = 1;
   for (const NodeId norm : found.norms) norms_[norm] = 1;
-  for (const ValueId scaled : found.values) degree_[static_cast<std::size_t>(scaled)] = 1;
+  for (const ValueId scaled : found.values) degree_[scaled] = 1;
 }
 
 // Whether everything that reads the value may see it scaled. Only the value that enters (`first`)
@@ -32,7 +32,7 @@ bool StreamWalker::ReadersAgree(ValueId value, Absorption& found) const {
     const bool added = use.input < (IsSkipNorm(graph_, use.node) ? 2 : 1);
     if (IsStreamNode(use.node)) {
       const bool sum = !IsSkipNorm(graph_, use.node) || added;
-      if (!sum || visited_[static_cast<std::size_t>(use.node)]) return false;
+      if (!sum || visited_[use.node]) return false;
     } else if (IsScaleInvariantNorm(graph_, use.node) && added) {
       for (const std::size_t moment : {1U, 2U}) {
         const ValueIds& outputs = graph_.node(use.node).outputs;
@@ -100,8 +100,7 @@ bool StreamWalker::AbsorbProducer(NodeId id, ValueId value, Absorption& found) c
   }
   // A table that something else reads, such as a tied head, is never stored a second time.
   if (Is(id, {"Gather"})) {
-    return ScalableUse(id, 0) && uses_of_value_[static_cast<std::size_t>(Input(id, 0))] == 1 &&
-           TakeConstant(id, 0, found);
+    return ScalableUse(id, 0) && uses_of_value_[Input(id, 0)] == 1 && TakeConstant(id, 0, found);
   }
   if (Is(id, {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Cast",
               "Dropout"})) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "lib/analysis/graph_walk.h"
 
 namespace onnxquant {
 namespace {
@@ -11,26 +12,15 @@ namespace {
 constexpr float kSkipNormEpsilon = 1e-12F;  // of ONNX Runtime's Skip… norms
 constexpr float kNormEpsilon = 1e-5F;
 
-bool IsKnownDomain(const onnx::NodeProto& node) {
-  return IsOnnxDomain(node.domain()) || node.domain() == "com.microsoft";
-}
-
-bool IsAnyOf(const onnx::NodeProto& node, std::initializer_list<const char*> ops) {
-  return IsKnownDomain(node) && std::any_of(ops.begin(), ops.end(), [&node](const char* op) {
-           return node.op_type() == op;
-         });
-}
-
 }  // namespace
 
 bool IsSkipNorm(const Graph& graph, NodeId node) {
-  return IsAnyOf(*graph.node(node).proto,
-                 {"SkipLayerNormalization", "SkipSimplifiedLayerNormalization"});
+  return IsAnyOf(graph, node, {"SkipLayerNormalization", "SkipSimplifiedLayerNormalization"});
 }
 
 bool IsScaleInvariantNorm(const Graph& graph, NodeId node) {
   return IsSkipNorm(graph, node) ||
-         IsAnyOf(*graph.node(node).proto,
+         IsAnyOf(graph, node,
                  {"LayerNormalization", "SimplifiedLayerNormalization", "RMSNormalization"});
 }
 
@@ -56,7 +46,7 @@ StreamWalker::StreamWalker(const Graph& graph, const ValueTypes& types, const Ro
       uses_of_value_(graph.values().size(), 0) {
   for (std::size_t i = 0; i < uses.size(); ++i) {
     use_at_[{uses[i].reader.node, uses[i].reader.input}] = i;
-    ++uses_of_value_[static_cast<std::size_t>(uses[i].weight)];
+    ++uses_of_value_[uses[i].weight];
   }
   stream_.clips = FindStreamClips(graph, types, roles);
   for (const StreamClip& clip : stream_.clips) clips_.insert(clip.clip);
@@ -64,9 +54,9 @@ StreamWalker::StreamWalker(const Graph& graph, const ValueTypes& types, const Ro
 
 ResidualStream StreamWalker::Run() {
   for (const NodeId id : graph_.order()) {
-    const bool add = roles_.nodes[static_cast<std::size_t>(id)].role == Role::kResidual;
+    const bool add = roles_.nodes[id].role == Role::kResidual;
     if (!add && !IsSkipNorm(graph_, id)) continue;
-    stream_node_[static_cast<std::size_t>(id)] = true;
+    stream_node_[id] = true;
     stream_.adds.push_back(id);
   }
   if (stream_.adds.empty()) {
@@ -75,7 +65,7 @@ ResidualStream StreamWalker::Run() {
   }
   for (const NodeId id : graph_.order()) {
     if (!Visit(id)) return std::move(stream_);
-    visited_[static_cast<std::size_t>(id)] = true;
+    visited_[id] = true;
   }
   for (const NodeId id : graph_.order()) {
     for (const ValueId output : graph_.node(id).outputs) {
@@ -141,9 +131,9 @@ bool StreamWalker::VisitNorm(NodeId id) {
   }
   if (degree == 0) degree = 1;
   for (const int moment : {1, 2}) {
-    const auto at = static_cast<std::size_t>(moment);
-    if (at >= node.outputs.size() || node.outputs[at] == kNone) continue;
-    const Value& value = graph_.value(node.outputs[at]);
+    const ValueId output = OutputOf(graph_, id, moment);
+    if (output == kNone) continue;
+    const Value& value = graph_.value(output);
     if (!value.uses.empty() || value.graph_output) {
       return Refuse(id, "hands out its mean or deviation, which depend on the scale");
     }
@@ -230,7 +220,7 @@ bool StreamWalker::SetDegree(ValueId id, int degree) {
         value.scope == kMainScope ? "the graph" : "a body", ", where its scale would be seen");
     return false;
   }
-  degree_[static_cast<std::size_t>(id)] = degree;
+  degree_[id] = degree;
   return true;
 }
 
@@ -246,13 +236,12 @@ bool StreamWalker::Refuse(NodeId reader, const std::string& why) {
   return false;
 }
 
-bool StreamWalker::Is(NodeId node, std::initializer_list<const char*> ops) const {
-  return node != kNone && IsAnyOf(*graph_.node(node).proto, ops);
+bool StreamWalker::Is(NodeId node, absl::Span<const absl::string_view> ops) const {
+  return IsAnyOf(graph_, node, ops);
 }
 
 ValueId StreamWalker::Input(NodeId node, int input) const {
-  const ValueIds& inputs = graph_.node(node).inputs;
-  return input < static_cast<int>(inputs.size()) ? inputs[static_cast<std::size_t>(input)] : kNone;
+  return InputOf(graph_, node, input);
 }
 
 std::optional<std::size_t> StreamWalker::ScalableUse(NodeId node, int input) const {
@@ -260,7 +249,7 @@ std::optional<std::size_t> StreamWalker::ScalableUse(NodeId node, int input) con
   if (it == use_at_.end()) return std::nullopt;
   const WeightUse& use = uses_[it->second];
   // A Transpose in between can hand on one copy only.
-  if (!use.chain.empty() && uses_of_value_[static_cast<std::size_t>(use.weight)] > 1) {
+  if (!use.chain.empty() && uses_of_value_[use.weight] > 1) {
     return std::nullopt;
   }
   return it->second;

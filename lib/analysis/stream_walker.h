@@ -3,7 +3,6 @@
 #ifndef ONNXQUANT_LIB_ANALYSIS_STREAM_WALKER_H_
 #define ONNXQUANT_LIB_ANALYSIS_STREAM_WALKER_H_
 
-#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -50,15 +49,13 @@ class StreamWalker {
   bool TakeConstant(NodeId node, int input, Absorption& found) const;
   bool TakeOptionalConstant(NodeId node, int input, Absorption& found) const;
 
-  bool Is(NodeId node, std::initializer_list<const char*> ops) const;
+  bool Is(NodeId node, absl::Span<const absl::string_view> ops) const;
   ValueId Input(NodeId node, int input) const;
-  int DegreeOf(ValueId value) const {
-    return value == kNone ? 0 : degree_[static_cast<std::size_t>(value)];
-  }
+  int DegreeOf(ValueId value) const { return value == kNone ? 0 : degree_[value]; }
   int DegreeAt(NodeId node, int input) const { return DegreeOf(Input(node, input)); }
   // The weight use behind a slot, if the slot reads a constant that may get a copy of its own.
   std::optional<std::size_t> ScalableUse(NodeId node, int input) const;
-  bool IsStreamNode(NodeId node) const { return stream_node_[static_cast<std::size_t>(node)]; }
+  bool IsStreamNode(NodeId node) const { return stream_node_[node]; }
 
   const Graph& graph_;
   const ValueTypes& types_;
@@ -66,11 +63,11 @@ class StreamWalker {
   const std::vector<WeightUse>& uses_;
   HazardContext context_;
   ResidualStream stream_;
-  std::vector<int> degree_;        // by ValueId
-  std::vector<bool> stream_node_;  // by NodeId: a residual Add or a Skip… norm
-  std::vector<bool> visited_;      // by NodeId
+  IdVector<int> degree_;        // by ValueId
+  IdVector<bool> stream_node_;  // by NodeId: a residual Add or a Skip… norm
+  IdVector<bool> visited_;      // by NodeId
   absl::flat_hash_set<NodeId> clips_;
-  std::vector<int> uses_of_value_;  // by ValueId: how many weight uses a constant has
+  IdVector<int> uses_of_value_;  // by ValueId: how many weight uses a constant has
   absl::flat_hash_map<std::pair<NodeId, int>, std::size_t> use_at_;  // by reader's slot
   std::map<std::size_t, int> scaled_;                                // weight use → degree
   absl::flat_hash_map<NodeId, int> norms_;                           // norm → degree of its input

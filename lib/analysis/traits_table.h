@@ -2,34 +2,30 @@
 #ifndef ONNXQUANT_LIB_ANALYSIS_TRAITS_TABLE_H_
 #define ONNXQUANT_LIB_ANALYSIS_TRAITS_TABLE_H_
 
-#include <cstddef>
-#include <deque>
+#include <cstdint>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "lib/analysis/op_traits.h"
+#include "lib/base/id_vector.h"
 
 namespace onnxquant {
 
 class TraitsTable {
  public:
-  TraitsTable() = default;
-  TraitsTable(TraitsTable&&) = default;  // the nodes' pointers stay: what is moved from keeps none
-  TraitsTable& operator=(TraitsTable&&) = default;
-
   // The traits of the next node, in the order of NodeIds.
   void Add(const NodeTraits& traits) {
-    const auto [it, added] = kinds_.try_emplace(traits, nullptr);
-    if (added) it->second = &rows_.emplace_back(traits);
+    const auto [it, added] = kinds_.try_emplace(traits, static_cast<std::uint32_t>(rows_.size()));
+    if (added) rows_.push_back(traits);
     nodes_.push_back(it->second);
   }
 
-  const NodeTraits& Of(NodeId id) const { return *nodes_[static_cast<std::size_t>(id)]; }
+  const NodeTraits& Of(NodeId id) const { return rows_[nodes_[id]]; }
 
  private:
-  std::deque<NodeTraits> rows_;
-  std::vector<const NodeTraits*> nodes_;
-  absl::flat_hash_map<NodeTraits, const NodeTraits*> kinds_;
+  std::vector<NodeTraits> rows_;
+  IdVector<std::uint32_t> nodes_;  // by NodeId: its row
+  absl::flat_hash_map<NodeTraits, std::uint32_t> kinds_;
 };
 
 }  // namespace onnxquant

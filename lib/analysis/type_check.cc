@@ -73,7 +73,7 @@ class TypeChecker {
       const Node& producer = graph_.node(value.producer);
       certain = !IsControlFlow(*producer.proto) && Schema(producer) != nullptr;
     }
-    return certain ? types_[static_cast<std::size_t>(id)] : ElementType::kUndefined;
+    return certain ? types_[id] : ElementType::kUndefined;
   }
 
   const Graph& graph_;

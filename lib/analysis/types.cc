@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/analysis/graph_walk.h"
 #include "lib/analysis/onnx_inference.h"
 #include "lib/analysis/op_traits.h"
 #include "lib/base/error.h"
@@ -31,7 +32,7 @@ class TypeInference {
   }
 
  private:
-  ElementType& TypeAt(ValueId id) { return types_[static_cast<std::size_t>(id)]; }
+  ElementType& TypeAt(ValueId id) { return types_[id]; }
 
   absl::StatusOr<ElementType> Checked(int number, const std::string& what) const {
     absl::StatusOr<ElementType> type = ElementTypeFromOnnx(number);
@@ -82,7 +83,7 @@ class TypeInference {
         ONNXQUANT_ASSIGN_OR_RETURN(type, Declared(graph_.value(node.outputs[i])));
       }
       if (type == ElementType::kUndefined && !hints_.empty()) {
-        type = hints_[static_cast<std::size_t>(node.outputs[i])];
+        type = hints_[node.outputs[i]];
       }
       TypeAt(node.outputs[i]) = type;
     }
@@ -158,10 +159,8 @@ class TypeInference {
   }
 
   ElementType InputType(NodeId id, int input) {
-    const Node& node = graph_.node(id);
-    const auto slot = static_cast<std::size_t>(input);
-    if (slot >= node.inputs.size() || node.inputs[slot] == kNone) return ElementType::kUndefined;
-    return TypeAt(node.inputs[slot]);
+    const ValueId value = InputOf(graph_, id, input);
+    return value == kNone ? ElementType::kUndefined : TypeAt(value);
   }
 
   ElementType ContribOutputType(NodeId id, const ContribOp& row, int output) {
@@ -219,7 +218,7 @@ class TypeInference {
   // Bodies declare their inputs' types only sometimes; Loop and Scan hand theirs on in order.
   void BindBodyInputs(NodeId id, ScopeId body) {
     const Node& node = graph_.node(id);
-    const onnx::GraphProto& graph = *graph_.scopes()[static_cast<std::size_t>(body)].graph;
+    const onnx::GraphProto& graph = *graph_.scope(body).graph;
     const bool loop = node.proto->op_type() == "Loop";
     for (int i = 0; i < graph.input_size(); ++i) {
       const ValueId inner = graph_.Find(body, graph.input(i).name());
@@ -241,7 +240,7 @@ class TypeInference {
     for (const ScopeId body : node.bodies) {
       const std::vector<ValueId>& outputs = graph_.outputs(body);
       if (output + skip >= outputs.size()) continue;
-      const ElementType type = types_[static_cast<std::size_t>(outputs[output + skip])];
+      const ElementType type = types_[outputs[output + skip]];
       if (type != ElementType::kUndefined) return type;
     }
     return ElementType::kUndefined;

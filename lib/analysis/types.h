@@ -13,7 +13,7 @@ namespace onnxquant {
 
 // By ValueId. kUndefined: not a tensor (sequence, map, optional), or made by an operator that
 // neither ONNX's schemas nor the table in op_traits.cc knows and that the model does not declare.
-using ValueTypes = std::vector<ElementType>;
+using ValueTypes = IdVector<ElementType>;
 
 // Follows the type constraints of ONNX's operator schemas at the model's opsets, the rows of
 // op_traits.cc for com.microsoft, and the attributes that name a type; what then remains is taken

@@ -26,7 +26,7 @@ class UseFinder {
   std::vector<WeightUse> Run() {
     for (ValueId id = 0; id < static_cast<ValueId>(graph_.values().size()); ++id) {
       if (!IsConvertibleConstant(graph_, id)) continue;
-      if (!IsFloat(types_[static_cast<std::size_t>(id)])) continue;
+      if (!IsFloat(types_[id])) continue;
       for (const Use& use : graph_.value(id).uses) {
         WeightUse found;
         found.weight = id;
@@ -63,7 +63,7 @@ class UseFinder {
 
   bool IsFloatCast(const Node& node) const {
     return IsOp(*node.proto, "Cast") && node.outputs[0] != kNone &&
-           IsFloat(types_[static_cast<std::size_t>(node.outputs[0])]);
+           IsFloat(types_[node.outputs[0]]);
   }
 
   const Graph& graph_;

@@ -84,12 +84,11 @@ absl::Span<const Checker> Checkers() {
 }
 
 ElementType CheckContext::TypeOf(ValueId value) const {
-  return value == kNone ? ElementType::kUndefined
-                        : analysis->types[static_cast<std::size_t>(value)];
+  return value == kNone ? ElementType::kUndefined : analysis->types[value];
 }
 
 int CheckContext::LayerOf(NodeId node) const {
-  return analysis->roles.nodes[static_cast<std::size_t>(node)].layer;
+  return analysis->roles.nodes[node].layer;
 }
 
 std::string PlaceName(const Graph& graph, NodeId node) {

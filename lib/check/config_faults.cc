@@ -101,8 +101,7 @@ class ConfigCheck {
 
   std::string CacheType() const {
     for (ValueId id = 0; id < static_cast<ValueId>(context_.graph().values().size()); ++id) {
-      const bool cache =
-          context_.analysis->roles.values[static_cast<std::size_t>(id)].role == Role::kKvCache;
+      const bool cache = context_.analysis->roles.OfValue(id).role == Role::kKvCache;
       if (cache && context_.graph().value(id).graph_input) return NameOf(context_.TypeOf(id));
     }
     return "";

@@ -69,7 +69,7 @@ ValueId NarrowedBefore(const HazardContext& context, NodeId cast) {
 bool FeedsStream(const CheckContext& context, const HazardContext& walker, ValueId value) {
   bool found = false;
   walker.Follow(value, kLongestWay, [&](const Use& use, const HazardContext::Path&) {
-    const Role role = context.analysis->roles.nodes[static_cast<std::size_t>(use.node)].role;
+    const Role role = context.analysis->roles.nodes[use.node].role;
     found = found || role == Role::kResidual || role == Role::kNorm ||
             IsScaleInvariantNorm(context.graph(), use.node);
     return !found && use.input == 0 && walker.IsMover(use.node);

@@ -98,7 +98,7 @@ WebConfigEntry ConfigEntry(const Analysis& analysis, const OutputPlan& plan,
   entry.dtype = plan.dtype;
   entry.kv_cache = false;
   for (const IoPlan& io : plan.io) {
-    if (analysis.roles.values[static_cast<std::size_t>(io.value)].role != Role::kKvCache) continue;
+    if (analysis.roles.OfValue(io.value).role != Role::kKvCache) continue;
     entry.kv_cache = true;
     entry.kv_type = NameOf(io.type);
   }
@@ -145,7 +145,7 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
   }
   const auto [base, source_dtype] = SplitStem(std::filesystem::path(model_path).stem().string());
   ONNXQUANT_ASSIGN_OR_RETURN(
-      const std::vector<OutputPlan> plans,
+      std::vector<OutputPlan> plans,
       MakePlans(analysis, policy, WantedDtypes(options, policy, source_dtype), model_path,
                 evidence));
   const GrowthBound bound{InputBytes(state->model), options.max_growth};
@@ -153,7 +153,8 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
   LayoutOptions layout;
   layout.max_shard = options.max_shard;
   Report& report = state->report;
-  for (const OutputPlan& plan : plans) {
+  for (OutputPlan& planned : plans) {
+    const OutputPlan plan = std::move(planned);  // which is not kept beyond its output
     ONNXQUANT_ASSIGN_OR_RETURN(Rewritten rewritten, Rewrite(state->model, analysis, plan));
     ONNXQUANT_RETURN_IF_ERROR(
         CheckGrowth(rewritten, absl::StrCat(model_path, ": output '", plan.dtype, "'"), bound));

@@ -21,7 +21,7 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
   for (const WeightPlan& weight : plan.weights) {
     for (const WeightCopy& copy : weight.copies) {
       const WeightUse& use = analysis.weight_uses[copy.uses.front()];
-      const NodeRole& role = analysis.roles.nodes[static_cast<std::size_t>(use.reader.node)];
+      const NodeRole& role = analysis.roles.nodes[use.reader.node];
       TensorRow row;
       row.name = analysis.graph.value(weight.weight).name;
       row.shape = *ConstantShape(analysis.graph, weight.weight);
@@ -44,7 +44,7 @@ std::vector<NodeRow> NodeRows(const Analysis& analysis, const OutputPlan& plan) 
   for (const NodeId id : analysis.graph.order()) {
     const NodePlan& node = plan.nodes[static_cast<std::size_t>(id)];
     if (!node.changes) continue;
-    const NodeRole& role = analysis.roles.nodes[static_cast<std::size_t>(id)];
+    const NodeRole& role = analysis.roles.nodes[id];
     NodeRow row;
     row.name = analysis.graph.node(id).proto->name();
     row.op = analysis.graph.OpName(id);
@@ -54,7 +54,7 @@ std::vector<NodeRow> NodeRows(const Analysis& analysis, const OutputPlan& plan) 
     for (const std::string& name : analysis.graph.node(id).proto->output()) {
       if (!name.empty()) row.outputs.push_back(name);
     }
-    row.evidence = role.evidence;
+    row.evidence = std::string(role.evidence);
     row.why = Texts(node.why);
     rows.push_back(std::move(row));
   }
@@ -65,7 +65,7 @@ std::vector<ValueRow> ValueRows(const Analysis& analysis, const OutputPlan& plan
   std::vector<ValueRow> rows;
   for (const IoPlan& io : plan.io) {
     const Value& value = analysis.graph.value(io.value);
-    const NodeRole& role = analysis.roles.values[static_cast<std::size_t>(io.value)];
+    const NodeRole role = analysis.roles.OfValue(io.value);
     rows.push_back(
         {value.name, NameOf(role.role), value.graph_input, NameOf(io.type), Texts(io.why)});
   }

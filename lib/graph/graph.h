@@ -1,16 +1,20 @@
 // An index over a model's nodes and values, subgraphs included. Knows names and edges, no numbers.
 //
-// The index holds pointers into the ModelProto, which must outlive it and stay unchanged.
+// The index looks into the ModelProto, names included, which must outlive it and stay unchanged. A
+// million nodes are indexed in about 170 MB: what is of any number for a node or a value lies in
+// one array for all of them.
 #ifndef ONNXQUANT_LIB_GRAPH_GRAPH_H_
 #define ONNXQUANT_LIB_GRAPH_GRAPH_H_
 
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/inlined_vector.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "lib/base/id_vector.h"
 #include "lib/schema/domain.h"
 #include "onnx/onnx_pb.h"
 
@@ -22,8 +26,8 @@ using ScopeId = int;
 inline constexpr int kNone = -1;
 inline constexpr ScopeId kMainScope = 0;
 
-// What a node reads or makes: few, so that they stand in the node itself.
-using ValueIds = absl::InlinedVector<ValueId, 4>;
+// What a node reads or makes, in the graph's own arrays.
+using ValueIds = absl::Span<const ValueId>;
 
 // A graph: the main one (scope 0) or the body of an If, Loop, Scan ….
 struct Scope {
@@ -40,7 +44,7 @@ struct Use {
 };
 
 struct Value {
-  std::string name;
+  const std::string& name;  // in the proto of what defines it
   ScopeId scope = kNone;
   NodeId producer = kNone;  // kNone: graph input or initializer
   int output = 0;           // which output of the producer
@@ -49,7 +53,7 @@ struct Value {
   const onnx::ValueInfoProto* declared = nullptr;  // as graph input, output or value_info, if any
   bool graph_input = false;
   bool graph_output = false;
-  absl::InlinedVector<Use, 2> uses;
+  absl::Span<const Use> uses = {};
 };
 
 struct Node {
@@ -57,7 +61,7 @@ struct Node {
   ScopeId scope = kNone;
   ValueIds inputs;   // kNone for an omitted optional input
   ValueIds outputs;  // kNone for an omitted optional output
-  std::vector<ScopeId> bodies;
+  absl::Span<const ScopeId> bodies;
 };
 
 class Graph {
@@ -67,30 +71,30 @@ class Graph {
   // (ONNX Runtime accepts them too); order() is topological. `origin` names the model in messages.
   static absl::StatusOr<Graph> Build(const onnx::ModelProto& model, const std::string& origin);
 
+  // Nodes and values look into the graph's arrays, which a copy would not bring along.
+  Graph(Graph&&) = default;
+  Graph& operator=(Graph&&) = default;
+
   const onnx::ModelProto& model() const { return *model_; }
-  const std::vector<Node>& nodes() const { return nodes_; }
-  const std::vector<Value>& values() const { return values_; }
-  const std::vector<Scope>& scopes() const { return scopes_; }
-  const Node& node(NodeId id) const { return nodes_[static_cast<std::size_t>(id)]; }
-  const Value& value(ValueId id) const { return values_[static_cast<std::size_t>(id)]; }
-  const Scope& scope(ScopeId id) const { return scopes_[static_cast<std::size_t>(id)]; }
+  const IdVector<Node>& nodes() const { return nodes_; }
+  const IdVector<Value>& values() const { return values_; }
+  const IdVector<Scope>& scopes() const { return scopes_; }
+  const Node& node(NodeId id) const { return nodes_[id]; }
+  const Value& value(ValueId id) const { return values_[id]; }
+  const Scope& scope(ScopeId id) const { return scopes_[id]; }
 
   // The values that the graph of a scope gives out, in order.
-  const std::vector<ValueId>& outputs(ScopeId scope) const {
-    return outputs_[static_cast<std::size_t>(scope)];
-  }
+  const std::vector<ValueId>& outputs(ScopeId scope) const { return outputs_[scope]; }
 
   // Every node, producers before consumers; a node stands after all nodes of its bodies' captures
   // and before the nodes of its bodies.
   const std::vector<NodeId>& order() const { return order_; }
 
   // The nodes of one scope, producers before consumers.
-  const std::vector<NodeId>& order(ScopeId scope) const {
-    return scope_order_[static_cast<std::size_t>(scope)];
-  }
+  const std::vector<NodeId>& order(ScopeId scope) const { return scope_order_[scope]; }
 
   // The value that `name` means when it is read in `scope` (looking outwards); kNone if none.
-  ValueId Find(ScopeId scope, const std::string& name) const;
+  ValueId Find(ScopeId scope, absl::string_view name) const;
 
   // The node that produces input `i` of `node`, or kNone.
   NodeId ProducerOf(NodeId node, int input) const;
@@ -104,14 +108,38 @@ class Graph {
  private:
   friend class GraphBuilder;
 
+  // Values by their names, which stand in `values` alone.
+  struct NameHash {
+    using is_transparent = void;
+    const Value* values = nullptr;
+    std::size_t operator()(ValueId id) const { return (*this)(values[id].name); }
+    std::size_t operator()(absl::string_view name) const {
+      return absl::Hash<absl::string_view>{}(name);
+    }
+  };
+  struct SameName {
+    using is_transparent = void;
+    const Value* values = nullptr;
+    bool operator()(ValueId a, ValueId b) const { return values[a].name == values[b].name; }
+    bool operator()(ValueId a, absl::string_view b) const { return values[a].name == b; }
+  };
+  using Names = absl::flat_hash_set<ValueId, NameHash, SameName>;
+
+  Graph() = default;
+
   const onnx::ModelProto* model_ = nullptr;
-  std::vector<Node> nodes_;
-  std::vector<Value> values_;
-  std::vector<Scope> scopes_;
+  IdVector<Node> nodes_;
+  IdVector<Value> values_;
+  IdVector<Scope> scopes_;
   std::vector<NodeId> order_;
-  std::vector<std::vector<NodeId>> scope_order_;
-  std::vector<std::vector<ValueId>> outputs_;                           // by scope
-  std::vector<absl::flat_hash_map<absl::string_view, ValueId>> names_;  // by scope; of the proto
+  IdVector<std::vector<NodeId>> scope_order_;
+  IdVector<std::vector<ValueId>> outputs_;  // by scope
+  IdVector<Names> names_;                   // by scope
+  // What the nodes' and values' spans look into.
+  std::vector<ValueId> inputs_of_nodes_;
+  std::vector<ValueId> outputs_of_nodes_;
+  std::vector<ScopeId> bodies_of_nodes_;
+  std::vector<Use> uses_of_values_;
 };
 
 // The attribute of that name, or null.

@@ -154,8 +154,8 @@ void DiffStructure(const Side& a, const Side& b, ModelDiff& diff) {
   for (const auto& [name, id] : NamedValues(a.graph(), false)) {
     const auto other = second_values.find(name);
     if (other == second_values.end()) continue;
-    const ElementType one = a.analysis.types[static_cast<std::size_t>(id)];
-    const ElementType two = b.analysis.types[static_cast<std::size_t>(other->second)];
+    const ElementType one = a.analysis.types[id];
+    const ElementType two = b.analysis.types[other->second];
     if (one != two) diff.types.push_back({name, NameOf(one), NameOf(two)});
   }
   const auto ir_version = a.model.proto().ir_version();

@@ -34,11 +34,10 @@ class FactFinder {
   }
 
  private:
-  Role RoleOf(NodeId id) const { return analysis_.roles.nodes[static_cast<std::size_t>(id)].role; }
+  Role RoleOf(NodeId id) const { return analysis_.roles.nodes[id].role; }
 
   ElementType TypeOf(ValueId value) const {
-    return value == kNone ? ElementType::kUndefined
-                          : analysis_.types[static_cast<std::size_t>(value)];
+    return value == kNone ? ElementType::kUndefined : analysis_.types[value];
   }
 
   bool Is(NodeId id, std::initializer_list<const char*> ops) const {
@@ -107,7 +106,7 @@ class FactFinder {
     const ElementType other = TypeOf(inputs[scale]);
     if (!IsFloat(one) || !IsFloat(other) || one == other) return;
     // Norms of layers have a residual sum behind them, the last one has not.
-    const NodeRole& role = analysis_.roles.nodes[static_cast<std::size_t>(id)];
+    const NodeRole& role = analysis_.roles.nodes[id];
     facts_.mixed_norms.push_back({NodeKey(*graph_.node(id).proto),
                                   analysis_.roles.layers > 0 && role.layer == kNone, NameOf(one),
                                   NameOf(other)});

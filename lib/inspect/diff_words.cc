@@ -211,7 +211,7 @@ class Words {
       if (id == kNone) continue;
       const Value& value = second_.graph.value(id);
       if (!value.graph_input && !value.graph_output) continue;
-      if (second_.roles.values[static_cast<std::size_t>(id)].role == Role::kKvCache) {
+      if (second_.roles.OfValue(id).role == Role::kKvCache) {
         ++caches[{row.first, row.second}];
       } else {
         others.push_back(absl::StrCat(value.graph_input ? "input" : "output", " '", row.value,

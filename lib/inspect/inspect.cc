@@ -76,9 +76,9 @@ class Inspector {
 
   InspectedValue ValueOf(const onnx::ValueInfoProto& info) const {
     const ValueId id = analysis_.graph.Find(kMainScope, info.name());
-    const ElementType type = analysis_.types[static_cast<std::size_t>(id)];
+    const ElementType type = analysis_.types[id];
     return {info.name(), type == ElementType::kUndefined ? "" : NameOf(type), ShapeText(info),
-            NameOf(analysis_.roles.values[static_cast<std::size_t>(id)].role)};
+            NameOf(analysis_.roles.OfValue(id).role)};
   }
 
   void DescribeInterface() {
@@ -111,13 +111,13 @@ class Inspector {
   void DescribeRoles() {
     std::map<Role, InspectedRole> roles;
     for (const NodeId id : analysis_.graph.order()) {
-      const NodeRole& role = analysis_.roles.nodes[static_cast<std::size_t>(id)];
+      const NodeRole& role = analysis_.roles.nodes[id];
       if (role.role == Role::kNone) continue;
       InspectedRole& row = roles[role.role];
       if (row.nodes++ == 0) {
         row.role = NameOf(role.role);
         row.example = analysis_.graph.node(id).proto->name();
-        row.evidence = role.evidence;
+        row.evidence = std::string(role.evidence);
       }
     }
     for (auto& [unused, row] : roles) result_.roles.push_back(std::move(row));
@@ -146,14 +146,14 @@ class Inspector {
       if (value.initializer == nullptr || value.scope != kMainScope) continue;
       InspectedWeight row;
       row.name = value.name;
-      const ElementType type = analysis_.types[static_cast<std::size_t>(id)];
+      const ElementType type = analysis_.types[id];
       row.type = NameOf(type);
       row.shape = *ConstantShape(analysis_.graph, id);
       if (type != ElementType::kString) {
         ONNXQUANT_ASSIGN_OR_RETURN(row.bytes, PackedBytes(type, row.shape));
       }
       if (const auto reader = readers.find(id); reader != readers.end()) {
-        const NodeRole& role = analysis_.roles.nodes[static_cast<std::size_t>(reader->second)];
+        const NodeRole& role = analysis_.roles.nodes[reader->second];
         row.role = NameOf(role.role);
         row.layer = role.layer;
       }

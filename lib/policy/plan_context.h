@@ -22,15 +22,9 @@ struct PlanContext {
   NodeId node_count() const { return static_cast<NodeId>(analysis.graph.nodes().size()); }
   ValueId value_count() const { return static_cast<ValueId>(analysis.graph.values().size()); }
   const NodeTraits& Traits(NodeId id) const { return analysis.Traits(id, half); }
-  ElementType OriginalType(ValueId id) const {
-    return analysis.types[static_cast<std::size_t>(id)];
-  }
-  const NodeRole& RoleOfNode(NodeId id) const {
-    return analysis.roles.nodes[static_cast<std::size_t>(id)];
-  }
-  const NodeRole& RoleOfValue(ValueId id) const {
-    return analysis.roles.values[static_cast<std::size_t>(id)];
-  }
+  ElementType OriginalType(ValueId id) const { return analysis.types[id]; }
+  const NodeRole& RoleOfNode(NodeId id) const { return analysis.roles.nodes[id]; }
+  NodeRole RoleOfValue(ValueId id) const { return analysis.roles.OfValue(id); }
 };
 
 }  // namespace onnxquant

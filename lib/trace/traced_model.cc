@@ -81,7 +81,7 @@ absl::StatusOr<TracedModel> TracedModel::Load(const std::string& path) {
     TracedValue value;
     value.node = graph.Describe(id);
     value.op = graph.OpName(id);
-    value.layer = roles.nodes[static_cast<std::size_t>(id)].layer;
+    value.layer = roles.nodes[id].layer;
     for (const ValueId input : node.inputs) {
       const auto found = traced.find(input);
       if (found != traced.end()) value.inputs.push_back(found->second);

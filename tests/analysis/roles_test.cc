@@ -83,7 +83,7 @@ class RolesTest : public ::testing::Test {
   }
 
   Role ValueRole(const std::string& value) const {
-    return roles_.values[static_cast<std::size_t>(graph_->Find(kMainScope, value))].role;
+    return roles_.OfValue(graph_->Find(kMainScope, value)).role;
   }
 
   onnx::ModelProto model_;

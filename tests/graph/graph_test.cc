@@ -68,6 +68,61 @@ TEST(Graph, SeesWhatSubgraphsCapture) {
   EXPECT_EQ(graph->Find(1, "late"), graph->Find(kMainScope, "late"));
 }
 
+TEST(Graph, ListsTheBodiesOfEachNodeInTheirOrder) {
+  const onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (bool c, float[4] x) => (float[4] z) {
+  y = If(c) <
+    then_branch = t () => (float[4] a) {
+      a = If(c) <
+        then_branch = tt () => (float[4] p) { p = Abs(x) },
+        else_branch = te () => (float[4] q) { q = Neg(x) }
+      >
+    },
+    else_branch = e () => (float[4] b) { b = Exp(x) }
+  >
+  z = Abs(y)
+})");
+  const auto graph = Graph::Build(model, "m.onnx");
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  const auto names = [&graph](NodeId id) {
+    std::vector<std::string> found;
+    for (const ScopeId body : graph->node(id).bodies) {
+      EXPECT_EQ(graph->scope(body).owner, id);
+      found.push_back(graph->scope(body).graph->name());
+    }
+    return found;
+  };
+  EXPECT_THAT(names(0), ElementsAre("t", "e"));
+  EXPECT_THAT(names(1), ElementsAre("tt", "te"));
+  EXPECT_THAT(names(graph->order(kMainScope).back()), ElementsAre());
+}
+
+TEST(Graph, StaysWholeWhenItIsMoved) {
+  const onnx::ModelProto model = ParseModel(kIf);
+  auto built = Graph::Build(model, "m.onnx");
+  ASSERT_TRUE(built.ok()) << built.status();
+  const Graph graph = *std::move(built);
+  const ValueId late = graph.Find(2, "late");
+  ASSERT_NE(late, kNone);
+  EXPECT_EQ(graph.value(late).name, "late");
+  EXPECT_EQ(&graph.value(late).name, &model.graph().node(0).output(0));
+  EXPECT_EQ(graph.value(late).uses.size(), 2U);
+  EXPECT_THAT(graph.node(0).outputs, ElementsAre(late));
+  EXPECT_THAT(graph.node(1).bodies, ElementsAre(1, 2));
+}
+
+TEST(Graph, LeavesOutWhatIsOmitted) {
+  const onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[4] x, float high) => (float[4] z) {
+  y = Clip(x, "", high)
+  z = Abs(y)
+})");
+  const auto graph = Graph::Build(model, "m.onnx");
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  EXPECT_THAT(graph->node(0).inputs, ElementsAre(0, kNone, 1));
+  EXPECT_THAT(graph->value(1).uses, ElementsAre(Use{0, 2}));
+}
+
 TEST(Graph, SortsANodeAfterWhatItsBodiesCapture) {
   onnx::ModelProto model = ParseModel(kIf);
   model.mutable_graph()->mutable_node()->SwapElements(0, 1);
