@@ -66,8 +66,10 @@ struct FormatWord {
   absl::string_view word;
   int bits = 0;
   bool is_signed = false;
-  bool symmetric = true;     // what holds when nothing is said
-  bool per_channel = false;  // likewise
+  // What holds when nothing is said.
+  bool symmetric = true;
+  bool per_channel = false;
+  std::int64_t block = 32;
 };
 
 // Parameters that stand beside the word in a policy.

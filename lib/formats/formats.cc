@@ -60,6 +60,7 @@ std::optional<WeightFormat> FormatOfWord(absl::string_view word) {
     format.is_signed = own->is_signed;
     format.symmetric = own->symmetric;
     format.per_channel = own->per_channel;
+    format.block = own->block;
     return format;
   }
   return std::nullopt;

@@ -22,9 +22,9 @@ ElementType HalfTypeOfModel(const Analysis& analysis) {
 absl::StatusOr<ElementType> HalfTypeOf(const Analysis& analysis, const Policy& policy,
                                        const OutputSpec& output) {
   ElementType half = ElementType::kUndefined;
-  bool codes = false;
+  absl::string_view codes;
   const auto take = [&](const Settings& set, const SourceMark& mark) -> absl::Status {
-    if (set.weights && !set.weights->IsFloat()) codes = true;
+    if (set.weights && !set.weights->IsFloat()) codes = set.weights->word;
     std::vector<ElementType> types;
     if (set.compute) types.push_back(*set.compute);
     if (set.io) types.push_back(*set.io);
@@ -44,10 +44,9 @@ absl::StatusOr<ElementType> HalfTypeOf(const Analysis& analysis, const Policy& p
   for (const Rule& rule : policy.rules) {
     if (AppliesTo(rule, output.dtype)) ONNXQUANT_RETURN_IF_ERROR(take(rule.set, rule.mark));
   }
-  if (half == ElementType::kBFloat16 && codes) {
-    return PolicyError(output.mark.ToString(), ": output '", output.dtype,
-                       "' wants int4 weights and bfloat16; 4-bit weights go with float16 or "
-                       "float32");
+  if (half == ElementType::kBFloat16 && !codes.empty()) {
+    return PolicyError(output.mark.ToString(), ": output '", output.dtype, "' wants ", codes,
+                       " weights and bfloat16; codes go with float16 or float32");
   }
   return half == ElementType::kUndefined ? HalfTypeOfModel(analysis) : half;
 }

@@ -72,14 +72,15 @@ TEST(PolicyYaml, PointsAtTypingErrorsAndGuessesWhatWasMeant) {
        "you mean "
        "'float32'?"},
       {std::string(kStart) + "outputs:\n  q4: {compute: float32, weights: int44, io: float32}\n",
-       "p.yaml:4:35: found weights 'int44'; allowed are float32, float16, bfloat16, source, int4; "
-       "did you "
-       "mean "
-       "'int4'?"},
+       "p.yaml:4:35: found weights 'int44'; allowed are float32, float16, bfloat16, source, int2, "
+       "int4, int8, "},
       {std::string(kStart) + "outputs:\n  q5: {compute: float32, weights: int4, io: float32}\n",
        "p.yaml:4:3: found 'q5' in outputs; allowed are fp32, "},
   };
   for (const auto& [yaml, expected] : cases) EXPECT_THAT(ErrorOf(yaml), HasSubstr(expected));
+  EXPECT_THAT(ErrorOf(std::string(kStart) +
+                      "outputs:\n  q4: {compute: float32, weights: int44, io: float32}\n"),
+              HasSubstr("did you mean 'int4'?"));
   EXPECT_THAT(RuleError("match: {role: nrom}, keep: true"), HasSubstr("did you mean 'norm'?"));
 }
 
@@ -185,7 +186,7 @@ TEST(PolicyYaml, EveryBuiltinPolicyIsValidAndNamedAfterItsFile) {
   }
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
   EXPECT_THAT(names, ElementsAre("bf16", "build-gemma", "fp16", "gemma-rescale", "gemma-safe",
-                                 "gemma-web", "q4", "q4f16", "repair"));
+                                 "gemma-small", "gemma-web", "q4", "q4f16", "repair"));
 }
 
 TEST(PolicyYaml, ListsThePoliciesWhenANameIsUnknown) {

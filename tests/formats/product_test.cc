@@ -1,0 +1,129 @@
+#include "lib/formats/product.h"
+
+#include <deque>
+#include <map>
+
+#include "gmock/gmock.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::ElementsAre;
+
+// Adds nodes to a list; names stay as they are wanted.
+class Nodes : public NodeSink {
+ public:
+  std::string UniqueValue(const std::string& wanted) override { return wanted; }
+  std::string UniqueNode(const std::string& wanted) override { return wanted; }
+  onnx::NodeProto& AddNode() override { return nodes_.emplace_back(); }
+  std::string Once(const std::string& key, const std::function<std::string()>& make) override {
+    const auto it = once_.find(key);
+    return it != once_.end() ? it->second : once_[key] = make();
+  }
+  void RequireOpset(const char* /*domain*/, int /*version*/) override {}
+
+  std::vector<std::string> Lines(const onnx::NodeProto& last) const {
+    std::vector<std::string> lines;
+    for (const onnx::NodeProto& node : nodes_) lines.push_back(Line(node));
+    lines.push_back(Line(last));
+    return lines;
+  }
+
+ private:
+  static std::string Line(const onnx::NodeProto& node) {
+    std::string line = node.output(0) + " = " + node.op_type();
+    for (const std::string& input : node.input()) line += " " + input;
+    return line;
+  }
+  std::deque<onnx::NodeProto> nodes_;
+  std::map<std::string, std::string> once_;
+};
+
+onnx::NodeProto Gemm(const std::vector<std::string>& inputs) {
+  onnx::NodeProto node;
+  node.set_op_type("Gemm");
+  node.set_name("fc");
+  for (const std::string& input : inputs) node.add_input(input);
+  node.add_output("y");
+  return node;
+}
+
+void SetFactor(onnx::NodeProto& node, const char* name, float value) {
+  onnx::AttributeProto* attribute = node.add_attribute();
+  attribute->set_name(name);
+  attribute->set_type(onnx::AttributeProto::FLOAT);
+  attribute->set_f(value);
+}
+
+std::vector<std::string> Multiplied(onnx::NodeProto node) {
+  Nodes sink;
+  const Product product = BeginProduct(node, "_Q4", sink);
+  onnx::NodeProto& multiplies = ProductNode(product, node, sink);
+  multiplies.set_op_type("Times");
+  multiplies.add_input(product.a);
+  EndProduct(product, ElementType::kFloat, node, sink);
+  return sink.Lines(node);
+}
+
+TEST(Product, AMatMulIsNothingElse) {
+  onnx::NodeProto node = Gemm({"a", "b"});
+  node.set_op_type("MatMul");
+  EXPECT_THAT(Multiplied(node), ElementsAre("y = Times a"));
+}
+
+TEST(Product, AGemmWithoutFactorsAndSumIsNothingElse) {
+  EXPECT_THAT(Multiplied(Gemm({"a", "b"})), ElementsAre("y = Times a"));
+}
+
+TEST(Product, ASumIsAddedBehind) {
+  EXPECT_THAT(Multiplied(Gemm({"a", "b", "c"})),
+              ElementsAre("y_product = Times a", "y = Add y_product c"));
+}
+
+TEST(Product, FactorsMultiplyTheProductAndTheSum) {
+  onnx::NodeProto node = Gemm({"a", "b", "c"});
+  SetFactor(node, "alpha", 2);
+  SetFactor(node, "beta", 3);
+  EXPECT_THAT(Multiplied(node),
+              ElementsAre("y_product = Times a", "y_product/factor = Constant",
+                          "y_product_times = Mul y_product y_product/factor",
+                          "c/factor = Constant", "c_times = Mul c c/factor",
+                          "y = Add y_product_times c_times"));
+}
+
+TEST(Product, AFactorAloneIsTheLastNode) {
+  onnx::NodeProto node = Gemm({"a", "b"});
+  SetFactor(node, "alpha", 2);
+  EXPECT_THAT(Multiplied(node), ElementsAre("y_product = Times a", "y_product/factor = Constant",
+                                            "y = Mul y_product y_product/factor"));
+}
+
+TEST(Product, ASumWithTheFactorZeroIsLeftOut) {
+  onnx::NodeProto node = Gemm({"a", "b", "c"});
+  SetFactor(node, "beta", 0);
+  EXPECT_THAT(Multiplied(node), ElementsAre("y = Times a"));
+}
+
+TEST(Product, ALeftOperandIsTransposedBefore) {
+  onnx::NodeProto node = Gemm({"a", "b"});
+  SetInt(node, "transA", 1);
+  EXPECT_THAT(Multiplied(node), ElementsAre("a_transposed = Transpose a", "y = Times a_transposed"));
+}
+
+TEST(Product, TransBTurnsTheConstant) {
+  onnx::NodeProto node = Gemm({"a", "b"});
+  WeightReading reading;
+  reading.node = &node;
+  reading.op = "Gemm";
+  reading.input = 1;
+  reading.dims = {5, 7};
+  EXPECT_EQ(FitProduct(reading).k, 5);
+  SetInt(node, "transB", 1);
+  EXPECT_EQ(FitProduct(reading).k, 7);
+  EXPECT_TRUE(FitProduct(reading).transposed);
+  reading.transposed = true;  // behind a Transpose, it is turned back
+  EXPECT_EQ(FitProduct(reading).k, 5);
+}
+
+}  // namespace
+}  // namespace onnxquant
