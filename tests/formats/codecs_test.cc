@@ -154,7 +154,8 @@ TEST(Codecs, GiveTheSameBytesHoweverTheConstantIsCut) {
 }
 
 TEST(Codecs, RefuseWhatTheirScalesCannotCarry) {
-  const FormatFit fit = FindFit(*FormatOfWord("dynamic_int8"), ReadingBy("MatMul", false, 2, 2), false);
+  const FormatFit fit =
+      FindFit(*FormatOfWord("dynamic_int8"), ReadingBy("MatMul", false, 2, 2), false);
   ASSERT_TRUE(fit.ok()) << fit.reason;
   Payloads sink(fit.stored.form->tensors(fit.stored));
   NarrowAccount account("initializer 'w'", ElementType::kFloat, Overflow::kError);

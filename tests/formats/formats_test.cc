@@ -85,7 +85,9 @@ TEST(Formats, ATableIsReadInBlocksOnlyWhereARuleSaysSo) {
 
 TEST(Formats, WhatDoesNotFitSaysWhy) {
   const WeightFormat int4 = *FormatOfWord("int4");
-  const auto why = [&](const WeightReading& reading) { return FindFit(int4, reading, true).reason; };
+  const auto why = [&](const WeightReading& reading) {
+    return FindFit(int4, reading, true).reason;
+  };
   EXPECT_THAT(why(Product({4, 64, 16})), HasSubstr("of 3 dimensions"));
   EXPECT_THAT(why(Product({0, 16})), HasSubstr("empty"));
   WeightReading reading = Product({1, 64, 16});

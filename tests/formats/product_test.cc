@@ -86,9 +86,8 @@ TEST(Product, FactorsMultiplyTheProductAndTheSum) {
   SetFactor(node, "beta", 3);
   EXPECT_THAT(Multiplied(node),
               ElementsAre("y_product = Times a", "y_product/factor = Constant",
-                          "y_product_times = Mul y_product y_product/factor",
-                          "c/factor = Constant", "c_times = Mul c c/factor",
-                          "y = Add y_product_times c_times"));
+                          "y_product_times = Mul y_product y_product/factor", "c/factor = Constant",
+                          "c_times = Mul c c/factor", "y = Add y_product_times c_times"));
 }
 
 TEST(Product, AFactorAloneIsTheLastNode) {
@@ -107,7 +106,8 @@ TEST(Product, ASumWithTheFactorZeroIsLeftOut) {
 TEST(Product, ALeftOperandIsTransposedBefore) {
   onnx::NodeProto node = Gemm({"a", "b"});
   SetInt(node, "transA", 1);
-  EXPECT_THAT(Multiplied(node), ElementsAre("a_transposed = Transpose a", "y = Times a_transposed"));
+  EXPECT_THAT(Multiplied(node),
+              ElementsAre("a_transposed = Transpose a", "y = Times a_transposed"));
 }
 
 TEST(Product, TransBTurnsTheConstant) {
