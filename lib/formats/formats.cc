@@ -15,11 +15,12 @@ extern const Format kGatherBlocks;
 extern const Format kMatMulInteger;
 extern const Format kConvInteger;
 extern const Format kGatherInteger;
+extern const Format kBnb4;
 
 namespace {
 
 constexpr const Format* kTable[] = {
-    &kMatMulNBits, &kGatherBlocks, &kMatMulInteger, &kConvInteger, &kGatherInteger,
+    &kMatMulNBits, &kGatherBlocks, &kMatMulInteger, &kConvInteger, &kGatherInteger, &kBnb4,
 };
 
 const FormatWord* FindWord(const Format& form, absl::string_view word) {
