@@ -94,7 +94,7 @@ def build(sites: Sequence[Site], stand_in: dict[int, Array] | None = None) -> on
         for node in site.nodes:
             copy = onnx.NodeProto()
             copy.CopyFrom(node)
-            copy.input[:] = [f"s{i}.{name}" for name in node.input]
+            copy.input[:] = [f"s{i}.{name}" if name else "" for name in node.input]
             copy.output[:] = [f"s{i}.{name}" for name in node.output]
             copy.name = f"s{i}.{node.output[0]}.{node.op_type}"
             nodes.append(copy)

@@ -68,6 +68,11 @@ def gemms() -> list[Site]:
                     {name: c.astype(np.float32) for name, c in constants.items()},
                 )
             )
+    w, x = wm.weights(random, 50, 9), wm.activations(random, 4, 50)
+    no_c = helper.make_node("Gemm", ["x", "w", ""], ["y"], alpha=0.5)
+    turn = helper.make_node("Transpose", ["w"], ["t"], perm=[1, 0])
+    turned_back = helper.make_node("Gemm", ["x", "t"], ["y"], transB=1)
+    sites += [Site([no_c], w, {"x": x}), Site([turn, turned_back], w, {"x": x})]
     return sites
 
 
@@ -107,7 +112,7 @@ def columns() -> list[Site]:
 
 
 def convs() -> list[Site]:
-    """Return filters of one and two dimensions."""
+    """Return filters of one to three dimensions."""
     random = np.random.default_rng(6)
     sites = []
     for rank, group, bias in itertools.product([1, 2], [1, 2], [False, True]):
@@ -125,6 +130,11 @@ def convs() -> list[Site]:
         constants = {"b": random.normal(0, 1, 6).astype(np.float32)} if bias else {}
         x = wm.activations(random, 2, 4, *[9, 7][:rank])
         sites.append(Site([node], w, {"x": x}, True, constants))
+    for auto_pad, shape in itertools.product(["SAME_UPPER", "SAME_LOWER"], [(4,), (2, 2, 3)]):
+        w = random.normal(0, 0.1, (3, 2, *shape)).astype(np.float32)
+        node = helper.make_node("Conv", ["x", "w"], ["y"], auto_pad=auto_pad)
+        x = wm.activations(random, 1, 2, *[7, 5, 6][: len(shape)])
+        sites.append(Site([node], w, {"x": x}, True))
     return sites
 
 
