@@ -1,0 +1,248 @@
+"""Each weight format in each operator that reads it, against the same sums in NumPy's weights."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import weight_models as wm
+import weight_sites as ws
+from onnx import helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from weight_models import Array, Format, Site
+
+BLOCKS = [
+    Format("int2", 32, True),
+    Format("int2", 16, False),
+    Format("int4", 32, True),
+    Format("int4", 16, False),
+    Format("int4", 128, False, source="float16"),
+    Format("int8", 32, True),
+    Format("int8", 64, False),
+]
+DYNAMIC = [
+    Format(word, symmetric=symmetric, per_channel=per_channel, reduce_range=reduced)
+    for word, symmetric, per_channel, reduced in itertools.product(
+        ["dynamic_uint8", "dynamic_int8"], [True, False], [True, False], [True, False]
+    )
+]
+ALL = BLOCKS + DYNAMIC
+READER = {"MatMul": "MatMulNBits", "Gemm": "MatMulNBits", "Gather": "GatherBlockQuantized"}
+INTEGER = {"MatMul": "MatMulInteger", "Gemm": "MatMulInteger", "Conv": "ConvInteger"}
+
+
+def _fits(form: Format, sites: str) -> bool:
+    if sites == "Conv":
+        return form.dynamic and (form.symmetric or not form.per_channel)
+    if sites == "Gather of short rows":
+        return form.symmetric or form.bits == 8
+    return form.dynamic or sites != "Gather along other axes"
+
+
+def _dims(form: Format, op: str, site: Site, compute: str) -> dict[str, tuple[str, list[int]]]:
+    """Return the type and dims of each part, by its suffix."""
+    shape = list(site.weight.shape)
+    if form.dynamic:
+        channels = form.per_channel and op != "Gather"
+        n = shape[0] if site.by_rows else shape[-1]
+        kind = form.word.removeprefix("dynamic_")
+        scales = [n] + [1] * (len(shape) - 2) if op == "Conv" else [n]
+        points = [] if op == "Conv" else [n]
+        return {
+            "_quantized": (kind, shape[-2:] if op in ("MatMul", "Gemm") else shape),
+            "_scale": ("float32", scales if channels else []),
+            "_zero_point": (kind, points if channels else []),
+        }
+    n, k = shape[-2:] if site.by_rows else shape[-1:-3:-1]
+    blocks = -(-k // form.block)
+    codes = [n, blocks, form.block * form.bits // 8]
+    parts = {
+        wm.CODES[form.bits]: ("uint8", [n, k * form.bits // 8] if op == "Gather" else codes),
+        "_scales": (compute, [n, blocks]),
+    }
+    if not form.symmetric:
+        parts["_zero_points"] = ("uint8", [n, -(-blocks * form.bits // 8)])
+    return parts
+
+
+def _stored(parts: dict[str, Array], name: str, form: Format, site: Site) -> wm.Stored:
+    """Return what is stored, after a look at its distance from the weight."""
+    if form.dynamic:
+        stored = wm.from_integers(parts, name, site)
+    else:
+        stored = wm.from_blocks(parts, name, form, site)
+    weight = site.weight
+    if form.source == "float16":
+        weight = weight.astype(np.float16).astype(np.float32)
+    # A scale that was rounded to float16 moves the last code by a part of a step.
+    scale = parts[f"{name}_scale" if form.dynamic else f"{name}_scales"]
+    half_a_step = 0.501 + (2.0 ** (form.bits - 11) if scale.dtype == np.float16 else 0)
+    # The value opposite to a symmetric block's largest has no code of its own.
+    allowed = half_a_step + np.where(stored.clipped & form.symmetric, 0.5, 0)
+    assert np.all(np.abs(stored.values - weight) <= allowed * stored.steps + 1e-12), name
+    return stored
+
+
+def _compare(model: onnx.ModelProto, sites: list[Site], form: Format, most: float) -> None:
+    """Compare with a float model of the weights that are stored."""
+    parts = wm.initializers(model)
+    weights = {i: _stored(parts, f"s{i}.w", form, site).values for i, site in enumerate(sites)}
+    change = wm.quantized_dynamically if form.dynamic else None
+    wm.expect_equal(
+        wm.results(model, sites), wm.results(wm.build(sites, weights), sites, change), most
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [(form, name) for form in ALL for name in ws.FORMS if _fits(form, name)],
+    ids=str,
+)
+def test_an_operator_gives_what_its_stored_weight_stands_for(
+    tmp_path: Path, form: Format, name: str
+) -> None:
+    sites = ws.FORMS[name]()
+    op = sites[0].nodes[-1].op_type
+    model = wm.converted(tmp_path, sites, form)
+    ops = wm.operators(model)
+    if form.dynamic and op == "Gather":
+        assert (ops.count("Gather"), ops.count("DequantizeLinear")) == (len(sites), len(sites))
+    else:
+        assert ops.count(INTEGER[op] if form.dynamic else READER[op]) == len(sites)
+        assert op not in ops
+    expected = {}
+    for i, site in enumerate(sites):
+        for suffix, part in _dims(form, op, site, "float32").items():
+            expected[f"s{i}.w{suffix}"] = part
+    constants = {f"s{i}.{constant}" for i, site in enumerate(sites) for constant in site.constants}
+    parts = wm.initializers(model)
+    found = {n: (str(a.dtype), list(a.shape)) for n, a in parts.items() if n not in constants}
+    assert found == expected
+    _compare(model, sites, form, 1e-5)
+
+
+@pytest.mark.parametrize("form", BLOCKS, ids=str)
+@pytest.mark.parametrize("name", ["MatMul", "turned MatMul", "Gemm", "Gather"])
+def test_blocks_of_halves_give_what_they_stand_for(tmp_path: Path, form: Format, name: str) -> None:
+    sites = ws.FORMS[name]()
+    op = sites[0].nodes[-1].op_type
+    model = wm.converted(tmp_path, sites, form, "float16")
+    assert wm.operators(model).count(READER[op]) == len(sites)
+    found = wm.initializers(model)
+    for i, site in enumerate(sites):
+        for suffix, part in _dims(form, op, site, "float16").items():
+            stored = found[f"s{i}.w{suffix}"]
+            assert (str(stored.dtype), list(stored.shape)) == part
+        assert f"s{i}.w" not in found
+    _compare(model, sites, form, 2e-3)
+
+
+@pytest.mark.parametrize("compute", ["float32", "float16"])
+@pytest.mark.parametrize("form", [form for form in BLOCKS if form.bits > 2], ids=str)
+def test_an_embedding_and_a_head_share_one_set_of_codes(
+    tmp_path: Path, form: Format, compute: str
+) -> None:
+    site = ws.shared(256)
+    model = wm.converted(tmp_path, [site], form, compute)
+    assert wm.operators(model).count("GatherBlockQuantized") == 1
+    assert wm.operators(model).count("MatMulNBits") == 1
+    expected = {
+        f"s0.w{suffix}": part for suffix, part in _dims(form, "MatMul", site, compute).items()
+    }
+    found = wm.initializers(model)
+    assert {n: (str(a.dtype), list(a.shape)) for n, a in found.items()} == expected
+    _compare(model, [site], form, 1e-5 if compute == "float32" else 2e-3)
+
+
+@pytest.mark.parametrize("form", [Format("int4"), Format("int8", 16, False)], ids=str)
+def test_rows_that_end_within_a_block_are_stored_for_each_reader(
+    tmp_path: Path, form: Format
+) -> None:
+    site = ws.shared(40)
+    model = wm.converted(tmp_path, [site], form)
+    found = wm.initializers(model)
+    gather, product = model.graph.node
+    assert (gather.op_type, product.op_type) == ("GatherBlockQuantized", "MatMulNBits")
+    for node, inputs in [(gather, [0, *range(2, len(gather.input))]), (product, range(1, 5))]:
+        op = "Gather" if node is gather else "MatMul"
+        names = [node.input[i] for i in inputs if i < len(node.input)]
+        parts = [(str(found[name].dtype), list(found[name].shape)) for name in names]
+        assert parts == list(_dims(form, op, site, "float32").values())
+    assert "s0.w" not in found
+    _compare(model, [site], form, 1e-5)
+
+
+@pytest.mark.parametrize("form", [form for form in DYNAMIC if not form.per_channel], ids=str)
+def test_an_embedding_and_a_head_of_integers_give_what_they_stand_for(
+    tmp_path: Path, form: Format
+) -> None:
+    site = ws.shared(40)
+    model = wm.converted(tmp_path, [site], form)
+    assert wm.operators(model).count("MatMulInteger") == 1
+    assert wm.operators(model).count("DequantizeLinear") == 1
+    assert "s0.w" not in wm.initializers(model)
+    _compare(model, [site], form, 1e-5)
+
+
+@pytest.mark.parametrize("form", DYNAMIC, ids=str)
+def test_integers_are_those_of_onnx_runtimes_quantizer(tmp_path: Path, form: Format) -> None:
+    sites = ws.matmuls()
+    model = wm.converted(tmp_path, sites, form)
+    quantize_dynamic(
+        tmp_path / "model.onnx",
+        tmp_path / "theirs.onnx",
+        per_channel=form.per_channel,
+        reduce_range=form.reduce_range,
+        weight_type=QuantType.QUInt8 if form.word == "dynamic_uint8" else QuantType.QInt8,
+        extra_options={"WeightSymmetric": form.symmetric},
+    )
+    theirs = wm.initializers(onnx.load(tmp_path / "theirs.onnx"))
+    ours = wm.initializers(model)
+    assert sorted(ours) == sorted(theirs)
+    for name, tensor in theirs.items():
+        assert ours[name].dtype == tensor.dtype
+        assert ours[name].shape == tensor.shape
+        assert ours[name].tobytes() == tensor.tobytes(), name
+
+
+def _fused(folder: Path, model: onnx.ModelProto, level: str) -> list[str]:
+    """Return the operators that ONNX Runtime makes of a model."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
+    options.optimized_model_filepath = str(folder / "fused.onnx")
+    ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return wm.operators(onnx.load(folder / "fused.onnx"))
+
+
+@pytest.mark.parametrize("form", [form for form in DYNAMIC if not form.per_channel], ids=str)
+@pytest.mark.parametrize("level", ["ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL"])
+def test_onnx_runtime_fuses_products_of_integers(tmp_path: Path, form: Format, level: str) -> None:
+    sites = [ws.matmuls()[0], ws.turned()[0]]
+    two = Site(
+        [helper.make_node("MatMul", ["x", name], [f"y{name}"]) for name in "wv"],
+        sites[0].weight,
+        sites[0].feeds,
+        constants={"v": sites[0].weight[:, ::-1] / 2},
+    )
+    ops = _fused(tmp_path, wm.converted(tmp_path, [*sites, two], form), level)
+    assert ops.count("DynamicQuantizeMatMul") == 2
+    assert ops.count("MatMulIntegerToFloat") == 2  # of one activation
+    assert "MatMulInteger" not in ops
+
+
+@pytest.mark.parametrize(
+    "form",
+    [f for f in DYNAMIC if f.per_channel and f.symmetric and f.word == "dynamic_int8"],
+    ids=str,
+)
+def test_filters_of_a_channel_of_zeros_stay_right(tmp_path: Path, form: Format) -> None:
+    random = np.random.default_rng(10)
+    sites = []
+    for channel, zero in [(0, 0.0), (1, -0.0), (2, 1e-40)]:
+        w = random.normal(0, 0.1, (3, 2, 3)).astype(np.float32)
+        w[channel] = zero
+        node = helper.make_node("Conv", ["x", "w"], ["y"])
+        sites.append(Site([node], w, {"x": wm.activations(random, 1, 2, 8)}, True))
+    _compare(wm.converted(tmp_path, sites, form), sites, form, 1e-5)
