@@ -1,4 +1,5 @@
-// com.microsoft MatMulBnb4: 4-bit floats in blocks of the flattened [N,K], as bitsandbytes has them.
+// com.microsoft MatMulBnb4: 4-bit floats in blocks of the flattened [N,K], as bitsandbytes has
+// them.
 #include <cstddef>
 #include <numeric>
 #include <vector>

@@ -1,5 +1,6 @@
 #include "lib/formats/integer_codec.h"
 
+#include <cmath>
 #include <cstddef>
 #include <mutex>
 #include <optional>
@@ -90,18 +91,24 @@ class IntegerCodec : public Codec {
       scales.push_back(scale.scale);
       zero_points.push_back(static_cast<std::uint8_t>(scale.zero_point));
     }
-    // A middle that all channels share is stored once, for operators that know one alone.
-    if (stored_.form->tensors(stored_)[2].dims.empty()) zero_points.resize(1);
+    if (OneZeroPoint()) zero_points.resize(1);
     ONNXQUANT_RETURN_IF_ERROR(context_.sink.Write(1, 0, AsBytes(scales)));
     return context_.sink.Write(2, 0, AsBytes(zero_points));
   }
 
  private:
+  // Whether all channels share one, the middle, because the operator knows no more.
+  bool OneZeroPoint() const {
+    return stored_.format.per_channel && stored_.form->tensors(stored_)[2].dims.empty();
+  }
+
   // Once, when all tiles have been seen.
   absl::Status DeriveScales() {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!scales_.empty()) return absl::OkStatus();
     std::vector<kernels::IntegerScale> scales;
+    const kernels::CodeRange codes = kernels::CodeRangeOf(format_);
+    const int middle = static_cast<int>(std::nearbyint((codes.lowest + codes.highest) / 2.0));
     for (const kernels::ValueRange& range : ranges_) {
       const std::optional<kernels::IntegerScale> scale =
           kernels::IntegerScaleOf(format_, range, kernels::ScaleType::kFloat32);
@@ -112,6 +119,8 @@ class IntegerCodec : public Codec {
                           "rule (weights: float32)");
       }
       scales.push_back(*scale);
+      // A channel of zeros would have one of its own.
+      if (OneZeroPoint()) scales.back().zero_point = middle;
     }
     scales_ = std::move(scales);
     return absl::OkStatus();

@@ -1,5 +1,6 @@
 #include "lib/formats/product.h"
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -24,6 +25,14 @@ bool Flag(const onnx::NodeProto& node, absl::string_view name) {
 float Factor(const onnx::NodeProto& node, absl::string_view name) {
   const onnx::AttributeProto* attribute = Attribute(node, name);
   return attribute == nullptr ? 1.0F : attribute->f();
+}
+
+// Whether it lies where float16 has all its digits.
+bool HoldsInHalf(float factor) {
+  constexpr float kSmallest = 6.104e-5F;
+  constexpr float kLargest = 65504;
+  const float magnitude = std::fabs(factor);
+  return factor == 0 || (magnitude >= kSmallest && magnitude <= kLargest);
 }
 
 // value * factor, of a value in `type`.
@@ -68,6 +77,12 @@ ProductFit FitProduct(const WeightReading& reading) {
   }
   if (dims[0] == 0 || dims[1] == 0) {
     fit.reason = "it is empty";
+    return fit;
+  }
+  if (gemm && reading.compute == ElementType::kFloat16 &&
+      (!HoldsInHalf(Factor(*reading.node, "alpha")) ||
+       !HoldsInHalf(Factor(*reading.node, "beta")))) {
+    fit.reason = "its Gemm multiplies by a factor that float16 cannot hold";
     return fit;
   }
   fit.transposed = reading.transposed != (gemm && Flag(*reading.node, "transB"));

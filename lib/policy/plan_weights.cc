@@ -195,6 +195,10 @@ void PlanWeights(const PlanContext& context, const std::vector<int>& exponents,
              absl::StrCat("values: × 2^", copy.exponent)});
       }
       if (!copy.format.IsFloat()) continue;
+      if (!copy.left.empty()) {
+        weight.why.push_back({absl::StrCat("what codes cannot hold (", copy.left, ")"),
+                              absl::StrCat("weights: ", ToString(copy.format))});
+      }
       for (const std::size_t use : copy.uses) {
         for (const NodeId link : context.analysis.weight_uses[use].chain) {
           ElementType& compute = plan.nodes[link].compute;

@@ -44,6 +44,7 @@ def test_a_policy_is_a_name_or_a_file(tmp_path: Path) -> None:
     (tmp_path / "gemma-mine.yaml").touch()
     assert _complete(tmp_path, "plan", "--policy", "gemma-") == {
         "gemma-safe",
+        "gemma-small",
         "gemma-web",
         "gemma-rescale",
         "gemma-mine.yaml",

@@ -158,8 +158,8 @@ def test_help_names_every_command_option_and_exit_status() -> None:
 
 def test_every_listed_policy_can_be_printed_and_used_from_a_file(model: Path) -> None:
     listed = [line.split()[0] for line in run("policies").stdout.splitlines()[2:]]
-    gemma = ["build-gemma", "fp16", "gemma-rescale", "gemma-safe", "gemma-web"]
-    assert listed == ["bf16", *gemma, "q4", "q4f16", "repair"]
+    gemma = [f"gemma-{name}" for name in ("rescale", "safe", "small", "web")]
+    assert listed == ["bf16", "build-gemma", "fp16", *gemma, "q4", "q4f16", "repair"]
     for name in listed:
         printed = run("policies", name)
         assert printed.returncode == 0

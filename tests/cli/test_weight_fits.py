@@ -141,3 +141,31 @@ def test_built_in_policies_reach_matrices_however_they_are_spelt(
     # Activations are in 8 bits where the provider has a kernel for them.
     for output, y in expected.items():
         assert np.linalg.norm(got[output] - y) <= most * np.linalg.norm(y)
+
+
+@pytest.mark.parametrize("arguments", [["--why", "s0.w"], ["--json"]])
+def test_a_weight_that_stays_float_is_listed_with_the_reason(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    site = ws.single("MatMul", (2, 32, 5), x=(2, 3, 32))
+    wm.converted(tmp_path, [site], Format("int4"))
+    done = run("plan", "--policy", tmp_path / "p.yaml", *arguments, tmp_path / "model.onnx")
+    assert "a product's codes are those of one matrix" in done.stdout
+
+
+def test_a_refusal_of_bfloat16_names_the_word_of_the_policy(tmp_path: Path) -> None:
+    site = ws.single("MatMul", (32, 5), x=(3, 32))
+    with pytest.raises(AssertionError) as refused:
+        wm.converted(tmp_path, [site], Format("dynamic_uint8", symmetric=False), "bfloat16")
+    assert "dynamic_uint8" in str(refused.value)
+    assert "int4" not in str(refused.value)
+
+
+@pytest.mark.parametrize("beta", [1e5, 1e-8])
+def test_factors_of_a_gemm_beyond_float16_keep_their_value(tmp_path: Path, beta: float) -> None:
+    node = helper.make_node("Gemm", ["x", "w", "c"], ["y"], beta=beta, alpha=0.01)
+    c = np.array([1e-3 if beta > 1 else 6e4], np.float32)
+    w = np.full((32, 1), 1e-3, np.float32)
+    site = Site([node], w, {"x": np.full((1, 32), 1e-1, np.float32)}, constants={"c": c})
+    model = wm.converted(tmp_path, [site], Format("int4"), "float16")
+    wm.expect_equal(wm.results(model, [site]), wm.results(wm.build([site]), [site]), 0.01)

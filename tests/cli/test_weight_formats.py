@@ -234,7 +234,7 @@ def test_onnx_runtime_fuses_products_of_integers(tmp_path: Path, form: Format, l
 
 @pytest.mark.parametrize(
     "form",
-    [f for f in DYNAMIC if f.per_channel and f.symmetric and f.word == "dynamic_int8"],
+    [f for f in DYNAMIC if f.per_channel and f.symmetric],
     ids=str,
 )
 def test_filters_of_a_channel_of_zeros_stay_right(tmp_path: Path, form: Format) -> None:
