@@ -7,6 +7,7 @@
 
 #include "absl/strings/string_view.h"
 #include "lib/analysis/weight_uses.h"
+#include "lib/schema/domain.h"
 
 namespace onnxquant {
 namespace {
@@ -49,10 +50,12 @@ int RankOf(const Graph& graph, ValueId value) {
     const NodeId producer = graph.value(value).producer;
     if (declared >= 0 || producer == kNone) return declared;
     const Node& node = graph.node(producer);
+    const bool known =
+        IsOnnxDomain(node.proto->domain()) || node.proto->domain() == "com.microsoft";
     const bool keeps = std::find(std::begin(kKeepRank), std::end(kKeepRank),
                                  node.proto->op_type()) != std::end(kKeepRank) ||
                        MultipliesByAMatrix(graph, node);
-    if (!keeps || graph.value(value).output != 0 || node.inputs.empty()) return -1;
+    if (!known || !keeps || graph.value(value).output != 0 || node.inputs.empty()) return -1;
     value = node.inputs[0];
   }
   return -1;

@@ -14,7 +14,7 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
   for (const std::int64_t dim : reading.dims) elements *= dim;
   if (reading.input != 1) {
     fit.reason = "only the filters of a Conv are stored in codes";
-  } else if (!reading.follows || reading.dims.size() < 3 || !reading.node->domain().empty()) {
+  } else if (!reading.follows || reading.dims.size() < 3) {
     fit.reason =
         absl::StrCat("of ", reading.dims.size(), " dimensions; a Conv's filters have more");
   } else if (elements == 0) {
@@ -96,6 +96,7 @@ constinit const Format kConvInteger = {
     .words = kIntegerWords,
     .parameters = kIntegerParameters,
     .operators = kOperators,
+    .opset = 11,
     .fits = Fits,
     .tensors = Tensors,
     .codec = MakeIntegerCodec,

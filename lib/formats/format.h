@@ -84,6 +84,8 @@ struct Format {
   // Chosen only where a rule says so, never by an output's default.
   bool by_rule = false;
   bool accuracy_level = false;  // its reader has the attribute
+  // The lowest opset of ONNX's own domain that has what reads it; sums broadcast from 7 on.
+  int opset = 7;
   FormatFit (*fits)(const Format& form, const WeightFormat& format,
                     const WeightReading& reading) = nullptr;
   std::vector<StoredTensor> (*tensors)(const Stored& stored) = nullptr;

@@ -102,6 +102,14 @@ bool MayTakeAccuracyLevel(const WeightReading& reading) {
   });
 }
 
+int LeastOpset(const WeightFormat& format) {
+  int opset = 0;
+  for (const Format* form : kTable) {
+    if (FindWord(*form, format.word) != nullptr) opset = std::max(opset, form->opset);
+  }
+  return opset;
+}
+
 bool SameCodes(const Stored& a, const Stored& b) {
   if (a == b) return true;
   if (a.form == nullptr || b.form == nullptr) return false;

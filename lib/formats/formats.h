@@ -31,6 +31,9 @@ bool MayFit(const WeightFormat& format, const WeightReading& reading);
 // Whether some form that has an accuracy level fits, whatever the reader computes in.
 bool MayTakeAccuracyLevel(const WeightReading& reading);
 
+// The lowest opset of ONNX's own domain that every form of the word can be written in.
+int LeastOpset(const WeightFormat& format);
+
 // Whether all tensors of both have the same bytes, so that one set of them serves both readers.
 bool SameCodes(const Stored& a, const Stored& b);
 

@@ -52,7 +52,6 @@ void Read(const Stored& /*stored*/, absl::Span<const std::string> names, int /*i
   node.clear_input();
   node.clear_attribute();
   for (const std::string& input : {rows, names[1], names[2]}) node.add_input(input);
-  sink.RequireOpset("", 10);
 }
 
 }  // namespace
@@ -63,6 +62,7 @@ constinit const Format kGatherInteger = {
     .words = kIntegerWords,
     .parameters = kIntegerParameters,
     .operators = kOperators,
+    .opset = 10,
     .fits = Fits,
     .tensors = Tensors,
     .codec = MakeIntegerCodec,

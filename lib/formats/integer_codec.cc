@@ -161,7 +161,6 @@ DynamicCodes QuantizeDynamically(const std::string& value, NodeSink& sink) {
     node.set_name(sink.UniqueNode(absl::StrCat(value, "_QuantizeLinear")));
     node.add_input(value);
     for (const std::string& output : {name, scale, zero_point}) node.add_output(output);
-    sink.RequireOpset("", 11);
     return absl::StrCat(name, "\n", scale, "\n", zero_point);
   });
   const std::vector<std::string> names = absl::StrSplit(codes, '\n');

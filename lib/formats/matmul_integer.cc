@@ -77,6 +77,7 @@ constinit const Format kMatMulInteger = {
     .words = kIntegerWords,
     .parameters = kIntegerParameters,
     .operators = kProducts,
+    .opset = 11,
     .fits = Fits,
     .tensors = Tensors,
     .codec = MakeIntegerCodec,

@@ -93,17 +93,19 @@ const Hazard* FindHazard(const Match& match, const Subject& subject) {
 }
 
 int LeastOpset(const Policy& policy) {
-  const auto is_bfloat16 = [](const Settings& set) {
-    return (set.compute && *set.compute == ElementType::kBFloat16) ||
-           (set.io && *set.io == ElementType::kBFloat16) ||
-           (set.weights && set.weights->type == ElementType::kBFloat16);
+  constexpr int kCastByNumber = 6;
+  int opset = kCastByNumber;
+  const auto take = [&opset](const Settings& set) {
+    constexpr int kCastsToBFloat16 = 13;
+    const bool bfloat16 = (set.compute && *set.compute == ElementType::kBFloat16) ||
+                          (set.io && *set.io == ElementType::kBFloat16) ||
+                          (set.weights && set.weights->type == ElementType::kBFloat16);
+    if (bfloat16) opset = std::max(opset, kCastsToBFloat16);
+    if (set.weights) opset = std::max(opset, LeastOpset(*set.weights));
   };
-  const bool bfloat16 =
-      std::any_of(policy.outputs.begin(), policy.outputs.end(),
-                  [&](const OutputSpec& output) { return is_bfloat16(output.defaults); }) ||
-      std::any_of(policy.rules.begin(), policy.rules.end(),
-                  [&](const Rule& rule) { return is_bfloat16(rule.set); });
-  return bfloat16 ? 13 : 6;
+  for (const OutputSpec& output : policy.outputs) take(output.defaults);
+  for (const Rule& rule : policy.rules) take(rule.set);
+  return opset;
 }
 
 bool AppliesTo(const Rule& rule, const std::string& dtype) {

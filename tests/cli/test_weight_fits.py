@@ -169,3 +169,13 @@ def test_factors_of_a_gemm_beyond_float16_keep_their_value(tmp_path: Path, beta:
     site = Site([node], w, {"x": np.full((1, 32), 1e-1, np.float32)}, constants={"c": c})
     model = wm.converted(tmp_path, [site], Format("int4"), "float16")
     wm.expect_equal(wm.results(model, [site]), wm.results(wm.build([site]), [site]), 0.01)
+
+
+@pytest.mark.parametrize("form", [INT4, DYNAMIC_UINT8], ids=str)
+def test_a_model_of_an_old_opset_gets_one_that_knows_what_reads_the_codes(
+    tmp_path: Path, form: Format
+) -> None:
+    sites = [MATRIX, FILTERS]
+    model = wm.converted(tmp_path, sites, form, opset=6)
+    assert wm.initializers(model)["s0.w" + ("_Q4" if form == INT4 else "_quantized")].size > 0
+    wm.expect_equal(wm.results(model, sites), wm.results(wm.build(sites), sites), 0.3)

@@ -87,7 +87,9 @@ def weights(random: np.random.Generator, k: int, n: int) -> Array:
     return w
 
 
-def build(sites: Sequence[Site], stand_in: dict[int, Array] | None = None) -> onnx.ModelProto:
+def build(
+    sites: Sequence[Site], stand_in: dict[int, Array] | None = None, opset: int = 21
+) -> onnx.ModelProto:
     """Return one model of all sites, whose names get the number of the site before them."""
     nodes, inputs, outputs, initializers = [], [], [], []
     for i, site in enumerate(sites):
@@ -106,7 +108,7 @@ def build(sites: Sequence[Site], stand_in: dict[int, Array] | None = None) -> on
         constants = {"w": (stand_in or {}).get(i, site.weight), **site.constants}
         initializers += [numpy_helper.from_array(a, f"s{i}.{n}") for n, a in constants.items()]
     graph = helper.make_graph(nodes, "sites", inputs, outputs, initializers)
-    opsets = [helper.make_opsetid("", 21)]
+    opsets = [helper.make_opsetid("", opset)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
@@ -123,7 +125,11 @@ def results(
 
 
 def converted(
-    folder: Path, sites: Sequence[Site], form: Format | str, compute: str = "float32"
+    folder: Path,
+    sites: Sequence[Site],
+    form: Format | str,
+    compute: str = "float32",
+    opset: int = 21,
 ) -> onnx.ModelProto:
     """Convert with a policy of one output; a word is that of a built-in one."""
     arguments: list[str | Path] = ["--policy", form] if isinstance(form, str) else []
@@ -134,7 +140,7 @@ def converted(
             f"rules:\n  - match: {{op: Gather}}\n    weights: {form}\n    optional: true\n"
         )
         arguments = ["--policy", policy(folder, text)]
-    done = run(*arguments, "-o", folder / "out", save(build(sites), folder))
+    done = run(*arguments, "-o", folder / "out", save(build(sites, opset=opset), folder))
     assert done.returncode == 0, done.stderr
     (path,) = (folder / "out").glob("*.onnx")
     return onnx.load(path)
