@@ -87,7 +87,7 @@ def printed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 def _sections() -> dict[str, list[tuple[str, set[str]]]]:
     """Return the rows of each section's table: the object, and its keys."""
     sections = {}
-    for section in REFERENCE.split("\n### ")[1:]:
+    for section in REFERENCE.split("\n## JSON\n")[1].split("\n### ")[1:]:
         heading, _, text = section.partition("\n")
         rows = re.findall(r"^\| (?!object|---)(.*?) \| (.*) \|$", text.split("\n## ")[0], re.M)
         sections[heading] = [
