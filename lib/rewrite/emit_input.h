@@ -10,7 +10,7 @@ namespace onnxquant {
 
 struct EmitInput : RewriteInput {
   StoredConstants constants;
-  ValueNames names;
+  OutputNames names;
 };
 
 }  // namespace onnxquant

@@ -18,7 +18,7 @@ absl::StatusOr<Rewritten> Rewrite(const Model& model, const Analysis& analysis,
   const RewriteInput given{model, analysis, plan};
   StoredConstants constants = FindStoredConstants(given);
   TakenNames taken = FindTakenNames(given);
-  ValueNames names = NameValues(given, constants, taken.values);
+  OutputNames names = NameValues(given, constants, taken.values);
   const EmitInput input{given, std::move(constants), std::move(names)};
 
   GraphWriter writer(StartFromInput(model.proto()), std::move(taken), sealed_at_once);

@@ -63,9 +63,9 @@ TakenNames FindTakenNames(const RewriteInput& input) {
   return taken;
 }
 
-ValueNames NameValues(const RewriteInput& input, const StoredConstants& constants,
-                      UniqueNames& taken) {
-  ValueNames names;
+OutputNames NameValues(const RewriteInput& input, const StoredConstants& constants,
+                       UniqueNames& taken) {
+  OutputNames names;
   for (const Value& value : input.graph().values()) names.of.push_back(value.name);
   names.cast_outputs = FindCastOutputs(input);
   NameWhatStandsForOutputs(input, names.of);

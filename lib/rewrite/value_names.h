@@ -19,14 +19,14 @@ struct TakenNames {
 };
 TakenNames FindTakenNames(const RewriteInput& input);
 
-struct ValueNames {
+struct OutputNames {
   IdVector<std::string> of;  // by ValueId: of what is left out, the name of what is read instead
   // Float graph outputs whose type is not the one in which they are made, and their type: a Cast
   // makes the output under its old name. Ordered, because names are given in its order.
   absl::btree_map<ValueId, ElementType> cast_outputs;
 };
-ValueNames NameValues(const RewriteInput& input, const StoredConstants& constants,
-                      UniqueNames& taken);
+OutputNames NameValues(const RewriteInput& input, const StoredConstants& constants,
+                       UniqueNames& taken);
 
 }  // namespace onnxquant
 

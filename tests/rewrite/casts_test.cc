@@ -20,7 +20,7 @@ class CastsTest : public RewriteFixture {
     const RewriteInput given = Plan(yaml);
     StoredConstants constants = FindStoredConstants(given);
     TakenNames taken = FindTakenNames(given);
-    ValueNames names = NameValues(given, constants, taken.values);
+    OutputNames names = NameValues(given, constants, taken.values);
     input_.emplace(EmitInput{given, std::move(constants), std::move(names)});
     writer_.emplace(StartFromInput(model_->proto()), std::move(taken), kSealedAtOnce);
     casts_ = StartCastTable(*input_);

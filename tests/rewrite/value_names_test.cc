@@ -14,7 +14,7 @@ class ValueNamesTest : public RewriteFixture {
  protected:
   ValueId Id(const std::string& name) const { return analysis_->graph.Find(kMainScope, name); }
 
-  static ValueNames Names(const RewriteInput& input) {
+  static OutputNames Names(const RewriteInput& input) {
     TakenNames taken = FindTakenNames(input);
     return NameValues(input, FindStoredConstants(input), taken.values);
   }
@@ -30,7 +30,7 @@ g (float[4] x) => (float[4] z) {
 
 TEST_F(ValueNamesTest, WhatIsLeftOutIsCalledAsWhatIsReadInstead) {
   Load(kCast);
-  const ValueNames names = Names(Plan(kFp16));
+  const OutputNames names = Names(Plan(kFp16));
   EXPECT_EQ(names.of[Id("c")], "y");
   EXPECT_EQ(names.of[Id("z")], "z");
   EXPECT_THAT(names.cast_outputs, IsEmpty());
@@ -58,7 +58,7 @@ g (float[2] x) => (float[2] y, float[2] z) <float[2] w = {1, 2}> {
 
 TEST_F(ValueNamesTest, AnOutputOfAnotherTypeIsMadeUnderANewName) {
   Load(kCast);
-  const ValueNames names = Names(Plan(kFp16KeepIo));
+  const OutputNames names = Names(Plan(kFp16KeepIo));
   EXPECT_EQ(names.of[Id("z")], "z_float16");
   EXPECT_THAT(names.cast_outputs, ElementsAre(Pair(Id("z"), ElementType::kFloat)));
 }
@@ -69,7 +69,7 @@ g (float[4] x) => (float[4] z) {
   y = Sqrt(x)
   z = Cast<to = 1>(y)
 })");
-  const ValueNames names = Names(Plan(kFp16));
+  const OutputNames names = Names(Plan(kFp16));
   EXPECT_EQ(names.of[Id("y")], "z");
   EXPECT_EQ(names.of[Id("z")], "z");
 }
