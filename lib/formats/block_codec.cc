@@ -251,12 +251,8 @@ std::string CodesInShape(const Stored& stored, const std::string& codes,
   return sink.Once(absl::StrCat(codes, " as ", absl::StrJoin(dims, "x")), [&]() {
     const std::string shape = AddInts(sink, absl::StrCat(codes, "_shape"), dims);
     const std::string shaped = sink.UniqueValue(absl::StrCat(codes, "_shaped"));
-    onnx::NodeProto& reshape = sink.AddNode();
-    reshape.set_op_type("Reshape");
-    reshape.set_name(sink.UniqueNode(absl::StrCat(shaped, "/Reshape")));
-    reshape.add_input(codes);
-    reshape.add_input(shape);
-    reshape.add_output(shaped);
+    sink.AddNode() = MakeNode("Reshape", sink.UniqueNode(absl::StrCat(shaped, "/Reshape")),
+                              {codes, shape}, {shaped});
     return shaped;
   });
 }

@@ -74,12 +74,8 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int /*input
   dims[1] = -1;
   const std::string shape = AddInts(sink, absl::StrCat(scaled, "_bias_shape"), dims);
   const std::string shaped = sink.UniqueValue(absl::StrCat(scaled, "_bias"));
-  onnx::NodeProto& reshape = sink.AddNode();
-  reshape.set_op_type("Reshape");
-  reshape.set_name(sink.UniqueNode(absl::StrCat(shaped, "/Reshape")));
-  reshape.add_input(bias);
-  reshape.add_input(shape);
-  reshape.add_output(shaped);
+  sink.AddNode() = MakeNode("Reshape", sink.UniqueNode(absl::StrCat(shaped, "/Reshape")),
+                            {bias, shape}, {shaped});
   node.set_op_type("Add");
   node.set_name(sink.UniqueNode(absl::StrCat(sums, "_bias_add")));
   node.clear_input();

@@ -40,20 +40,14 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int /*input
   if (stored.transposed) {  // folded when the model is loaded
     b = sink.Once(absl::StrCat(names[0], " turned"), [&]() {
       const std::string turned = sink.UniqueValue(absl::StrCat(names[0], "_transposed"));
-      onnx::NodeProto& transpose = sink.AddNode();
-      transpose.set_op_type("Transpose");
-      transpose.set_name(sink.UniqueNode(absl::StrCat(turned, "/Transpose")));
-      transpose.add_input(names[0]);
-      transpose.add_output(turned);
+      sink.AddNode() = MakeNode("Transpose", sink.UniqueNode(absl::StrCat(turned, "/Transpose")),
+                                {names[0]}, {turned});
       return turned;
     });
   }
   const std::string sums = sink.UniqueValue(absl::StrCat(product.out, "_quantized"));
-  onnx::NodeProto& multiplies = sink.AddNode();
-  multiplies.set_op_type("MatMulInteger");
-  multiplies.set_name(product.name);
-  for (const std::string& input : {a.codes, b, a.zero_point, names[2]}) multiplies.add_input(input);
-  multiplies.add_output(sums);
+  sink.AddNode() =
+      MakeNode("MatMulInteger", product.name, {a.codes, b, a.zero_point, names[2]}, {sums});
   // The nodes that follow come before the last one, whichever that is.
   if (product.whole) {
     const std::string name = sink.UniqueNode(absl::StrCat(sums, "_output_scale_mul"));

@@ -8,28 +8,25 @@
 namespace onnxquant {
 
 std::string AddConstant(NodeSink& sink, const std::string& wanted, onnx::TensorProto tensor) {
-  onnx::NodeProto& node = sink.AddNode();
-  node.set_op_type("Constant");
-  node.set_name(sink.UniqueNode(wanted));
-  node.add_output(sink.UniqueValue(wanted));
-  onnx::AttributeProto* attribute = node.add_attribute();
-  attribute->set_name("value");
-  attribute->set_type(onnx::AttributeProto::TENSOR);
-  *attribute->mutable_t() = std::move(tensor);
-  return node.output(0);
+  const std::string name = sink.UniqueNode(wanted);
+  onnx::NodeProto node = MakeNode("Constant", name, {}, {sink.UniqueValue(wanted)});
+  SetTensor(node, "value", std::move(tensor));
+  const std::string output = node.output(0);
+  sink.AddNode() = std::move(node);
+  return output;
 }
 
-onnx::TensorProto ScalarTensor(float number, ElementType type) {
+onnx::TensorProto ScalarTensor(double number, ElementType type) {
+  const auto value = static_cast<float>(number);
   onnx::TensorProto tensor;
   tensor.set_data_type(static_cast<int>(type));
   if (type == ElementType::kFloat) {
-    tensor.set_raw_data(&number, sizeof(number));
+    tensor.set_raw_data(&value, sizeof(value));
   } else if (type == ElementType::kDouble) {
-    const double wide = number;
-    tensor.set_raw_data(&wide, sizeof(wide));
+    tensor.set_raw_data(&number, sizeof(number));
   } else {
     std::uint16_t half = 0;
-    Narrow({&number, 1}, type, Overflow::kClamp, {&half, 1});
+    Narrow({&value, 1}, type, Overflow::kClamp, {&half, 1});
     tensor.set_raw_data(&half, sizeof(half));
   }
   return tensor;
@@ -43,17 +40,6 @@ std::string AddInts(NodeSink& sink, const std::string& wanted,
   const absl::Span<const std::byte> bytes = AsBytes(values);
   tensor.set_raw_data(bytes.data(), bytes.size());
   return AddConstant(sink, wanted, std::move(tensor));
-}
-
-void SetInt(onnx::NodeProto& node, absl::string_view name, std::int64_t value) {
-  onnx::AttributeProto* attribute = nullptr;
-  for (onnx::AttributeProto& existing : *node.mutable_attribute()) {
-    if (existing.name() == name) attribute = &existing;
-  }
-  if (attribute == nullptr) attribute = node.add_attribute();
-  attribute->set_name(std::string(name));
-  attribute->set_type(onnx::AttributeProto::INT);
-  attribute->set_i(value);
 }
 
 }  // namespace onnxquant

@@ -6,8 +6,8 @@
 #include <functional>
 #include <string>
 
-#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "lib/formats/node_proto.h"
 #include "lib/model/element_type.h"
 #include "onnx/onnx_pb.h"
 
@@ -31,11 +31,9 @@ class NodeSink {
 // Adds a Constant node; returns the name of its output.
 std::string AddConstant(NodeSink& sink, const std::string& wanted, onnx::TensorProto tensor);
 // A scalar of float64, float32, float16 or bfloat16, rounded to nearest.
-onnx::TensorProto ScalarTensor(float number, ElementType type);
+onnx::TensorProto ScalarTensor(double number, ElementType type);
 std::string AddInts(NodeSink& sink, const std::string& wanted,
                     absl::Span<const std::int64_t> values);
-
-void SetInt(onnx::NodeProto& node, absl::string_view name, std::int64_t value);
 
 }  // namespace onnxquant
 

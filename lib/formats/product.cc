@@ -41,12 +41,8 @@ std::string Scaled(const std::string& value, float factor, ElementType type, Nod
   const std::string number =
       AddConstant(sink, absl::StrCat(value, "/factor"), ScalarTensor(factor, type));
   const std::string scaled = sink.UniqueValue(absl::StrCat(value, "_times"));
-  onnx::NodeProto& mul = sink.AddNode();
-  mul.set_op_type("Mul");
-  mul.set_name(sink.UniqueNode(absl::StrCat(scaled, "/Mul")));
-  mul.add_input(value);
-  mul.add_input(number);
-  mul.add_output(scaled);
+  sink.AddNode() =
+      MakeNode("Mul", sink.UniqueNode(absl::StrCat(scaled, "/Mul")), {value, number}, {scaled});
   return scaled;
 }
 
@@ -99,11 +95,8 @@ Product BeginProduct(const onnx::NodeProto& node, absl::string_view suffix, Node
   if (node.op_type() != "Gemm") return product;
   if (Flag(node, "transA")) {
     const std::string turned = sink.UniqueValue(absl::StrCat(product.a, "_transposed"));
-    onnx::NodeProto& transpose = sink.AddNode();
-    transpose.set_op_type("Transpose");
-    transpose.set_name(sink.UniqueNode(absl::StrCat(turned, "/Transpose")));
-    transpose.add_input(product.a);
-    transpose.add_output(turned);
+    sink.AddNode() = MakeNode("Transpose", sink.UniqueNode(absl::StrCat(turned, "/Transpose")),
+                              {product.a}, {turned});
     product.a = turned;
   }
   product.alpha = Factor(node, "alpha");

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/rewrite/node_proto.h"
+#include "lib/formats/node_proto.h"
 
 namespace onnxquant {
 namespace {

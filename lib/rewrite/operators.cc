@@ -4,8 +4,8 @@
 
 #include "lib/base/error.h"
 #include "lib/formats/formats.h"
+#include "lib/formats/node_proto.h"
 #include "lib/rewrite/constants.h"
-#include "lib/rewrite/node_proto.h"
 #include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {

@@ -3,32 +3,10 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "lib/formats/narrow.h"
-#include "lib/rewrite/node_proto.h"
+#include "lib/formats/node_proto.h"
 #include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
-namespace {
-
-// A number of no dimensions; powers of two and limits within the type's range only.
-onnx::TensorProto Scalar(double number, ElementType type) {
-  const auto value = static_cast<float>(number);
-  onnx::TensorProto tensor;
-  tensor.set_data_type(static_cast<int>(type));
-  if (type == ElementType::kFloat) {
-    tensor.set_raw_data(&value, sizeof(value));
-  } else if (type == ElementType::kDouble) {
-    tensor.set_raw_data(&number, sizeof(number));
-  } else {
-    std::uint16_t half = 0;
-    Narrow({&value, 1}, type, Overflow::kClamp, {&half, 1});
-    tensor.set_raw_data(&half, sizeof(half));
-  }
-  return tensor;
-}
-
-}  // namespace
-
 // An attribute is float32 whatever the node computes in, so a power of two is exact.
 void ScaleEpsilon(const RewriteInput& input, NodeId id, onnx::NodeProto& node) {
   const auto wanted = input.plan.stream.epsilon_exponents.find(id);
@@ -51,7 +29,7 @@ std::string ScaledInputName(const RewriteInput& input, const Use& slot, const st
     const std::string wanted_name = absl::StrCat(input.graph().value(value).name, "_scaled");
     std::string scaled = writer.UniqueValue(wanted_name);
     const std::string factor = AddConstant(writer, absl::StrCat(wanted_name, "/factor"),
-                                           Scalar(std::ldexp(1.0, wanted->second), type));
+                                           ScalarTensor(std::ldexp(1.0, wanted->second), type));
     writer.AddNode(MakeNode("Mul", writer.UniqueNode(absl::StrCat(wanted_name, "/Mul")),
                             {name, factor}, {scaled}));
     return scaled;
@@ -73,7 +51,8 @@ void EmitWithClip(const RewriteInput& input, NodeId id, onnx::NodeProto node, Gr
     const char* name = lower ? "min" : "max";
     const double bound = lower ? -limit : limit;
     if (OpsetOf(input.model.proto(), "") >= kLimitsAreInputs) {
-      clip.add_input(AddConstant(writer, absl::StrCat(clipped, "/", name), Scalar(bound, type)));
+      clip.add_input(
+          AddConstant(writer, absl::StrCat(clipped, "/", name), ScalarTensor(bound, type)));
     } else {
       SetFloat(clip, name, static_cast<float>(bound));
     }

@@ -5,9 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/formats/node_proto.h"
 #include "lib/rewrite/constants.h"
 #include "lib/rewrite/embed_tensors.h"
-#include "lib/rewrite/node_proto.h"
 
 namespace onnxquant {
 namespace {

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "gmock/gmock.h"
-#include "lib/rewrite/node_proto.h"
+#include "lib/formats/node_proto.h"
 
 namespace onnxquant {
 namespace {

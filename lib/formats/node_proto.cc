@@ -1,18 +1,18 @@
-#include "lib/rewrite/node_proto.h"
+#include "lib/formats/node_proto.h"
 
 #include <utility>
 
 namespace onnxquant {
 namespace {
 
-onnx::AttributeProto& Attribute(onnx::NodeProto& node, const char* name,
+onnx::AttributeProto& Attribute(onnx::NodeProto& node, absl::string_view name,
                                 onnx::AttributeProto::AttributeType type) {
   onnx::AttributeProto* attribute = nullptr;
   for (onnx::AttributeProto& existing : *node.mutable_attribute()) {
     if (existing.name() == name) attribute = &existing;
   }
   if (attribute == nullptr) attribute = node.add_attribute();
-  attribute->set_name(name);
+  attribute->set_name(std::string(name));
   attribute->set_type(type);
   return *attribute;
 }
@@ -30,11 +30,15 @@ onnx::NodeProto MakeNode(const char* op_type, const std::string& name,
   return node;
 }
 
-void SetFloat(onnx::NodeProto& node, const char* name, float value) {
+void SetInt(onnx::NodeProto& node, absl::string_view name, std::int64_t value) {
+  Attribute(node, name, onnx::AttributeProto::INT).set_i(value);
+}
+
+void SetFloat(onnx::NodeProto& node, absl::string_view name, float value) {
   Attribute(node, name, onnx::AttributeProto::FLOAT).set_f(value);
 }
 
-void SetTensor(onnx::NodeProto& node, const char* name, onnx::TensorProto value) {
+void SetTensor(onnx::NodeProto& node, absl::string_view name, onnx::TensorProto value) {
   *Attribute(node, name, onnx::AttributeProto::TENSOR).mutable_t() = std::move(value);
 }
 

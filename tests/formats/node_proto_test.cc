@@ -1,4 +1,4 @@
-#include "lib/rewrite/node_proto.h"
+#include "lib/formats/node_proto.h"
 
 #include "gmock/gmock.h"
 
