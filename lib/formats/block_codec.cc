@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -239,8 +240,20 @@ absl::string_view CodesSuffix(int bits) {
   return bits == 2 ? "_Q2" : bits == 4 ? "_Q4" : "_Q8";
 }
 
+std::vector<StoredTensor> BlockTensors(const Stored& stored, std::vector<std::int64_t> codes_dims) {
+  std::vector<StoredTensor> tensors = {
+      {CodesSuffix(stored.format.bits), ElementType::kUint8, std::move(codes_dims)},
+      {"_scales", stored.scale, {stored.n, BlocksOf(stored)}}};
+  if (!stored.format.symmetric) {
+    tensors.push_back({"_zero_points", ElementType::kUint8, {stored.n, ZeroPointBytesOf(stored)}});
+  }
+  return tensors;
+}
+
 std::string BlockCodesKey(const Stored& stored) {
-  return absl::StrCat(ToString(stored.format), " ", stored.k, " ", stored.n, " ",
+  const WeightFormat& format = stored.format;
+  return absl::StrCat(format.bits, " bits ", format.block, format.symmetric ? "" : " asymmetric",
+                      " from ", NameOf(format.source), " ", stored.k, " ", stored.n, " ",
                       stored.transposed ? "NK " : "KN ", stored.padded ? "" : "unpadded ",
                       NameOf(stored.scale));
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "lib/formats/codec.h"
@@ -21,6 +22,10 @@ std::int64_t ZeroPointBytesOf(const Stored& stored);
 
 // "_Q4", as ONNX Runtime names codes of 4 bits.
 absl::string_view CodesSuffix(int bits);
+
+// The three parts below, of which the codes have these dims. Scales and zero points have two
+// dimensions, as ONNX Runtime's quantizer writes them from 1.24 on.
+std::vector<StoredTensor> BlockTensors(const Stored& stored, std::vector<std::int64_t> codes_dims);
 
 // Equal where the three parts are, whichever operator reads them.
 std::string BlockCodesKey(const Stored& stored);

@@ -12,6 +12,7 @@ namespace onnxquant {
 
 extern const Format kMatMulNBits;
 extern const Format kGatherBlocks;
+extern const Format kGatherPlain;
 extern const Format kMatMulInteger;
 extern const Format kConvInteger;
 extern const Format kGatherInteger;
@@ -20,7 +21,8 @@ extern const Format kBnb4;
 namespace {
 
 constexpr const Format* kTable[] = {
-    &kMatMulNBits, &kGatherBlocks, &kMatMulInteger, &kConvInteger, &kGatherInteger, &kBnb4,
+    &kMatMulNBits, &kGatherBlocks,  &kGatherPlain, &kMatMulInteger,
+    &kConvInteger, &kGatherInteger, &kBnb4,
 };
 
 const FormatWord* FindWord(const Format& form, absl::string_view word) {
@@ -122,13 +124,6 @@ const Stored& FirstInTable(const Stored& a, const Stored& b) {
     return std::find(std::begin(kTable), std::end(kTable), stored.form);
   };
   return at(b) < at(a) ? b : a;
-}
-
-const Format& FormRead(const Stored& stored, absl::string_view op) {
-  for (const Format* form : kTable) {
-    if (Lists(*form, op) && FindWord(*form, stored.format.word) != nullptr) return *form;
-  }
-  return *stored.form;
 }
 
 std::string ToString(const WeightFormat& format) {

@@ -40,10 +40,6 @@ bool SameCodes(const Stored& a, const Stored& b);
 // That whose form is the first in the table: the others' readers take its codes in their own shape.
 const Stored& FirstInTable(const Stored& a, const Stored& b);
 
-// The form that this operator reads `stored` by: its own, or that of another operator whose codes
-// are the same.
-const Format& FormRead(const Stored& stored, absl::string_view op);
-
 }  // namespace onnxquant
 
 #endif  // ONNXQUANT_LIB_FORMATS_FORMATS_H_

@@ -1,6 +1,7 @@
 // A table of 8-bit rows, of which a Gather takes some and a DequantizeLinear makes floats.
 #include "absl/strings/str_cat.h"
 #include "lib/formats/format.h"
+#include "lib/formats/gathered_rows.h"
 #include "lib/formats/integer_codec.h"
 
 namespace onnxquant {
@@ -25,8 +26,8 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
   } else {
     fit.stored.form = &form;
     fit.stored.format = format;
-    // Rows are picked at run time, and their scales would have to be, too.
-    fit.stored.format.per_channel = false;
+    // Scales of rows are picked as the rows are.
+    fit.stored.format.per_channel = format.per_channel && GatherAxis(reading) == 0;
     fit.stored.transposed = true;
     fit.stored.n = reading.dims[0];
     fit.stored.k = elements / reading.dims[0];
@@ -36,11 +37,21 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
 }
 
 std::vector<StoredTensor> Tensors(const Stored& stored) {
-  return IntegerTensors(stored, {}, {});
+  return IntegerTensors(stored, {stored.n}, {stored.n});
 }
 
-void Read(const Stored& /*stored*/, absl::Span<const std::string> names, int /*input*/,
+void Read(const Stored& stored, absl::Span<const std::string> names, int /*input*/,
           onnx::NodeProto& node, NodeSink& sink) {
+  if (stored.format.per_channel) {
+    CodedTable table;
+    table.codes = names[0];
+    table.scales = names[1];
+    // Symmetric codes of two's complement have 0.
+    if (!stored.format.symmetric || !stored.format.is_signed) table.zero_points = names[2];
+    table.rows = stored.n;
+    table.scale_dims.assign(stored.dims.size() - 1, 1);
+    return GatherRows(table, node, sink);
+  }
   const std::string rows = sink.UniqueValue(absl::StrCat(node.output(0), "_quantized"));
   onnx::NodeProto& gather = sink.AddNode();
   gather = node;
@@ -67,8 +78,9 @@ constinit const Format kGatherInteger = {
     .tensors = Tensors,
     .codec = MakeIntegerCodec,
     .read = Read,
+    .codes = IntegerCodesKey,
     .runs = "CPU, WebAssembly, WebGPU",
-    .about = "Gather of 8-bit rows and DequantizeLinear, for embeddings",
+    .about = "Gather of 8-bit rows and DequantizeLinear, or the scale of each row, for embeddings",
 };
 
 }  // namespace onnxquant

@@ -147,6 +147,11 @@ std::vector<StoredTensor> IntegerTensors(const Stored& stored,
           {"_zero_point", codes, channels ? zero_point_dims : Dims{}}};
 }
 
+std::string IntegerCodesKey(const Stored& stored) {
+  return absl::StrCat(ToString(stored.format), " ", stored.k, " ", stored.n,
+                      stored.transposed ? " NK" : " KN");
+}
+
 std::unique_ptr<Codec> MakeIntegerCodec(const Stored& stored, const CodecContext& context) {
   return std::make_unique<IntegerCodec>(stored, context);
 }

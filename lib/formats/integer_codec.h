@@ -29,6 +29,9 @@ std::vector<StoredTensor> IntegerTensors(const Stored& stored,
                                          const std::vector<std::int64_t>& scale_dims,
                                          const std::vector<std::int64_t>& zero_point_dims);
 
+// Equal where the three parts are, of an operator that has a zero point for each scale.
+std::string IntegerCodesKey(const Stored& stored);
+
 // For those three parts, the latter two of one number or of N. It sees the constant twice: the
 // range of all values decides how each is stored.
 std::unique_ptr<Codec> MakeIntegerCodec(const Stored& stored, const CodecContext& context);

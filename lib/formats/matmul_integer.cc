@@ -76,6 +76,7 @@ constinit const Format kMatMulInteger = {
     .tensors = Tensors,
     .codec = MakeIntegerCodec,
     .read = Read,
+    .codes = IntegerCodesKey,
     .runs = "CPU, WebAssembly; not for WebGPU",
     .about = "DynamicQuantizeLinear and MatMulInteger: 8-bit weights and activations",
 };

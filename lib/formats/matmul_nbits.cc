@@ -33,15 +33,8 @@ std::vector<std::int64_t> CodesDims(const Stored& stored) {
   return {stored.n, BlocksOf(stored), stored.format.block * stored.format.bits / 8};
 }
 
-// Scales and zero points have two dimensions as ONNX Runtime's quantizer writes them from 1.24 on.
 std::vector<StoredTensor> Tensors(const Stored& stored) {
-  std::vector<StoredTensor> tensors = {
-      {CodesSuffix(stored.format.bits), ElementType::kUint8, CodesDims(stored)},
-      {"_scales", stored.scale, {stored.n, BlocksOf(stored)}}};
-  if (!stored.format.symmetric) {
-    tensors.push_back({"_zero_points", ElementType::kUint8, {stored.n, ZeroPointBytesOf(stored)}});
-  }
-  return tensors;
+  return BlockTensors(stored, CodesDims(stored));
 }
 
 // Attributes and names follow ONNX Runtime's MatMulNBitsQuantizer.

@@ -79,6 +79,8 @@ struct WeightCopy {
   std::uint64_t bytes = 0;
   std::string left;               // floats where codes were asked for: why
   std::vector<std::size_t> uses;  // indices into Analysis::weight_uses
+  // Codes: the form whose nodes read them, of each use. Several forms may have the same codes.
+  std::vector<const Format*> readers;
   bool operator==(const WeightCopy&) const = default;
 };
 

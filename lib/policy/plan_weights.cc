@@ -110,6 +110,7 @@ WeightCopy CopyFor(const PlanContext& context, const IdVector<NodePlan>& nodes,
     FormatFit fit = FindFit(resolved.weights, reading, resolved.weights_by_rule);
     if (fit.ok()) {
       copy.format = fit.stored.format;
+      copy.readers = {fit.stored.form};
       copy.bytes = BytesOf(fit.stored);
       copy.stored = std::move(fit.stored);
       copy.in_main = true;
@@ -180,7 +181,9 @@ void PlanWeights(const PlanContext& context, const std::vector<int>& exponents,
       copies.push_back(std::move(copy));
     } else {
       same->uses.push_back(i);
+      same->readers.insert(same->readers.end(), copy.readers.begin(), copy.readers.end());
       same->stored = FirstInTable(same->stored, copy.stored);
+      if (!copy.format.IsFloat()) same->format = same->stored.format;
     }
   }
   // A Transpose between a constant and its readers runs in the stored type; of several copies

@@ -41,10 +41,10 @@ std::string InputName(const EmitInput& input, const Use& slot, GraphWriter& writ
                       CastTable& casts) {
   const ValueId value = input.ValueAt(slot);
   const ElementType needed = NeededType(input.analysis, input.plan, slot);
-  const auto [copy, directly] = input.constants.ReadBy(slot);
+  const auto [copy, directly, form] = input.constants.ReadBy(slot);
   if (input.constants.Contains(value) || directly) {
     // Without a float copy the reader is a Transpose whose own readers all read codes: dead.
-    if (copy == nullptr || !copy->format.IsFloat()) {
+    if (copy == nullptr || form != nullptr) {
       return input.graph().value(value).name;
     }
     if (needed == ElementType::kUndefined || copy->format.type == needed) return copy->names[0];

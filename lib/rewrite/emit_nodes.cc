@@ -34,7 +34,7 @@ absl::Status EmitNode(const EmitInput& input, NodeId id, GraphWriter& writer, Ca
   onnx::NodeProto node = *source.proto;
   ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(input.model, *source.proto, node));
   NameInputsAndOutputs(input, id, node, writer, casts);
-  ReadCodes(input, input.constants, id, node, writer);
+  ReadCodes(input.constants, id, node, writer);
   SetAccuracyLevel(input, id, node);
   ONNXQUANT_RETURN_IF_ERROR(SetOutputType(input, id, node, writer.warnings()));
   SpellCastLike(input, id, node);

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "lib/base/error.h"
-#include "lib/formats/formats.h"
 #include "lib/formats/node_proto.h"
 #include "lib/rewrite/constants.h"
 #include "lib/schema/schema_lookup.h"
@@ -53,13 +52,11 @@ void SpellCastLike(const RewriteInput& input, NodeId id, onnx::NodeProto& node) 
   SetInt(node, "to", static_cast<int>(plan.compute));
 }
 
-void ReadCodes(const RewriteInput& input, const StoredConstants& constants, NodeId id,
-               onnx::NodeProto& node, NodeSink& sink) {
+void ReadCodes(const StoredConstants& constants, NodeId id, onnx::NodeProto& node, NodeSink& sink) {
   for (int i = 0; i < node.input_size(); ++i) {
-    const WeightCopy* copy = constants.ReadBy({id, i}).copy;
-    if (copy == nullptr || copy->format.IsFloat()) continue;
-    const Format& form = FormRead(copy->stored, input.graph().OpName(id));
-    form.read(copy->stored, copy->names, i, node, sink);
+    const Reading reading = constants.ReadBy({id, i});
+    if (reading.form == nullptr) continue;
+    reading.form->read(reading.copy->stored, reading.copy->names, i, node, sink);
     return;
   }
 }

@@ -27,8 +27,7 @@ void SetAccuracyLevel(const RewriteInput& input, NodeId id, onnx::NodeProto& nod
 void SpellCastLike(const RewriteInput& input, NodeId id, onnx::NodeProto& node);
 
 // A node that reads a constant which is stored in codes becomes the nodes that read them.
-void ReadCodes(const RewriteInput& input, const StoredConstants& constants, NodeId id,
-               onnx::NodeProto& node, NodeSink& sink);
+void ReadCodes(const StoredConstants& constants, NodeId id, onnx::NodeProto& node, NodeSink& sink);
 
 }  // namespace onnxquant
 

@@ -15,18 +15,19 @@ StoredConstants FindStoredConstants(const RewriteInput& input) {
   for (const WeightPlan& weight : input.plan.weights) {
     constants.plans[weight.weight] = &weight;
     for (const WeightCopy& copy : weight.copies) {
-      for (const std::size_t use : copy.uses) {
-        const WeightUse& read = input.analysis.weight_uses[use];
+      for (std::size_t i = 0; i < copy.uses.size(); ++i) {
+        const WeightUse& read = input.analysis.weight_uses[copy.uses[i]];
         const bool floats = copy.format.IsFloat();
         bool directly = true;
         for (const NodeId link : read.chain) {
           // Of several copies behind one Transpose, the Transpose reads the one in its own type.
           const NodePlan& plan = input.PlanOf(link);
           const bool its_own = plan.passes || copy.format.type == plan.compute;
-          if (floats && its_own) constants.readings[{link, 0}] = {&copy, directly};
+          if (floats && its_own) constants.readings[{link, 0}] = {&copy, directly, nullptr};
           directly = directly && plan.passes;
         }
-        constants.readings[{read.reader.node, read.reader.input}] = {&copy, directly};
+        const Format* form = floats ? nullptr : copy.readers[i];
+        constants.readings[{read.reader.node, read.reader.input}] = {&copy, directly, form};
       }
     }
   }

@@ -14,6 +14,7 @@ namespace onnxquant {
 struct Reading {
   const WeightCopy* copy = nullptr;  // of the plan; null where the slot reads no stored constant
   bool directly = false;
+  const Format* form = nullptr;  // of codes: what reads them
 };
 
 struct StoredConstants {

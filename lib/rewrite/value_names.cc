@@ -34,8 +34,9 @@ void NameWhatIsLeftOut(const RewriteInput& input, const StoredConstants& constan
   for (const NodeId id : input.graph().order()) {
     if (!input.PlanOf(id).passes) continue;
     const Node& node = input.graph().node(id);
-    const auto [copy, directly] = constants.ReadBy({id, 0});
-    names[node.outputs[0]] = copy != nullptr && directly ? copy->names[0] : names[node.inputs[0]];
+    const Reading reading = constants.ReadBy({id, 0});
+    names[node.outputs[0]] = reading.copy != nullptr && reading.directly ? reading.copy->names[0]
+                                                                         : names[node.inputs[0]];
   }
 }
 

@@ -11,6 +11,7 @@ import weight_models as wm
 import weight_sites as ws
 from onnx import helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from program import policy, run, save
 from weight_models import Array, Format, Site
 
 BLOCKS = [
@@ -41,11 +42,16 @@ def _fits(form: Format, sites: str) -> bool:
     return form.dynamic or sites != "Gather along other axes"
 
 
+def _axis(site: Site) -> int:
+    """Return along which axis the last node gathers."""
+    return next((int(a.i) for a in site.nodes[-1].attribute if a.name == "axis"), 0)
+
+
 def _dims(form: Format, op: str, site: Site, compute: str) -> dict[str, tuple[str, list[int]]]:
     """Return the type and dims of each part, by its suffix."""
     shape = list(site.weight.shape)
     if form.dynamic:
-        channels = form.per_channel and op != "Gather"
+        channels = form.per_channel and not (op == "Gather" and _axis(site) != 0)
         n = shape[0] if site.by_rows else shape[-1]
         kind = form.word.removeprefix("dynamic_")
         scales = [n] + [1] * (len(shape) - 2) if op == "Conv" else [n]
@@ -108,7 +114,12 @@ def test_an_operator_gives_what_its_stored_weight_stands_for(
     model = wm.converted(tmp_path, sites, form)
     ops = wm.operators(model)
     if form.dynamic and op == "Gather":
-        assert (ops.count("Gather"), ops.count("DequantizeLinear")) == (len(sites), len(sites))
+        by_row = sum(form.per_channel and _axis(site) == 0 for site in sites)
+        assert ops.count("DequantizeLinear") == len(sites) - by_row
+        assert ops.count("Mul") == by_row
+        # Rows, their scales, and zero points where they may be other than 0.
+        zero_points = not form.symmetric or form.word == "dynamic_uint8"
+        assert ops.count("Gather") == len(sites) + by_row * (2 if zero_points else 1)
     else:
         assert ops.count(INTEGER[op] if form.dynamic else READER[op]) == len(sites)
         assert op not in ops
@@ -174,16 +185,70 @@ def test_rows_that_end_within_a_block_are_stored_for_each_reader(
     _compare(model, [site], form, 1e-5)
 
 
-@pytest.mark.parametrize("form", [form for form in DYNAMIC if not form.per_channel], ids=str)
-def test_an_embedding_and_a_head_of_integers_give_what_they_stand_for(
+@pytest.mark.parametrize("form", DYNAMIC, ids=str)
+def test_an_embedding_and_a_head_of_integers_share_one_set_of_codes(
     tmp_path: Path, form: Format
 ) -> None:
     site = ws.shared(40)
     model = wm.converted(tmp_path, [site], form)
     assert wm.operators(model).count("MatMulInteger") == 1
-    assert wm.operators(model).count("DequantizeLinear") == 1
-    assert "s0.w" not in wm.initializers(model)
+    assert ("DequantizeLinear" in wm.operators(model)) != form.per_channel
+    assert sorted(wm.initializers(model)) == ["s0.w_quantized", "s0.w_scale", "s0.w_zero_point"]
     _compare(model, [site], form, 1e-5)
+
+
+PLAIN = [Format("plain_int8", 32, True), Format("plain_int8", 16, False)]
+
+
+def _by_policy(folder: Path, site: Site, compute: str, form: Format, head: Format) -> Path:
+    text = (
+        f"policy: 1\nname: p\noutputs:\n"
+        f"  q4: {{compute: {compute}, weights: {head}, io: float32}}\n"
+        f"rules:\n  - match: {{op: Gather}}\n    weights: {form}\n    optional: true\n"
+    )
+    done = run("--policy", policy(folder, text), save(wm.build([site]), folder))
+    assert done.returncode == 0, done.stderr
+    return folder / "model_q4.onnx"
+
+
+@pytest.mark.parametrize("compute", ["float32", "float16"])
+@pytest.mark.parametrize("form", PLAIN, ids=str)
+def test_operators_that_every_runtime_has_read_a_table_and_share_it_with_the_head(
+    tmp_path: Path, form: Format, compute: str
+) -> None:
+    site = ws.shared(96)
+    head = Format("int8", form.block, form.symmetric)
+    model = onnx.load(_by_policy(tmp_path, site, compute, form, head))
+    assert [node.op_type for node in model.graph.node if node.domain] == ["MatMulNBits"]
+    expected = {
+        f"s0.w{suffix}": part for suffix, part in _dims(head, "MatMul", site, compute).items()
+    }
+    found = wm.initializers(model)
+    assert {n: (str(a.dtype), list(a.shape)) for n, a in found.items()} == expected
+    _compare(model, [site], form, 1e-5 if compute == "float32" else 2e-3)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0), (3,), (2, 1, 3)], ids=str)
+@pytest.mark.parametrize("form", [*PLAIN, Format("dynamic_uint8", 32, False, True)], ids=str)
+def test_rows_are_gathered_for_indices_of_any_shape(
+    tmp_path: Path, form: Format, shape: tuple[int, ...]
+) -> None:
+    random = np.random.default_rng(13)
+    node = helper.make_node("Gather", ["w", "i"], ["y"])
+    rows = wm.weights(random, 64, 9).T.copy()
+    site = Site([node], rows, {"i": random.integers(-9, 9, shape)}, True)
+    model = onnx.load(_by_policy(tmp_path, site, "float32", form, Format("int8")))
+    assert "s0.w" not in wm.initializers(model)
+    stored = _stored(wm.initializers(model), "s0.w", form, site).values
+    (y,) = wm.results(model, [site]).values()
+    assert y.shape == (*shape, 64)
+    np.testing.assert_allclose(y, stored[site.feeds["i"]], rtol=1e-6)
+
+
+def test_a_plain_table_whose_rows_end_within_a_block_stays_float(tmp_path: Path) -> None:
+    site = ws.single("Gather", (8, 40))
+    model = onnx.load(_by_policy(tmp_path, site, "float32", PLAIN[0], Format("int8")))
+    assert wm.operators(model) == ["Gather"]
 
 
 @pytest.mark.parametrize("form", DYNAMIC, ids=str)

@@ -35,7 +35,7 @@ class Format:
     @property
     def bits(self) -> int:
         """Bits of a code."""
-        return 8 if self.dynamic else int(self.word.removeprefix("int"))
+        return int(self.word[-1])
 
     def __str__(self) -> str:
         """Return what stands after `weights:`."""

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "gmock/gmock.h"
+#include "lib/formats/node_proto.h"
 #include "lib/formats/parameters.h"
 
 namespace onnxquant {
@@ -121,13 +122,41 @@ TEST(Formats, ATableAndATransposedProductHaveTheSameCodesWhereRowsArePadded) {
   const Stored table = stored(Table({64, 96}));
   EXPECT_TRUE(SameCodes(table, stored(head)));
   EXPECT_EQ(FirstInTable(table, stored(head)).form->name, "matmul_nbits");
-  EXPECT_EQ(FormRead(stored(head), "Gather").name, "gather_blocks");
   EXPECT_FALSE(SameCodes(table, stored(Product({64, 96}))));
   head.dims = {64, 100};
   EXPECT_FALSE(SameCodes(stored(Table({64, 100})), stored(head)));
   head.dims = {64, 96};
   head.compute = ElementType::kFloat16;
   EXPECT_FALSE(SameCodes(table, stored(head)));
+}
+
+TEST(Formats, ATableOfPlainOperatorsHasTheCodesOfItsHead) {
+  WeightReading head = Product({64, 96});
+  head.transposed = true;
+  const Stored table = FindFit(*FormatOfWord("plain_int8"), Table({64, 96}), true).stored;
+  EXPECT_EQ(table.form->name, "gather_plain");
+  EXPECT_TRUE(SameCodes(table, FindFit(*FormatOfWord("int8"), head, false).stored));
+  EXPECT_FALSE(SameCodes(table, FindFit(*FormatOfWord("int4"), head, false).stored));
+  EXPECT_THAT(FindFit(*FormatOfWord("plain_int8"), Table({64, 100}), true).reason,
+              HasSubstr("end within a block of 32"));
+}
+
+TEST(Formats, ATableOfIntegersHasTheCodesOfItsHeadWhereBothHaveAsManyScales) {
+  WeightReading head = Product({64, 96});
+  head.transposed = true;
+  WeightFormat format = *FormatOfWord("dynamic_uint8");
+  const auto same = [&]() {
+    return SameCodes(FindFit(format, Table({64, 96}), false).stored,
+                     FindFit(format, head, false).stored);
+  };
+  EXPECT_TRUE(same());
+  format.per_channel = true;
+  EXPECT_TRUE(same());
+  onnx::NodeProto columns;
+  SetInt(columns, "axis", 1);
+  WeightReading reading = Table({64, 96});
+  reading.node = &columns;
+  EXPECT_FALSE(FindFit(format, reading, false).stored.format.per_channel);
 }
 
 TEST(Formats, BytesAreThoseOfAllTensors) {
