@@ -46,6 +46,8 @@ struct PolicyMatch {
   std::vector<std::string> layer = {};   // "0", "-1", "0-3"
   std::vector<std::string> hazard = {};
   std::optional<double> peak_over = {};
+  std::optional<double> least_elements = {};  // of a weight
+  std::optional<double> most_elements = {};
 };
 
 // What is set for the nodes and weights that it matches.

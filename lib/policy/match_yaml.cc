@@ -72,12 +72,28 @@ absl::StatusOr<LayerRange> ParseLayers(const YamlReader& reader, const YAML::Nod
   return range;
 }
 
+absl::Status ParseElements(const YamlReader& reader, const YAML::Node& node, Match& match) {
+  ONNXQUANT_RETURN_IF_ERROR(reader.CheckKeys(node, "elements", Words{"min", "max"}));
+  if (node.size() == 0) return reader.ErrorAt(node, "'elements' says neither 'min' nor 'max'");
+  if (node["min"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(match.least_elements, reader.Positive(node["min"], "min"));
+  }
+  if (node["max"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(match.most_elements, reader.Positive(node["max"], "max"));
+  }
+  if (match.least_elements && match.most_elements && *match.most_elements < *match.least_elements) {
+    return reader.ErrorAt(node, "no number of elements is at least 'min' and at most 'max'");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Match> ParseMatch(const YamlReader& reader, const YAML::Node& node) {
   ONNXQUANT_RETURN_IF_ERROR(reader.CheckKeys(
-      node, "match", Words{"role", "op", "name", "regex", "weight", "layer", "hazard", "range"},
-      Words{"elements", "bytes", "shared"}));
+      node, "match",
+      Words{"role", "op", "name", "regex", "weight", "layer", "elements", "hazard", "range"},
+      Words{"bytes", "shared"}));
   if (node.size() == 0) return reader.ErrorAt(node, "'match' is empty: say what to match");
   Match match;
   if (node["role"]) {
@@ -104,6 +120,7 @@ absl::StatusOr<Match> ParseMatch(const YamlReader& reader, const YAML::Node& nod
     if (!range["peak_over"]) return reader.ErrorAt(range, "'range' does not say 'peak_over'");
     ONNXQUANT_ASSIGN_OR_RETURN(match.peak_over, reader.Positive(range["peak_over"], "peak_over"));
   }
+  if (node["elements"]) ONNXQUANT_RETURN_IF_ERROR(ParseElements(reader, node["elements"], match));
   if (node["layer"]) {
     ONNXQUANT_ASSIGN_OR_RETURN(const auto items, reader.List(node["layer"], "layer"));
     for (const YAML::Node& item : items) {

@@ -36,6 +36,15 @@ bool AnyLayer(const std::vector<LayerRange>& ranges, int layer, int layers) {
   });
 }
 
+bool HasElements(const Match& match, const Subject& subject) {
+  if (!match.least_elements && !match.most_elements) return true;
+  if (!subject.reading) return false;
+  double elements = 1;
+  for (const std::int64_t dim : subject.reading->dims) elements *= static_cast<double>(dim);
+  return elements >= match.least_elements.value_or(0) &&
+         elements <= match.most_elements.value_or(elements);
+}
+
 bool CanStore(const WeightFormat& format, const Subject& subject) {
   if (format.IsFloat()) return subject.stores;
   return subject.reading && MayFit(format, *subject.reading);
@@ -73,6 +82,7 @@ bool Matches(const Match& match, const Subject& subject) {
           (!subject.weight.empty() && AnyGlob(match.weights, subject.weight))) &&
          (match.layers.empty() || AnyLayer(match.layers, subject.layer, subject.layers)) &&
          (match.hazards.empty() || FindHazard(match, subject) != nullptr) &&
+         HasElements(match, subject) &&
          (!match.peak_over || (subject.peak && *subject.peak > *match.peak_over));
 }
 

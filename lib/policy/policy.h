@@ -68,6 +68,9 @@ struct Match {
   std::vector<LayerRange> layers;
   std::vector<std::string> hazards;  // of HazardNames(), or "any"
   std::optional<double> peak_over;   // a measured peak above this
+  // Of a weight, both included.
+  std::optional<double> least_elements;
+  std::optional<double> most_elements;
 };
 
 struct Rule {

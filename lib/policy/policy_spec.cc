@@ -90,6 +90,10 @@ YAML::Node MatchNode(const PolicyMatch& match) {
   YAML::Node range = Flow();
   Put(range, "peak_over", match.peak_over);
   Put(node, "range", range);
+  YAML::Node elements = Flow();
+  Put(elements, "min", match.least_elements);
+  Put(elements, "max", match.most_elements);
+  Put(node, "elements", elements);
   return node;
 }
 

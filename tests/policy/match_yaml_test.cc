@@ -67,6 +67,16 @@ TEST(MatchYaml, ReadsTheRangeThatAPeakMustPass) {
   EXPECT_THAT(ErrorOf("range: {peak_over: x}"), HasSubstr("a number above 0 is expected"));
 }
 
+TEST(MatchYaml, ReadsHowManyElementsAWeightMustHave) {
+  EXPECT_EQ(MatchOf("elements: {min: 100}").least_elements, 100);
+  EXPECT_EQ(MatchOf("elements: {min: 100}").most_elements, std::nullopt);
+  EXPECT_EQ(MatchOf("elements: {min: 1, max: 1e6}").most_elements, 1e6);
+  EXPECT_THAT(ErrorOf("elements: {}"), HasSubstr("says neither 'min' nor 'max'"));
+  EXPECT_THAT(ErrorOf("elements: {most: 3}"), HasSubstr("min, max"));
+  EXPECT_THAT(ErrorOf("elements: {min: x}"), HasSubstr("a number above 0 is expected"));
+  EXPECT_THAT(ErrorOf("elements: {min: 3, max: 2}"), HasSubstr("at least 'min' and at most 'max'"));
+}
+
 TEST(MatchYaml, RefusesWhatMatchesNothingAtAll) {
   EXPECT_THAT(ErrorOf(""), HasSubstr("'match' is empty"));
   EXPECT_THAT(ErrorOf("role: []"), HasSubstr("found an empty list"));

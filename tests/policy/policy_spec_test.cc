@@ -27,7 +27,9 @@ PolicySpec Complete() {
                            .weight = {"w?"},
                            .layer = {"0-3", "-1"},
                            .hazard = {"any"},
-                           .peak_over = 16000.5},
+                           .peak_over = 16000.5,
+                           .least_elements = 100,
+                           .most_elements = 1e9},
                  .set = {.keep = true},
                  .when = {"q4f16"},
                  .optional = true},
@@ -65,6 +67,8 @@ TEST(PolicySpec, ReadsBackAsItWasWritten) {
   EXPECT_EQ(second.match.layers[1].first, -1);
   EXPECT_THAT(second.match.hazards, ElementsAre("any"));
   EXPECT_EQ(second.match.peak_over, 16000.5);
+  EXPECT_EQ(second.match.least_elements, 100);
+  EXPECT_EQ(second.match.most_elements, 1e9);
   EXPECT_EQ(second.set.keep, true);
   EXPECT_THAT(second.when, ElementsAre("q4f16"));
   EXPECT_TRUE(second.optional);

@@ -63,6 +63,24 @@ TEST(Policy, AWeightSelectorNeedsAWeight) {
   EXPECT_FALSE(Matches(match, subject));
 }
 
+TEST(Policy, ElementsAreThoseOfAWeight) {
+  Match match;
+  match.least_elements = 6;
+  match.most_elements = 12;
+  Subject subject;
+  EXPECT_FALSE(Matches(match, subject));
+  const auto matches = [&](std::vector<std::int64_t> dims) {
+    subject.reading.emplace().dims = std::move(dims);
+    return Matches(match, subject);
+  };
+  EXPECT_FALSE(matches({5}));
+  EXPECT_TRUE(matches({2, 3}));
+  EXPECT_TRUE(matches({3, 4}));
+  EXPECT_FALSE(matches({13}));
+  match.most_elements.reset();
+  EXPECT_TRUE(matches({1 << 30, 1 << 30, 1 << 30}));
+}
+
 TEST(Policy, AHazardSelectorNeedsOneOfItsHazards) {
   const Hazard found[] = {{0, "small_eps", "why"}};
   Match match;
