@@ -98,6 +98,7 @@ void FindDecomposedNorms(HazardContext& context);
 void FindExpSums(HazardContext& context);
 void FindSmallEps(HazardContext& context);
 void FindNearZero(HazardContext& context);
+void FindSpectra(HazardContext& context);
 void FindLongReductions(HazardContext& context);
 void FindIntegerArithmetic(HazardContext& context);
 void FindAccumulatingLoops(HazardContext& context);

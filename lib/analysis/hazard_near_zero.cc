@@ -64,6 +64,17 @@ bool FindSquares(const HazardContext& context, ValueId value, int depth, Squares
   return any;
 }
 
+bool HasConstantWeight(const HazardContext& context, NodeId node) {
+  return context.IsOneOf(node, {"Conv", "MatMul", "Gemm"}) &&
+         context.IsConstant(context.Input(node, 1));
+}
+
+// The Conv or product with a constant that makes what is squared; kNone where there is none.
+NodeId FiltersOf(const HazardContext& context, NodeId square) {
+  const NodeId source = context.Producer(context.Origin(context.Input(square, 0)));
+  return HasConstantWeight(context, source) ? source : kNone;
+}
+
 // In float16 squares vanish below 0.0002, long before their root would, and overflow beyond 256. A
 // logarithm is taken of what spans many orders of magnitude, so its squares' operands do as well:
 // the filters or the Fourier transform that make them (by Conv or MatMul with constants) are part
@@ -76,9 +87,8 @@ void ReportSquares(HazardContext& context, NodeId steep, const std::string& why)
   context.Report(found.squares, why);
   if (context.Op(steep) != "Log") return;
   for (const NodeId square : found.squares) {
-    const NodeId source = context.Producer(context.Origin(context.Input(square, 0)));
-    if (!context.IsOneOf(source, {"Conv", "MatMul", "Gemm"})) continue;
-    if (context.IsConstant(context.Input(source, 1))) context.Report(source, why);
+    const NodeId filters = FiltersOf(context, square);
+    if (filters != kNone) context.Report(filters, why);
   }
 }
 
@@ -112,6 +122,55 @@ void FindNearZero(HazardContext& context) {
                      ", which nothing keeps from zero; float16 rounds what is below 3e-08 to it");
     context.Report(node, why);
     ReportSquares(context, node, why);
+  }
+}
+
+namespace {
+
+// Those that read a magnitude as it is, before anything compresses its range.
+void ReportReadersOfMagnitude(HazardContext& context, NodeId root) {
+  constexpr int kFewSteps = 6;
+  context.Follow(
+      context.Output(root), kFewSteps, [&](const Use& use, const HazardContext::Path& /*path*/) {
+        if (HasConstantWeight(context, use.node) && use.input == 0) {
+          context.Report(use.node, absl::StrCat("reads the magnitude ", context.Quote(root),
+                                                ", in which quiet and loud lie orders of magnitude "
+                                                "apart; activations of 8 bits have one step for "
+                                                "all"));
+        }
+        return context.IsMover(use.node) || context.IsOneOf(use.node, {"Pad", "Concat"});
+      });
+}
+
+}  // namespace
+
+// What a norm squares, and divides, is none.
+void FindSpectra(HazardContext& context) {
+  const auto is_only_squared = [&context](NodeId square) {
+    const absl::Span<const Use> uses = context.graph().value(context.Input(square, 0)).uses;
+    return std::all_of(uses.begin(), uses.end(),
+                       [&context](const Use& use) { return IsSquare(context, use.node); });
+  };
+  for (NodeId node = 0; node < context.NodeCount(); ++node) {
+    if (!context.IsOneOf(node, {"Log", "Sqrt"})) continue;
+    Squares found;
+    if (!FindSquares(context, context.Input(node, 0), kLongestWay, found)) continue;
+    const std::string why =
+        absl::StrCat(context.Op(node), " ", context.Quote(node),
+                     " is taken of the power of what it makes, in which quiet and loud lie orders "
+                     "of magnitude apart; activations of 8 bits have one step for all");
+    bool spectrum = false;
+    for (const NodeId square : found.squares) {
+      const NodeId filters = FiltersOf(context, square);
+      if (filters == kNone || !is_only_squared(square)) continue;
+      spectrum = true;
+      context.Report(filters, why);
+    }
+    if (!spectrum) continue;
+    for (const NodeId on_the_way : found.way) {
+      if (HasConstantWeight(context, on_the_way)) context.Report(on_the_way, why);
+    }
+    if (context.Op(node) == "Sqrt") ReportReadersOfMagnitude(context, node);
   }
 }
 

@@ -22,12 +22,14 @@ constexpr HazardName kNames[] = {
     {"small_constant", "a factor or divisor below 6.1e-05"},
     {"large_constant", "a factor, divisor or limit beyond 65504"},
     {"mask_fill", "a constant beyond 65504 that fills masks: see the field 'constants'"},
+    {"spectrum",
+     "filters or a Fourier transform of which the power is taken: not for 8-bit activations"},
     {"transpose_fusion", "a Transpose into a MatMul whose fusion crashes ONNX Runtime"},
 };
 constexpr void (*kFinders[])(HazardContext&) = {
     FindDecomposedNorms, FindExpSums,           FindSmallEps,          FindNearZero,
     FindLongReductions,  FindIntegerArithmetic, FindAccumulatingLoops, FindSmallConstants,
-    FindLargeConstants,  FindMaskFills,         FindTransposeFusions,
+    FindLargeConstants,  FindMaskFills,         FindSpectra,           FindTransposeFusions,
 };
 static_assert(std::size(kNames) == std::size(kFinders));
 

@@ -76,9 +76,11 @@ TEST_F(CheckTest, EveryHazardIsAFaultInFloat16AndNoneInFloat32) {
   }
 }
 
-TEST_F(CheckTest, EveryHazardHasAGraphHereButMaskFills) {
+// Of mask fills a checker of their own speaks, and spectra are no matter of 16 bits.
+TEST_F(CheckTest, EveryHazardHasAGraphHereButMaskFillsAndSpectra) {
   for (const HazardName& name : HazardNames()) {
-    EXPECT_EQ(Graphs().contains(name.name), std::string(name.name) != "mask_fill") << name.name;
+    const std::string word = name.name;
+    EXPECT_EQ(Graphs().contains(word), word != "mask_fill" && word != "spectrum") << word;
   }
 }
 
