@@ -6,7 +6,9 @@
 namespace onnxquant {
 namespace {
 
+constexpr std::uint64_t kCacheLine = 64;
 constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kMediumTensor = 65536;
 constexpr std::uint64_t kLargeAlignment = 65536;
 constexpr std::uint64_t kLargeTensor = 1 << 20;
 
@@ -33,7 +35,9 @@ absl::StatusOr<Layout> PlanLayout(absl::Span<const LayoutItem> items,
         return UsageError("--max-shard ", options.max_shard, ": a tensor of ", item.bytes,
                           " bytes does not fit into one data file");
       }
-      const std::uint64_t alignment = item.bytes >= kLargeTensor ? kLargeAlignment : kPage;
+      const std::uint64_t alignment = item.bytes >= kLargeTensor    ? kLargeAlignment
+                                      : item.bytes >= kMediumTensor ? kPage
+                                                                    : kCacheLine;
       if (layout.shard_bytes.empty() ||
           AlignUp(layout.shard_bytes.back(), alignment) + item.bytes > options.max_shard) {
         layout.shard_bytes.push_back(0);

@@ -20,25 +20,27 @@ TEST(Layout, KeepsSmallAndMarkedTensorsInline) {
   EXPECT_THAT(layout.shard_bytes, ElementsAre(1024U));
 }
 
-TEST(Layout, AlignsToPagesAndLargeTensorsToSixtyFourKiB) {
-  const std::vector<LayoutItem> items = {{1024, false}, {(1 << 20) - 1, false}, {1 << 20, false}};
+TEST(Layout, AlignsTensorsByTheirSize) {
+  const std::vector<LayoutItem> items = {
+      {1025, false}, {65535, false}, {65536, false}, {(1 << 20) - 1, false}, {1 << 20, false}};
   const Layout layout = PlanLayout(items, {}).value();
   EXPECT_EQ(layout.items[0].offset, 0U);
-  EXPECT_EQ(layout.items[1].offset, 4096U);
-  EXPECT_EQ(layout.items[2].offset % 65536, 0U);
-  EXPECT_EQ(layout.items[2].offset, (4096U + (1 << 20) - 1 + 65535) / 65536 * 65536);
+  EXPECT_EQ(layout.items[1].offset, 1088U);
+  EXPECT_EQ(layout.items[2].offset, 69632U);
+  EXPECT_EQ(layout.items[3].offset, 135168U);
+  EXPECT_EQ(layout.items[4].offset, (135168U + (1 << 20) - 1 + 65535) / 65536 * 65536);
 }
 
 TEST(Layout, OpensANewShardBeforeTheLimitIsPassed) {
   const std::vector<LayoutItem> items = {{6000, false}, {6000, false}, {2000, false}};
   LayoutOptions options;
-  options.max_shard = 10192;  // 8192 + 2000
+  options.max_shard = 8016;  // 6016 + 2000
   const Layout layout = PlanLayout(items, options).value();
   EXPECT_EQ(layout.items[0].shard, 0);
   EXPECT_EQ(layout.items[1].shard, 1);
   EXPECT_EQ(layout.items[2].shard, 1);
-  EXPECT_EQ(layout.items[2].offset, 8192U);
-  EXPECT_THAT(layout.shard_bytes, ElementsAre(6000U, 10192U));
+  EXPECT_EQ(layout.items[2].offset, 6016U);
+  EXPECT_THAT(layout.shard_bytes, ElementsAre(6000U, 8016U));
 }
 
 TEST(Layout, RefusesWhatABrowserCannotLoad) {
