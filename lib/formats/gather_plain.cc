@@ -16,8 +16,8 @@ constexpr absl::string_view kOperators[] = {"Gather"};
 FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReading& reading) {
   FormatFit fit = FitBlocksOfRows(form, format, reading);
   if (fit.ok() && !fit.stored.padded) {
-    return {{}, absl::StrCat("its rows of ", reading.dims[1], " end within a block of ",
-                             format.block)};
+    return {{},
+            absl::StrCat("its rows of ", reading.dims[1], " end within a block of ", format.block)};
   }
   return fit;
 }
@@ -49,14 +49,16 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int /*input
   sink.AddNode() = std::move(mul);
   // [indices..., blocks, block] to [indices..., K], however many indices there are.
   const std::string lengths = sink.UniqueValue(absl::StrCat(out, "_indices_shape"));
-  sink.AddNode() = MakeNode("Shape", sink.UniqueNode(absl::StrCat(lengths, "/Shape")), {indices},
-                            {lengths});
+  sink.AddNode() =
+      MakeNode("Shape", sink.UniqueNode(absl::StrCat(lengths, "/Shape")), {indices}, {lengths});
   const std::string k = AddInts(sink, absl::StrCat(out, "_row"), {stored.k});
   const std::string shape = sink.UniqueValue(absl::StrCat(out, "_shape"));
   onnx::NodeProto& concat = sink.AddNode();
-  concat = MakeNode("Concat", sink.UniqueNode(absl::StrCat(shape, "/Concat")), {lengths, k}, {shape});
+  concat =
+      MakeNode("Concat", sink.UniqueNode(absl::StrCat(shape, "/Concat")), {lengths, k}, {shape});
   SetInt(concat, "axis", 0);
-  node = MakeNode("Reshape", sink.UniqueNode(absl::StrCat(out, "/Reshape")), {blocks, shape}, {out});
+  node =
+      MakeNode("Reshape", sink.UniqueNode(absl::StrCat(out, "/Reshape")), {blocks, shape}, {out});
 }
 
 }  // namespace
@@ -74,8 +76,9 @@ constinit const Format kGatherPlain = {
     .read = Read,
     .codes = BlockCodesKey,
     .runs = "CPU, WebAssembly, WebGPU, CUDA",
-    .about = "Gather, Cast, Sub and Mul: an embedding's rows in 8-bit blocks, where "
-             "GatherBlockQuantized is missing",
+    .about =
+        "Gather, Cast, Sub and Mul: an embedding's rows in 8-bit blocks, where "
+        "GatherBlockQuantized is missing",
 };
 
 }  // namespace onnxquant

@@ -6,11 +6,10 @@ namespace onnxquant {
 namespace {
 
 // A node of one output, which is called `value`.
-std::string Emit(const char* op, const std::string& value,
-                 const std::vector<std::string>& inputs, NodeSink& sink) {
+std::string Emit(const char* op, const std::string& value, const std::vector<std::string>& inputs,
+                 NodeSink& sink) {
   const std::string output = sink.UniqueValue(value);
-  sink.AddNode() =
-      MakeNode(op, sink.UniqueNode(absl::StrCat(output, "/", op)), inputs, {output});
+  sink.AddNode() = MakeNode(op, sink.UniqueNode(absl::StrCat(output, "/", op)), inputs, {output});
   return output;
 }
 

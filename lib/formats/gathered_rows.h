@@ -32,8 +32,8 @@ struct CodedTable {
   ElementType type = ElementType::kFloat;  // of the scales, and of the floats
 };
 
-// Makes `last`, a Gather of rows, the Mul that gives (codes - zero points) * scales of the rows that
-// it asked for: [indices..., code_dims...]. The nodes before it go to the sink.
+// Makes `last`, a Gather of rows, the Mul that gives (codes - zero points) * scales of the rows
+// that it asked for: [indices..., code_dims...]. The nodes before it go to the sink.
 void GatherRows(const CodedTable& table, onnx::NodeProto& last, NodeSink& sink);
 
 }  // namespace onnxquant

@@ -20,7 +20,7 @@ from browser import Browser
 from demo_page import DemoPage
 from onnxquant_tools.cache import cache_folder
 from onnxquant_tools.product import ROOT, gemma, program, scratch_folder
-from web_model import Convert, Expected, Folder
+from web_model import Convert, Expected, Folder, file_of
 from web_server import serve
 
 PROMPT = "The capital of France is"
@@ -116,7 +116,7 @@ def convert(gemma: Path, model_folder: Folder) -> Convert:
     def run(policy: str, dtype: str) -> Path:
         folder = model_folder(policy) / "onnx"
         _convert(policy, gemma, folder, "--dtype", dtype)
-        return folder / f"model_{dtype}.onnx"
+        return folder / file_of(dtype)
 
     return run
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from demo_page import DemoPage, Generation
-from web_model import Convert, Expected
+from web_model import Convert, Expected, file_of
 
 
 def _generate(page: DemoPage, model: Path, device: str, count: int) -> Generation:
     """Let the page continue its own first prompt, and print its figures."""
-    dtype = model.stem.removeprefix("model_")
+    (dtype,) = (d for d in ("fp16", "q4", "q4f16", "q8") if file_of(d) == model.name)
     policy = model.parents[1].name
     page.open(model=policy, dtype=dtype, device=device, count=count)
     result = page.generate()
@@ -88,6 +88,15 @@ def test_a_loaded_model_answers_again_as_a_chat_until_it_is_stopped(
     assert page.text_of("echo") == ""
     # It was not loaded again.
     assert page.text_of("loading") == answer_of_the_cpu.shown["loading"]
+
+
+def test_eight_bits_on_the_cpu_give_the_text_of_float32(
+    page: DemoPage, convert: Convert, expected: Expected
+) -> None:
+    """The dtype that Transformers.js takes on the CPU where none is asked for."""
+    result = _generate(page, convert("gemma-web", "q8"), "wasm", len(expected[0]))
+    assert (result.shown["error-text"], result.state) == ("", "done")
+    assert (result.tokens, result.text) == expected
 
 
 def test_build_gemmas_float16_writes_nothing_but_padding_on_webgpu_and_the_page_says_why(
