@@ -110,12 +110,12 @@ class Finder {
       const WeightUse& use = uses_[index];
       const Reader* reader = ReaderOf(graph_, use.reader.node);
       const bool cosine = use.weight == cache.cosines;
-      const bool turns = reader != nullptr &&
-                         use.reader.input == (cosine ? reader->cosines : reader->sines);
+      const bool turns =
+          reader != nullptr && use.reader.input == (cosine ? reader->cosines : reader->sines);
       if (!turns) {
-        cache.refusal =
-            absl::StrCat(graph_.Describe(use.reader.node), ", which is no rotary embedding, reads '",
-                         graph_.value(use.weight).name, "' too");
+        cache.refusal = absl::StrCat(graph_.Describe(use.reader.node),
+                                     ", which is no rotary embedding, reads '",
+                                     graph_.value(use.weight).name, "' too");
       } else if (use.transposed) {
         cache.refusal = absl::StrCat("'", graph_.value(use.weight).name, "' is read transposed");
       }

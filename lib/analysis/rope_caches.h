@@ -23,7 +23,7 @@ struct RopeCache {
 };
 
 struct RopeCaches {
-  std::vector<RopeCache> caches;  // in the order of their first readers
+  std::vector<RopeCache> caches;                       // in the order of their first readers
   absl::flat_hash_map<ValueId, std::size_t> cache_of;  // by table: the first cache that has it
   // Nodes that make such a table from constants alone, when the model is loaded: they hold angles
   // up to the last position. In order; Casts of the table are none of them.

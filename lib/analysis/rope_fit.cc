@@ -131,8 +131,8 @@ class Fitter {
     double Middle() const { return (low + high) / 2; }
   };
 
-  // A value leaves an interval for the phase, where it is known on which side of its peak that lies.
-  // The cosine is the sine a quarter turn ahead.
+  // A value leaves an interval for the phase, where it is known on which side of its peak that
+  // lies. The cosine is the sine a quarter turn ahead.
   void NarrowBy(std::int64_t row, double value, double phase, double ahead, Interval& left) const {
     constexpr double kAtPeak = 0.05;
     const double slope = std::cos(phase + ahead);
@@ -242,12 +242,12 @@ class Fitter {
           continue;
         }
         const bool is_cosine = !(of_cosine <= tolerance);
-        Refuse(absl::StrCat(
-            "at position ", row, " column ", column, " holds the ", is_cosine ? "cosine " : "sine ",
-            Text(is_cosine ? Cosine(row, column) : Sine(row, column)), ", where the frequency ",
-            Text(static_cast<double>(Frequency(column))), " gives ",
-            Text(is_cosine ? cosine : sine), ", more than ", Text(tolerance),
-            IsRounded() ? " and its rounding away" : " away"));
+        Refuse(absl::StrCat("at position ", row, " column ", column, " holds the ",
+                            is_cosine ? "cosine " : "sine ",
+                            Text(is_cosine ? Cosine(row, column) : Sine(row, column)),
+                            ", where the frequency ", Text(static_cast<double>(Frequency(column))),
+                            " gives ", Text(is_cosine ? cosine : sine), ", more than ",
+                            Text(tolerance), IsRounded() ? " and its rounding away" : " away"));
         return;
       }
     }

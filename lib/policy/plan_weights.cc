@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/ranks.h"
 #include "lib/formats/formats.h"
+#include "lib/policy/plan_rope.h"
 #include "lib/policy/subjects.h"
 
 namespace onnxquant {
@@ -81,6 +82,7 @@ Subject SubjectOfUse(const PlanContext& context, std::size_t use_index) {
   Subject subject = SubjectOf(context, node);
   subject.weight = context.graph().value(use.weight).name;
   subject.reading = ReadingOf(context, use);
+  subject.turns = context.analysis.rope.cache_of.contains(use.weight);
   subject.stores =
       !HoldsCodes(*context.graph().node(node).proto) &&
       context.Traits(node).inputs[static_cast<std::size_t>(use.reader.input)] == SlotRule::kFollows;
@@ -170,6 +172,7 @@ void PlanWeights(const PlanContext& context, const std::vector<int>& exponents,
       plan.weights.back().why = resolver.Resolve({&subject, 1}).why;
     }
     WeightCopy copy = CopyFor(context, plan.nodes, exponents, i, resolver);
+    TakeRopeForm(context.graph(), id, plan.rope, copy);
     std::vector<WeightCopy>& copies = plan.weights.back().copies;
     const auto same = std::find_if(copies.begin(), copies.end(), [&copy](const WeightCopy& other) {
       return (copy.format.IsFloat() ? other.format == copy.format

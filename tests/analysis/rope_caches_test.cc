@@ -19,8 +19,8 @@ using ::testing::SizeIs;
 class RopeCachesTest : public ::testing::Test {
  protected:
   void Find(const std::string& graph) {
-    model_ = ParseModel("<ir_version: 10, opset_import: [\"\" : 23, \"com.microsoft\" : 1]>\n" +
-                        graph);
+    model_ =
+        ParseModel("<ir_version: 10, opset_import: [\"\" : 23, \"com.microsoft\" : 1]>\n" + graph);
     auto built = Graph::Build(model_, "m.onnx");
     ASSERT_TRUE(built.ok()) << built.status();
     graph_ = std::make_unique<Graph>(*std::move(built));
@@ -115,9 +115,9 @@ TEST_F(RopeCachesTest, PairsThatDoNotBelongTogetherAreRefused) {
             "the cosines that are read beside it are no constant");
   EXPECT_EQ(refusal("float[16, 4] c", "y = com.microsoft.RotaryEmbedding(x, at, c, c)"),
             "it is read both as cosines and as sines");
-  EXPECT_THAT(refusal("float[16, 4] c, float[8, 4] s",
-                      "y = com.microsoft.RotaryEmbedding(x, at, c, s)"),
-              HasSubstr("no two matrices of one shape"));
+  EXPECT_THAT(
+      refusal("float[16, 4] c, float[8, 4] s", "y = com.microsoft.RotaryEmbedding(x, at, c, s)"),
+      HasSubstr("no two matrices of one shape"));
   EXPECT_THAT(refusal("float[4, 4] c, float[4, 4] s", R"(t = Transpose(s)
                       y = com.microsoft.RotaryEmbedding(x, at, c, t))"),
               HasSubstr("'s' is read transposed"));

@@ -76,8 +76,7 @@ std::vector<float> Llama3(std::vector<float> frequencies) {
     if (wavelength > context) {
       frequency = static_cast<float>(wide);
     } else if (wavelength > context / 4) {
-      frequency =
-          static_cast<float>((1 - blend) * wide + blend * static_cast<double>(frequency));
+      frequency = static_cast<float>((1 - blend) * wide + blend * static_cast<double>(frequency));
     }
   }
   return frequencies;
@@ -218,8 +217,8 @@ TEST(RopeFitTest, SwappedTablesAreRefused) {
 }
 
 TEST(RopeFitTest, ValuesThatAreNoNumbersAreRefused) {
-  for (const float value : {std::numeric_limits<float>::quiet_NaN(),
-                            std::numeric_limits<float>::infinity()}) {
+  for (const float value :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     for (const std::size_t place : {0, 8 * 50 + 2, 8 * 127}) {
       Pair pair = Make(Plain(8, 1e4), 128);
       pair.cosines[place] = value;
