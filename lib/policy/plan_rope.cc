@@ -46,7 +46,9 @@ std::string WhyLeft(const RopeCache& cache, const RopeFit* fit, const Asked& ask
   if (asked.differs) return "the policy does not say the same for all that read them";
   const std::int64_t positions = asked.setting.positions;
   if (positions > rows) return absl::StrCat("they have ", rows, " rows");
-  if (asked.setting.kind == Kind::kComputed) return fit->reason;
+  if (asked.setting.kind == Kind::kComputed) {
+    return fit == nullptr ? "their values are not at hand" : fit->reason;
+  }
   return positions == rows ? absl::StrCat("they have ", rows, " rows") : "";
 }
 
@@ -183,8 +185,8 @@ void SettleRope(const PlanContext& context, OutputPlan& plan) {
           made.try_emplace({table.angles, table.sines, table.factor}, copy.names).first->second;
     }
     if (!table.left.empty()) {
-      left.push_back(absl::StrCat("'", context.graph().value(weight.weight).name,
-                                  "' stays: ", table.left));
+      left.push_back(
+          absl::StrCat("'", context.graph().value(weight.weight).name, "' stays: ", table.left));
     }
     trimmed += table.left.empty() && table.angles == kNone ? 1 : 0;
     computed += table.left.empty() && table.angles != kNone ? 1 : 0;

@@ -9,7 +9,8 @@
 namespace onnxquant {
 
 // Nodes that make such a table from constants compute in float32, whatever rules say: no 16-bit
-// type holds the angles of far positions. Changes plan.nodes, and takes them out of resolved.movers.
+// type holds the angles of far positions. Changes plan.nodes, and takes them out of
+// resolved.movers.
 void KeepAngles(const PlanContext& context, ResolvedNodes& resolved, OutputPlan& plan);
 
 // Sets plan.rope. Where a table cannot be what the policy says, it stays, with the reason.

@@ -54,9 +54,14 @@ ElementType StoredType(const PlanContext& context, const IdVector<NodePlan>& nod
   const ElementType original = context.OriginalType(use.weight);
   const ElementType compute = nodes[use.reader.node].compute;
   const std::uint64_t elements = ElementsOf(*ConstantShape(context.graph(), use.weight));
-  // Scales belong to their codes, and have the type that the operator computes in. And a scalar is
-  // no weight: storing it in fewer bits saves nothing.
-  if (elements <= 1 || HoldsCodes(*context.graph().node(use.reader.node).proto)) return compute;
+  // Scales belong to their codes, and have the type that the operator computes in; frequencies of a
+  // rotary embedding are scaled by far positions. And a scalar is no weight: storing it in fewer
+  // bits saves nothing.
+  const std::vector<NodeId>& makers = context.analysis.rope.makers;
+  if (elements <= 1 || HoldsCodes(*context.graph().node(use.reader.node).proto) ||
+      std::binary_search(makers.begin(), makers.end(), use.reader.node)) {
+    return compute;
+  }
   if (resolved.weights_by_rule && resolved.weights.IsFloat()) {
     return resolved.weights.type == kAsInSource ? original : resolved.weights.type;
   }

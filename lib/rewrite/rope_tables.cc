@@ -21,7 +21,10 @@ class Maker {
     const std::string turned = table.factor == 1 ? name : writer_.UniqueValue(name + "/unscaled");
     Add(table.sines ? "Sin" : "Cos", name, {angles}, turned);
     if (table.factor == 1) return;
-    Add("Mul", name, {turned, Scalar(absl::StrCat(name, "/factor"), table.factor)}, name);
+    const std::string factor =
+        AddConstant(writer_, absl::StrCat(name, "/factor"),
+                    ScalarTensor(static_cast<double>(table.factor), ElementType::kFloat));
+    Add("Mul", name, {turned, factor}, name);
   }
 
  private:
@@ -34,18 +37,25 @@ class Maker {
                        angles.frequencies);
     const std::string positions = writer_.UniqueValue(base + "/positions");
     Add("Range", base,
-        {Scalar(base + "/first", 0), Scalar(base + "/end", static_cast<double>(angles.positions)),
-         Scalar(base + "/step", 1)},
+        {Position(base + "/first", 0), Position(base + "/end", angles.positions),
+         Position(base + "/step", 1)},
         positions);
+    const std::string shape = writer_.Once("shape of a column", [&] {
+      return AddInts(writer_, base + "/shape", {-1, 1});
+    });
     const std::string column = writer_.UniqueValue(base + "/column");
-    Add("Reshape", base, {positions, AddInts(writer_, base + "/shape", {-1, 1})}, column);
+    Add("Reshape", base, {positions, shape}, column);
     it->second = writer_.UniqueValue(base + "/angles");
     Add("Mul", base, {column, base}, it->second);
     return it->second;
   }
 
-  std::string Scalar(const std::string& wanted, double number) {
-    return AddConstant(writer_, wanted, ScalarTensor(number, ElementType::kFloat));
+  // One constant for all that read the same position.
+  std::string Position(const std::string& wanted, std::int64_t position) {
+    return writer_.Once(absl::StrCat("position ", position), [&] {
+      const auto number = static_cast<double>(position);
+      return AddConstant(writer_, wanted, ScalarTensor(number, ElementType::kFloat));
+    });
   }
 
   void Add(const char* op, const std::string& base, absl::Span<const std::string> inputs,
