@@ -105,12 +105,12 @@ std::string Difference(double difference) {
 
 Reason Explain(const RopePlan& rope, const RopeTablePlan& table) {
   if (!table.left.empty()) {
-    return {"what its readers and values are", absl::StrCat("rope_cache: keep: ", table.left)};
+    return {absl::StrCat("what the tables are (", table.left, ")"), "rope_cache: keep"};
   }
   if (table.angles == kNone) {
-    return {"the rows that are asked for", absl::StrCat("rows: ", table.positions)};
+    return {"the number of positions", absl::StrCat("rows: ", table.positions)};
   }
-  return {"what its values are",
+  return {"the formula that gives what the tables hold",
           absl::StrCat("rope_cache: computed from '",
                        rope.angles[static_cast<std::size_t>(table.angles)].name, "' for ",
                        table.positions, " positions")};

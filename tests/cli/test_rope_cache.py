@@ -215,7 +215,8 @@ def test_what_is_no_table_of_angles_stays_with_the_reason(tmp_path: Path) -> Non
     said = _plan(path, _policy(tmp_path, "computed"))["rope_cache"]
     assert "'sines' stays: at position 77 column 3 holds the sine" in said
     done = run("plan", "--policy", _policy(tmp_path, "computed"), "--why", "cosines", path)
-    assert "rope_cache: keep: at position 77 column 3" in done.stdout
+    assert "what the tables are (at position 77 column 3 holds" in done.stdout
+    assert ") sets rope_cache: keep" in done.stdout
     stored = _convert(path, tmp_path / "stored", "keep")
     asked = _convert(path, tmp_path / "asked", "computed")
     assert (asked.parent / f"{asked.name}_data").read_bytes() == (

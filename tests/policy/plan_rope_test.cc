@@ -161,7 +161,7 @@ TEST_F(PlanRopeTest, WhatHasNoMoreRowsStays) {
     const OutputPlan plan = Run(set);
     EXPECT_EQ(Copy(plan, "c").rows, 0) << set;
     EXPECT_FALSE(Copy(plan, "c").made) << set;
-    EXPECT_THAT(Why(plan, "c"), HasSubstr("rope_cache: keep: they have 64 rows")) << set;
+    EXPECT_THAT(Why(plan, "c"), HasSubstr("(they have 64 rows) sets rope_cache: keep")) << set;
     EXPECT_THAT(plan.rope_cache, HasSubstr("'c' stays: they have 64 rows")) << set;
   }
   EXPECT_TRUE(Copy(Run("{computed: 64}"), "c").made);
