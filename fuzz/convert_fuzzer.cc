@@ -23,9 +23,11 @@ constexpr const char* kPolicies[] = {
     " weights: {format: int4, block: 16, symmetric: false}}}, rules: [{match: {op: MatMul},"
     " weights: {format: int4, block: 256}, optional: true}]}",
     "{policy: 1, name: d, outputs: {fp16: {compute: float16, weights: float32, io: float32,"
-    " constants: {overflow: clamp}}}, rules: [{match: {hazard: any}, keep: true, optional: true},"
+    " rope_cache: {positions: 2}, constants: {overflow: clamp}}},"
+    " rules: [{match: {hazard: any}, keep: true, optional: true},"
     " {match: {role: residual}, residual: {clip: 100}, optional: true}]}",
-    "{policy: 1, name: e, outputs: {fp16: {compute: source, weights: float16, io: float16}},"
+    "{policy: 1, name: e, outputs: {fp16: {compute: source, weights: float16, io: float16,"
+    " rope_cache: computed}},"
     " rules: [{match: {role: residual}, residual: {rescale: 3}, optional: true},"
     " {match: {layer: [0, -1], name: '*a*'}, compute: float32, optional: true}]}"};
 

@@ -54,8 +54,9 @@ std::string ResultTable(const Report& report) {
   }
   std::string text = table.ToString();
   for (const OutputReport& output : report.outputs) {
-    if (output.residual.empty()) continue;
-    absl::StrAppend(&text, output.dtype, ": ", Visible(output.residual), "\n");
+    for (const std::string& said : {output.residual, output.rope_cache}) {
+      if (!said.empty()) absl::StrAppend(&text, output.dtype, ": ", Visible(said), "\n");
+    }
   }
   return text;
 }

@@ -29,11 +29,13 @@ struct PolicyFields {
   std::string io = {};       // of float graph inputs and outputs
   PolicyWeights weights = {};
   std::optional<int> accuracy_level = {};
-  std::string overflow = {};        // of constants: error, clamp, infinity
-  std::string residual = {};        // float32
-  std::optional<int> rescale = {};  // the residual stream by 2^-rescale; 0: auto
-  std::optional<double> clip = {};  // sums of the residual stream
-  bool keep = false;                // leave the node and its weights as they are
+  std::string overflow = {};               // of constants: error, clamp, infinity
+  std::string residual = {};               // float32
+  std::optional<int> rescale = {};         // the residual stream by 2^-rescale; 0: auto
+  std::optional<double> clip = {};         // sums of the residual stream
+  std::string rope_cache = {};             // tables of rotary embeddings: keep, computed
+  std::optional<int> rope_positions = {};  // so many rows of them, the first, stored or computed
+  bool keep = false;                       // leave the node and its weights as they are
 };
 
 // All that is given must hold; a list means any of.

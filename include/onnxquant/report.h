@@ -71,6 +71,7 @@ struct OutputReport {
   int float32_values = 0;  // float values (edges) that stay float32
   int half_values = 0;     // float values that become float16
   std::string residual;    // what is done to the residual stream; "" for nothing
+  std::string rope_cache;  // what is done with tables of rotary embeddings; "" for nothing
   std::vector<std::string> warnings;
 
   std::uint64_t TotalBytes() const {

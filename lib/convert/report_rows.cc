@@ -27,7 +27,7 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
       row.shape = *ConstantShape(analysis.graph, weight.weight);
       row.role = NameOf(role.role);
       row.layer = role.layer;
-      row.format = ToString(copy.format);
+      row.format = copy.made ? "computed" : ToString(copy.format);
       const ElementType type = analysis.types[static_cast<std::size_t>(weight.weight)];
       row.input_bytes = PackedBytes(type, row.shape).value_or(0);
       row.bytes = copy.bytes;
@@ -107,6 +107,7 @@ OutputReport MakeOutputReport(const Analysis& analysis, const OutputPlan& plan,
   report.float32_values = output.rewritten.float32_values;
   report.half_values = output.rewritten.half_values;
   report.residual = plan.residual;
+  report.rope_cache = plan.rope_cache;
   report.warnings = output.rewritten.warnings;
   return report;
 }

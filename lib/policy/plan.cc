@@ -16,9 +16,11 @@
 #include "lib/policy/plan_movers.h"
 #include "lib/policy/plan_nodes.h"
 #include "lib/policy/plan_residual.h"
+#include "lib/policy/plan_rope.h"
 #include "lib/policy/plan_stored_movers.h"
 #include "lib/policy/plan_types.h"
 #include "lib/policy/plan_weights.h"
+#include "lib/policy/rope_fits.h"
 #include "lib/schema/node_check.h"
 
 namespace onnxquant {
@@ -37,9 +39,10 @@ absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::strin
   std::vector<WeightUse> uses = FindWeightUses(graph, types);
   std::vector<Hazard> hazards = FindHazards(graph, types);
   ResidualStream residual = FindResidualStream(graph, types, roles, uses);
-  return Analysis{std::move(graph),           std::move(types),   std::move(traits),
-                  std::move(bfloat16_traits), std::move(roles),   std::move(uses),
-                  std::move(hazards),         std::move(residual)};
+  RopeCaches rope = FindRopeCaches(graph, uses);
+  return Analysis{std::move(graph),           std::move(types),    std::move(traits),
+                  std::move(bfloat16_traits), std::move(roles),    std::move(uses),
+                  std::move(hazards),         std::move(residual), std::move(rope)};
 }
 
 namespace {
@@ -61,7 +64,8 @@ absl::StatusOr<OutputPlan> MakePlan(const PlanContext& context, const std::strin
   plan.dtype = context.output.dtype;
   plan.policy = policy;
   plan.half = context.half;
-  const ResolvedNodes resolved = ResolveNodes(context, resolver, plan);
+  ResolvedNodes resolved = ResolveNodes(context, resolver, plan);
+  KeepAngles(context, resolved, plan);
   plan.io = PlanIo(context, resolver);
   const IoTypes io = TypesWith(context, plan.io);
   ONNXQUANT_ASSIGN_OR_RETURN(const ResidualResult residual,
@@ -76,7 +80,9 @@ absl::StatusOr<OutputPlan> MakePlan(const PlanContext& context, const std::strin
   KeepIslands(around, resolved.by_rule, movers, stored.values, plan);
   DecideDataMovers(around, movers, stored.values, plan);
   ValueNames names = NamesOfValues(context.graph());
+  PlanRope(context, resolver, names, plan);
   PlanWeights(context, residual.exponents, resolver, names, plan);
+  SettleRope(context, plan);
   SettleCasts(context, seen_through, io, names, plan);
   plan.types = TypesOfValues(context, io, plan);
   return plan;
@@ -104,6 +110,10 @@ absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, cons
     }
   }
   const UsesByReader uses_by_reader(analysis.weight_uses, analysis.graph.nodes().size());
+  std::vector<RopeFit> rope_fits;
+  if (ComputesRope(policy)) {
+    ONNXQUANT_ASSIGN_OR_RETURN(rope_fits, FitRopeCaches(analysis, evidence));
+  }
   std::vector<OutputPlan> plans;
   std::vector<bool> relevant(policy.rules.size(), false);
   std::vector<bool> matched(policy.rules.size(), false);
@@ -113,7 +123,7 @@ absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, cons
       continue;
     }
     ONNXQUANT_ASSIGN_OR_RETURN(const ElementType half, HalfTypeOf(analysis, policy, output));
-    const PlanContext context{analysis, uses_by_reader, output, evidence, origin, half};
+    const PlanContext context{analysis, uses_by_reader, output, evidence, origin, half, rope_fits};
     SettingsResolver resolver(policy, output);
     ONNXQUANT_ASSIGN_OR_RETURN(OutputPlan plan, MakePlan(context, policy.name, resolver));
     plans.push_back(std::move(plan));

@@ -14,6 +14,7 @@
 #include "lib/analysis/op_traits.h"
 #include "lib/analysis/residual_stream.h"
 #include "lib/analysis/roles.h"
+#include "lib/analysis/rope_caches.h"
 #include "lib/analysis/traits_table.h"
 #include "lib/analysis/types.h"
 #include "lib/analysis/weight_uses.h"
@@ -21,6 +22,7 @@
 #include "lib/graph/graph.h"
 #include "lib/policy/evidence.h"
 #include "lib/policy/policy.h"
+#include "lib/policy/rope_plan.h"
 #include "lib/policy/settings.h"
 
 namespace onnxquant {
@@ -35,6 +37,7 @@ struct Analysis {
   std::vector<WeightUse> weight_uses;
   std::vector<Hazard> hazards;  // by node
   ResidualStream residual;
+  RopeCaches rope;
 
   const NodeTraits& Traits(NodeId id, ElementType half) const {
     return (half == ElementType::kBFloat16 ? bfloat16_traits : traits).Of(id);
@@ -72,7 +75,11 @@ struct WeightCopy {
   // Stored as an initializer of the main graph; else where the constant stands: in a Constant node,
   // or among the initializers of a body.
   bool in_main = false;
-  int exponent = 0;  // the values are multiplied by 2^this
+  int exponent = 0;       // the values are multiplied by 2^this
+  std::int64_t rows = 0;  // the first rows alone; 0: all
+  // Not stored: nodes make it, of which OutputPlan::rope tells. `bytes` are of what they read.
+  bool made = false;
+  std::uint64_t spared = 0;  // what the whole constant would take beyond `bytes`
   Overflow overflow = Overflow::kError;
   // Names of the initializers: of floats one; of codes as many as the form has tensors.
   std::vector<std::string> names;
@@ -107,6 +114,8 @@ struct OutputPlan {
   IdVector<ValueId> read_in_place;  // by ValueId: itself, or what stands for it if it is left out
   StreamEdits stream;
   std::string residual;  // what is done to the residual stream, in a sentence; "" for nothing
+  RopePlan rope;
+  std::string rope_cache;  // what is done with tables of rotary embeddings, likewise
 };
 
 // The type that a slot asks for; kUndefined when it takes what comes.

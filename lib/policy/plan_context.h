@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <string>
 
+#include "absl/types/span.h"
+#include "lib/analysis/rope_fit.h"
 #include "lib/policy/plan.h"
 #include "lib/policy/uses_by_reader.h"
 
@@ -17,6 +19,8 @@ struct PlanContext {
   const Evidence& evidence;
   const std::string& origin;                 // names the model in messages
   ElementType half = ElementType::kFloat16;  // the 16-bit type that the output uses
+  // By cache of Analysis::rope; empty where the policy does not ask for them.
+  absl::Span<const RopeFit> rope_fits = {};
 
   const Graph& graph() const { return analysis.graph; }
   NodeId node_count() const { return static_cast<NodeId>(analysis.graph.nodes().size()); }

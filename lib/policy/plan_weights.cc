@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/ranks.h"
 #include "lib/formats/formats.h"
+#include "lib/policy/plan_rope.h"
 #include "lib/policy/subjects.h"
 
 namespace onnxquant {
@@ -53,9 +54,14 @@ ElementType StoredType(const PlanContext& context, const IdVector<NodePlan>& nod
   const ElementType original = context.OriginalType(use.weight);
   const ElementType compute = nodes[use.reader.node].compute;
   const std::uint64_t elements = ElementsOf(*ConstantShape(context.graph(), use.weight));
-  // Scales belong to their codes, and have the type that the operator computes in. And a scalar is
-  // no weight: storing it in fewer bits saves nothing.
-  if (elements <= 1 || HoldsCodes(*context.graph().node(use.reader.node).proto)) return compute;
+  // Scales belong to their codes, and have the type that the operator computes in; frequencies of a
+  // rotary embedding are scaled by far positions. And a scalar is no weight: storing it in fewer
+  // bits saves nothing.
+  const std::vector<NodeId>& makers = context.analysis.rope.makers;
+  if (elements <= 1 || HoldsCodes(*context.graph().node(use.reader.node).proto) ||
+      std::binary_search(makers.begin(), makers.end(), use.reader.node)) {
+    return compute;
+  }
   if (resolved.weights_by_rule && resolved.weights.IsFloat()) {
     return resolved.weights.type == kAsInSource ? original : resolved.weights.type;
   }
@@ -81,6 +87,7 @@ Subject SubjectOfUse(const PlanContext& context, std::size_t use_index) {
   Subject subject = SubjectOf(context, node);
   subject.weight = context.graph().value(use.weight).name;
   subject.reading = ReadingOf(context, use);
+  subject.turns = context.analysis.rope.cache_of.contains(use.weight);
   subject.stores =
       !HoldsCodes(*context.graph().node(node).proto) &&
       context.Traits(node).inputs[static_cast<std::size_t>(use.reader.input)] == SlotRule::kFollows;
@@ -171,6 +178,7 @@ void PlanWeights(const PlanContext& context, const std::vector<int>& exponents,
       plan.weights.back().why = resolver.Resolve({&subject, 1}).why;
     }
     WeightCopy copy = CopyFor(context, plan.nodes, exponents, i, resolver);
+    TakeRopeForm(context.graph(), id, plan.rope, copy);
     std::vector<WeightCopy>& copies = plan.weights.back().copies;
     const auto same = std::find_if(copies.begin(), copies.end(), [&copy](const WeightCopy& other) {
       return (copy.format.IsFloat() ? other.format == copy.format

@@ -73,6 +73,19 @@ std::string ToString(const ResidualSetting& setting) {
   return "float32";
 }
 
+std::string ToString(const RopeCacheSetting& setting) {
+  switch (setting.kind) {
+    case RopeCacheSetting::Kind::kTrim:
+      return absl::StrCat("{positions: ", setting.positions, "}");
+    case RopeCacheSetting::Kind::kComputed:
+      return setting.positions == 0 ? "computed"
+                                    : absl::StrCat("{computed: ", setting.positions, "}");
+    case RopeCacheSetting::Kind::kKeep:
+      break;
+  }
+  return "keep";
+}
+
 bool Matches(const Match& match, const Subject& subject) {
   return (match.roles.empty() || Contains(match.roles, subject.role)) &&
          (match.ops.empty() || Contains(match.ops, subject.op)) &&
@@ -90,7 +103,7 @@ bool CanAct(const Settings& set, const Subject& subject) {
   return ((set.compute || set.overflow) && subject.computes) || (set.io && subject.io) ||
          (set.weights && CanStore(*set.weights, subject)) ||
          (set.accuracy_level && TakesLevel(subject)) || (set.residual && subject.sums) ||
-         set.keep.has_value();
+         (set.rope_cache && subject.turns) || set.keep.has_value();
 }
 
 const Hazard* FindHazard(const Match& match, const Subject& subject) {
@@ -112,6 +125,10 @@ int LeastOpset(const Policy& policy) {
                           (set.weights && set.weights->type == ElementType::kBFloat16);
     if (bfloat16) opset = std::max(opset, kCastsToBFloat16);
     if (set.weights) opset = std::max(opset, LeastOpset(*set.weights));
+    constexpr int kHasRange = 11;
+    const bool computes_tables =
+        set.rope_cache && set.rope_cache->kind == RopeCacheSetting::Kind::kComputed;
+    if (computes_tables) opset = std::max(opset, kHasRange);
   };
   for (const OutputSpec& output : policy.outputs) take(output.defaults);
   for (const Rule& rule : policy.rules) take(rule.set);

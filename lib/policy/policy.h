@@ -41,6 +41,20 @@ struct ResidualSetting {
 };
 std::string ToString(const ResidualSetting& setting);  // "float32", "{rescale: auto}"
 
+// What is done with the tables of cosines and sines that rotary embeddings read.
+struct RopeCacheSetting {
+  enum class Kind {
+    kKeep,      // they are stored
+    kTrim,      // their first `positions` rows are stored
+    kComputed,  // a few nodes make them when the model is loaded
+  };
+  Kind kind = Kind::kKeep;
+  std::int64_t positions = 0;  // kComputed: 0 means all that the table has
+  bool operator==(const RopeCacheSetting&) const = default;
+};
+// "keep", "computed", "{positions: N}", "{computed: N}"
+std::string ToString(const RopeCacheSetting& setting);
+
 // The fields that an output sets as defaults and a rule may override, each on its own.
 struct Settings {
   std::optional<ElementType> compute;  // float32, float16, bfloat16 or kAsInSource
@@ -50,6 +64,7 @@ struct Settings {
   std::optional<Overflow> overflow;         // constants beyond the type's range
   std::optional<bool> keep;                 // leave the node and its weights as they are
   std::optional<ResidualSetting> residual;  // of residual Adds and Skip… norms
+  std::optional<RopeCacheSetting> rope_cache;
 };
 
 // Layers from first to last, both included; negatives count from the end (-1: the last layer).
@@ -113,6 +128,7 @@ struct Subject {
   bool levels = false;    // `accuracy_level`: its weight is in blocks of codes
   bool io = false;        // `io`: a graph input or output that may change its type
   bool sums = false;      // `residual`
+  bool turns = false;     // `rope_cache`: its constant is a table of a rotary embedding
 };
 
 // Whether some field of a rule can act on the subject.
@@ -123,7 +139,7 @@ bool CanAct(const Settings& set, const Subject& subject);
 bool Matches(const Match& match, const Subject& subject);
 
 // The lowest opset of ONNX's own domain in which the policy's outputs can be written: Cast names
-// types by number from 6 on, and knows bfloat16 from 13 on.
+// types by number from 6 on, and knows bfloat16 from 13 on; Range came with 11.
 int LeastOpset(const Policy& policy);
 
 // The first hazard of the subject that the `hazard` selector names; null where it names none.

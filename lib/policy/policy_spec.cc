@@ -75,6 +75,15 @@ void PutFields(YAML::Node& node, const PolicyFields& fields) {
   if (!fields.residual.empty() && residual.size() > 0) residual[fields.residual] = true;
   Put(node, "residual", residual);
   if (residual.size() == 0) Put(node, "residual", fields.residual);
+  if (fields.rope_positions) {
+    // With a word that has no number, the parser says what there is.
+    const bool stored = fields.rope_cache.empty();
+    YAML::Node rope_cache = Flow();
+    Put(rope_cache, stored ? "positions" : fields.rope_cache.c_str(), fields.rope_positions);
+    Put(node, "rope_cache", rope_cache);
+  } else {
+    Put(node, "rope_cache", fields.rope_cache);
+  }
   if (fields.keep) node["keep"] = true;
 }
 

@@ -17,6 +17,7 @@ void Apply(const Settings& set, Resolved& resolved) {
   if (set.overflow) resolved.overflow = *set.overflow;
   if (set.keep) resolved.keep = *set.keep;
   if (set.residual) resolved.residual = *set.residual;
+  if (set.rope_cache) resolved.rope_cache = *set.rope_cache;
 }
 
 }  // namespace
@@ -29,6 +30,7 @@ std::string EffectOf(const Settings& set) {
   if (set.accuracy_level) parts.push_back(absl::StrCat("accuracy_level: ", *set.accuracy_level));
   if (set.keep) parts.push_back(absl::StrCat("keep: ", *set.keep ? "true" : "false"));
   if (set.residual) parts.push_back(absl::StrCat("residual: ", ToString(*set.residual)));
+  if (set.rope_cache) parts.push_back(absl::StrCat("rope_cache: ", ToString(*set.rope_cache)));
   if (set.overflow) {
     const char* name = *set.overflow == Overflow::kClamp      ? "clamp"
                        : *set.overflow == Overflow::kInfinity ? "infinity"
@@ -87,6 +89,7 @@ Resolved SettingsResolver::Resolve(absl::Span<const Subject> subjects) {
     resolved.compute_by_rule = true;
     resolved.weights = WeightFormat{.type = kAsInSource};
     resolved.weights_by_rule = true;
+    resolved.rope_cache = {};
   }
   return resolved;
 }

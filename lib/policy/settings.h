@@ -44,6 +44,7 @@ struct Resolved {
   Overflow overflow = Overflow::kError;
   bool keep = false;
   std::optional<ResidualSetting> residual;
+  RopeCacheSetting rope_cache;
   bool compute_by_rule = false;  // a rule, not the output's default, chose the compute type
   bool weights_by_rule = false;
   bool io_by_rule = false;

@@ -1,5 +1,6 @@
 #include "lib/policy/settings_yaml.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -110,10 +111,43 @@ absl::StatusOr<ResidualSetting> ParseResidual(const YamlReader& reader, const YA
   return setting;
 }
 
+// A number of positions.
+absl::StatusOr<std::int64_t> ParsePositions(const YamlReader& reader, const YAML::Node& node,
+                                            const char* what) {
+  std::int64_t positions = 0;
+  const bool number = node.IsScalar() && absl::SimpleAtoi(node.Scalar(), &positions);
+  if (number && positions > 0) return positions;
+  return reader.ErrorAt(
+      node, absl::StrCat("found ", what, " ", node.IsScalar() ? VisibleStart(node.Scalar()) : "",
+                         "; a number of positions above 0 is expected"));
+}
+
+// "keep", "computed", "{positions: 4096}", "{computed: 4096}".
+absl::StatusOr<RopeCacheSetting> ParseRopeCache(const YamlReader& reader, const YAML::Node& node) {
+  RopeCacheSetting setting;
+  if (!node.IsMap()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::string word,
+                               reader.OneOf(node, "rope_cache", Words{"keep", "computed"}));
+    if (word == "computed") setting.kind = RopeCacheSetting::Kind::kComputed;
+    return setting;
+  }
+  ONNXQUANT_RETURN_IF_ERROR(reader.CheckKeys(node, "rope_cache", Words{"positions", "computed"}));
+  if (node.size() != 1) {
+    return reader.ErrorAt(
+        node, "'rope_cache' is keep or computed, or says either 'positions' or 'computed'");
+  }
+  const bool computed = static_cast<bool>(node["computed"]);
+  setting.kind = computed ? RopeCacheSetting::Kind::kComputed : RopeCacheSetting::Kind::kTrim;
+  const char* key = computed ? "computed" : "positions";
+  ONNXQUANT_ASSIGN_OR_RETURN(setting.positions, ParsePositions(reader, node[key], key));
+  return setting;
+}
+
 }  // namespace
 
 std::vector<std::string> SettingKeys() {
-  return {"compute", "weights", "io", "accuracy_level", "constants", "keep", "residual"};
+  return {"compute",   "weights", "io",       "accuracy_level",
+          "constants", "keep",    "residual", "rope_cache"};
 }
 
 absl::StatusOr<Settings> ParseSettings(const YamlReader& reader, const YAML::Node& node) {
@@ -149,6 +183,9 @@ absl::StatusOr<Settings> ParseSettings(const YamlReader& reader, const YAML::Nod
   }
   if (node["residual"]) {
     ONNXQUANT_ASSIGN_OR_RETURN(set.residual, ParseResidual(reader, node["residual"]));
+  }
+  if (node["rope_cache"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(set.rope_cache, ParseRopeCache(reader, node["rope_cache"]));
   }
   return set;
 }

@@ -62,6 +62,7 @@ Json ToJson(const OutputReport& output) {
           {"float32_values", output.float32_values},
           {"half_values", output.half_values},
           {"residual", output.residual},
+          {"rope_cache", output.rope_cache},
           {"warnings", output.warnings},
           {"tensors", Rows(output.tensors)},
           {"nodes", Rows(output.nodes)},

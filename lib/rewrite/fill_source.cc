@@ -42,8 +42,9 @@ void FillSource::AddTarget(const FillJob& job, const OutputToFill& output) {
   target.exponent = job.exponent;
   target.account = std::make_unique<NarrowAccount>(
       absl::StrCat("initializer '", tensor_.name(), "'"), NarrowType(job), job.overflow);
-  target.codec = MakeCodec(job, static_cast<ElementType>(tensor_.data_type()),
-                           {PartSink(output.sink, job.targets), target.account.get()});
+  target.codec =
+      MakeCodec(job, static_cast<ElementType>(tensor_.data_type()),
+                {PartSink(output.sink, job.targets, job.first_bytes), target.account.get()});
   target.warnings = output.warnings;
   targets_.push_back(std::move(target));
 }

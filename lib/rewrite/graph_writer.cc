@@ -1,7 +1,9 @@
 #include "lib/rewrite/graph_writer.h"
 
+#include <memory>
 #include <utility>
 
+#include "lib/base/as_bytes.h"
 #include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
@@ -51,6 +53,21 @@ void GraphWriter::AddStrings(onnx::TensorProto tensor) {
   result_.bytes.push_back(0);
   result_.keep_inline.push_back(true);
   *graphs_.front()->add_initializer() = std::move(tensor);
+}
+
+void GraphWriter::AddNumbers(const std::string& name, absl::Span<const std::int64_t> dims,
+                             absl::Span<const float> numbers) {
+  auto tensor = std::make_unique<onnx::TensorProto>();
+  tensor->set_name(name);
+  tensor->set_data_type(onnx::TensorProto::FLOAT);
+  tensor->mutable_dims()->Add(dims.begin(), dims.end());
+  const absl::Span<const std::byte> bytes = AsBytes(numbers);
+  tensor->set_raw_data(bytes.data(), bytes.size());
+  FillJob job;
+  job.source = tensor.get();
+  job.targets = {AddInitializer(name, ElementType::kFloat, dims)};
+  AddJob(std::move(job));
+  result_.made.push_back(std::move(tensor));
 }
 
 void GraphWriter::Open(ScopeId scope, onnx::GraphProto& body) {

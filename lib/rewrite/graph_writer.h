@@ -46,6 +46,9 @@ class GraphWriter : public NodeSink {
                      bool keep_inline = false);
   // An initializer of the main graph that holds its own values: of strings.
   void AddStrings(onnx::TensorProto tensor);
+  // An initializer of the main graph that the input does not have: float32 numbers.
+  void AddNumbers(const std::string& name, absl::Span<const std::int64_t> dims,
+                  absl::Span<const float> numbers);
   void AddJob(FillJob job) { result_.jobs.push_back(std::move(job)); }
 
   std::vector<std::string>& warnings() { return result_.warnings; }

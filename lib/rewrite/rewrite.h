@@ -4,6 +4,7 @@
 #define ONNXQUANT_LIB_REWRITE_REWRITE_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,12 +18,13 @@ namespace onnxquant {
 
 // How the bytes of one or more new initializers come from one constant of the input.
 struct FillJob {
-  const onnx::TensorProto* source = nullptr;  // a tensor of the input model
+  const onnx::TensorProto* source = nullptr;  // of the input model, or of Rewritten::made
   ElementType type = ElementType::kFloat;     // what it is stored in, where not in codes
   Stored stored;                              // its form in codes; without one, none
   int exponent = 0;                           // the values are multiplied by 2^this
   Overflow overflow = Overflow::kError;
-  std::vector<int> targets;  // indices into the new main graph's initializers
+  std::vector<int> targets;       // indices into the new main graph's initializers
+  std::uint64_t first_bytes = 0;  // of each target; what lies beyond is left out. 0: all
 };
 
 struct Rewritten {
@@ -34,6 +36,7 @@ struct Rewritten {
   std::vector<std::uint64_t> bytes;  // by initializer: payload size; 0 for strings
   std::vector<bool> keep_inline;     // by initializer: its values decide shapes
   std::vector<FillJob> jobs;
+  std::vector<std::unique_ptr<const onnx::TensorProto>> made;  // constants that the input lacks
   int casts = 0;           // Cast nodes that the plan's borders needed
   int float32_values = 0;  // values in float32 (and the few in float64), and
   int half_values = 0;     // values in float16 or bfloat16

@@ -20,6 +20,7 @@ StoredConstants FindStoredConstants(const RewriteInput& input) {
         const bool floats = copy.format.IsFloat();
         bool directly = true;
         for (const NodeId link : read.chain) {
+          if (copy.rows > 0) constants.shortened.insert(input.graph().node(link).outputs[0]);
           // Of several copies behind one Transpose, the Transpose reads the one in its own type.
           const NodePlan& plan = input.PlanOf(link);
           const bool its_own = plan.passes || copy.format.type == plan.compute;

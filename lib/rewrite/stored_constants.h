@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "lib/base/id_vector.h"
 #include "lib/rewrite/rewrite_input.h"
 
@@ -18,7 +19,8 @@ struct Reading {
 };
 
 struct StoredConstants {
-  IdVector<const WeightPlan*> plans;  // by ValueId; null for what is no stored constant
+  absl::flat_hash_set<ValueId> shortened;  // what is made of rows of a constant, not of all
+  IdVector<const WeightPlan*> plans;       // by ValueId; null for what is no stored constant
   absl::flat_hash_map<std::pair<NodeId, int>, Reading> readings;  // by node and input
 
   bool Contains(ValueId id) const { return id != kNone && plans[id] != nullptr; }

@@ -1,6 +1,7 @@
 #include "lib/rewrite/stored_weights.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,13 +33,19 @@ onnx::TensorProto SpelledTensor(const onnx::NodeProto& constant) {
 }  // namespace
 
 void AddCopy(const onnx::TensorProto& source, const WeightCopy& copy, GraphWriter& writer) {
+  if (copy.made) return;
   FillJob job;
   job.source = &source;
   job.overflow = copy.overflow;
   job.exponent = copy.exponent;
   if (copy.format.IsFloat()) {
     job.type = copy.format.type;
-    job.targets = {writer.AddInitializer(copy.names[0], copy.format.type, source.dims())};
+    std::vector<std::int64_t> dims(source.dims().begin(), source.dims().end());
+    if (copy.rows > 0) {
+      dims[0] = copy.rows;
+      job.first_bytes = copy.bytes;
+    }
+    job.targets = {writer.AddInitializer(copy.names[0], copy.format.type, dims)};
   } else {
     job.stored = copy.stored;
     for (std::size_t i = 0; const StoredTensor& tensor : copy.stored.form->tensors(copy.stored)) {

@@ -18,7 +18,7 @@ void StoreInitializers(const EmitInput& input, GraphWriter& writer);
 // A Constant node's value in each type that its readers need; a large one as initializer.
 absl::Status EmitConstants(const EmitInput& input, NodeId id, GraphWriter& writer);
 
-// The initializers of one stored copy, and the job that fills them.
+// The initializers of one stored copy, and the job that fills them; none for what nodes make.
 void AddCopy(const onnx::TensorProto& source, const WeightCopy& copy, GraphWriter& writer);
 
 // The tensor of a copy that is stored where the constant stands. `what` names the constant.

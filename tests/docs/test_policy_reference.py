@@ -25,6 +25,8 @@ RULES = {
     "accuracy_level": "match: {role: norm}, accuracy_level: 9",
     "source": "match: {role: norm}, weights: {format: int4, source: zzz}",
     "residual": "match: {role: norm}, residual: {zzz: 1}",
+    "rope_cache": "match: {role: norm}, rope_cache: zzz",
+    "rope_cache mapping": "match: {role: norm}, rope_cache: {zzz: 1}",
     "range": "match: {range: {zzz: 1}}, compute: float32",
 }
 # The words that a rule has beside the fields that it sets.

@@ -92,6 +92,22 @@ TEST(PolicySpec, EveryWayWithTheResidualStreamCanBeSaid) {
             (ResidualSetting{.kind = ResidualSetting::Kind::kClip, .limit = 65000}));
 }
 
+TEST(PolicySpec, EveryWayWithRotaryTablesCanBeSaid) {
+  const auto rope_cache = [](const PolicyFields& fields) {
+    PolicySpec spec = Complete();
+    spec.rules = {{.match = {.role = {"rope"}}, .set = fields}};
+    const auto policy = ParsePolicy(ToYaml(spec), "spec");
+    return policy.ok() ? ToString(*policy->rules[0].set.rope_cache)
+                       : std::string(policy.status().message());
+  };
+  EXPECT_EQ(rope_cache({.rope_cache = "keep"}), "keep");
+  EXPECT_EQ(rope_cache({.rope_cache = "computed"}), "computed");
+  EXPECT_EQ(rope_cache({.rope_positions = 512}), "{positions: 512}");
+  EXPECT_EQ(rope_cache({.rope_cache = "computed", .rope_positions = 512}), "{computed: 512}");
+  EXPECT_THAT(rope_cache({.rope_cache = "keep", .rope_positions = 512}),
+              HasSubstr("found 'keep' in rope_cache; allowed are positions, computed"));
+}
+
 TEST(PolicySpec, ContradictionsReachTheParser) {
   PolicySpec spec = Complete();
   spec.rules = {{.match = {.role = {"residual"}}, .set = {.residual = "float32", .clip = 100}}};

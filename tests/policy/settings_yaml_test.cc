@@ -47,6 +47,31 @@ TEST(SettingsYaml, RefusesResidualsThatSayNothingClear) {
   }
 }
 
+TEST(SettingsYaml, ReadsWhatBecomesOfRotaryTables) {
+  for (const char* text : {"keep", "computed", "{positions: 4096}", "{computed: 4096}"}) {
+    EXPECT_EQ(ToString(*SettingsOf(std::string("rope_cache: ") + text).rope_cache), text);
+  }
+  EXPECT_FALSE(SettingsOf("compute: float32").rope_cache.has_value());
+}
+
+TEST(SettingsYaml, RefusesRotaryTablesThatSayNothingClear) {
+  const auto error = [](const std::string& text) { return ErrorOf("rope_cache: " + text); };
+  EXPECT_THAT(error("compute"), HasSubstr("--set:1:34: found rope_cache 'compute'; allowed are "
+                                          "keep, computed; did you mean 'computed'?"));
+  EXPECT_THAT(error("{position: 5}"), HasSubstr("did you mean 'positions'?"));
+  for (const char* text : {"{}", "{positions: 5, computed: 5}"}) {
+    EXPECT_THAT(error(text), HasSubstr("says either 'positions' or 'computed'")) << text;
+  }
+  for (const char* n : {"0", "-3", "2.5", "true", "[5]", "99999999999999999999"}) {
+    EXPECT_THAT(error(std::string("{positions: ") + n + "}"),
+                HasSubstr("a number of positions above 0 is expected"))
+        << n;
+    EXPECT_THAT(error(std::string("{computed: ") + n + "}"),
+                HasSubstr("a number of positions above 0 is expected"))
+        << n;
+  }
+}
+
 TEST(SettingsYaml, ReadsAFormatAsAWordOrAMapping) {
   EXPECT_EQ(SettingsOf("weights: float16").weights->type, ElementType::kFloat16);
   EXPECT_EQ(SettingsOf("weights: {format: bfloat16}").weights->type, ElementType::kBFloat16);

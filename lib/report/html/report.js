@@ -21,6 +21,7 @@ function facts(output) {
   add('Policy', output.policy);
   add('Files', ...output.files.map((file) => `${file.name}, ${exact(file.bytes)} bytes`));
   if (output.residual) add('Residual stream', output.residual);
+  if (output.rope_cache) add('Rotary tables', output.rope_cache);
   return make('div', {}, list, output.warnings.length ? make('details', { class: 'warnings', open: output.warnings.length < 6 },
     make('summary', {}, `${exact(output.warnings.length)} ${output.warnings.length === 1 ? 'warning' : 'warnings'}`),
     make('ul', {}, ...output.warnings.slice(0, 500).map((text) => make('li', {}, text)))) : null);
