@@ -21,6 +21,7 @@ struct TensorRow {
   std::uint64_t input_bytes = 0;
   std::uint64_t bytes = 0;             // as stored, scales and zero points included
   std::vector<std::string> stored_as;  // names in the output
+  std::string left;                    // floats where the policy asked for codes: why; "" otherwise
   std::vector<std::string> why;        // in order; the last that sets a field wins
 };
 

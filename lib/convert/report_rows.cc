@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+
 namespace onnxquant {
 namespace {
 
@@ -32,7 +34,8 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
       row.input_bytes = PackedBytes(type, row.shape).value_or(0);
       row.bytes = copy.bytes;
       row.stored_as = copy.names;
-      row.why = Texts(weight.why);
+      row.left = copy.left;
+      row.why = Texts(copy.why);
       rows.push_back(std::move(row));
     }
   }
@@ -87,6 +90,33 @@ std::vector<FormatRow> FormatRows(const std::vector<TensorRow>& tensors) {
   return rows;
 }
 
+// What codes were asked for and save nothing, in a sentence; "" where they do, and where the model
+// came in codes, which are not counted here.
+std::string NothingSaved(const Analysis& analysis, const OutputPlan& plan) {
+  std::uint64_t stored = 0;
+  std::uint64_t as_floats = 0;
+  bool asked = false;
+  bool any = false;
+  for (const WeightPlan& weight : plan.weights) {
+    const ElementType source = analysis.types[static_cast<std::size_t>(weight.weight)];
+    const ElementType type = plan.compute == kAsInSource ? source : plan.compute;
+    as_floats += PackedBytes(type, *ConstantShape(analysis.graph, weight.weight)).value_or(0);
+    for (const WeightCopy& copy : weight.copies) {
+      stored += copy.bytes;
+      any = any || !copy.format.IsFloat();
+      asked = asked || !copy.format.IsFloat() || !copy.left.empty();
+    }
+  }
+  if (!asked || stored < as_floats) return "";
+  for (const Node& node : analysis.graph.nodes()) {
+    if (HoldsCodes(*node.proto)) return "";
+  }
+  return absl::StrCat(any ? "codes save nothing" : "no weight is in codes", ": the weights take ",
+                      stored, " bytes, and as ",
+                      plan.compute == kAsInSource ? "floats of the source" : NameOf(plan.compute),
+                      " they would take ", as_floats);
+}
+
 }  // namespace
 
 OutputReport MakeOutputReport(const Analysis& analysis, const OutputPlan& plan,
@@ -107,7 +137,11 @@ OutputReport MakeOutputReport(const Analysis& analysis, const OutputPlan& plan,
   report.float32_values = output.rewritten.float32_values;
   report.half_values = output.rewritten.half_values;
   report.residual = plan.residual;
-  report.warnings = output.rewritten.warnings;
+  if (std::string nothing = NothingSaved(analysis, plan); !nothing.empty()) {
+    report.warnings.push_back(std::move(nothing));  // the first: the others may be many
+  }
+  report.warnings.insert(report.warnings.end(), output.rewritten.warnings.begin(),
+                         output.rewritten.warnings.end());
   return report;
 }
 

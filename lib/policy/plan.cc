@@ -60,6 +60,7 @@ absl::StatusOr<OutputPlan> MakePlan(const PlanContext& context, const std::strin
   OutputPlan plan;
   plan.dtype = context.output.dtype;
   plan.policy = policy;
+  plan.compute = context.output.defaults.compute.value_or(ElementType::kFloat);
   plan.half = context.half;
   const ResolvedNodes resolved = ResolveNodes(context, resolver, plan);
   plan.io = PlanIo(context, resolver);

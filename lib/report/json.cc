@@ -17,7 +17,7 @@ Json ToJson(const TensorRow& row) {
           {"role", row.role},     {"layer", LayerOf(row.layer)},
           {"format", row.format}, {"input_bytes", row.input_bytes},
           {"bytes", row.bytes},   {"stored_as", row.stored_as},
-          {"why", row.why}};
+          {"left", row.left},     {"why", row.why}};
 }
 
 Json ToJson(const NodeRow& row) {
