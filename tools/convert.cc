@@ -61,6 +61,7 @@ absl::Status Convert(const Arguments& arguments) {
   std::signal(SIGPIPE, SIG_DFL);  // all is written: now it may
   if (!quiet) {
     PrintText(ResultTable(*report));
+    PrintText(LeftInFloat(*report, arguments.verbosity));
     std::fflush(stdout);  // before what follows on stderr
     PrintWarnings(*report, arguments.verbosity);
     PrintError("done in %.1f s\n", report->seconds);

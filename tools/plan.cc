@@ -118,6 +118,7 @@ absl::Status ShowPlan(const Arguments& arguments) {
     Print("\n");
   }
   PrintText(ResultTable(report));
+  PrintText(LeftInFloat(report, arguments.verbosity));
   PrintWarnings(report, arguments.verbosity);
   return absl::OkStatus();
 }
