@@ -68,8 +68,9 @@ void AddPlanOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("--ranges", plan.ranges,
                  "measured ranges (JSON), for rules that ask for them: range, residual")
       ->type_name("FILE");
-  app.add_option("-o,--output", plan.directory, "folder for the outputs (default: beside MODEL)")
-      ->type_name("DIR");
+  app.add_option("-o,--output", plan.output,
+                 "folder for the outputs, or the file of a single one (default: beside MODEL)")
+      ->type_name("DIR|NAME.onnx");
   app.add_option("--max-shard", plan.max_shard, kShardHelp)
       ->transform(CLI::AsSizeValue(true))
       ->transform(NotNegative())  // before the above
@@ -176,9 +177,9 @@ void AddCheckOptions(CLI::App& app, Arguments& arguments) {
   app.add_flag(
       "--fix", arguments.fix,
       "convert the model as the check recommends; exit status 0 if what comes of it has no error");
-  app.add_option("-o,--output", arguments.plan.directory,
-                 "folder for what --fix writes (default: 'fixed' beside MODEL)")
-      ->type_name("DIR");
+  app.add_option("-o,--output", arguments.plan.output,
+                 "folder for what --fix writes, or its file (default: 'fixed' beside MODEL)")
+      ->type_name("DIR|NAME.onnx");
   app.add_flag("--json", arguments.json, "print JSON");
   app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
   app.add_flag("-f,--force", arguments.apply.force, "replace existing outputs and reports");
