@@ -30,7 +30,7 @@ const char kReportHelp[] =
 
 const char kShardHelp[] = "the largest data file; browsers need less than 2G; 512Mi is binary";
 const char kGrowthHelp[] =
-    "the most an output may take, in multiples of MODEL: tensors that share data get their own";
+    "the most an output may take, in multiples of MODEL: what shares data there may not here";
 const char kBufferHelp[] = "working buffers of all threads: 512M, 2G (decimal) or 512Mi (binary)";
 const char kHeldHelp[] =
     "what is held at once, above which the models run again for the rest: 512M, 2G, 512Mi";

@@ -125,6 +125,13 @@ std::string ResultTable(const Report& report) {
     if (output.residual.empty()) continue;
     absl::StrAppend(&text, output.dtype, ": ", Visible(output.residual), "\n");
   }
+  for (const OutputReport& output : report.outputs) {
+    if (output.shared_tensors == 0) continue;
+    absl::StrAppend(&text, output.dtype, ": ", output.shared_tensors,
+                    output.shared_tensors == 1 ? " tensor has" : " tensors have",
+                    " the bytes of another, stored once: ", HumanBytes(output.shared_bytes),
+                    " saved\n");
+  }
   return text;
 }
 

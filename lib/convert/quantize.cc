@@ -24,6 +24,7 @@
 #include "lib/policy/dtypes.h"
 #include "lib/policy/plan.h"
 #include "lib/policy/policy_yaml.h"
+#include "lib/rewrite/share_equal.h"
 
 namespace onnxquant {
 
@@ -155,6 +156,7 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
   for (OutputPlan& planned : plans) {
     const OutputPlan plan = std::move(planned);  // which is not kept beyond its output
     ONNXQUANT_ASSIGN_OR_RETURN(Rewritten rewritten, Rewrite(state->model, analysis, plan));
+    ONNXQUANT_RETURN_IF_ERROR(ShareEqual(state->model, rewritten));
     ONNXQUANT_RETURN_IF_ERROR(
         CheckGrowth(rewritten, absl::StrCat(model_path, ": output '", plan.dtype, "'"), bound));
     const std::vector<std::string>& notes = state->model.notes();

@@ -18,7 +18,29 @@ std::vector<std::string> Texts(const Reasons& reasons) {
   return texts;
 }
 
-std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& plan) {
+// By the name of what is stored, the constant whose bytes it shares.
+std::map<std::string, std::string> ConstantsShared(const Analysis& analysis, const OutputPlan& plan,
+                                                   const PlannedOutput& output) {
+  std::map<std::string, std::string> constants;
+  if (output.shared.empty()) return constants;
+  std::map<std::string, std::string> owners;
+  for (const WeightPlan& weight : plan.weights) {
+    for (const WeightCopy& copy : weight.copies) {
+      for (const std::string& name : copy.names) {
+        owners[name] = analysis.graph.value(weight.weight).name;
+      }
+    }
+  }
+  for (const SharedTensor& shared : output.shared) {
+    const auto owner = owners.find(shared.same_as);
+    constants[shared.name] = owner == owners.end() ? shared.same_as : owner->second;
+  }
+  return constants;
+}
+
+std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& plan,
+                                  const PlannedOutput& output) {
+  const std::map<std::string, std::string> shared = ConstantsShared(analysis, plan, output);
   std::vector<TensorRow> rows;
   for (const WeightPlan& weight : plan.weights) {
     for (const WeightCopy& copy : weight.copies) {
@@ -35,6 +57,10 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
       row.bytes = copy.bytes;
       row.stored_as = copy.names;
       row.left = copy.left;
+      if (const auto same = shared.find(copy.names[0]); same != shared.end()) {
+        row.same_as = same->second;
+        row.bytes = 0;
+      }
       row.why = Texts(copy.why);
       rows.push_back(std::move(row));
     }
@@ -129,7 +155,11 @@ OutputReport MakeOutputReport(const Analysis& analysis, const OutputPlan& plan,
     report.files.push_back({ShardFileName(output.file_name, static_cast<int>(shard)),
                             output.layout.shard_bytes[shard]});
   }
-  report.tensors = TensorRows(analysis, plan);
+  report.tensors = TensorRows(analysis, plan, output);
+  for (const SharedTensor& shared : output.shared) {
+    ++report.shared_tensors;
+    report.shared_bytes += shared.bytes;
+  }
   if (list_nodes) report.nodes = NodeRows(analysis, plan);
   report.values = ValueRows(analysis, plan);
   report.formats = FormatRows(report.tensors);

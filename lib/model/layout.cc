@@ -28,7 +28,11 @@ absl::StatusOr<Layout> PlanLayout(absl::Span<const LayoutItem> items,
   for (const LayoutItem& item : items) {
     Placement place;
     place.bytes = item.bytes;
-    if (!item.keep_inline && item.bytes >= options.inline_below && item.bytes > 0) {
+    const bool external =
+        !item.keep_inline && item.bytes >= options.inline_below && item.bytes > 0;
+    if (external && item.same_as >= 0) {
+      place = layout.items[static_cast<std::size_t>(item.same_as)];
+    } else if (external) {
       if (item.bytes > options.max_shard) {
         return UsageError("--max-shard ", options.max_shard, ": a tensor of ", item.bytes,
                           " bytes does not fit into one data file");

@@ -17,6 +17,7 @@ inline constexpr std::uint64_t kLargestShard = 2'147'418'112;
 struct LayoutItem {
   std::uint64_t bytes = 0;
   bool keep_inline = false;
+  int same_as = -1;  // an earlier item that has the same bytes; -1: none
 };
 
 struct LayoutOptions {
@@ -38,8 +39,8 @@ struct Layout {
 
 // Places the items in their order. Offsets are multiples of 4 KiB, and of 64 KiB for tensors of 1
 // MiB and more, so that each can be mapped on its own (ONNX's external data guidance; 64 KiB is
-// Windows' granularity). A shard is closed when the next tensor would pass max_shard. Refuses a
-// max_shard beyond kLargestShard and an item beyond max_shard (kUsage).
+// Windows' granularity). A shard is closed when the next tensor would pass max_shard. Outside the
+// .onnx file an item lies where that lies which it is the same as. Refuses a max_shard beyond kLargestShard and an item beyond max_shard (kUsage).
 absl::StatusOr<Layout> PlanLayout(absl::Span<const LayoutItem> items, const LayoutOptions& options);
 
 // "model_q4.onnx" -> "model_q4.onnx_data", then "model_q4.onnx_data_1" …, as Transformers.js asks.

@@ -41,6 +41,17 @@ TEST(Layout, OpensANewShardBeforeTheLimitIsPassed) {
   EXPECT_THAT(layout.shard_bytes, ElementsAre(6000U, 10192U));
 }
 
+TEST(Layout, PlacesEqualItemsOnceOutsideTheModel) {
+  const std::vector<LayoutItem> items = {
+      {6000, false}, {100, false}, {6000, false, 0}, {100, false, 1}, {2000, false}};
+  const Layout layout = PlanLayout(items, {}).value();
+  EXPECT_EQ(layout.items[2].offset, layout.items[0].offset);
+  EXPECT_EQ(layout.items[2].shard, layout.items[0].shard);
+  EXPECT_EQ(layout.items[2].bytes, 6000U);
+  EXPECT_FALSE(layout.items[3].external());
+  EXPECT_THAT(layout.shard_bytes, ElementsAre(8192U + 2000U));
+}
+
 TEST(Layout, RefusesWhatABrowserCannotLoad) {
   LayoutOptions options;
   options.max_shard = kLargestShard + 1;
