@@ -28,7 +28,8 @@ Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is
 const char kReportHelp[] =
     "write all of it to a file: a page to look at (.html), or JSON (any other ending)";
 
-const char kShardHelp[] = "the largest data file; browsers need less than 2G; 512Mi is binary";
+const char kShardHelp[] =
+    "the largest data file: browsers need less than 2G, others bear more; 512Mi is binary";
 const char kGrowthHelp[] =
     "the most an output may take, in multiples of MODEL: what shares data there may not here";
 const char kBufferHelp[] = "working buffers of all threads: 512M, 2G (decimal) or 512Mi (binary)";

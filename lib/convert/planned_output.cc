@@ -87,7 +87,8 @@ absl::StatusOr<PlannedOutput> LayOut(Rewritten rewritten, const std::string& fil
       return ModelError(
           "initializer '", graph.initializer(static_cast<int>(i)).name(), "' takes ",
           rewritten.bytes[i], " bytes in ", file_name, ", more than one data file may hold (",
-                        "); raise --max-shard, or store it in fewer bits");
+          options.max_shard, "): have a rule store it in fewer bits, or raise --max-shard",
+          rewritten.bytes[i] > kLargestInBrowsers ? ", with which no browser loads the file" : "");
     }
   }
   ONNXQUANT_ASSIGN_OR_RETURN(output.layout, PlanLayout(items, options));

@@ -90,13 +90,15 @@ std::vector<std::string> InputsOf(const Model& model, const PlanOptions& options
   return inputs;
 }
 
-// What config.json must know of one output.
+// What config.json must know of one output. Data files that no browser can hold are not counted:
+// what reads the file takes the count for a promise that they load.
 WebConfigEntry ConfigEntry(const Analysis& analysis, const OutputPlan& plan,
                            const PlannedOutput& output, const OutputPlace& place) {
   WebConfigEntry entry;
   entry.model_base = place.base;
   entry.file = output.file_name;
-  entry.chunks = static_cast<int>(output.layout.shard_bytes.size());
+  entry.chunks =
+      FitsBrowsers(output.layout) ? static_cast<int>(output.layout.shard_bytes.size()) : 0;
   entry.dtype = plan.dtype;
   entry.kv_cache = false;
   for (const IoPlan& io : plan.io) {
@@ -117,6 +119,14 @@ std::vector<std::string> WantedDtypes(const PlanOptions& options, const Policy& 
       policy.outputs.begin(), policy.outputs.end(),
       [&source_dtype](const OutputSpec& output) { return output.dtype == source_dtype; });
   return has_it ? std::vector<std::string>{source_dtype} : std::vector<std::string>{};
+}
+
+void WarnOfLargeShards(PlannedOutput& output) {
+  if (FitsBrowsers(output.layout)) return;
+  output.rewritten.warnings.push_back(absl::StrCat(
+      "a data file of ", output.file_name, " is larger than the ", kLargestInBrowsers,
+      " bytes that a browser can hold: this output is for other programs, and config.json does not "
+      "count its data files"));
 }
 
 // Only a file that is nothing but the outputs' configuration is updated, under whatever name an
@@ -167,6 +177,7 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
         LayOut(std::move(rewritten),
                place.file.empty() ? absl::StrCat(place.base, suffix, ".onnx") : place.file,
                layout));
+    WarnOfLargeShards(output);
     report.outputs.push_back(MakeOutputReport(analysis, plan, output, options.list_nodes));
     if (IsWebDtype(plan.dtype)) {
       state->config_entries.push_back(ConfigEntry(analysis, plan, output, place));

@@ -44,7 +44,8 @@ def plan(
         None. A model in memory needs one.
     rules: more rules, as `--set` takes them: "match: {role: norm}, compute: float32"; or as dicts.
     ranges: what `onnxquant.ranges` measured, or a JSON file of it.
-    max_shard: bytes of one external data file; browsers need less than 2 GB.
+    max_shard: bytes of one external data file; browsers need less than 2 GB, and a tensor that is
+        larger can be for other programs only.
     max_growth: the most an output may take, in multiples of the model: tensors that share their
         data each get their own.
     update_config: keep config.json's transformers.js_config up to date.
