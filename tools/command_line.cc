@@ -278,6 +278,14 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   policies->add_option("NAME", arguments.policy_name, "print this policy's YAML")
       ->type_name("NAME");
 
+  CLI::Option* schema = policies->add_flag("--schema", arguments.schema,
+                                           "print a JSON Schema of policy files, for editors");
+  schema->excludes(policies->get_option("NAME"));
+
+  CLI::App* formats =
+      app.add_subcommand("formats", "List the formats of weights: what reads them, where they run");
+  formats->add_flag("--json", arguments.json, "print JSON");
+
   CLI::App* completion =
       app.add_subcommand("completion", "Print a script that lets bash complete this command line");
 
@@ -309,6 +317,7 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   if (verify->parsed()) arguments.command = Command::kVerify;
   if (recover->parsed()) arguments.command = Command::kRecover;
   if (policies->parsed()) arguments.command = Command::kPolicies;
+  if (formats->parsed()) arguments.command = Command::kFormats;
   return parsed;
 }
 

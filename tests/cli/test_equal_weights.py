@@ -41,7 +41,8 @@ def _policy(folder: Path, weights: str, *rules: str) -> Path:
 def _convert(folder: Path, path: Path, weights: str, *rules: str) -> dict[str, Any]:
     """Convert as planned, look at the result, and return the plan of its output."""
     text = _policy(folder, weights, *rules)
-    plan = json.loads(run("plan", "--policy", text, "--json", path).stdout)["outputs"][0]
+    plan: dict[str, Any]
+    (plan,) = json.loads(run("plan", "--policy", text, "--json", path).stdout)["outputs"]
     done = run("--force", "--policy", text, path)
     assert done.returncode == 0, done.stderr
     files = [(f["name"], (folder / f["name"]).stat().st_size) for f in plan["files"]]
@@ -97,7 +98,8 @@ def test_one_range_of_the_source_is_stored_once(tmp_path: Path) -> None:
     path.write_bytes(loaded.SerializeToString())
     plan = _convert(tmp_path, path, "float16")
     assert plan["shared_bytes"] == ROWS * COLUMNS * 2
-    assert np.array_equal(*_results(tmp_path / "model_q4.onnx"))
+    first_result, second_result = _results(tmp_path / "model_q4.onnx")
+    assert np.array_equal(first_result, second_result)
 
 
 def test_what_is_stored_in_different_forms_is_not_shared(tmp_path: Path) -> None:
