@@ -79,10 +79,10 @@ absl::Status ShowFormats(const Arguments& arguments) {
       for (const FormatWord& own : form->words) {
         if (own.word != word) continue;
         rows.push_back(ToJson(*form, own));
-        table.AddRow({word, std::string(form->name),
-                      absl::StrCat(absl::StrJoin(form->operators, ", "),
-                                   form->by_rule ? " (by rule)" : ""),
-                      Parameters(*form, word), std::string(form->runs), std::string(form->about)});
+        table.AddRow(
+            {word, std::string(form->name),
+             absl::StrCat(absl::StrJoin(form->operators, ", "), form->by_rule ? " (by rule)" : ""),
+             Parameters(*form, word), std::string(form->runs), std::string(form->about)});
       }
     }
   }

@@ -78,8 +78,8 @@ class ONNXQUANT_EXPORT Plan {
 };
 
 // Reads the model's structure and the policy; of its weights only what a rule asks for (a bound of
-// the residual stream). Writes nothing. Errors: kModel, kPolicy, kUsage (an unknown dtype, a
-// directory that cannot be one, ranges that cannot be read).
+// the residual stream), samples, and what has equal ones. Writes nothing. Errors: kModel, kPolicy,
+// kUsage (an unknown dtype, a directory that cannot be one, ranges that cannot be read).
 ONNXQUANT_EXPORT absl::StatusOr<Plan> MakePlan(const std::string& model_path,
                                                const PlanOptions& options);
 // The same for a model that the caller holds.

@@ -24,10 +24,9 @@ OutputPlace PlaceOf(const std::string& model_path, const std::string& asked,
 
 absl::Status RefuseOneFileForMany(const OutputPlace& place, const std::vector<OutputPlan>& plans) {
   if (place.file.empty() || plans.size() == 1) return absl::OkStatus();
-  const std::string dtypes =
-      absl::StrJoin(plans, ", ", [](std::string* out, const OutputPlan& plan) {
-        absl::StrAppend(out, plan.dtype);
-      });
+  const std::string dtypes = absl::StrJoin(
+      plans, ", ",
+      [](std::string* out, const OutputPlan& plan) { absl::StrAppend(out, plan.dtype); });
   return UsageError("-o ", place.file, " names one file, and there are ", plans.size(),
                     " outputs (", dtypes, "): choose one of them with --dtype, or name a folder");
 }

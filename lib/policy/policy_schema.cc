@@ -107,9 +107,9 @@ Json SettingsSchema() {
       {"io", Described(Enum(TypeWords()), "the type of float graph inputs and outputs")},
       {"accuracy_level",
        Described(Enum({0, 1, 2, 3, 4}), "of MatMulNBits: 0 unset, 1 float32, 4 int8 activations")},
-      {"constants", Described(Object({{"overflow", Enum({"error", "clamp", "infinity"})}},
-                                     {"overflow"}),
-                              "values beyond the type's largest number")},
+      {"constants",
+       Described(Object({{"overflow", Enum({"error", "clamp", "infinity"})}}, {"overflow"}),
+                 "values beyond the type's largest number")},
       {"keep", Described({{"type", "boolean"}}, "leave the node and its weights as they are")},
       {"residual", Described(ResidualSchema(), "what makes the residual stream fit its type")},
   };
@@ -121,9 +121,9 @@ Json MatchSchema() {
   Json hazards = {"any"};
   for (const HazardName& hazard : HazardNames()) hazards.push_back(hazard.name);
   const Json text = {{"type", "string"}};
-  const Json layer = {
-      {"anyOf",
-       {Json{{"type", "integer"}}, Json{{"type", "string"}, {"pattern", "^-?[0-9]+(--?[0-9]+)?$"}}}}};
+  const Json layer = {{"anyOf",
+                       {Json{{"type", "integer"}},
+                        Json{{"type", "string"}, {"pattern", "^-?[0-9]+(--?[0-9]+)?$"}}}}};
   const Json positive = {{"type", "number"}, {"exclusiveMinimum", 0}};
   Json match = Object({
       {"role", Described(OneOrMore(Enum(std::move(roles))), "what a node is for")},
@@ -166,14 +166,14 @@ std::string PolicySchema() {
   }
   Json schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
                  {"title", "A policy of onnxquant"}};
-  schema.update(Object(
-      {{"policy", Described({{"const", 1}}, "the version of this schema")},
-       {"name", {{"type", "string"}}},
-       {"description", {{"type", "string"}}},
-       {"outputs", Described(std::move(of_outputs), "one file per dtype")},
-       {"rules", Described({{"type", "array"}, {"items", {{"$ref", "#/$defs/rule"}}}},
-                           "later rules win, field by field")}},
-      {"policy", "name", "outputs"}));
+  schema.update(
+      Object({{"policy", Described({{"const", 1}}, "the version of this schema")},
+              {"name", {{"type", "string"}}},
+              {"description", {{"type", "string"}}},
+              {"outputs", Described(std::move(of_outputs), "one file per dtype")},
+              {"rules", Described({{"type", "array"}, {"items", {{"$ref", "#/$defs/rule"}}}},
+                                  "later rules win, field by field")}},
+             {"policy", "name", "outputs"}));
   schema["$defs"] = {{"weights", WeightsSchema()},
                      {"match", MatchSchema()},
                      {"output", output},

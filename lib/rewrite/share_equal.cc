@@ -69,6 +69,7 @@ absl::Status ShareEqual(const Model& model, Rewritten& result) {
     const FillJob* equal = nullptr;
     if (bytes.size() >= kWorthSharing && !StaysInline(job, result)) {
       std::vector<std::size_t>& alike = by_samples[SamplesOf(bytes)];
+      model.Release(*job.source, 0, bytes.size());  // the system reads more around each sample
       for (const std::size_t other : alike) {
         if (!SameForm(kept[other], job)) continue;
         ONNXQUANT_ASSIGN_OR_RETURN(const bool same, SameBytes(model, kept[other], job));

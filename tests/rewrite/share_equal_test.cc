@@ -8,8 +8,8 @@
 namespace onnxquant {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::Each;
+using ::testing::ElementsAre;
 
 constexpr int kElements = 128 * 160;
 
@@ -56,8 +56,9 @@ TEST_F(ShareEqualTest, OneJobFillsEqualConstants) {
 
 TEST_F(ShareEqualTest, EachPartOfCodesIsThatOfTheFirst) {
   LoadThree(1, 1, 2);
-  const Rewritten rewritten =
-      Shared("outputs:\n  q4: {compute: float32, weights: {format: int4, symmetric: false}, io: float32}\n");
+  const Rewritten rewritten = Shared(
+      "outputs:\n  q4: {compute: float32, weights: {format: int4, symmetric: false}, io: "
+      "float32}\n");
   EXPECT_EQ(rewritten.jobs.size(), 2U);
   EXPECT_THAT(rewritten.same_as, ElementsAre(-1, -1, -1, 0, 1, 2, -1, -1, -1));
 }
