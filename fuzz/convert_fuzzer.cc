@@ -40,7 +40,7 @@ PlanOptions OptionsFor(const ModelInput& input) {
   } else {
     options.policy_yaml = kPolicies[choice - builtin.size()];
   }
-  options.directory = ScratchFolder() + "/out";
+  options.output = ScratchFolder() + "/out";
   if ((input.options & 1U) != 0) options.max_shard = 4096;
   return options;
 }

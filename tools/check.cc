@@ -128,9 +128,8 @@ absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
   Arguments conversion = arguments;
   conversion.plan.policy = result.policy;
   conversion.plan.dtypes = {result.dtype};
-  if (conversion.plan.directory.empty()) {
-    conversion.plan.directory =
-        (std::filesystem::path(result.path).parent_path() / "fixed").string();
+  if (conversion.plan.output.empty()) {
+    conversion.plan.output = (std::filesystem::path(result.path).parent_path() / "fixed").string();
   }
   if (!quiet) PrintError("mending %s with policy %s\n", result.path, result.policy);
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(conversion.model, conversion.plan));

@@ -28,9 +28,10 @@ Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is
 const char kReportHelp[] =
     "write all of it to a file: a page to look at (.html), or JSON (any other ending)";
 
-const char kShardHelp[] = "the largest data file; browsers need less than 2G; 512Mi is binary";
+const char kShardHelp[] =
+    "the largest data file: browsers need less than 2G, others bear more; 512Mi is binary";
 const char kGrowthHelp[] =
-    "the most an output may take, in multiples of MODEL: tensors that share data get their own";
+    "the most an output may take, in multiples of MODEL: what shares data there may not here";
 const char kBufferHelp[] = "working buffers of all threads: 512M, 2G (decimal) or 512Mi (binary)";
 const char kHeldHelp[] =
     "what is held at once, above which the models run again for the rest: 512M, 2G, 512Mi";
@@ -68,8 +69,9 @@ void AddPlanOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("--ranges", plan.ranges,
                  "measured ranges (JSON), for rules that ask for them: range, residual")
       ->type_name("FILE");
-  app.add_option("-o,--output", plan.directory, "folder for the outputs (default: beside MODEL)")
-      ->type_name("DIR");
+  app.add_option("-o,--output", plan.output,
+                 "folder for the outputs, or the file of a single one (default: beside MODEL)")
+      ->type_name("DIR|NAME.onnx");
   app.add_option("--max-shard", plan.max_shard, kShardHelp)
       ->transform(CLI::AsSizeValue(true))
       ->transform(NotNegative())  // before the above
@@ -176,9 +178,9 @@ void AddCheckOptions(CLI::App& app, Arguments& arguments) {
   app.add_flag(
       "--fix", arguments.fix,
       "convert the model as the check recommends; exit status 0 if what comes of it has no error");
-  app.add_option("-o,--output", arguments.plan.directory,
-                 "folder for what --fix writes (default: 'fixed' beside MODEL)")
-      ->type_name("DIR");
+  app.add_option("-o,--output", arguments.plan.output,
+                 "folder for what --fix writes, or its file (default: 'fixed' beside MODEL)")
+      ->type_name("DIR|NAME.onnx");
   app.add_flag("--json", arguments.json, "print JSON");
   app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
   app.add_flag("-f,--force", arguments.apply.force, "replace existing outputs and reports");
@@ -276,6 +278,14 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   policies->add_option("NAME", arguments.policy_name, "print this policy's YAML")
       ->type_name("NAME");
 
+  CLI::Option* schema = policies->add_flag("--schema", arguments.schema,
+                                           "print a JSON Schema of policy files, for editors");
+  schema->excludes(policies->get_option("NAME"));
+
+  CLI::App* formats =
+      app.add_subcommand("formats", "List the formats of weights: what reads them, where they run");
+  formats->add_flag("--json", arguments.json, "print JSON");
+
   CLI::App* completion =
       app.add_subcommand("completion", "Print a script that lets bash complete this command line");
 
@@ -307,6 +317,7 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   if (verify->parsed()) arguments.command = Command::kVerify;
   if (recover->parsed()) arguments.command = Command::kRecover;
   if (policies->parsed()) arguments.command = Command::kPolicies;
+  if (formats->parsed()) arguments.command = Command::kFormats;
   return parsed;
 }
 

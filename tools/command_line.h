@@ -21,7 +21,8 @@ enum class Command {
   kRanges,
   kVerify,
   kRecover,
-  kPolicies
+  kPolicies,
+  kFormats
 };
 enum class Verbosity { kQuiet, kNormal, kVerbose };
 
@@ -51,6 +52,7 @@ struct Arguments {
   std::string model;                    // convert, plan, inspect, check; the first model of diff
   std::string other;                    // the second model of diff
   std::string policy_name;              // policies NAME
+  bool schema = false;                  // policies: print the schema of policy files
   std::string directory;                // recover
   std::vector<std::string> candidates;  // verify
   MeasureArguments measure;             // verify, ranges
@@ -58,7 +60,7 @@ struct Arguments {
   ApplyOptions apply;
   std::string report;  // all that measure, plan or check: path of the report; "" for none
   std::string why;     // plan: explain this tensor, node or value
-  bool json = false;   // plan, inspect, check, diff, verify, ranges: print JSON
+  bool json = false;   // all that print a result: print JSON
   std::string target = "webgpu";  // check
   bool strict = false;            // check: warnings count
   bool fix = false;               // check: convert as it recommends

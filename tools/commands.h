@@ -16,6 +16,7 @@ absl::Status ShowRanges(const Arguments& arguments);
 absl::Status Verify(const Arguments& arguments);
 absl::Status ShowRecovery(const Arguments& arguments);
 absl::Status ShowPolicies(const Arguments& arguments);
+absl::Status ShowFormats(const Arguments& arguments);
 
 }  // namespace onnxquant::cli
 

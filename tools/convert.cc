@@ -20,11 +20,20 @@
 namespace onnxquant::cli {
 namespace {
 
+namespace fs = std::filesystem;
+
 // Of a file that is named for a dtype only that output is written: this says so.
 const char* WhyOnlyOne(const Arguments& arguments) {
-  const std::string stem = std::filesystem::path(arguments.model).stem().string();
-  const bool all = !arguments.plan.dtypes.empty() || SplitStem(stem).dtype.empty();
+  const std::string stem = fs::path(arguments.model).stem().string();
+  const bool all = !arguments.plan.dtypes.empty() || SplitSourceStem(stem).dtype.empty();
   return all ? "" : " (the dtype that MODEL is named for; --dtype asks for others)";
+}
+
+// The folder, or the one file that was named.
+std::string Destination(const Arguments& arguments, const Report& plan) {
+  const fs::path file = fs::path(plan.directory) / plan.outputs[0].files[0].name;
+  const bool named = fs::path(arguments.plan.output).filename() == file.filename();
+  return named ? file.string() : plan.directory;
 }
 
 }  // namespace
@@ -43,7 +52,7 @@ absl::Status Convert(const Arguments& arguments) {
     const char* why = plan.report().outputs.size() == 1 ? WhyOnlyOne(arguments) : "";
     PrintError("%s: %s; policy %s; writing %s%s to %s\n", arguments.model,
                HumanBytes(plan.report().input_bytes), arguments.plan.policy,
-               DtypeList(plan.report()), why, plan.report().directory);
+               DtypeList(plan.report()), why, Destination(arguments, plan.report()));
   }
   Progress progress(!quiet);
   apply.progress = [&progress](std::uint64_t done, std::uint64_t total) {
@@ -61,6 +70,7 @@ absl::Status Convert(const Arguments& arguments) {
   std::signal(SIGPIPE, SIG_DFL);  // all is written: now it may
   if (!quiet) {
     PrintText(ResultTable(*report));
+    PrintText(LeftInFloat(*report, arguments.verbosity));
     std::fflush(stdout);  // before what follows on stderr
     PrintWarnings(*report, arguments.verbosity);
     PrintError("done in %.1f s\n", report->seconds);

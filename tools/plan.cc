@@ -37,8 +37,10 @@ std::string TensorTable(const OutputReport& output) {
                {"stored as"},
                {"bytes", Align::kRight}});
   for (const TensorRow& row : output.tensors) {
-    table.AddRow({row.name, Shape(row.shape), row.role, LayerText(row.layer), row.format,
-                  WithSeparators(row.bytes)});
+    const std::string shared =
+        row.same_as.empty() ? "" : absl::StrCat(", in the bytes of '", row.same_as, "'");
+    table.AddRow({row.name, Shape(row.shape), row.role, LayerText(row.layer),
+                  absl::StrCat(row.format, shared), WithSeparators(row.bytes)});
   }
   return table.ToString();
 }
@@ -118,6 +120,7 @@ absl::Status ShowPlan(const Arguments& arguments) {
     Print("\n");
   }
   PrintText(ResultTable(report));
+  PrintText(LeftInFloat(report, arguments.verbosity));
   PrintWarnings(report, arguments.verbosity);
   return absl::OkStatus();
 }

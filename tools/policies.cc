@@ -4,6 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/base/suggest.h"
+#include "lib/policy/policy_schema.h"
 #include "lib/policy/policy_yaml.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
@@ -12,6 +13,10 @@
 namespace onnxquant::cli {
 
 absl::Status ShowPolicies(const Arguments& arguments) {
+  if (arguments.schema) {
+    PrintText(PolicySchema());
+    return absl::OkStatus();
+  }
   std::vector<std::string> names;
   for (const BuiltinPolicy& builtin : BuiltinPolicies()) {
     if (arguments.policy_name == builtin.name) {

@@ -58,6 +58,8 @@ absl::Status Run(const Arguments& arguments) {
       return ShowRecovery(arguments);
     case Command::kPolicies:
       return ShowPolicies(arguments);
+    case Command::kFormats:
+      return ShowFormats(arguments);
   }
   return absl::OkStatus();
 }

@@ -15,6 +15,10 @@ std::string ResultTable(const Report& report);
 // "fp16, q4, q4f16"
 std::string DtypeList(const Report& report);
 
+// The weights that stay floats though the policy asks for codes, by reason, those of most bytes
+// first; "" for none. Without --verbose: those of 64 KB and more, five reasons for each output.
+std::string LeftInFloat(const Report& report, Verbosity verbosity);
+
 // On stderr; without --verbose, repeated kinds are cut short.
 void PrintWarnings(const Report& report, Verbosity verbosity);
 

@@ -27,8 +27,10 @@ struct PlanOptions {
   std::vector<std::string> rules = {};   // appended to it: "match: {role: norm}, compute: float32"
   std::vector<std::string> dtypes = {};  // which of the policy's outputs; empty: all
   std::string ranges = {};               // JSON of measured ranges; "": none
-  std::string directory = {};            // where the outputs go; "": beside the input
-  std::uint64_t max_shard = 1'900'000'000;  // bytes of one external data file, below 2 GB
+  // Where the outputs go: a folder, or, of one output, a file NAME.onnx that is no folder; "":
+  // beside the input.
+  std::string output = {};
+  std::uint64_t max_shard = 1'900'000'000;  // bytes of one external data file; browsers: below 2 GB
   bool update_config = true;                // keep config.json's transformers.js_config up to date
   // The most that one output may take, as a multiple of the input: tensors that share their data
   // each get their own.
@@ -76,8 +78,8 @@ class ONNXQUANT_EXPORT Plan {
 };
 
 // Reads the model's structure and the policy; of its weights only what a rule asks for (a bound of
-// the residual stream). Writes nothing. Errors: kModel, kPolicy, kUsage (an unknown dtype, a
-// directory that cannot be one, ranges that cannot be read).
+// the residual stream), samples, and what has equal ones. Writes nothing. Errors: kModel, kPolicy,
+// kUsage (an unknown dtype, a directory that cannot be one, ranges that cannot be read).
 ONNXQUANT_EXPORT absl::StatusOr<Plan> MakePlan(const std::string& model_path,
                                                const PlanOptions& options);
 // The same for a model that the caller holds.

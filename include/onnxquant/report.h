@@ -21,7 +21,11 @@ struct TensorRow {
   std::uint64_t input_bytes = 0;
   std::uint64_t bytes = 0;             // as stored, scales and zero points included
   std::vector<std::string> stored_as;  // names in the output
-  std::vector<std::string> why;        // in order; the last that sets a field wins
+  // The constant whose bytes it has in the output, which are stored once and counted there; ""
+  // for none.
+  std::string same_as;
+  std::string left;              // floats where the policy asked for codes: why; "" otherwise
+  std::vector<std::string> why;  // in order; the last that sets a field wins
 };
 
 // One node whose arithmetic the plan decides.
@@ -67,11 +71,13 @@ struct OutputReport {
   std::vector<TensorRow> tensors;
   std::vector<NodeRow> nodes;
   std::vector<ValueRow> values;
-  int casts = 0;           // Cast nodes put in
-  int float32_values = 0;  // float values (edges) that stay float32
-  int half_values = 0;     // float values that become float16
-  std::string residual;    // what is done to the residual stream; "" for nothing
-  std::string rope_cache;  // what is done with tables of rotary embeddings; "" for nothing
+  int casts = 0;                   // Cast nodes put in
+  int float32_values = 0;          // float values (edges) that stay float32
+  int half_values = 0;             // float values that become float16
+  int shared_tensors = 0;          // stored tensors that have the bytes of others, and
+  std::uint64_t shared_bytes = 0;  // what that saves
+  std::string residual;            // what is done to the residual stream; "" for nothing
+  std::string rope_cache;          // what is done with tables of rotary embeddings; "" for nothing
   std::vector<std::string> warnings;
 
   std::uint64_t TotalBytes() const {

@@ -137,10 +137,11 @@ class ConfigCheck {
           "write the model once more with onnxquant, which names its data files so", IsRepaired());
     }
     for (const ExternalFile& file : context_.model.external_files()) {
-      if (file.size <= kLargestShard) continue;
+      if (file.size <= kLargestInBrowsers) continue;
       Add(file.path,
           absl::StrCat("has ", file.size,
-                       " bytes; browsers hold a data file in one array of at most ", kLargestShard),
+                       " bytes; browsers hold a data file in one array of at most ",
+                       kLargestInBrowsers),
           "write the model once more with onnxquant --max-shard 1900M");
     }
   }

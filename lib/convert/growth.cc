@@ -69,6 +69,7 @@ absl::Status CheckGrowth(const Rewritten& rewritten, const std::string& what,
   Count count;
   std::size_t largest = 0;
   for (std::size_t i = 0; i < rewritten.bytes.size(); ++i) {
+    if (rewritten.same_as[i] >= 0) continue;
     count.Add(rewritten.bytes[i], "");
     if (rewritten.bytes[i] > rewritten.bytes[largest]) largest = i;
   }

@@ -50,8 +50,12 @@ class OutputSink : public TensorSink {
       if (!status.ok()) FaultGuard::Touch(bytes.data(), bytes.size());
       return status;
     }
-    std::memcpy(model_.data() + output_.payload_at[static_cast<std::size_t>(initializer)] + offset,
-                bytes.data(), bytes.size());
+    const auto put = [&](int at) {
+      std::memcpy(model_.data() + output_.payload_at[static_cast<std::size_t>(at)] + offset,
+                  bytes.data(), bytes.size());
+    };
+    put(initializer);
+    for (const int other : inline_copies_[static_cast<std::size_t>(initializer)]) put(other);
     return absl::OkStatus();
   }
 
@@ -59,11 +63,22 @@ class OutputSink : public TensorSink {
 
  private:
   OutputSink(const PlannedOutput& output, OutputFiles& files)
-      : output_(output), files_(files), model_(output.model) {}
+      : output_(output),
+        files_(files),
+        model_(output.model),
+        inline_copies_(output.layout.items.size()) {
+    const std::vector<int>& same_as = output.rewritten.same_as;
+    for (std::size_t i = 0; i < same_as.size(); ++i) {
+      if (same_as[i] < 0 || output.layout.items[i].external()) continue;
+      inline_copies_[static_cast<std::size_t>(same_as[i])].push_back(static_cast<int>(i));
+    }
+  }
 
   const PlannedOutput& output_;
   OutputFiles& files_;
   std::string model_;  // a copy: the plan stays as it is and can be applied again
+  // By initializer: others in the model that have its bytes, too.
+  std::vector<std::vector<int>> inline_copies_;
   std::vector<int> shards_;
   int file_ = -1;
 };

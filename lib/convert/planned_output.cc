@@ -81,12 +81,14 @@ absl::StatusOr<PlannedOutput> LayOut(Rewritten rewritten, const std::string& fil
   onnx::GraphProto& graph = *rewritten.model.mutable_graph();
   std::vector<LayoutItem> items;
   for (std::size_t i = 0; i < rewritten.bytes.size(); ++i) {
-    items.push_back({rewritten.bytes[i], rewritten.keep_inline[i]});
+    const int same_as = rewritten.same_as.empty() ? -1 : rewritten.same_as[i];
+    items.push_back({rewritten.bytes[i], rewritten.keep_inline[i], same_as});
     if (rewritten.bytes[i] > options.max_shard) {
-      return ModelError("initializer '", graph.initializer(static_cast<int>(i)).name(), "' takes ",
-                        rewritten.bytes[i], " bytes in ", file_name,
-                        ", more than one data file may hold (", options.max_shard,
-                        "); raise --max-shard, or store it in fewer bits");
+      return ModelError(
+          "initializer '", graph.initializer(static_cast<int>(i)).name(), "' takes ",
+          rewritten.bytes[i], " bytes in ", file_name, ", more than one data file may hold (",
+          options.max_shard, "): have a rule store it in fewer bits, or raise --max-shard",
+          rewritten.bytes[i] > kLargestInBrowsers ? ", with which no browser loads the file" : "");
     }
   }
   ONNXQUANT_ASSIGN_OR_RETURN(output.layout, PlanLayout(items, options));
@@ -94,6 +96,10 @@ absl::StatusOr<PlannedOutput> LayOut(Rewritten rewritten, const std::string& fil
     onnx::TensorProto& tensor = *graph.mutable_initializer(i);
     const Placement& place = output.layout.items[static_cast<std::size_t>(i)];
     if (place.external()) {
+      const int same_as = items[static_cast<std::size_t>(i)].same_as;
+      if (same_as >= 0) {
+        output.shared.push_back({tensor.name(), graph.initializer(same_as).name(), place.bytes});
+      }
       tensor.set_data_location(onnx::TensorProto::EXTERNAL);
       AddExternalEntry(tensor, "location", ShardFileName(file_name, place.shard));
       AddExternalEntry(tensor, "offset", absl::StrCat(place.offset));

@@ -12,10 +12,18 @@
 
 namespace onnxquant {
 
+// A tensor outside the .onnx file that lies where another one does.
+struct SharedTensor {
+  std::string name;
+  std::string same_as;
+  std::uint64_t bytes = 0;
+};
+
 struct PlannedOutput {
   std::string file_name;  // of the .onnx file
   Rewritten rewritten;    // without the model itself
   Layout layout;          // by initializer
+  std::vector<SharedTensor> shared;
   // The .onnx file: external tensors point into the data files; inline ones hold zeros.
   std::string model;
   // By initializer: where in `model` an inline tensor's payload stands; 0 for all others.

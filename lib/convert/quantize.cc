@@ -14,6 +14,7 @@
 #include "lib/base/error.h"
 #include "lib/base/limits.h"
 #include "lib/convert/growth.h"
+#include "lib/convert/output_place.h"
 #include "lib/convert/output_writer.h"
 #include "lib/convert/planned_output.h"
 #include "lib/convert/report_rows.h"
@@ -23,6 +24,7 @@
 #include "lib/policy/dtypes.h"
 #include "lib/policy/plan.h"
 #include "lib/policy/policy_yaml.h"
+#include "lib/rewrite/share_equal.h"
 
 namespace onnxquant {
 
@@ -88,13 +90,15 @@ std::vector<std::string> InputsOf(const Model& model, const PlanOptions& options
   return inputs;
 }
 
-// What config.json must know of one output.
+// What config.json must know of one output. Data files that no browser can hold are not counted:
+// what reads the file takes the count for a promise that they load.
 WebConfigEntry ConfigEntry(const Analysis& analysis, const OutputPlan& plan,
-                           const PlannedOutput& output, const std::string& base) {
+                           const PlannedOutput& output, const OutputPlace& place) {
   WebConfigEntry entry;
-  entry.model_base = base;
+  entry.model_base = place.base;
   entry.file = output.file_name;
-  entry.chunks = static_cast<int>(output.layout.shard_bytes.size());
+  entry.chunks =
+      FitsBrowsers(output.layout) ? static_cast<int>(output.layout.shard_bytes.size()) : 0;
   entry.dtype = plan.dtype;
   entry.kv_cache = false;
   for (const IoPlan& io : plan.io) {
@@ -103,10 +107,6 @@ WebConfigEntry ConfigEntry(const Analysis& analysis, const OutputPlan& plan,
     entry.kv_type = NameOf(io.type);
   }
   return entry;
-}
-
-std::string DirectoryOf(const std::string& model_path, const std::string& asked) {
-  return asked.empty() ? ParentFolder(model_path) : asked;
 }
 
 // The outputs that are wanted: those asked for; of a file that is named for a dtype which the
@@ -119,6 +119,14 @@ std::vector<std::string> WantedDtypes(const PlanOptions& options, const Policy& 
       policy.outputs.begin(), policy.outputs.end(),
       [&source_dtype](const OutputSpec& output) { return output.dtype == source_dtype; });
   return has_it ? std::vector<std::string>{source_dtype} : std::vector<std::string>{};
+}
+
+void WarnOfLargeShards(PlannedOutput& output) {
+  if (FitsBrowsers(output.layout)) return;
+  output.rewritten.warnings.push_back(absl::StrCat(
+      "a data file of ", output.file_name, " is larger than the ", kLargestInBrowsers,
+      " bytes that a browser can hold: this output is for other programs, and config.json does not "
+      "count its data files"));
 }
 
 // Only a file that is nothing but the outputs' configuration is updated, under whatever name an
@@ -143,11 +151,13 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
   if (!options.ranges.empty()) {
     ONNXQUANT_ASSIGN_OR_RETURN(evidence.ranges, LoadRanges(options.ranges));
   }
-  const auto [base, source_dtype] = SplitStem(std::filesystem::path(model_path).stem().string());
+  const FileStem source = SplitSourceStem(std::filesystem::path(model_path).stem().string());
   ONNXQUANT_ASSIGN_OR_RETURN(
       std::vector<OutputPlan> plans,
-      MakePlans(analysis, policy, WantedDtypes(options, policy, source_dtype), model_path,
+      MakePlans(analysis, policy, WantedDtypes(options, policy, source.dtype), model_path,
                 evidence));
+  const OutputPlace place = PlaceOf(model_path, options.output, source.base);
+  ONNXQUANT_RETURN_IF_ERROR(RefuseOneFileForMany(place, plans));
   const GrowthBound bound{InputBytes(state->model), options.max_growth};
   ONNXQUANT_RETURN_IF_ERROR(CheckEmbedded(state->model, bound));
   LayoutOptions layout;
@@ -156,6 +166,7 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
   for (OutputPlan& planned : plans) {
     const OutputPlan plan = std::move(planned);  // which is not kept beyond its output
     ONNXQUANT_ASSIGN_OR_RETURN(Rewritten rewritten, Rewrite(state->model, analysis, plan));
+    ONNXQUANT_RETURN_IF_ERROR(ShareEqual(state->model, rewritten));
     ONNXQUANT_RETURN_IF_ERROR(
         CheckGrowth(rewritten, absl::StrCat(model_path, ": output '", plan.dtype, "'"), bound));
     const std::vector<std::string>& notes = state->model.notes();
@@ -163,10 +174,13 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
     ONNXQUANT_ASSIGN_OR_RETURN(const std::string suffix, FileSuffixOf(plan.dtype));
     ONNXQUANT_ASSIGN_OR_RETURN(
         PlannedOutput output,
-        LayOut(std::move(rewritten), absl::StrCat(base, suffix, ".onnx"), layout));
+        LayOut(std::move(rewritten),
+               place.file.empty() ? absl::StrCat(place.base, suffix, ".onnx") : place.file,
+               layout));
+    WarnOfLargeShards(output);
     report.outputs.push_back(MakeOutputReport(analysis, plan, output, options.list_nodes));
     if (IsWebDtype(plan.dtype)) {
-      state->config_entries.push_back(ConfigEntry(analysis, plan, output, base));
+      state->config_entries.push_back(ConfigEntry(analysis, plan, output, place));
     }
     state->outputs.push_back(std::move(output));
   }
@@ -175,7 +189,7 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
   for (const auto& file : state->model.external_files()) report.input_files.push_back(file.path);
   state->inputs = InputsOf(state->model, options);
   report.input_bytes = InputBytes(state->model);
-  report.directory = DirectoryOf(model_path, options.directory);
+  report.directory = place.directory;
   if (options.update_config) {
     const std::filesystem::path beside = std::filesystem::path(report.directory) / "model.onnx";
     report.config = FindConfigJson(beside.string()).value_or("");

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+
 namespace onnxquant {
 namespace {
 
@@ -16,7 +18,29 @@ std::vector<std::string> Texts(const Reasons& reasons) {
   return texts;
 }
 
-std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& plan) {
+// By the name of what is stored, the constant whose bytes it shares.
+std::map<std::string, std::string> ConstantsShared(const Analysis& analysis, const OutputPlan& plan,
+                                                   const PlannedOutput& output) {
+  std::map<std::string, std::string> constants;
+  if (output.shared.empty()) return constants;
+  std::map<std::string, std::string> owners;
+  for (const WeightPlan& weight : plan.weights) {
+    for (const WeightCopy& copy : weight.copies) {
+      for (const std::string& name : copy.names) {
+        owners[name] = analysis.graph.value(weight.weight).name;
+      }
+    }
+  }
+  for (const SharedTensor& shared : output.shared) {
+    const auto owner = owners.find(shared.same_as);
+    constants[shared.name] = owner == owners.end() ? shared.same_as : owner->second;
+  }
+  return constants;
+}
+
+std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& plan,
+                                  const PlannedOutput& output) {
+  const std::map<std::string, std::string> shared = ConstantsShared(analysis, plan, output);
   std::vector<TensorRow> rows;
   for (const WeightPlan& weight : plan.weights) {
     for (const WeightCopy& copy : weight.copies) {
@@ -32,7 +56,12 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
       row.input_bytes = PackedBytes(type, row.shape).value_or(0);
       row.bytes = copy.bytes;
       row.stored_as = copy.names;
-      row.why = Texts(weight.why);
+      row.left = copy.left;
+      if (const auto same = shared.find(copy.names[0]); same != shared.end()) {
+        row.same_as = same->second;
+        row.bytes = 0;
+      }
+      row.why = Texts(copy.why);
       rows.push_back(std::move(row));
     }
   }
@@ -87,6 +116,33 @@ std::vector<FormatRow> FormatRows(const std::vector<TensorRow>& tensors) {
   return rows;
 }
 
+// What codes were asked for and save nothing, in a sentence; "" where they do, and where the model
+// came in codes, which are not counted here.
+std::string NothingSaved(const Analysis& analysis, const OutputPlan& plan) {
+  std::uint64_t stored = 0;
+  std::uint64_t as_floats = 0;
+  bool asked = false;
+  bool any = false;
+  for (const WeightPlan& weight : plan.weights) {
+    const ElementType source = analysis.types[static_cast<std::size_t>(weight.weight)];
+    const ElementType type = plan.compute == kAsInSource ? source : plan.compute;
+    as_floats += PackedBytes(type, *ConstantShape(analysis.graph, weight.weight)).value_or(0);
+    for (const WeightCopy& copy : weight.copies) {
+      stored += copy.bytes;
+      any = any || !copy.format.IsFloat();
+      asked = asked || !copy.format.IsFloat() || !copy.left.empty();
+    }
+  }
+  if (!asked || stored < as_floats) return "";
+  for (const Node& node : analysis.graph.nodes()) {
+    if (HoldsCodes(*node.proto)) return "";
+  }
+  return absl::StrCat(any ? "codes save nothing" : "no weight is in codes", ": the weights take ",
+                      stored, " bytes, and as ",
+                      plan.compute == kAsInSource ? "floats of the source" : NameOf(plan.compute),
+                      " they would take ", as_floats);
+}
+
 }  // namespace
 
 OutputReport MakeOutputReport(const Analysis& analysis, const OutputPlan& plan,
@@ -99,7 +155,11 @@ OutputReport MakeOutputReport(const Analysis& analysis, const OutputPlan& plan,
     report.files.push_back({ShardFileName(output.file_name, static_cast<int>(shard)),
                             output.layout.shard_bytes[shard]});
   }
-  report.tensors = TensorRows(analysis, plan);
+  report.tensors = TensorRows(analysis, plan, output);
+  for (const SharedTensor& shared : output.shared) {
+    ++report.shared_tensors;
+    report.shared_bytes += shared.bytes;
+  }
   if (list_nodes) report.nodes = NodeRows(analysis, plan);
   report.values = ValueRows(analysis, plan);
   report.formats = FormatRows(report.tensors);
@@ -108,7 +168,11 @@ OutputReport MakeOutputReport(const Analysis& analysis, const OutputPlan& plan,
   report.half_values = output.rewritten.half_values;
   report.residual = plan.residual;
   report.rope_cache = plan.rope_cache;
-  report.warnings = output.rewritten.warnings;
+  if (std::string nothing = NothingSaved(analysis, plan); !nothing.empty()) {
+    report.warnings.push_back(std::move(nothing));  // the first: the others may be many
+  }
+  report.warnings.insert(report.warnings.end(), output.rewritten.warnings.begin(),
+                         output.rewritten.warnings.end());
   return report;
 }
 

@@ -1,5 +1,7 @@
 #include "lib/model/layout.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
 
@@ -20,17 +22,14 @@ std::uint64_t AlignUp(std::uint64_t offset, std::uint64_t alignment) {
 
 absl::StatusOr<Layout> PlanLayout(absl::Span<const LayoutItem> items,
                                   const LayoutOptions& options) {
-  if (options.max_shard > kLargestShard) {
-    return UsageError("--max-shard ", options.max_shard,
-                      ": browsers cannot load a data file of more "
-                      "than ",
-                      kLargestShard, " bytes; choose less");
-  }
   Layout layout;
   for (const LayoutItem& item : items) {
     Placement place;
     place.bytes = item.bytes;
-    if (!item.keep_inline && item.bytes >= options.inline_below && item.bytes > 0) {
+    const bool external = !item.keep_inline && item.bytes >= options.inline_below && item.bytes > 0;
+    if (external && item.same_as >= 0) {
+      place = layout.items[static_cast<std::size_t>(item.same_as)];
+    } else if (external) {
       if (item.bytes > options.max_shard) {
         return UsageError("--max-shard ", options.max_shard, ": a tensor of ", item.bytes,
                           " bytes does not fit into one data file");
@@ -49,6 +48,11 @@ absl::StatusOr<Layout> PlanLayout(absl::Span<const LayoutItem> items,
     layout.items.push_back(place);
   }
   return layout;
+}
+
+bool FitsBrowsers(const Layout& layout) {
+  return std::all_of(layout.shard_bytes.begin(), layout.shard_bytes.end(),
+                     [](std::uint64_t bytes) { return bytes <= kLargestInBrowsers; });
 }
 
 std::string ShardFileName(const std::string& model_file, int shard) {

@@ -11,12 +11,14 @@
 
 namespace onnxquant {
 
-// Browsers hold each data file in one array; Chrome's largest is 2,147,418,112 bytes.
-inline constexpr std::uint64_t kLargestShard = 2'147'418'112;
+// Browsers hold each data file in one array; Chrome's largest is 2,147,418,112 bytes. Programs that
+// map their files have no such bound.
+inline constexpr std::uint64_t kLargestInBrowsers = 2'147'418'112;
 
 struct LayoutItem {
   std::uint64_t bytes = 0;
   bool keep_inline = false;
+  int same_as = -1;  // an earlier item that has the same bytes; -1: none
 };
 
 struct LayoutOptions {
@@ -38,9 +40,13 @@ struct Layout {
 
 // Places the items in their order. Offsets are multiples of 4 KiB, and of 64 KiB for tensors of 1
 // MiB and more, so that each can be mapped on its own (ONNX's external data guidance; 64 KiB is
-// Windows' granularity). A shard is closed when the next tensor would pass max_shard. Refuses a
-// max_shard beyond kLargestShard and an item beyond max_shard (kUsage).
+// Windows' granularity). A shard is closed when the next tensor would pass max_shard. Outside the
+// .onnx file an item lies where that lies which it is the same as. Refuses an item beyond max_shard
+// (kUsage).
 absl::StatusOr<Layout> PlanLayout(absl::Span<const LayoutItem> items, const LayoutOptions& options);
+
+// Whether browsers can load each shard.
+bool FitsBrowsers(const Layout& layout);
 
 // "model_q4.onnx" -> "model_q4.onnx_data", then "model_q4.onnx_data_1" …, as Transformers.js asks.
 std::string ShardFileName(const std::string& model_file, int shard);

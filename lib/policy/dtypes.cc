@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
+#include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
@@ -34,6 +37,12 @@ constexpr Row kRows[] = {
     {"bf16", "_bf16", false},
 };
 
+// How names of sources end beside the dtypes themselves.
+constexpr std::pair<const char*, const char*> kSpelledOtherwise[] = {
+    {"fp32", ""},    {"float32", ""},      {"f32", ""},         {"float16", "fp16"},
+    {"f16", "fp16"}, {"bfloat16", "bf16"}, {"quantized", "q8"}, {"int4", "q4"},
+};
+
 }  // namespace
 
 std::vector<std::string> KnownDtypes() {
@@ -47,6 +56,26 @@ FileStem SplitStem(const std::string& stem) {
     const std::string suffix = row.suffix;
     if (suffix.empty() || stem.size() <= suffix.size() || !absl::EndsWith(stem, suffix)) continue;
     return {stem.substr(0, stem.size() - suffix.size()), row.dtype};
+  }
+  return {stem, ""};
+}
+
+FileStem SplitSourceStem(const std::string& stem) {
+  if (FileStem split = SplitStem(stem); !split.dtype.empty()) return split;
+  const std::string lower = absl::AsciiStrToLower(stem);
+  const auto split_at = [&](const char* word, const char* dtype) -> std::optional<FileStem> {
+    for (const char separator : {'_', '-', '.'}) {
+      const std::string suffix = separator + std::string(word);
+      if (stem.size() <= suffix.size() || !absl::EndsWith(lower, suffix)) continue;
+      return FileStem{stem.substr(0, stem.size() - suffix.size()), dtype};
+    }
+    return std::nullopt;
+  };
+  for (const auto& [word, dtype] : kSpelledOtherwise) {
+    if (auto split = split_at(word, dtype)) return *split;
+  }
+  for (const Row& row : kRows) {
+    if (auto split = split_at(row.dtype, row.dtype)) return *split;
   }
   return {stem, ""};
 }

@@ -22,6 +22,11 @@ struct FileStem {
 };
 FileStem SplitStem(const std::string& stem);
 
+// The same for a source, which others may have named: also "model-fp16", "model.int8",
+// "model_float16", "model_FP16" end with what gives way to an output's suffix. What such a name
+// says of float32 is no dtype: it is what every source is without one.
+FileStem SplitSourceStem(const std::string& stem);
+
 // Whether Transformers.js knows the dtype, so that its configuration may name it.
 bool IsWebDtype(const std::string& dtype);
 

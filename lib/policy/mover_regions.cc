@@ -154,10 +154,7 @@ std::set<ElementType> TypesAround(const Region& region) {
 
 void FollowNeighbours(ElementType type, const std::string& what, SharedReasons& reasons,
                       NodePlan& node) {
-  if (node.compute == type) return;
-  node.compute = type;
-  node.why.push_back(reasons.Get(absl::StrCat(what, " ", NameOf(type), " nodes"),
-                                 absl::StrCat("compute: ", NameOf(type))));
+  SetCompute(type, absl::StrCat(what, " ", NameOf(type), " nodes"), reasons, node);
 }
 
 }  // namespace onnxquant

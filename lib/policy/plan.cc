@@ -63,6 +63,7 @@ absl::StatusOr<OutputPlan> MakePlan(const PlanContext& context, const std::strin
   OutputPlan plan;
   plan.dtype = context.output.dtype;
   plan.policy = policy;
+  plan.compute = context.output.defaults.compute.value_or(ElementType::kFloat);
   plan.half = context.half;
   ResolvedNodes resolved = ResolveNodes(context, resolver, plan);
   KeepAngles(context, resolved, plan);

@@ -86,15 +86,14 @@ struct WeightCopy {
   std::uint64_t bytes = 0;
   std::string left;               // floats where codes were asked for: why
   std::vector<std::size_t> uses;  // indices into Analysis::weight_uses
+  Reasons why;                    // of the first of them
   // Codes: the form whose nodes read them, of each use. Several forms may have the same codes.
   std::vector<const Format*> readers;
-  bool operator==(const WeightCopy&) const = default;
 };
 
 struct WeightPlan {
   ValueId weight = kNone;
   std::vector<WeightCopy> copies;
-  Reasons why;  // of its first use
 };
 
 struct IoPlan {
@@ -106,10 +105,11 @@ struct IoPlan {
 struct OutputPlan {
   std::string dtype;
   std::string policy;
-  ElementType half = ElementType::kFloat16;  // the 16-bit type of this output
-  IdVector<NodePlan> nodes;                  // by NodeId
-  std::vector<WeightPlan> weights;           // the constants of Analysis::weight_uses, in order
-  std::vector<IoPlan> io;                    // float graph inputs, then outputs
+  ElementType compute = ElementType::kFloat;  // of nodes of which no rule speaks, or kAsInSource
+  ElementType half = ElementType::kFloat16;   // the 16-bit type of this output
+  IdVector<NodePlan> nodes;                   // by NodeId
+  std::vector<WeightPlan> weights;            // the constants of Analysis::weight_uses, in order
+  std::vector<IoPlan> io;                     // float graph inputs, then outputs
   IdVector<ElementType> types;      // by ValueId: the type in which each value leaves its producer
   IdVector<ValueId> read_in_place;  // by ValueId: itself, or what stands for it if it is left out
   StreamEdits stream;

@@ -4,6 +4,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "lib/policy/plan_types.h"
+#include "lib/policy/shared_reasons.h"
 
 namespace onnxquant {
 namespace {
@@ -32,14 +33,15 @@ class CastSettler {
     NodePlan& plan = plan_.nodes[id];
     const ValueId source = SourceOf(id);
     const Value& output = OutputOf(id);
-    plan.compute = Produced(source);
+    SetCompute(Produced(source), "what it reads", reasons_, plan);
     plan.passes = !IsBodyOutput(output) || MayBeGivenOut(source, output);
     if (plan.passes) return LeaveOut(id, source);
     // The body needs a value of its own to give.
     const NodePlan& owner = plan_.nodes[graph_.scope(output.scope).owner];
-    plan.compute = owner.changes && !owner.mixed
-                       ? owner.compute
-                       : context_.OriginalType(graph_.node(id).outputs[0]);
+    const ElementType given = owner.changes && !owner.mixed
+                                  ? owner.compute
+                                  : context_.OriginalType(graph_.node(id).outputs[0]);
+    SetCompute(given, "the node whose body gives its output", reasons_, plan);
   }
 
   // A Cast whose type is decided.
@@ -79,6 +81,7 @@ class CastSettler {
   const ValueNames& names_;
   OutputPlan& plan_;
   absl::flat_hash_set<ValueId> given_out_;
+  SharedReasons reasons_;
 };
 
 }  // namespace
@@ -99,9 +102,11 @@ SeenThrough FindOpenCasts(const PlanContext& context, const ResolvedNodes& resol
 
 void DecideOutputCasts(const PlanContext& context, const ResolvedNodes& resolved, const IoTypes& io,
                        OutputPlan& plan) {
+  SharedReasons reasons;
   for (NodeId id = 0; id < context.node_count(); ++id) {
     if (!IsOpenCast(context, resolved, plan, id) || !MakesMainOutput(context.graph(), id)) continue;
-    plan.nodes[id].compute = io[context.graph().node(id).outputs[0]];
+    SetCompute(io[context.graph().node(id).outputs[0]], "the graph output that it makes", reasons,
+               plan.nodes[id]);
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace onnxquant {
 namespace {
 
@@ -16,7 +18,12 @@ IoPlan PlanValue(const PlanContext& context, SettingsResolver& resolver, ValueId
   subject.layers = context.analysis.roles.layers;
   subject.io = !fixed;
   Resolved resolved = resolver.Resolve({&subject, 1});
-  if (fixed || resolved.io == kAsInSource) {
+  resolved.why = OnlyFor(kIoField, resolved.why);
+  if (fixed) {
+    resolved.io = context.OriginalType(id);
+    resolved.why = {
+        {"the value that the model has for it", absl::StrCat("io: ", NameOf(resolved.io))}};
+  } else if (resolved.io == kAsInSource) {
     resolved.io = context.OriginalType(id);
   } else if (role.role == Role::kLogits && !resolved.io_by_rule) {
     resolved.io = ElementType::kFloat;

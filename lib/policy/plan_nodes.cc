@@ -20,13 +20,39 @@ namespace onnxquant {
 
 namespace {
 
-// By the node itself, or by any of its constants.
-Resolved ResolveNode(const PlanContext& context, SettingsResolver& resolver, NodeId id) {
+// The node itself, then its constants.
+std::vector<Subject> SubjectsAt(const PlanContext& context, NodeId id) {
   std::vector<Subject> subjects = {SubjectOf(context, id)};
   for (const std::size_t use : context.uses_by_reader.Of(id)) {
     subjects.push_back(SubjectOfUse(context, use));
   }
-  return resolver.Resolve(subjects);
+  return subjects;
+}
+
+// Those of the reasons that bear on the node's arithmetic, not on its constants alone.
+Reasons BearingOn(absl::Span<const Subject> subjects, const Reasons& reasons) {
+  const auto can_act = [subjects](const Settings& set) {
+    return std::any_of(subjects.begin(), subjects.end(),
+                       [&set](const Subject& subject) { return CanAct(set, subject); });
+  };
+  FieldSet fields = kKeepField;
+  if (subjects[0].computes) fields |= kComputeField;
+  if (subjects[0].sums) fields |= kResidualField;
+  const bool leveled = std::any_of(reasons.begin() + 1, reasons.end(), [](const Reason& one) {
+    return (one.fields() & kAccuracyLevelField) != 0;
+  });
+  Settings level;
+  level.accuracy_level = 0;
+  if (leveled && can_act(level)) fields |= kAccuracyLevelField;
+  return OnlyFor(fields, reasons);
+}
+
+// Whether the last reason that speaks of the arithmetic or of the sums says nothing of the sums.
+bool EndsBesideSums(const Reasons& reasons) {
+  const auto last = std::find_if(reasons.rbegin(), reasons.rend(), [](const Reason& reason) {
+    return (reason.fields() & (kComputeField | kResidualField)) != 0;
+  });
+  return last != reasons.rend() && (last->fields() & kResidualField) == 0;
 }
 
 // The type of the node's arithmetic in the source model. Slots that disagree, as those of a norm of
@@ -88,9 +114,9 @@ bool MayMixTypes(const PlanContext& context, NodeId id) {
 // What the policy asks of the residual stream, and by which reason: the last that speaks of it.
 std::optional<ResidualRequest> RequestOf(NodeId id, const Resolved& resolved) {
   if (!resolved.residual) return std::nullopt;
-  const auto last = std::find_if(
-      resolved.why.rbegin(), resolved.why.rend(),
-      [](const Reason& reason) { return reason.effect().find("residual: ") != std::string::npos; });
+  const auto last =
+      std::find_if(resolved.why.rbegin(), resolved.why.rend(),
+                   [](const Reason& reason) { return (reason.fields() & kResidualField) != 0; });
   return ResidualRequest{id, *resolved.residual, *last};
 }
 
@@ -121,10 +147,11 @@ ResolvedNodes ResolveNodes(const PlanContext& context, SettingsResolver& resolve
   ResolvedNodes result{IdVector<bool>(count), IdVector<bool>(count), IdVector<bool>(count), {}};
   SharedReasons reasons;
   for (NodeId id = 0; id < context.node_count(); ++id) {
-    Resolved resolved = ResolveNode(context, resolver, id);
-    const bool sums =
-        context.RoleOfNode(id).role == Role::kResidual || IsSkipNorm(context.graph(), id);
-    if (sums && resolved.residual && resolved.residual->kind == ResidualSetting::Kind::kFloat32) {
+    const std::vector<Subject> subjects = SubjectsAt(context, id);
+    Resolved resolved = resolver.Resolve(subjects);
+    const bool wide_sum = subjects[0].sums && resolved.residual &&
+                          resolved.residual->kind == ResidualSetting::Kind::kFloat32;
+    if (wide_sum) {
       resolved.compute = ElementType::kFloat;
       resolved.compute_by_rule = true;
     }
@@ -136,7 +163,10 @@ ResolvedNodes ResolveNodes(const PlanContext& context, SettingsResolver& resolve
     node.mixed = node.changes && as_it_is && resolved.compute_by_rule && MayMixTypes(context, id);
     node.accuracy_level = static_cast<std::int8_t>(resolved.accuracy_level);
     node.overflow = resolved.overflow;
-    node.why = resolved.why;
+    node.why = BearingOn(subjects, resolved.why);
+    if (wide_sum && EndsBesideSums(node.why)) {
+      node.why.push_back(reasons.Get("residual: float32", "compute: float32"));
+    }
     HeedTheOperator(context, id, reasons, node);
     result.by_rule[id] = resolved.compute_by_rule;
     result.kept[id] = resolved.keep;

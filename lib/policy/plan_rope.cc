@@ -127,9 +127,10 @@ void KeepAngles(const PlanContext& context, ResolvedNodes& resolved, OutputPlan&
   for (const NodeId id : context.analysis.rope.makers) {
     NodePlan& node = plan.nodes[id];
     if (!node.changes || !IsHalf(node.compute)) continue;
-    node.compute = ElementType::kFloat;
-    node.why.push_back(reasons.Get("the table of a rotary embedding that it makes",
-                                   "float32: 16 bits do not hold the angles of far positions"));
+    SetCompute(ElementType::kFloat,
+               "the table of a rotary embedding that it makes (16 bits do not hold the angles of "
+               "far positions)",
+               reasons, node);
     resolved.movers[id] = false;
   }
 }
@@ -177,8 +178,8 @@ void SettleRope(const PlanContext& context, OutputPlan& plan) {
     const auto found = plan.rope.tables.find(weight.weight);
     if (found == plan.rope.tables.end()) continue;
     const RopeTablePlan& table = found->second;
-    weight.why.push_back(Explain(plan.rope, table));
     for (WeightCopy& copy : weight.copies) {
+      copy.why.push_back(Explain(plan.rope, table));
       spared += copy.spared;
       if (!copy.made) continue;
       copy.names =

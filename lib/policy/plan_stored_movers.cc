@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "lib/policy/plan_weights.h"
+#include "lib/policy/shared_reasons.h"
 
 namespace onnxquant {
 namespace {
@@ -21,6 +22,7 @@ bool MovesAConstant(const PlanContext& context, const WeightUse& use) {
 StoredMovers DecideStoredMovers(const PlanContext& context, const std::vector<int>& exponents,
                                 SettingsResolver& resolver, OutputPlan& plan) {
   StoredMovers stored;
+  SharedReasons reasons;
   stored.values.resize(context.graph().values().size(), false);
   const std::vector<WeightUse>& uses = context.analysis.weight_uses;
   for (std::size_t i = 0; i < uses.size(); ++i) {
@@ -32,7 +34,8 @@ StoredMovers DecideStoredMovers(const PlanContext& context, const std::vector<in
     const NodeId reader = uses[i].reader.node;
     stored.nodes.push_back(reader);
     const WeightCopy copy = CopyFor(context, plan.nodes, exponents, i, resolver);
-    plan.nodes[reader].compute = copy.format.IsFloat() ? copy.format.type : copy.stored.scale;
+    SetCompute(copy.format.IsFloat() ? copy.format.type : copy.stored.scale,
+               "the stored form of what it reads", reasons, plan.nodes[reader]);
   }
   return stored;
 }

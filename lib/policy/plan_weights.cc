@@ -11,6 +11,7 @@
 #include "lib/analysis/ranks.h"
 #include "lib/formats/formats.h"
 #include "lib/policy/plan_rope.h"
+#include "lib/policy/shared_reasons.h"
 #include "lib/policy/subjects.h"
 
 namespace onnxquant {
@@ -47,11 +48,22 @@ WeightReading ReadingOf(const PlanContext& context, const WeightUse& use) {
   return reading;
 }
 
-// The float type in which a constant is stored that its reader's slot lets change.
-ElementType StoredType(const PlanContext& context, const IdVector<NodePlan>& nodes,
-                       const Resolved& resolved, std::size_t use_index) {
+// The float type in which a constant is stored, and what decides it: the fields that do, and who
+// where these say another type.
+struct FloatChoice {
+  ElementType type = ElementType::kFloat;
+  FieldSet fields = 0;
+  const char* because = "";
+};
+
+FloatChoice ChooseFloat(const PlanContext& context, const IdVector<NodePlan>& nodes,
+                        const Resolved& resolved, std::size_t use_index) {
   const WeightUse& use = context.analysis.weight_uses[use_index];
   const ElementType original = context.OriginalType(use.weight);
+  const SlotRule slot =
+      context.Traits(use.reader.node).inputs[static_cast<std::size_t>(use.reader.input)];
+  if (slot == SlotRule::kFloat32) return {ElementType::kFloat, 0, "the operator that reads it"};
+  if (slot != SlotRule::kFollows) return {original, 0, "the operator that reads it"};
   const ElementType compute = nodes[use.reader.node].compute;
   const std::uint64_t elements = ElementsOf(*ConstantShape(context.graph(), use.weight));
   // Scales belong to their codes, and have the type that the operator computes in; frequencies of a
@@ -60,14 +72,16 @@ ElementType StoredType(const PlanContext& context, const IdVector<NodePlan>& nod
   const std::vector<NodeId>& makers = context.analysis.rope.makers;
   if (elements <= 1 || HoldsCodes(*context.graph().node(use.reader.node).proto) ||
       std::binary_search(makers.begin(), makers.end(), use.reader.node)) {
-    return compute;
+    return {compute, kComputeField, "the arithmetic that reads it"};
   }
   if (resolved.weights_by_rule && resolved.weights.IsFloat()) {
-    return resolved.weights.type == kAsInSource ? original : resolved.weights.type;
+    return {resolved.weights.type == kAsInSource ? original : resolved.weights.type,
+            kWeightsField | kKeepField};
   }
   const std::optional<WeightFormat>& by_default = context.output.defaults.weights;
   if (by_default && by_default->IsFloat() && by_default->type == kAsInSource) {
-    return elements <= kFewElements ? compute : original;
+    if (elements > kFewElements) return {original, kWeightsField};
+    return {compute, kComputeField, "the arithmetic that reads its few elements"};
   }
   // A rule that has the node compute in more bits says nothing of how its weights are stored. In an
   // output of 16-bit arithmetic they stay in 16 bits, and are cast when they are read.
@@ -76,7 +90,33 @@ ElementType StoredType(const PlanContext& context, const IdVector<NodePlan>& nod
   const bool half_output =
       context.output.defaults.compute &&
       (IsHalf(*context.output.defaults.compute) || *context.output.defaults.compute == kAsInSource);
-  return widened && half_output ? original : compute;
+  if (widened && half_output) return {original, kWeightsField, "its type in the source"};
+  return {compute, kComputeField | kWeightsField, "the arithmetic that reads it"};
+}
+
+// Whether codes are asked for: scales of codes and single numbers are no weights.
+bool AsksForCodes(const PlanContext& context, const Subject& subject, const Resolved& resolved,
+                  const WeightUse& use) {
+  return !resolved.weights.IsFloat() && ElementsOf(subject.reading->dims) > 1 &&
+         !HoldsCodes(*context.graph().node(use.reader.node).proto);
+}
+
+// Of a float copy. The last says the type that it has.
+Reasons ReasonsFor(ElementType original, const Resolved& resolved, const FloatChoice& choice,
+                   const WeightCopy& copy) {
+  FieldSet fields = choice.fields;
+  if (!copy.left.empty()) fields |= kWeightsField;
+  if (IsHalf(copy.format.type)) fields |= kOverflowField;
+  Reasons why = OnlyFor(fields, resolved.why);
+  const std::string effect = absl::StrCat("weights: ", ToString(copy.format));
+  if (!copy.left.empty()) {
+    why.push_back({absl::StrCat("what codes cannot hold (", copy.left, ")"), effect});
+    return why;
+  }
+  const ElementType said = resolved.weights.type == kAsInSource ? original : resolved.weights.type;
+  const bool holds = resolved.weights.IsFloat() && said == copy.format.type;
+  if (choice.because[0] != '\0' && !holds) why.push_back({choice.because, effect});
+  return why;
 }
 
 }  // namespace
@@ -105,8 +145,6 @@ WeightCopy CopyFor(const PlanContext& context, const IdVector<NodePlan>& nodes,
   copy.uses = {use_index};
   copy.overflow = resolved.overflow;
   copy.exponent = exponents[use_index];
-  const SlotRule slot =
-      context.Traits(use.reader.node).inputs[static_cast<std::size_t>(use.reader.input)];
   if (!resolved.weights.IsFloat()) {
     WeightReading reading = *subject.reading;
     reading.compute = nodes[use.reader.node].compute;
@@ -121,13 +159,14 @@ WeightCopy CopyFor(const PlanContext& context, const IdVector<NodePlan>& nodes,
       copy.bytes = BytesOf(fit.stored);
       copy.stored = std::move(fit.stored);
       copy.in_main = true;
+      copy.why = OnlyFor(kWeightsField, resolved.why);
       return copy;
     }
-    copy.left = std::move(fit.reason);
+    if (AsksForCodes(context, subject, resolved, use)) copy.left = std::move(fit.reason);
   }
-  copy.format.type = slot == SlotRule::kFollows   ? StoredType(context, nodes, resolved, use_index)
-                     : slot == SlotRule::kFloat32 ? ElementType::kFloat
-                                                  : context.OriginalType(use.weight);
+  const FloatChoice choice = ChooseFloat(context, nodes, resolved, use_index);
+  copy.format.type = choice.type;
+  copy.why = ReasonsFor(context.OriginalType(use.weight), resolved, choice, copy);
   copy.bytes = ElementsOf(dims) * static_cast<std::uint64_t>(BitsOf(copy.format.type)) / 8;
   const Value& weight = context.graph().value(use.weight);
   const bool main_initializer = weight.initializer != nullptr && weight.scope == kMainScope;
@@ -173,9 +212,7 @@ void PlanWeights(const PlanContext& context, const std::vector<int>& exponents,
   for (std::size_t i = 0; i < context.analysis.weight_uses.size(); ++i) {
     const ValueId id = context.analysis.weight_uses[i].weight;
     if (plan.weights.empty() || plan.weights.back().weight != id) {
-      plan.weights.push_back({id, {}, {}});
-      const Subject subject = SubjectOfUse(context, i);
-      plan.weights.back().why = resolver.Resolve({&subject, 1}).why;
+      plan.weights.push_back({id, {}});
     }
     WeightCopy copy = CopyFor(context, plan.nodes, exponents, i, resolver);
     TakeRopeForm(context.graph(), id, plan.rope, copy);
@@ -190,6 +227,10 @@ void PlanWeights(const PlanContext& context, const std::vector<int>& exponents,
     } else {
       same->uses.push_back(i);
       same->readers.insert(same->readers.end(), copy.readers.begin(), copy.readers.end());
+      if (same->left.empty() && !copy.left.empty()) {
+        same->left = std::move(copy.left);
+        same->why.push_back(copy.why.back());
+      }
       same->stored = FirstInTable(same->stored, copy.stored);
       if (!copy.format.IsFloat()) same->format = same->stored.format;
     }
@@ -197,25 +238,23 @@ void PlanWeights(const PlanContext& context, const std::vector<int>& exponents,
   // A Transpose between a constant and its readers runs in the stored type; of several copies
   // behind it, in that of most digits, from which the others are cast.
   absl::flat_hash_set<NodeId> decided;
+  SharedReasons reasons;
   for (WeightPlan& weight : plan.weights) {
     NameCopies(context.graph(), names, weight);
-    for (const WeightCopy& copy : weight.copies) {
+    for (WeightCopy& copy : weight.copies) {
       if (copy.exponent != 0) {
-        weight.why.push_back(
-            {absl::StrCat("scaling the residual stream, for '", copy.names[0], "',"),
-             absl::StrCat("values: × 2^", copy.exponent)});
+        copy.why.push_back({absl::StrCat("scaling the residual stream, for '", copy.names[0], "',"),
+                            absl::StrCat("values: × 2^", copy.exponent)});
       }
       if (!copy.format.IsFloat()) continue;
-      if (!copy.left.empty()) {
-        weight.why.push_back({absl::StrCat("what codes cannot hold (", copy.left, ")"),
-                              absl::StrCat("weights: ", ToString(copy.format))});
-      }
       for (const std::size_t use : copy.uses) {
         for (const NodeId link : context.analysis.weight_uses[use].chain) {
-          ElementType& compute = plan.nodes[link].compute;
+          NodePlan& node = plan.nodes[link];
           if (context.Traits(link).float_cast) continue;
           const bool first = decided.insert(link).second;
-          if (first || BitsOf(copy.format.type) > BitsOf(compute)) compute = copy.format.type;
+          if (first || BitsOf(copy.format.type) > BitsOf(node.compute)) {
+            SetCompute(copy.format.type, "the stored form of what it reads", reasons, node);
+          }
         }
       }
     }

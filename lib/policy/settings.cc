@@ -22,6 +22,21 @@ void Apply(const Settings& set, Resolved& resolved) {
 
 }  // namespace
 
+FieldSet FieldsOf(const Settings& set) {
+  return (set.compute ? kComputeField : 0U) | (set.weights ? kWeightsField : 0U) |
+         (set.io ? kIoField : 0U) | (set.accuracy_level ? kAccuracyLevelField : 0U) |
+         (set.overflow ? kOverflowField : 0U) | (set.keep ? kKeepField : 0U) |
+         (set.residual ? kResidualField : 0U);
+}
+
+Reasons OnlyFor(FieldSet fields, const Reasons& reasons) {
+  Reasons only;
+  for (const Reason& reason : reasons) {
+    if ((reason.fields() & fields) != 0) only.push_back(reason);
+  }
+  return only;
+}
+
 std::string EffectOf(const Settings& set) {
   std::vector<std::string> parts;
   if (set.compute) parts.push_back(absl::StrCat("compute: ", TypeWord(*set.compute)));
@@ -48,11 +63,12 @@ SettingsResolver::SettingsResolver(const Policy& policy, const OutputSpec& outpu
     : policy_(policy),
       output_(output),
       by_default_(absl::StrCat("output '", output.dtype, "' of policy ", policy.name),
-                  EffectOf(output.defaults)),
+                  EffectOf(output.defaults), FieldsOf(output.defaults)),
       matched_(policy.rules.size(), false),
       acted_(policy.rules.size(), false) {
   for (const Rule& rule : policy.rules) {
-    by_rule_.emplace_back(absl::StrCat("rule at ", rule.mark.ToString()), EffectOf(rule.set));
+    by_rule_.emplace_back(absl::StrCat("rule at ", rule.mark.ToString()), EffectOf(rule.set),
+                          FieldsOf(rule.set));
   }
 }
 
@@ -79,7 +95,7 @@ Resolved SettingsResolver::Resolve(absl::Span<const Subject> subjects) {
     if (const Hazard* hazard = FindHazard(rule.match, *subject)) {
       resolved.why.emplace_back(
           absl::StrCat(reason.source(), " (", hazard->name, ": ", hazard->why, ")"),
-          reason.effect());
+          reason.effect(), reason.fields());
     } else {
       resolved.why.push_back(reason);
     }

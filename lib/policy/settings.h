@@ -14,26 +14,42 @@
 
 namespace onnxquant {
 
+// The fields that a reason speaks of, as bits.
+using FieldSet = unsigned;
+inline constexpr FieldSet kComputeField = 1U << 0U;
+inline constexpr FieldSet kWeightsField = 1U << 1U;
+inline constexpr FieldSet kIoField = 1U << 2U;
+inline constexpr FieldSet kAccuracyLevelField = 1U << 3U;
+inline constexpr FieldSet kOverflowField = 1U << 4U;
+inline constexpr FieldSet kKeepField = 1U << 5U;
+inline constexpr FieldSet kResidualField = 1U << 6U;
+FieldSet FieldsOf(const Settings& set);
+
 // One thing that decided: "output 'q4' of gemma-web sets weights: int4 block 32 symmetric",
 // "rule at gemma-web.yaml:12:5 sets compute: float32".
 // Thousands of nodes share one, so that a copy is a pointer.
 class Reason {
  public:
-  Reason(std::string source, std::string effect)
-      : text_(std::make_shared<const Text>(Text{std::move(source), std::move(effect)})) {}
+  Reason(std::string source, std::string effect, FieldSet fields = 0)
+      : text_(std::make_shared<const Text>(Text{std::move(source), std::move(effect), fields})) {}
 
   const std::string& source() const { return text_->source; }
   const std::string& effect() const { return text_->effect; }
+  FieldSet fields() const { return text_->fields; }  // of an output or a rule; else none
   std::string ToString() const;
 
  private:
   struct Text {
     std::string source;
     std::string effect;
+    FieldSet fields = 0;
   };
   std::shared_ptr<const Text> text_;
 };
 using Reasons = absl::InlinedVector<Reason, 1>;
+
+// Those that set one of the fields: a rule is no reason for what it says nothing of.
+Reasons OnlyFor(FieldSet fields, const Reasons& reasons);
 
 // The fields after all rules, with every default filled in.
 struct Resolved {

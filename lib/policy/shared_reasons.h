@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "lib/policy/plan.h"
 #include "lib/policy/settings.h"
 
 namespace onnxquant {
@@ -19,6 +21,14 @@ class SharedReasons {
  private:
   absl::flat_hash_map<std::pair<std::string, std::string>, Reason> reasons_;
 };
+
+// Sets the type of a node's arithmetic; where that is another one, says what set it.
+inline void SetCompute(ElementType type, const std::string& source, SharedReasons& reasons,
+                       NodePlan& node) {
+  if (node.compute == type) return;
+  node.compute = type;
+  node.why.push_back(reasons.Get(source, absl::StrCat("compute: ", NameOf(type))));
+}
 
 }  // namespace onnxquant
 

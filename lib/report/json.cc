@@ -13,10 +13,11 @@ Json LayerOf(int layer) {
 }
 
 Json ToJson(const TensorRow& row) {
-  return {{"name", row.name},     {"shape", row.shape},
-          {"role", row.role},     {"layer", LayerOf(row.layer)},
-          {"format", row.format}, {"input_bytes", row.input_bytes},
-          {"bytes", row.bytes},   {"stored_as", row.stored_as},
+  return {{"name", row.name},       {"shape", row.shape},
+          {"role", row.role},       {"layer", LayerOf(row.layer)},
+          {"format", row.format},   {"input_bytes", row.input_bytes},
+          {"bytes", row.bytes},     {"stored_as", row.stored_as},
+          {"same_as", row.same_as}, {"left", row.left},
           {"why", row.why}};
 }
 
@@ -61,6 +62,8 @@ Json ToJson(const OutputReport& output) {
           {"casts", output.casts},
           {"float32_values", output.float32_values},
           {"half_values", output.half_values},
+          {"shared_tensors", output.shared_tensors},
+          {"shared_bytes", output.shared_bytes},
           {"residual", output.residual},
           {"rope_cache", output.rope_cache},
           {"warnings", output.warnings},

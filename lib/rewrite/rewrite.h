@@ -37,6 +37,9 @@ struct Rewritten {
   std::vector<bool> keep_inline;     // by initializer: its values decide shapes
   std::vector<FillJob> jobs;
   std::vector<std::unique_ptr<const onnx::TensorProto>> made;  // constants that the input lacks
+  // By initializer: an earlier one that has the same bytes, and whose job fills both; -1 for none.
+  // Empty until such are looked for (share_equal.h).
+  std::vector<int> same_as;
   int casts = 0;           // Cast nodes that the plan's borders needed
   int float32_values = 0;  // values in float32 (and the few in float64), and
   int half_values = 0;     // values in float16 or bfloat16

@@ -16,7 +16,7 @@ class PlanOptions:
     rules: list[str]
     dtypes: list[str]
     ranges: str
-    directory: str
+    output: str
     max_shard: int
     max_growth: float
     update_config: bool

@@ -40,10 +40,12 @@ def plan(
         since protobuf gives them out no other way.
     policy: a built-in policy's name, a YAML file, a dict, or a Policy.
     dtypes: only these of the policy's outputs ("fp16", "q4", "q4f16" …); all if empty.
-    output: the folder for the files; beside the model if None. A model in memory needs one.
+    output: the folder for the files, or, of one output, its file, NAME.onnx; beside the model if
+        None. A model in memory needs one.
     rules: more rules, as `--set` takes them: "match: {role: norm}, compute: float32"; or as dicts.
     ranges: what `onnxquant.ranges` measured, or a JSON file of it.
-    max_shard: bytes of one external data file; browsers need less than 2 GB.
+    max_shard: bytes of one external data file; browsers need less than 2 GB, and a tensor that is
+        larger can be for other programs only.
     max_growth: the most an output may take, in multiples of the model: tensors that share their
         data each get their own.
     update_config: keep config.json's transformers.js_config up to date.
@@ -63,7 +65,7 @@ def plan(
     options.dtypes = [dtypes] if isinstance(dtypes, str) else list(dtypes)
     # Where it is now: notebooks change their folder between a plan and its application.
     folder_of_files = os.path.dirname(os.fspath(model)) if output is None else os.fspath(output)
-    options.directory = os.path.abspath(folder_of_files)
+    options.output = os.path.abspath(folder_of_files)
     options.max_shard = max_shard
     options.max_growth = max_growth
     options.update_config = update_config

@@ -24,6 +24,7 @@ COMMANDS = (
     "verify",
     "recover",
     "policies",
+    "formats",
     "completion",
 )
 

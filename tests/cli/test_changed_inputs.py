@@ -4,9 +4,11 @@ The ranges come through a pipe: the program waits there with the model open, and
 test has changed a file and written them.
 """
 
+import contextlib
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,18 +60,30 @@ def _replace(path: Path) -> None:
     new.rename(path)
 
 
+def _await_reader(process: subprocess.Popen[str], pipe: Path) -> None:
+    """Return when the process holds the pipe open, or has ended."""
+    descriptors = Path(f"/proc/{process.pid}/fd")
+    while process.poll() is None:
+        with contextlib.suppress(OSError):  # those that are closed meanwhile
+            if any(link.resolve() == pipe.resolve() for link in descriptors.iterdir()):
+                return
+        time.sleep(0.001)
+
+
 def _run(folder: Path, command: list[str], change: Callable[[], None]) -> tuple[int, str, str]:
     """Run the program to where it reads the ranges, make the change, and let it go on."""
+    # Open for writing before the program looks: a pipe that nobody writes to is an empty text.
+    pipe = os.open(folder / "ranges.json", os.O_RDWR)
     with subprocess.Popen(
         [str(BINARY), *command, "--ranges", str(folder / "ranges.json")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        # Opens only when the program reads from the other end.
-        with (folder / "ranges.json").open("w") as ranges:
-            change()
-            ranges.write(RANGES)
+        _await_reader(process, folder / "ranges.json")
+        change()
+        os.write(pipe, RANGES.encode())
+        os.close(pipe)
         out, error = process.communicate(timeout=60)
     return process.returncode, out, error
 

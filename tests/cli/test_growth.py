@@ -12,9 +12,10 @@ from refusing import refuses
 ELEMENTS = 1 << 18  # of one tensor; a MiB in float32
 
 
-def _external(name: str, kind: int = TensorProto.FLOAT) -> TensorProto:
+def _external(name: str, kind: int = TensorProto.FLOAT, rank: int = 1) -> TensorProto:
     """Return a tensor whose data is the whole of 'data'."""
     tensor = TensorProto(name=name, data_type=kind, data_location=TensorProto.EXTERNAL)
+    tensor.dims.extend([1] * (rank - 1))
     tensor.dims.append(ELEMENTS if kind == TensorProto.FLOAT else ELEMENTS // 2)
     tensor.external_data.add(key="location", value="data")
     return tensor
@@ -35,12 +36,12 @@ def _save(folder: Path, nodes: list[onnx.NodeProto], weights: list[TensorProto])
 
 
 def _sharing(folder: Path, count: int) -> None:
-    """Write a model of that many weights, all of them the same megabyte of a file."""
+    """Write a model of that many weights of different shapes, all the same megabyte of a file."""
     names = [f"w{i}" for i in range(count)]
     _save(
         folder,
         [helper.make_node("Sum", ["x", *names], ["y"])],
-        list(map(_external, names)),
+        [_external(name, rank=i + 1) for i, name in enumerate(names)],
     )
 
 
@@ -51,6 +52,14 @@ def test_tensors_that_share_a_file_are_refused_beyond_a_factor(tmp_path: Path) -
         "initializer 'w0'",
     )
     refuses(tmp_path, 2, *words, "more than 8 times", "raise --max-growth")
+
+
+def test_tensors_that_are_one_do_not_grow(tmp_path: Path) -> None:
+    names = [f"w{i}" for i in range(1000)]
+    _save(tmp_path, [helper.make_node("Sum", ["x", *names], ["y"])], list(map(_external, names)))
+    done = run("--policy", tmp_path / "p.yaml", tmp_path / "model.onnx")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "model_fp16.onnx_data").stat().st_size == ELEMENTS * 2
 
 
 def test_what_is_meant_can_be_asked_for(tmp_path: Path) -> None:

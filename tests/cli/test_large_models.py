@@ -32,6 +32,9 @@ def test_five_gigabytes_of_weights_go_into_shards_below_two(scratch: Path) -> No
     size = rows * columns * 4
     with (scratch / "data").open("wb") as data:
         data.truncate(count * size)
+        for i in range(count):  # no two of them are the same
+            data.seek(i * size)
+            data.write(np.float32(i + 1).tobytes())
         data.seek(count * size - 4)
         data.write(np.float32(0.1).tobytes())  # the last element of the last weight
     nodes = []
@@ -56,6 +59,45 @@ def test_five_gigabytes_of_weights_go_into_shards_below_two(scratch: Path) -> No
     with (scratch / last["location"]).open("rb") as data:
         data.seek(int(last["offset"]) + int(last["length"]) - 2)
         assert np.frombuffer(data.read(2), np.float16)[0] == np.float16(0.1)
+
+
+def _of_one_tensor(folder: Path, rows: int, columns: int) -> Path:
+    """Write a model with a sparse file of float16."""
+    with (folder / "data").open("wb") as data:
+        data.truncate(rows * columns * 2)
+    tensor = _external("w", 0, rows, columns)
+    tensor.data_type = TensorProto.FLOAT16
+    tensor.external_data[2].value = str(rows * columns * 2)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"], "m")],
+        "large",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT16, [1, rows])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT16, [1, columns])],
+        [tensor],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    return folder / "model.onnx"
+
+
+def test_one_tensor_beyond_two_gigabytes_is_for_other_programs_than_browsers(
+    scratch: Path,
+) -> None:
+    path = _of_one_tensor(scratch, 1 << 16, 20_000)  # 2.6 GB
+    refused = run("plan", "--policy", "fp16", path)
+    assert refused.returncode == 2
+    assert "initializer 'w' takes 2621440000 bytes in model_fp16.onnx" in refused.stderr
+    assert "have a rule store it in fewer bits, or raise --max-shard" in refused.stderr
+    assert "with which no browser loads the file" in refused.stderr
+    plan = run("plan", "--policy", "fp16", "--max-shard", "3G", path)
+    assert plan.returncode == 0, plan.stderr
+    assert "2,621,440,000" in plan.stdout
+    assert "larger than the 2147418112 bytes that a browser can hold" in plan.stderr
+    assert "config.json does not count its data files" in plan.stderr
+    rule = "match: {weight: w}, weights: int4"
+    fewer = run("plan", "--policy", "fp16", "--set", rule, path)
+    assert fewer.returncode == 0, fewer.stderr
+    assert "warning" not in fewer.stderr
 
 
 def test_a_hundred_thousand_nodes_are_converted_in_order(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ TEST_F(ChangedInputsTest, AWeightThatIsOnlyCopiedIsNoFailedWrite) {
   };
   const auto report = Quantize(
       folder_ / "model.onnx",
-      {.policy = "p", .policy_yaml = keep, .directory = folder_ / "out", .update_config = false},
+      {.policy = "p", .policy_yaml = keep, .output = folder_ / "out", .update_config = false},
       apply);
   ASSERT_TRUE(made);
   EXPECT_EQ(KindOf(report.status()), ErrorKind::kModel);

@@ -43,11 +43,30 @@ TEST(Layout, OpensANewShardBeforeTheLimitIsPassed) {
   EXPECT_THAT(layout.shard_bytes, ElementsAre(6000U, 8016U));
 }
 
-TEST(Layout, RefusesWhatABrowserCannotLoad) {
+TEST(Layout, KnowsWhatBrowsersCanLoad) {
   LayoutOptions options;
-  options.max_shard = kLargestShard + 1;
-  const std::vector<LayoutItem> none;
-  EXPECT_EQ(KindOf(PlanLayout(none, options).status()), ErrorKind::kUsage);
+  options.max_shard = 3 * kLargestInBrowsers;
+  const std::vector<LayoutItem> small = {{kLargestInBrowsers, false}};
+  EXPECT_TRUE(FitsBrowsers(PlanLayout(small, options).value()));
+  const std::vector<LayoutItem> large = {{kLargestInBrowsers + 1, false}};
+  EXPECT_FALSE(FitsBrowsers(PlanLayout(large, options).value()));
+  const std::vector<LayoutItem> second = {{5000, false}, {3 * kLargestInBrowsers, false}};
+  EXPECT_FALSE(FitsBrowsers(PlanLayout(second, options).value()));
+}
+
+TEST(Layout, PlacesEqualItemsOnceOutsideTheModel) {
+  const std::vector<LayoutItem> items = {
+      {6000, false}, {100, false}, {6000, false, 0}, {100, false, 1}, {2000, false}};
+  const Layout layout = PlanLayout(items, {}).value();
+  EXPECT_EQ(layout.items[2].offset, layout.items[0].offset);
+  EXPECT_EQ(layout.items[2].shard, layout.items[0].shard);
+  EXPECT_EQ(layout.items[2].bytes, 6000U);
+  EXPECT_FALSE(layout.items[3].external());
+  EXPECT_THAT(layout.shard_bytes, ElementsAre(8192U + 2000U));
+}
+
+TEST(Layout, RefusesAnItemThatIsLargerThanAShard) {
+  LayoutOptions options;
   options.max_shard = 5000;
   const std::vector<LayoutItem> large = {{5001, false}};
   EXPECT_THAT(std::string(PlanLayout(large, options).status().message()),

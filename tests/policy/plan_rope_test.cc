@@ -78,7 +78,7 @@ class PlanRopeTest : public ::testing::Test {
     return Weight(plan, name).copies.front();
   }
   std::string Why(const OutputPlan& plan, const std::string& name) const {
-    return Weight(plan, name).why.back().ToString();
+    return Weight(plan, name).copies.front().why.back().ToString();
   }
 
   std::unique_ptr<Model> model_;

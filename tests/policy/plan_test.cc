@@ -175,7 +175,7 @@ TEST_F(PlanTest, EveryDecisionSaysWhatMadeIt) {
   Load(kBlock);
   const OutputPlan plan =
       OnlyPlan(std::string(kFp16) + "rules:\n  - {match: {weight: gain}, weights: float32}\n");
-  const Reasons& why = Weight(plan, "gain").why;
+  const Reasons& why = Weight(plan, "gain").copies[0].why;
   ASSERT_EQ(why.size(), 2U);
   EXPECT_THAT(why[0].ToString(), HasSubstr("output 'fp16' of policy test sets compute: float16"));
   EXPECT_EQ(why[1].ToString(), "rule at test.yaml:6:5 sets weights: float32");

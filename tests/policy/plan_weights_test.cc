@@ -8,6 +8,7 @@ namespace {
 
 using PlanWeightsTest = StageTest;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 constexpr char kTwoReaders[] = R"(g (float[2, 4] x) => (float[2, 4] z)
 <float[4, 4] w> {
@@ -36,6 +37,37 @@ TEST_F(PlanWeightsTest, ACopyHasTheTypesThatNodesHaveByNow) {
             ElementType::kFloat16);
   EXPECT_EQ(CopyFor(*context_, plan_.nodes, {0, 0}, 1, *resolver_).format.type,
             ElementType::kFloat);
+}
+
+constexpr char kTableAndHead[] =
+    R"(g (float[2, 64] x, int64[2] i) => (float[2, 64] e, float[2, 64] y)
+<float[64, 64] w> {
+  e = Gather(w, i)
+  y = MatMul(x, w)
+})";
+
+TEST_F(PlanWeightsTest, EachCopyHasReasonsOfItsOwnReader) {
+  Load(kTableAndHead, "  - {match: {op: MatMul}, weights: int4}\n");
+  ResolveNodes(*context_, *resolver_, plan_);
+  ValueNames names = NamesOfValues(analysis_->graph);
+  PlanWeights(*context_, {0, 0}, *resolver_, names, plan_);
+  ASSERT_EQ(plan_.weights.size(), 1U);
+  const std::vector<WeightCopy>& copies = plan_.weights[0].copies;
+  ASSERT_EQ(copies.size(), 2U);
+  EXPECT_THAT(copies[0].why.back().source(), HasSubstr("output 'fp16'"));
+  EXPECT_EQ(copies[1].why.back().ToString(),
+            "rule at p.yaml:6:5 sets weights: int4 block 32 symmetric");
+}
+
+TEST_F(PlanWeightsTest, OneCopyForTwoReadersSaysWhatOneOfThemAskedForInVain) {
+  Load(kTableAndHead, "  - {match: {op: Gather}, weights: nf4, optional: true}\n");
+  ResolveNodes(*context_, *resolver_, plan_);
+  ValueNames names = NamesOfValues(analysis_->graph);
+  PlanWeights(*context_, {0, 0}, *resolver_, names, plan_);
+  const std::vector<WeightCopy>& copies = plan_.weights[0].copies;
+  ASSERT_EQ(copies.size(), 1U);
+  EXPECT_THAT(copies[0].left, HasSubstr("no Gather reads nf4"));
+  EXPECT_THAT(copies[0].why.back().source(), HasSubstr(copies[0].left));
 }
 
 }  // namespace

@@ -1,0 +1,95 @@
+#include "lib/rewrite/share_equal.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
+#include "lib/base/error.h"
+#include "lib/formats/formats.h"
+
+namespace onnxquant {
+namespace {
+
+using Bytes = absl::Span<const std::byte>;
+
+constexpr std::uint64_t kWorthSharing = 64 << 10;
+constexpr std::size_t kSample = 256;
+constexpr std::uint64_t kChunk = 4 << 20;
+// Of constants whose samples agree, so many that differ are remembered: time stays linear.
+constexpr std::size_t kMostAlike = 4;
+
+bool SameForm(const FillJob& a, const FillJob& b) {
+  return a.type == b.type && SameCodes(a.stored, b.stored) && a.first_bytes == b.first_bytes &&
+         a.exponent == b.exponent && a.overflow == b.overflow &&
+         a.source->data_type() == b.source->data_type() &&
+         std::equal(a.source->dims().begin(), a.source->dims().end(), b.source->dims().begin(),
+                    b.source->dims().end());
+}
+
+std::string SamplesOf(Bytes bytes) {
+  std::string samples;
+  for (const std::size_t at : {std::size_t{0}, bytes.size() / 2, bytes.size() - kSample}) {
+    samples.append(reinterpret_cast<const char*>(bytes.data() + at), kSample);
+  }
+  return samples;
+}
+
+absl::StatusOr<bool> SameBytes(const Model& model, const FillJob& a, const FillJob& b) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Bytes first, model.Bytes(*a.source));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Bytes second, model.Bytes(*b.source));
+  if (first.size() != second.size()) return false;
+  if (first.data() == second.data()) return true;
+  for (std::uint64_t offset = 0; offset < first.size(); offset += kChunk) {
+    const std::uint64_t length = std::min<std::uint64_t>(kChunk, first.size() - offset);
+    const bool same = std::memcmp(first.data() + offset, second.data() + offset, length) == 0;
+    model.Release(*a.source, offset, length);
+    model.Release(*b.source, offset, length);
+    if (!same) return false;
+  }
+  return true;
+}
+
+bool StaysInline(const FillJob& job, const Rewritten& result) {
+  return std::any_of(job.targets.begin(), job.targets.end(), [&result](int target) {
+    return result.keep_inline[static_cast<std::size_t>(target)];
+  });
+}
+
+}  // namespace
+
+absl::Status ShareEqual(const Model& model, Rewritten& result) {
+  result.same_as.assign(result.bytes.size(), -1);
+  absl::flat_hash_map<std::string, std::vector<std::size_t>> by_samples;
+  std::vector<FillJob> kept;
+  for (FillJob& job : result.jobs) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const Bytes bytes, model.Bytes(*job.source));
+    const FillJob* equal = nullptr;
+    if (bytes.size() >= kWorthSharing && !StaysInline(job, result)) {
+      std::vector<std::size_t>& alike = by_samples[SamplesOf(bytes)];
+      model.Release(*job.source, 0, bytes.size());  // the system reads more around each sample
+      for (const std::size_t other : alike) {
+        if (!SameForm(kept[other], job)) continue;
+        ONNXQUANT_ASSIGN_OR_RETURN(const bool same, SameBytes(model, kept[other], job));
+        if (same) equal = &kept[other];
+        if (same) break;
+      }
+      if (equal == nullptr && alike.size() < kMostAlike) alike.push_back(kept.size());
+    }
+    if (equal == nullptr) {
+      kept.push_back(std::move(job));
+      continue;
+    }
+    for (std::size_t part = 0; part < job.targets.size(); ++part) {
+      result.same_as[static_cast<std::size_t>(job.targets[part])] = equal->targets[part];
+    }
+  }
+  result.jobs = std::move(kept);
+  return absl::OkStatus();
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,82 @@
+#include "lib/rewrite/share_equal.h"
+
+#include <cstring>
+
+#include "gmock/gmock.h"
+#include "tests/rewrite/rewrite_fixture.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+
+constexpr int kElements = 128 * 160;
+
+// x a, x b and x c, whose weights begin with these numbers and are zeros but for them.
+class ShareEqualTest : public RewriteFixture {
+ protected:
+  void LoadThree(float a, float b, float c) {
+    onnx::ModelProto proto = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
+g (float[2, 128] x) => (float[2, 160] y, float[2, 160] z, float[2, 160] v)
+<float[128, 160] a, float[128, 160] b, float[128, 160] c> {
+  y = MatMul(x, a)
+  z = MatMul(x, b)
+  v = MatMul(x, c)
+})");
+    const float firsts[] = {a, b, c};
+    for (int i = 0; i < 3; ++i) {
+      onnx::TensorProto& tensor = *proto.mutable_graph()->mutable_initializer(i);
+      tensor.clear_float_data();
+      std::string& raw = *tensor.mutable_raw_data();
+      raw.assign(kElements * sizeof(float), '\0');
+      std::memcpy(raw.data() + 4096, &firsts[i], sizeof(float));  // not among the samples
+    }
+    auto model = Model::FromProto(std::move(proto), "m.onnx");
+    ASSERT_TRUE(model.ok()) << model.status();
+    model_ = std::make_unique<Model>(*std::move(model));
+    auto analysis = Analyze(model_->proto(), "m.onnx");
+    ASSERT_TRUE(analysis.ok()) << analysis.status();
+    analysis_.emplace(*std::move(analysis));
+  }
+
+  Rewritten Shared(const std::string& yaml) {
+    Rewritten rewritten = Run(yaml);
+    EXPECT_TRUE(ShareEqual(*model_, rewritten).ok());
+    return rewritten;
+  }
+};
+
+TEST_F(ShareEqualTest, OneJobFillsEqualConstants) {
+  LoadThree(1, 2, 1);
+  const Rewritten rewritten = Shared(kFp16);
+  EXPECT_EQ(rewritten.jobs.size(), 2U);
+  EXPECT_THAT(rewritten.same_as, ElementsAre(-1, -1, 0));
+}
+
+TEST_F(ShareEqualTest, EachPartOfCodesIsThatOfTheFirst) {
+  LoadThree(1, 1, 2);
+  const Rewritten rewritten = Shared(
+      "outputs:\n  q4: {compute: float32, weights: {format: int4, symmetric: false}, io: "
+      "float32}\n");
+  EXPECT_EQ(rewritten.jobs.size(), 2U);
+  EXPECT_THAT(rewritten.same_as, ElementsAre(-1, -1, -1, 0, 1, 2, -1, -1, -1));
+}
+
+TEST_F(ShareEqualTest, ConstantsThatDifferBetweenTheSamplesAreNotEqual) {
+  LoadThree(1, 2, 3);
+  const Rewritten rewritten = Shared(kFp16);
+  EXPECT_EQ(rewritten.jobs.size(), 3U);
+  EXPECT_THAT(rewritten.same_as, Each(-1));
+}
+
+TEST_F(ShareEqualTest, FormsThatDifferAreNotShared) {
+  LoadThree(1, 1, 1);
+  const Rewritten rewritten =
+      Shared(std::string(kFp16) + "rules:\n  - {match: {weight: b}, weights: float32}\n");
+  EXPECT_EQ(rewritten.jobs.size(), 2U);
+  EXPECT_THAT(rewritten.same_as, ElementsAre(-1, -1, 0));
+}
+
+}  // namespace
+}  // namespace onnxquant

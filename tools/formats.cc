@@ -1,0 +1,93 @@
+#include "lib/formats/formats.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "lib/formats/parameters.h"
+#include "lib/report/table.h"
+#include "tools/commands.h"
+#include "tools/print.h"
+
+namespace onnxquant::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+bool Has(const Format& form, Parameter parameter) {
+  return std::find(form.parameters.begin(), form.parameters.end(), parameter) !=
+         form.parameters.end();
+}
+
+// What holds where nothing is said.
+absl::string_view DefaultOf(const ParameterRow& row, absl::string_view word) {
+  const WeightFormat format = *FormatOfWord(word);
+  for (const absl::string_view one : row.words) {
+    WeightFormat same = format;
+    row.set(same, one);
+    if (same == format) return one;
+  }
+  return "";
+}
+
+// "block 32, symmetric": each parameter with its default.
+std::string Parameters(const Format& form, absl::string_view word) {
+  std::vector<std::string> texts;
+  for (const ParameterRow& row : ParameterRows()) {
+    if (Has(form, row.parameter)) {
+      texts.push_back(absl::StrCat(row.key, ": ", DefaultOf(row, word)));
+    }
+  }
+  return absl::StrJoin(texts, ", ");
+}
+
+Json ToJson(const Format& form, const FormatWord& word) {
+  Json parameters = Json::object();
+  for (const ParameterRow& row : ParameterRows()) {
+    if (!Has(form, row.parameter)) continue;
+    const auto spelt = [&row](absl::string_view one) {
+      return row.flag ? Json(one == "true") : Json(std::string(one));
+    };
+    Json values = Json::array();
+    for (const absl::string_view one : row.words) values.push_back(spelt(one));
+    parameters[std::string(row.key)] = {{"values", std::move(values)},
+                                        {"default", spelt(DefaultOf(row, word.word))},
+                                        {"about", std::string(row.about)}};
+  }
+  Json operators = Json::array();
+  for (const absl::string_view op : form.operators) operators.push_back(std::string(op));
+  return {{"word", std::string(word.word)},
+          {"form", std::string(form.name)},
+          {"bits", word.bits},
+          {"operators", std::move(operators)},
+          {"by_rule", form.by_rule},
+          {"parameters", std::move(parameters)},
+          {"runs", std::string(form.runs)},
+          {"about", std::string(form.about)}};
+}
+
+}  // namespace
+
+absl::Status ShowFormats(const Arguments& arguments) {
+  Json rows = Json::array();
+  Table table({{"word"}, {"form"}, {"read by"}, {"parameters"}, {"runs on"}, {"what it is"}});
+  for (const std::string& word : CodeWords()) {
+    for (const Format* form : Formats()) {
+      for (const FormatWord& own : form->words) {
+        if (own.word != word) continue;
+        rows.push_back(ToJson(*form, own));
+        table.AddRow(
+            {word, std::string(form->name),
+             absl::StrCat(absl::StrJoin(form->operators, ", "), form->by_rule ? " (by rule)" : ""),
+             Parameters(*form, word), std::string(form->runs), std::string(form->about)});
+      }
+    }
+  }
+  PrintText(arguments.json ? Json{{"formats", std::move(rows)}}.dump(2) + "\n" : table.ToString());
+  return absl::OkStatus();
+}
+
+}  // namespace onnxquant::cli
