@@ -55,12 +55,16 @@ void SpellCastLike(const RewriteInput& input, NodeId id, onnx::NodeProto& node) 
 
 void ReadCodes(const RewriteInput& input, const StoredConstants& constants, NodeId id,
                onnx::NodeProto& node, NodeSink& sink) {
-  for (int i = 0; i < node.input_size(); ++i) {
-    const WeightCopy* copy = constants.ReadBy({id, i}).copy;
-    if (copy == nullptr || copy->format.IsFloat()) continue;
-    const Format& form = FormRead(copy->stored, input.graph().OpName(id));
-    form.read(copy->stored, copy->names, i, node, sink);
-    return;
+  // Those that leave the node as it is first: what one makes of it has other inputs.
+  for (const bool in_place : {true, false}) {
+    for (int i = 0; i < node.input_size(); ++i) {
+      const WeightCopy* copy = constants.ReadBy({id, i}).copy;
+      if (copy == nullptr || copy->format.IsFloat()) continue;
+      const Format& form = FormRead(copy->stored, input.graph().OpName(id));
+      if (form.in_place != in_place) continue;
+      form.read(copy->stored, copy->names, i, node, sink);
+      if (!in_place) return;
+    }
   }
 }
 
