@@ -15,6 +15,7 @@ extern const Format kGatherBlocks;
 extern const Format kMatMulInteger;
 extern const Format kConvInteger;
 extern const Format kGatherInteger;
+extern const Format kLstmInteger;
 extern const Format kBnb4;
 extern const Format kQdq;
 extern const Format kQdqOthers;
@@ -24,7 +25,7 @@ extern const Format kFloat8Others;
 namespace {
 
 constexpr const Format* kTable[] = {
-    &kMatMulNBits, &kGatherBlocks, &kMatMulInteger, &kConvInteger, &kGatherInteger,
+    &kMatMulNBits, &kGatherBlocks, &kMatMulInteger, &kConvInteger, &kGatherInteger, &kLstmInteger,
     &kBnb4,        &kQdq,          &kQdqOthers,     &kFloat8,      &kFloat8Others,
 };
 
