@@ -80,7 +80,8 @@ class BlockCodec : public Codec {
       source = rounded;
     }
     const Blocks blocks = Quantize(tile, source);
-    ONNXQUANT_RETURN_IF_ERROR(CheckScales(blocks.scales_f16));
+    ONNXQUANT_RETURN_IF_ERROR(
+        CheckHalfScales(blocks.scales_f16, Steps(), context_.account->what()));
     if (blocks.n == 0 || blocks.blocks == 0) return absl::OkStatus();
     return WriteBlocks(blocks);
   }
@@ -130,18 +131,8 @@ class BlockCodec : public Codec {
     return made;
   }
 
-  // A block of a float32 weight can ask for a scale beyond float16, which would make it infinite.
-  absl::Status CheckScales(absl::Span<const std::uint16_t> scales) const {
-    constexpr std::uint16_t kExponent = 0x7c00;
-    const auto infinite = std::count_if(scales.begin(), scales.end(), [](std::uint16_t scale) {
-      return (scale & kExponent) == kExponent;
-    });
-    if (infinite == 0) return absl::OkStatus();
-    const int steps = stored_.format.symmetric ? 1 << (format_.bits - 1) : (1 << format_.bits) - 1;
-    return ModelError(context_.account->what(), ": ", infinite,
-                      " of its blocks hold values beyond what a float16 scale can carry (", steps,
-                      " * 65504); keep it in float32 with a rule (compute: float32, weights: "
-                      "float32)");
+  int Steps() const {
+    return stored_.format.symmetric ? 1 << (format_.bits - 1) : (1 << format_.bits) - 1;
   }
 
   // A tile's share of a part, of `unit` bytes for each of `all` places of an n, from place `first`

@@ -1,5 +1,7 @@
 #include "lib/formats/codec.h"
 
+#include <algorithm>
+
 #include "lib/base/error.h"
 
 namespace onnxquant {
@@ -15,6 +17,19 @@ absl::Status WriteElements(const PartSink& sink, const Tiling& tiling, const Til
     ONNXQUANT_RETURN_IF_ERROR(sink.Write(0, first * element_bytes, bytes.subspan(row * run, run)));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckHalfScales(absl::Span<const std::uint16_t> scales, int steps,
+                             const std::string& what) {
+  constexpr std::uint16_t kExponent = 0x7c00;
+  const auto infinite = std::count_if(scales.begin(), scales.end(), [](std::uint16_t scale) {
+    return (scale & kExponent) == kExponent;
+  });
+  if (infinite == 0) return absl::OkStatus();
+  return ModelError(what, ": ", infinite,
+                    " of its blocks hold values beyond what a float16 scale can carry (", steps,
+                    " * 65504); keep it in float32 with a rule (compute: float32, weights: "
+                    "float32)");
 }
 
 }  // namespace onnxquant

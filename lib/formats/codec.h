@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -103,6 +104,11 @@ class Codec {
 // Elements of a tile, in whatever type, to their places in a tensor of the constant's shape.
 absl::Status WriteElements(const PartSink& sink, const Tiling& tiling, const Tile& tile,
                            std::uint64_t element_bytes, absl::Span<const std::byte> bytes);
+
+// Refuses scales beyond float16, which are infinite there: a block of a float32 weight can ask for
+// one. It stands for `steps` steps from zero on; `what` names the constant.
+absl::Status CheckHalfScales(absl::Span<const std::uint16_t> scales, int steps,
+                             const std::string& what);
 
 // What every codec is made with.
 struct CodecContext {

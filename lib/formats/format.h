@@ -22,13 +22,13 @@ struct Format;
 
 // One reading of a constant, as a format judges it.
 struct WeightReading {
-  const onnx::NodeProto* node = nullptr;      // that reads it
-  std::string op;                             // "MatMul", "com.microsoft::QMoE"
-  int input = 0;                              // the slot
-  bool follows = true;                        // whether the slot takes any float type
-  std::vector<std::int64_t> dims;             // of the constant
-  bool transposed = false;                    // the reader sees its two axes swapped
-  int other_rank = -1;                        // of a product's other operand; -1: not known
+  const onnx::NodeProto* node = nullptr;  // that reads it
+  std::string op;                         // "MatMul", "com.microsoft::QMoE"
+  int input = 0;                          // the slot
+  bool follows = true;                    // whether the slot takes any float type
+  std::vector<std::int64_t> dims;         // of the constant
+  bool transposed = false;                // the reader sees its two axes swapped
+  int other_rank = -1;  // of a product's other operand, or a Gather's indices; -1: not known
   ElementType compute = ElementType::kFloat;  // of the reader's arithmetic
   ElementType scale = ElementType::kFloat;    // of scales whose type the reader leaves open
 };
@@ -44,6 +44,7 @@ struct Stored {
   bool padded = true;  // each n's last block has room for a whole one
   ElementType scale = ElementType::kFloat;
   std::vector<std::int64_t> dims;  // of codes that have the constant's own shape
+  int axis = -1;                   // of those: the axis of the blocks, or of the channels
   bool operator==(const Stored&) const = default;
 };
 
@@ -61,6 +62,9 @@ struct StoredTensor {
   std::vector<std::int64_t> dims;
 };
 
+// Among a form's operators: every other one.
+inline constexpr absl::string_view kAnyOperator = "any other operator";
+
 // A word that policies say, and the parameters that it sets.
 struct FormatWord {
   absl::string_view word;
@@ -70,6 +74,7 @@ struct FormatWord {
   bool symmetric = true;
   bool per_channel = false;
   std::int64_t block = 32;
+  int opset = 0;  // where it needs a higher one than its form does
 };
 
 // Parameters that stand beside the word in a policy.
@@ -84,6 +89,10 @@ struct Format {
   // Chosen only where a rule says so, never by an output's default.
   bool by_rule = false;
   bool accuracy_level = false;  // its reader has the attribute
+  // Readers keep their operator and their other inputs, which may be codes too.
+  bool in_place = false;
+  // Inputs of a reader that are all stored so, and alike, or none is.
+  absl::Span<const int> together = {};
   // The lowest opset of ONNX's own domain that has what reads it; sums broadcast from 7 on.
   int opset = 7;
   FormatFit (*fits)(const Format& form, const WeightFormat& format,

@@ -16,13 +16,18 @@ extern const Format kGatherPlain;
 extern const Format kMatMulInteger;
 extern const Format kConvInteger;
 extern const Format kGatherInteger;
+extern const Format kLstmInteger;
 extern const Format kBnb4;
+extern const Format kQdq;
+extern const Format kQdqOthers;
+extern const Format kFloat8;
+extern const Format kFloat8Others;
 
 namespace {
 
 constexpr const Format* kTable[] = {
-    &kMatMulNBits, &kGatherBlocks,  &kGatherPlain, &kMatMulInteger,
-    &kConvInteger, &kGatherInteger, &kBnb4,
+    &kMatMulNBits, &kGatherBlocks, &kGatherPlain, &kMatMulInteger, &kConvInteger, &kGatherInteger,
+    &kLstmInteger, &kBnb4,         &kQdq,         &kQdqOthers,     &kFloat8,      &kFloat8Others,
 };
 
 const FormatWord* FindWord(const Format& form, absl::string_view word) {
@@ -32,7 +37,8 @@ const FormatWord* FindWord(const Format& form, absl::string_view word) {
 }
 
 bool Lists(const Format& form, absl::string_view op) {
-  return std::find(form.operators.begin(), form.operators.end(), op) != form.operators.end();
+  return std::any_of(form.operators.begin(), form.operators.end(),
+                     [&](absl::string_view own) { return own == op || own == kAnyOperator; });
 }
 
 }  // namespace
@@ -77,13 +83,15 @@ FormatFit FindFit(const WeightFormat& format, const WeightReading& reading, bool
     for (const absl::string_view op : form->operators) operators.emplace_back(op);
     if (!Lists(*form, reading.op)) continue;
     if (form->by_rule && !by_rule) {
-      none.reason =
-          absl::StrCat("only a rule that names it has a ", reading.op, " read ", format.word);
+      if (none.reason.empty()) {
+        none.reason =
+            absl::StrCat("only a rule that names it has a ", reading.op, " read ", format.word);
+      }
       continue;
     }
     FormatFit fit = form->fits(*form, format, reading);
     if (fit.ok()) return fit;
-    none.reason = std::move(fit.reason);
+    if (none.reason.empty()) none.reason = std::move(fit.reason);
   }
   if (none.reason.empty()) {
     none.reason = absl::StrCat("no ", reading.op, " reads ", format.word, "; ",
@@ -107,7 +115,8 @@ bool MayTakeAccuracyLevel(const WeightReading& reading) {
 int LeastOpset(const WeightFormat& format) {
   int opset = 0;
   for (const Format* form : kTable) {
-    if (FindWord(*form, format.word) != nullptr) opset = std::max(opset, form->opset);
+    const FormatWord* own = FindWord(*form, format.word);
+    if (own != nullptr) opset = std::max({opset, form->opset, own->opset});
   }
   return opset;
 }

@@ -10,25 +10,16 @@
 #include "absl/strings/str_split.h"
 #include "lib/base/as_bytes.h"
 #include "lib/base/error.h"
-#include "lib/kernels/integer_quantize.h"
 
 namespace onnxquant {
 namespace {
-
-kernels::IntegerFormat KernelFormat(const WeightFormat& format) {
-  kernels::IntegerFormat kernel;
-  kernel.type = format.is_signed ? kernels::IntegerType::kInt8 : kernels::IntegerType::kUint8;
-  kernel.symmetric = format.symmetric;
-  kernel.reduce_range = format.reduce_range;
-  return kernel;
-}
 
 class IntegerCodec : public Codec {
  public:
   IntegerCodec(const Stored& stored, const CodecContext& context)
       : stored_(stored),
         context_(context),
-        format_(KernelFormat(stored.format)),
+        format_(IntegerKernelFormat(stored.format)),
         ranges_(stored.format.per_channel ? static_cast<std::size_t>(stored.n) : 1) {}
 
   Cut Wanted() const override {
@@ -106,21 +97,10 @@ class IntegerCodec : public Codec {
   absl::Status DeriveScales() {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!scales_.empty()) return absl::OkStatus();
-    std::vector<kernels::IntegerScale> scales;
-    const kernels::CodeRange codes = kernels::CodeRangeOf(format_);
-    const int middle = static_cast<int>(std::nearbyint((codes.lowest + codes.highest) / 2.0));
-    for (const kernels::ValueRange& range : ranges_) {
-      const std::optional<kernels::IntegerScale> scale =
-          kernels::IntegerScaleOf(format_, range, kernels::ScaleType::kFloat32);
-      if (!scale) {
-        return ModelError(context_.account->what(), ": its values range from ", range.lo, " to ",
-                          range.hi,
-                          ", which no scale of 8-bit codes can carry; keep it in float32 with a "
-                          "rule (weights: float32)");
-      }
-      scales.push_back(*scale);
-      // A channel of zeros would have one of its own.
-      if (OneZeroPoint()) scales.back().zero_point = middle;
+    ONNXQUANT_ASSIGN_OR_RETURN(std::vector<kernels::IntegerScale> scales,
+                               IntegerScalesOf(format_, ranges_, context_.account->what()));
+    if (OneZeroPoint()) {  // a channel of zeros would have one of its own
+      for (kernels::IntegerScale& scale : scales) scale.zero_point = MiddleOf(format_);
     }
     scales_ = std::move(scales);
     return absl::OkStatus();
@@ -154,6 +134,36 @@ std::string IntegerCodesKey(const Stored& stored) {
 
 std::unique_ptr<Codec> MakeIntegerCodec(const Stored& stored, const CodecContext& context) {
   return std::make_unique<IntegerCodec>(stored, context);
+}
+
+kernels::IntegerFormat IntegerKernelFormat(const WeightFormat& format) {
+  kernels::IntegerFormat kernel;
+  kernel.type = format.is_signed ? kernels::IntegerType::kInt8 : kernels::IntegerType::kUint8;
+  kernel.symmetric = format.symmetric;
+  kernel.reduce_range = format.reduce_range;
+  return kernel;
+}
+
+int MiddleOf(const kernels::IntegerFormat& format) {
+  const kernels::CodeRange codes = kernels::CodeRangeOf(format);
+  return static_cast<int>(std::nearbyint((codes.lowest + codes.highest) / 2.0));
+}
+
+absl::StatusOr<std::vector<kernels::IntegerScale>> IntegerScalesOf(
+    const kernels::IntegerFormat& format, absl::Span<const kernels::ValueRange> ranges,
+    const std::string& what) {
+  std::vector<kernels::IntegerScale> scales;
+  for (const kernels::ValueRange& range : ranges) {
+    const std::optional<kernels::IntegerScale> scale =
+        kernels::IntegerScaleOf(format, range, kernels::ScaleType::kFloat32);
+    if (!scale) {
+      return ModelError(what, ": its values range from ", range.lo, " to ", range.hi,
+                        ", which no scale of 8-bit codes can carry; keep it in float32 with a rule "
+                        "(weights: float32)");
+    }
+    scales.push_back(*scale);
+  }
+  return scales;
 }
 
 DynamicCodes QuantizeDynamically(const std::string& value, NodeSink& sink) {

@@ -8,11 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "lib/formats/codec.h"
 #include "lib/formats/format.h"
 #include "lib/formats/node_sink.h"
+#include "lib/kernels/integer_quantize.h"
 
 namespace onnxquant {
 
@@ -35,6 +37,16 @@ std::string IntegerCodesKey(const Stored& stored);
 // For those three parts, the latter two of one number or of N. It sees the constant twice: the
 // range of all values decides how each is stored.
 std::unique_ptr<Codec> MakeIntegerCodec(const Stored& stored, const CodecContext& context);
+
+kernels::IntegerFormat IntegerKernelFormat(const WeightFormat& format);
+
+// The zero point of symmetric codes.
+int MiddleOf(const kernels::IntegerFormat& format);
+
+// The scale of each range; an error that names the constant for one that no scale can carry.
+absl::StatusOr<std::vector<kernels::IntegerScale>> IntegerScalesOf(
+    const kernels::IntegerFormat& format, absl::Span<const kernels::ValueRange> ranges,
+    const std::string& what);
 
 // An activation in 8 bits, as DynamicQuantizeLinear makes it; the node is emitted once.
 struct DynamicCodes {

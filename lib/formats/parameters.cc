@@ -16,9 +16,10 @@ constexpr absl::string_view kSources[] = {"float32", "float16"};
 
 void SetBlock(WeightFormat& format, absl::string_view word) {
   static_cast<void>(absl::SimpleAtoi(word, &format.block));
+  format.per_channel = false;
 }
 std::string BlockText(const WeightFormat& format) {
-  return absl::StrCat(" block ", format.block);
+  return format.block == 0 ? "" : absl::StrCat(" block ", format.block);
 }
 
 void SetSymmetric(WeightFormat& format, absl::string_view word) {
@@ -35,10 +36,16 @@ std::string SourceText(const WeightFormat& format) {
   return format.source == ElementType::kFloat ? "" : " from float16";
 }
 
+// Of a word that may have blocks, it says that there are none.
+bool InBlocks(const WeightFormat& format) {
+  return format.block != 0 && Takes(format.word, Parameter::kBlock);
+}
 void SetPerChannel(WeightFormat& format, absl::string_view word) {
+  if (InBlocks(format)) format.block = 0;
   format.per_channel = word == "true";
 }
 std::string PerChannelText(const WeightFormat& format) {
+  if (InBlocks(format)) return "";
   return format.per_channel ? " per channel" : " per tensor";
 }
 

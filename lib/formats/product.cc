@@ -3,9 +3,14 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace onnxquant {
 namespace {
@@ -25,6 +30,34 @@ bool Flag(const onnx::NodeProto& node, absl::string_view name) {
 float Factor(const onnx::NodeProto& node, absl::string_view name) {
   const onnx::AttributeProto* attribute = Attribute(node, name);
   return attribute == nullptr ? 1.0F : attribute->f();
+}
+
+// "bik,kn->bin" and the like: rows of the first operand, which end with what is summed, times a
+// matrix.
+struct Equation {
+  bool product = false;
+  bool turned = false;  // the matrix is [N,K]
+};
+Equation EquationOf(const onnx::NodeProto& node) {
+  Equation equation;
+  const onnx::AttributeProto* attribute = Attribute(node, "equation");
+  if (attribute == nullptr) return equation;
+  const std::string text = absl::StrReplaceAll(attribute->s(), {{" ", ""}});
+  const std::vector<std::string> sides = absl::StrSplit(text, "->");
+  const std::vector<std::string> operands = absl::StrSplit(sides[0], ',');
+  if (sides.size() != 2 || operands.size() != 2 || operands[1].size() != 2) return equation;
+  absl::string_view left = operands[0];
+  absl::string_view out = sides[1];
+  if (absl::ConsumePrefix(&left, "...") != absl::ConsumePrefix(&out, "...")) return equation;
+  const std::set<char> labels(left.begin(), left.end());
+  if (left.size() < 2 || labels.size() != left.size() || labels.contains('.')) return equation;
+  const char summed = left.back();
+  equation.turned = operands[1][1] == summed;
+  const char column = operands[1][equation.turned ? 0 : 1];
+  equation.product = operands[1][equation.turned ? 1 : 0] == summed && column != '.' &&
+                     !labels.contains(column) &&
+                     out == absl::StrCat(left.substr(0, left.size() - 1), std::string(1, column));
+  return equation;
 }
 
 // Whether it lies where float16 has all its digits.
@@ -48,6 +81,11 @@ std::string Scaled(const std::string& value, float factor, ElementType type, Nod
 
 }  // namespace
 
+bool TakesTurned(const onnx::NodeProto& node) {
+  if (node.op_type() == "Einsum") return EquationOf(node).turned;
+  return node.op_type() == "Gemm" && Flag(node, "transB");
+}
+
 ProductFit FitProduct(const WeightReading& reading) {
   ProductFit fit;
   std::vector<std::int64_t> dims = reading.dims;
@@ -57,7 +95,11 @@ ProductFit FitProduct(const WeightReading& reading) {
     fit.reason = absl::StrCat("only the second operand of a ", reading.op, " is stored in codes");
     return fit;
   }
-  if (!gemm && rank == 3 && dims[0] == 1) {
+  if (reading.op == "Einsum" && !EquationOf(*reading.node).product) {
+    fit.reason = "its Einsum is no product of rows with a matrix, such as 'bik,kn->bin'";
+    return fit;
+  }
+  if (reading.op == "MatMul" && rank == 3 && dims[0] == 1) {
     if (reading.other_rank < 3) {
       fit.reason = reading.other_rank < 0
                        ? "of 3 dimensions, and those of what it is multiplied with are not known"
@@ -81,7 +123,7 @@ ProductFit FitProduct(const WeightReading& reading) {
     fit.reason = "its Gemm multiplies by a factor that float16 cannot hold";
     return fit;
   }
-  fit.transposed = reading.transposed != (gemm && Flag(*reading.node, "transB"));
+  fit.transposed = reading.transposed != TakesTurned(*reading.node);
   fit.k = dims[fit.transposed ? 1 : 0];
   fit.n = dims[fit.transposed ? 0 : 1];
   return fit;

@@ -1,5 +1,6 @@
-// Products with a constant right operand, however they are spelt: MatMul, and Gemm, of which the
-// factors and the sum are left as nodes of their own.
+// Products with a constant right operand, however they are spelt: MatMul; Gemm, of which the
+// factors and the sum are left as nodes of their own; Einsum of nothing but a product. (A 1x1 Conv
+// is one of activations that two Transposes would have to turn: it stays.)
 #ifndef ONNXQUANT_LIB_FORMATS_PRODUCT_H_
 #define ONNXQUANT_LIB_FORMATS_PRODUCT_H_
 
@@ -13,7 +14,11 @@
 
 namespace onnxquant {
 
-inline constexpr absl::string_view kProducts[] = {"MatMul", "Gemm"};
+inline constexpr absl::string_view kProducts[] = {"MatMul", "Gemm", "Einsum"};
+
+// Whether the node itself takes its right operand as [N,K]: "transB" of a Gemm, "ik,nk->in" of an
+// Einsum.
+bool TakesTurned(const onnx::NodeProto& node);
 
 // The right operand as [K,N], of a reading that is a product with a matrix; else why it is none.
 // Where B is [1,K,N], the other operand must have three dimensions, or the result had fewer.

@@ -22,7 +22,7 @@ struct WeightFormat {
   ElementType type = ElementType::kFloat;  // floats: what they are stored in, or kAsInSource
   int bits = 0;                            // of a code
   bool is_signed = false;                  // codes are of two's complement
-  std::int64_t block = 32;                 // codes that share a scale
+  std::int64_t block = 32;                 // codes that share a scale; 0: they have no blocks
   bool symmetric = true;                   // no zero points, or one in the middle
   bool per_channel = false;                // a scale for each output channel, not one for all
   bool reduce_range = false;               // 7 of the 8 bits

@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "lib/analysis/ranks.h"
 #include "lib/formats/formats.h"
 #include "lib/policy/plan_rope.h"
@@ -42,10 +43,54 @@ WeightReading ReadingOf(const PlanContext& context, const WeightUse& use) {
       SlotRule::kFollows;
   reading.dims = *ConstantShape(context.graph(), use.weight);
   reading.transposed = use.transposed;
-  if (reading.dims.size() == 3) {
+  if (reading.dims.size() == 3 && use.reader.input == 1) {
     reading.other_rank = RankOf(context.graph(), reader.inputs[0]);
+  } else if (reading.op == "Gather" && reader.inputs.size() > 1) {
+    reading.other_rank = RankOf(context.graph(), reader.inputs[1]);
   }
   return reading;
+}
+
+// The form of a reading, in the types that the plan has so far.
+FormatFit FitOf(const PlanContext& context, const IdVector<NodePlan>& nodes,
+                const Resolved& resolved, const Subject& subject, NodeId reader) {
+  WeightReading reading = *subject.reading;
+  reading.compute = nodes[reader].compute;
+  // Scales whose type the reader leaves open are in 16 bits where the output's arithmetic is: they
+  // lose less by it than the codes do.
+  const bool half = context.output.defaults.compute == ElementType::kFloat16;
+  reading.scale = half ? ElementType::kFloat16 : reading.compute;
+  return FindFit(resolved.weights, reading, resolved.weights_by_rule);
+}
+
+// Why the reader cannot have this constant in codes, of those that it wants together; "" if it can.
+std::string WhyAlone(const PlanContext& context, const IdVector<NodePlan>& nodes,
+                     const WeightUse& use, const Stored& stored, SettingsResolver& resolver) {
+  for (const int input : stored.form->together) {
+    if (input == use.reader.input) continue;
+    const std::string what = absl::StrCat(
+        "its ", context.graph().OpName(use.reader.node), " reads codes as operands ",
+        absl::StrJoin(stored.form->together, " and ",
+                      [](std::string* out, int each) { absl::StrAppend(out, each + 1); }),
+        " or as none, and operand ", input + 1, " ");
+    FormatFit other;
+    other.reason = "no constant";
+    for (const std::size_t index : context.uses_by_reader.Of(use.reader.node)) {
+      if (context.analysis.weight_uses[index].reader.input != input) continue;
+      const Subject subject = SubjectOfUse(context, index);
+      const Resolved resolved = resolver.Resolve({&subject, 1});
+      if (resolved.weights.IsFloat()) {
+        other.reason = ToString(resolved.weights);
+      } else {
+        other = FitOf(context, nodes, resolved, subject, use.reader.node);
+      }
+    }
+    if (!other.ok()) return absl::StrCat(what, "is ", other.reason);
+    if (other.stored.form != stored.form || other.stored.format != stored.format) {
+      return absl::StrCat(what, "is ", ToString(other.stored.format));
+    }
+  }
+  return "";
 }
 
 // The float type in which a constant is stored, and what decides it: the fields that do, and who
@@ -146,13 +191,11 @@ WeightCopy CopyFor(const PlanContext& context, const IdVector<NodePlan>& nodes,
   copy.overflow = resolved.overflow;
   copy.exponent = exponents[use_index];
   if (!resolved.weights.IsFloat()) {
-    WeightReading reading = *subject.reading;
-    reading.compute = nodes[use.reader.node].compute;
-    // Scales whose type the reader leaves open are in 16 bits where the output's arithmetic is:
-    // they lose less by it than the codes do.
-    const bool half = context.output.defaults.compute == ElementType::kFloat16;
-    reading.scale = half ? ElementType::kFloat16 : reading.compute;
-    FormatFit fit = FindFit(resolved.weights, reading, resolved.weights_by_rule);
+    FormatFit fit = FitOf(context, nodes, resolved, subject, use.reader.node);
+    if (fit.ok()) {
+      fit.reason = WhyAlone(context, nodes, use, fit.stored, resolver);
+      if (!fit.reason.empty()) fit.stored.form = nullptr;
+    }
     if (fit.ok()) {
       copy.format = fit.stored.format;
       copy.readers = {fit.stored.form};

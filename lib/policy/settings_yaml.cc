@@ -35,6 +35,12 @@ absl::StatusOr<ElementType> ParseFloatType(const YamlReader& reader, const YAML:
 // The parameters beside a word for codes, each of which some form of it must take.
 absl::Status ParseParameters(const YamlReader& reader, const YAML::Node& node,
                              WeightFormat& format) {
+  if (node["block"] && node["per_channel"] && Takes(format.word, Parameter::kBlock) &&
+      Takes(format.word, Parameter::kPerChannel)) {
+    return reader.ErrorAt(node["per_channel"],
+                          "found 'per_channel' beside 'block'; a scale is for a block, or for a "
+                          "channel or the whole weight: say one of them");
+  }
   for (const ParameterRow& row : ParameterRows()) {
     const std::string key(row.key);
     const YAML::Node value = node[key];

@@ -37,7 +37,7 @@ std::vector<float> Narrowed(const Tile& tile, const NarrowAccount& account,
 FillSource::FillSource(const Model& model, const onnx::TensorProto& tensor)
     : tensor_(tensor), reader_(model, tensor) {}
 
-void FillSource::AddTarget(const FillJob& job, const OutputToFill& output) {
+bool FillSource::AddTarget(const FillJob& job, const OutputToFill& output) {
   Target target;
   target.exponent = job.exponent;
   target.account = std::make_unique<NarrowAccount>(
@@ -46,7 +46,13 @@ void FillSource::AddTarget(const FillJob& job, const OutputToFill& output) {
       MakeCodec(job, static_cast<ElementType>(tensor_.data_type()),
                 {PartSink(output.sink, job.targets, job.first_bytes), target.account.get()});
   target.warnings = output.warnings;
+  const Cut cut = target.codec->Wanted();
+  if (cut.rows != 0) {
+    if (seen_as_.rows == 0) seen_as_ = cut;
+    if (cut.rows != seen_as_.rows || cut.columns != seen_as_.columns) return false;
+  }
   targets_.push_back(std::move(target));
+  return true;
 }
 
 absl::Status FillSource::CutInto(std::uint64_t tile_bytes) {

@@ -21,7 +21,9 @@ class FillSource {
  public:
   FillSource(const Model& model, const onnx::TensorProto& tensor);
 
-  void AddTarget(const FillJob& job, const OutputToFill& output);
+  // False, and nothing is done, where the job's codec sees the constant as another matrix than
+  // those before it do.
+  bool AddTarget(const FillJob& job, const OutputToFill& output);
 
   // Cuts the constant into tiles of about `tile_bytes`. Call after the last AddTarget.
   absl::Status CutInto(std::uint64_t tile_bytes);
@@ -54,6 +56,7 @@ class FillSource {
   const onnx::TensorProto& tensor_;
   TileReader reader_;
   std::vector<Target> targets_;
+  Cut seen_as_;  // of the targets that want rows and columns
   std::mutex mutex_;
   std::size_t unfinished_ = 0;
 };

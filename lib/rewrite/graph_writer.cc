@@ -11,6 +11,23 @@ namespace {
 
 constexpr std::uint64_t kBitsPerByte = 8;
 
+// The first IR version whose tensors may be of the type.
+std::int64_t FirstIrOf(ElementType type) {
+  switch (type) {
+    case ElementType::kFloat8E4M3FN:
+    case ElementType::kFloat8E5M2:
+      return 9;
+    case ElementType::kInt4:
+    case ElementType::kUint4:
+      return 10;
+    case ElementType::kInt2:
+    case ElementType::kUint2:
+      return 13;
+    default:
+      return 0;
+  }
+}
+
 }  // namespace
 
 GraphWriter::GraphWriter(Rewritten result, TakenNames taken, int sealed_at_once)
@@ -46,6 +63,7 @@ int GraphWriter::AddInitializer(const std::string& name, ElementType type,
   }
   result_.bytes.push_back((bits + kBitsPerByte - 1) / kBitsPerByte);
   result_.keep_inline.push_back(keep_inline);
+  if (FirstIrOf(type) > result_.model.ir_version()) result_.model.set_ir_version(FirstIrOf(type));
   return main.initializer_size() - 1;
 }
 

@@ -31,15 +31,18 @@ absl::Status FillTensors(const Model& model, absl::Span<const OutputToFill> outp
                           ? options.threads
                           : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   std::vector<std::unique_ptr<FillSource>> sources;
-  absl::flat_hash_map<const onnx::TensorProto*, FillSource*> by_tensor;
+  // One for each constant; two of one that is seen as two matrices.
+  absl::flat_hash_map<const onnx::TensorProto*, std::vector<FillSource*>> by_tensor;
   for (const OutputToFill& output : outputs) {
     for (const FillJob& job : output.rewritten->jobs) {
-      FillSource*& source = by_tensor[job.source];
-      if (source == nullptr) {
-        sources.push_back(std::make_unique<FillSource>(model, *job.source));
-        source = sources.back().get();
-      }
-      source->AddTarget(job, output);
+      std::vector<FillSource*>& own = by_tensor[job.source];
+      const bool taken = std::any_of(own.begin(), own.end(), [&](FillSource* source) {
+        return source->AddTarget(job, output);
+      });
+      if (taken) continue;
+      sources.push_back(std::make_unique<FillSource>(model, *job.source));
+      own.push_back(sources.back().get());
+      own.back()->AddTarget(job, output);
     }
   }
   const std::uint64_t tile_bytes = std::max(

@@ -53,11 +53,14 @@ void SpellCastLike(const RewriteInput& input, NodeId id, onnx::NodeProto& node) 
 }
 
 void ReadCodes(const StoredConstants& constants, NodeId id, onnx::NodeProto& node, NodeSink& sink) {
-  for (int i = 0; i < node.input_size(); ++i) {
-    const Reading reading = constants.ReadBy({id, i});
-    if (reading.form == nullptr) continue;
-    reading.form->read(reading.copy->stored, reading.copy->names, i, node, sink);
-    return;
+  // Those that leave the node as it is first: what one makes of it has other inputs.
+  for (const bool in_place : {true, false}) {
+    for (int i = 0; i < node.input_size(); ++i) {
+      const Reading reading = constants.ReadBy({id, i});
+      if (reading.form == nullptr || reading.form->in_place != in_place) continue;
+      reading.form->read(reading.copy->stored, reading.copy->names, i, node, sink);
+      if (!in_place) return;
+    }
   }
 }
 

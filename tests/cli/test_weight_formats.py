@@ -30,8 +30,9 @@ DYNAMIC = [
     )
 ]
 ALL = BLOCKS + DYNAMIC
-READER = {"MatMul": "MatMulNBits", "Gemm": "MatMulNBits", "Gather": "GatherBlockQuantized"}
-INTEGER = {"MatMul": "MatMulInteger", "Gemm": "MatMulInteger", "Conv": "ConvInteger"}
+PRODUCTS = ("MatMul", "Gemm", "Einsum")
+READER = {**dict.fromkeys(PRODUCTS, "MatMulNBits"), "Gather": "GatherBlockQuantized"}
+INTEGER = {**dict.fromkeys(PRODUCTS, "MatMulInteger"), "Conv": "ConvInteger"}
 
 
 def _fits(form: Format, sites: str) -> bool:
@@ -57,7 +58,7 @@ def _dims(form: Format, op: str, site: Site, compute: str) -> dict[str, tuple[st
         scales = [n] + [1] * (len(shape) - 2) if op == "Conv" else [n]
         points = [] if op == "Conv" else [n]
         return {
-            "_quantized": (kind, shape[-2:] if op in ("MatMul", "Gemm") else shape),
+            "_quantized": (kind, shape[-2:] if op in PRODUCTS else shape),
             "_scale": ("float32", scales if channels else []),
             "_zero_point": (kind, points if channels else []),
         }
@@ -65,7 +66,10 @@ def _dims(form: Format, op: str, site: Site, compute: str) -> dict[str, tuple[st
     blocks = -(-k // form.block)
     codes = [n, blocks, form.block * form.bits // 8]
     parts = {
-        wm.CODES[form.bits]: ("uint8", [n, k * form.bits // 8] if op == "Gather" else codes),
+        wm.CODES[form.bits]: (
+            "uint8",
+            [n, k * form.bits // 8] if op == "Gather" else codes,
+        ),
         "_scales": (compute, [n, blocks]),
     }
     if not form.symmetric:
@@ -97,7 +101,9 @@ def _compare(model: onnx.ModelProto, sites: list[Site], form: Format, most: floa
     weights = {i: _stored(parts, f"s{i}.w", form, site).values for i, site in enumerate(sites)}
     change = wm.quantized_dynamically if form.dynamic else None
     wm.expect_equal(
-        wm.results(model, sites), wm.results(wm.build(sites, weights), sites, change), most
+        wm.results(model, sites),
+        wm.results(wm.build(sites, weights), sites, change),
+        most,
     )
 
 
@@ -135,7 +141,7 @@ def test_an_operator_gives_what_its_stored_weight_stands_for(
 
 
 @pytest.mark.parametrize("form", BLOCKS, ids=str)
-@pytest.mark.parametrize("name", ["MatMul", "turned MatMul", "Gemm", "Gather"])
+@pytest.mark.parametrize("name", ["MatMul", "turned MatMul", "Gemm", "Einsum", "Gather"])
 def test_blocks_of_halves_give_what_they_stand_for(tmp_path: Path, form: Format, name: str) -> None:
     sites = ws.FORMS[name]()
     op = sites[0].nodes[-1].op_type
@@ -176,7 +182,10 @@ def test_rows_that_end_within_a_block_are_stored_for_each_reader(
     found = wm.initializers(model)
     gather, product = model.graph.node
     assert (gather.op_type, product.op_type) == ("GatherBlockQuantized", "MatMulNBits")
-    for node, inputs in [(gather, [0, *range(2, len(gather.input))]), (product, range(1, 5))]:
+    for node, inputs in [
+        (gather, [0, *range(2, len(gather.input))]),
+        (product, range(1, 5)),
+    ]:
         op = "Gather" if node is gather else "MatMul"
         names = [node.input[i] for i in inputs if i < len(node.input)]
         parts = [(str(found[name].dtype), list(found[name].shape)) for name in names]

@@ -113,10 +113,15 @@ def build(
 
 
 def results(
-    model: onnx.ModelProto, sites: Sequence[Site], change: Callable[[Array], Array] | None = None
+    model: onnx.ModelProto,
+    sites: Sequence[Site],
+    change: Callable[[Array], Array] | None = None,
+    options: ort.SessionOptions | None = None,
 ) -> dict[str, Array]:
     """Return the outputs on ONNX Runtime's CPU provider; `change` is for float inputs."""
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     feeds = {f"s{i}.{name}": x for i, site in enumerate(sites) for name, x in site.feeds.items()}
     if change is not None:
         feeds = {n: change(x) if x.dtype == np.float32 else x for n, x in feeds.items()}
@@ -127,17 +132,18 @@ def results(
 def converted(
     folder: Path,
     sites: Sequence[Site],
-    form: Format | str,
+    form: object,
     compute: str = "float32",
     opset: int = 21,
+    rule: str = "{op: Gather}",
 ) -> onnx.ModelProto:
-    """Convert with a policy of one output; a word is that of a built-in one."""
+    """Convert with a policy of one output and a rule; a word is that of a built-in one."""
     arguments: list[str | Path] = ["--policy", form] if isinstance(form, str) else []
-    if isinstance(form, Format):
+    if not isinstance(form, str):
         text = (
             f"policy: 1\nname: p\noutputs:\n"
             f"  q4: {{compute: {compute}, weights: {form}, io: float32}}\n"
-            f"rules:\n  - match: {{op: Gather}}\n    weights: {form}\n    optional: true\n"
+            f"rules:\n  - match: {rule}\n    weights: {form}\n    optional: true\n"
         )
         arguments = ["--policy", policy(folder, text)]
     done = run(*arguments, "-o", folder / "out", save(build(sites, opset=opset), folder))
@@ -189,7 +195,10 @@ def from_blocks(parts: dict[str, Array], name: str, form: Format, site: Site) ->
 def from_integers(parts: dict[str, Array], name: str, site: Site) -> Stored:
     """Read codes in the weight's own shape, with a scale for all or for each channel."""
     codes = parts[f"{name}_quantized"].astype(np.int32)
-    scale, zero_point = parts[f"{name}_scale"], parts[f"{name}_zero_point"].astype(np.int32)
+    scale, zero_point = (
+        parts[f"{name}_scale"],
+        parts[f"{name}_zero_point"].astype(np.int32),
+    )
     lined_up = (-1,) + (1,) * (codes.ndim - 1) if site.by_rows else (1, -1)
     steps = np.broadcast_to(scale.reshape(lined_up), codes.shape)
     values = ((codes - zero_point.reshape(lined_up)) * steps).astype(np.float32)

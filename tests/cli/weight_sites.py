@@ -12,13 +12,13 @@ from weight_models import Site
 SHAPES = [(64, 7), (50, 9), (33, 5), (129, 6), (5, 4), (1, 3), (40, 1)]
 
 
-def matmuls() -> list[Site]:
+def matmuls(shapes: list[tuple[int, int]] = SHAPES) -> list[Site]:
     """Return x w for all shapes."""
     random = np.random.default_rng(1)
     node = helper.make_node("MatMul", ["x", "w"], ["y"])
     return [
         Site([node], wm.weights(random, k, n), {"x": wm.activations(random, m, k)})
-        for m, (k, n) in enumerate(SHAPES, 1)
+        for m, (k, n) in enumerate(shapes, 1)
     ]
 
 
@@ -30,7 +30,12 @@ def turned() -> list[Site]:
         helper.make_node("MatMul", ["x", "t"], ["y"]),
     ]
     return [
-        Site(nodes, wm.weights(random, k, n).T.copy(), {"x": wm.activations(random, 3, k)}, True)
+        Site(
+            nodes,
+            wm.weights(random, k, n).T.copy(),
+            {"x": wm.activations(random, 3, k)},
+            True,
+        )
         for k, n in SHAPES
     ]
 
@@ -40,7 +45,11 @@ def batches() -> list[Site]:
     random = np.random.default_rng(3)
     node = helper.make_node("MatMul", ["x", "w"], ["y"])
     return [
-        Site([node], wm.weights(random, k, n)[None], {"x": wm.activations(random, *shape, k)})
+        Site(
+            [node],
+            wm.weights(random, k, n)[None],
+            {"x": wm.activations(random, *shape, k)},
+        )
         for k, n, shape in [(50, 9, (2, 3)), (64, 7, (1, 2)), (33, 5, (2, 2, 3))]
     ]
 
@@ -138,11 +147,30 @@ def convs() -> list[Site]:
     return sites
 
 
+def einsums() -> list[Site]:
+    """Return sums that are products with a matrix."""
+    random = np.random.default_rng(13)
+    sites = []
+    for equation, turned, shape in [
+        ("bik,kn->bin", False, (2, 3)),
+        ("ik,kn->in", False, (3,)),
+        ("...ik,kn->...in", False, (2, 2, 3)),
+        ("abij,kj->abik", True, (2, 2, 3)),
+        ("bik,nk->bin", True, (1, 2)),
+    ]:
+        w = wm.weights(random, 50, 8)
+        node = helper.make_node("Einsum", ["x", "w"], ["y"], equation=equation)
+        x = wm.activations(random, *shape, 50)
+        sites.append(Site([node], w.T.copy() if turned else w, {"x": x}, turned))
+    return sites
+
+
 FORMS = {
     "MatMul": matmuls,
     "turned MatMul": turned,
     "MatMul of three dimensions": batches,
     "Gemm": gemms,
+    "Einsum": einsums,
     "Gather": gathers,
     "Gather of short rows": short_rows,
     "Gather along other axes": columns,
@@ -173,3 +201,18 @@ def single(
         node = helper.make_node(op, ["w", "i"], ["y"], None, None, None, None, **attributes)
         return Site([node], w, {"i": np.array([0, -1])}, True)
     return Site([helper.make_node(op, ["x", "w"], ["y"])], w, {"x": wm.activations(random, *x)})
+
+
+def conv_transposes() -> list[Site]:
+    """Return filters [in, out / group, ...] of one and two dimensions."""
+    random = np.random.default_rng(12)
+    sites = []
+    for rank, group, bias in itertools.product([1, 2], [1, 2], [False, True]):
+        w = random.normal(0, 0.1, (36, 5, *[3, 2][:rank])).astype(np.float32)
+        w[1, 0] = 0
+        names = ["x", "w", "b"] if bias else ["x", "w"]
+        node = helper.make_node("ConvTranspose", names, ["y"], group=group)
+        constants = {"b": random.normal(0, 1, 5 * group).astype(np.float32)} if bias else {}
+        x = wm.activations(random, 2, 36, *[6, 5][:rank])
+        sites.append(Site([node], w, {"x": x}, False, constants))
+    return sites

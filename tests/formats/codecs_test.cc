@@ -4,9 +4,11 @@
 #include <cstring>
 #include <random>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "lib/base/error.h"
 #include "lib/formats/formats.h"
+#include "lib/formats/parameters.h"
 
 namespace onnxquant {
 namespace {
@@ -112,45 +114,69 @@ WeightReading ReadingBy(absl::string_view op, bool transposed, std::int64_t rows
   reading.input = op == "Gather" ? 0 : 1;
   reading.transposed = transposed;
   reading.dims = {rows, columns};
-  if (op == "Conv") reading.dims = {rows, columns / 2, 2};
+  if (op == "Conv" || op == "ConvTranspose") reading.dims = {rows, columns / 3, 3};
+  if (op == "Gather") reading.other_rank = 1;
+  if (op == "LSTM" && !transposed) reading.dims = {rows % 2 == 0 ? 2 : 1, rows, columns};
+  if (op == "LSTM") reading.dims[1] /= reading.dims[0];
   return reading;
 }
 
+// Every form of the table in all that its parameters may be.
+std::vector<WeightFormat> FormatsOf(const FormatWord& word) {
+  std::vector<WeightFormat> formats;
+  for (const std::int64_t block : {16, 0}) {
+    if (block == 0 && !Takes(word.word, Parameter::kPerChannel)) continue;
+    for (const bool symmetric : {false, true}) {
+      for (const bool per_channel : {false, true}) {
+        WeightFormat format = *FormatOfWord(word.word);
+        if (Takes(word.word, Parameter::kSymmetric)) format.symmetric = symmetric;
+        format.block = block;
+        format.per_channel = per_channel;
+        formats.push_back(format);
+      }
+    }
+  }
+  return formats;
+}
+
+// Rows and columns that end with a byte of codes, and such as do not.
 TEST(Codecs, GiveTheSameBytesHoweverTheConstantIsCut) {
   int cases = 0;
-  for (const Format* form : Formats()) {
-    for (const FormatWord& word : form->words) {
-      for (const absl::string_view op : form->operators) {
-        for (const bool transposed : {false, true}) {
-          for (const bool symmetric : {false, true}) {
-            for (const bool per_channel : {false, true}) {
-              const Matrix matrix = Random(150, 296, 7);
-              WeightFormat format = *FormatOfWord(word.word);
-              format.block = 16;
-              format.symmetric = symmetric;
-              format.per_channel = per_channel;
-              const FormatFit fit = form->fits(*form, format, ReadingBy(op, transposed, 150, 296));
-              if (!fit.ok()) continue;
-              ++cases;
-              const auto whole = Encode(fit.stored, matrix, 150, 296);
-              Payloads sink(form->tensors(fit.stored));
-              const std::unique_ptr<Codec> codec =
-                  form->codec(fit.stored, {PartSink(&sink, {0, 1, 2}), nullptr});
-              const Cut cut = codec->Wanted();
-              EXPECT_EQ(cut.rows, 150U) << form->name;
-              EXPECT_EQ(cut.columns, 296U) << form->name;
-              const std::uint64_t rows = cut.row_multiple;
-              const std::uint64_t columns = std::min<std::uint64_t>(cut.column_multiple, 296);
-              EXPECT_EQ(Encode(fit.stored, matrix, rows, 296), whole) << form->name << ' ' << op;
-              EXPECT_EQ(Encode(fit.stored, matrix, rows, columns), whole) << form->name;
-              EXPECT_EQ(Encode(fit.stored, matrix, 150, columns), whole) << form->name;
+  for (const auto& [rows, columns] : {std::pair(70, 72), std::pair(75, 33)}) {
+    const Matrix matrix =
+        Random(static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns), 7);
+    for (const Format* form : Formats()) {
+      for (const FormatWord& word : form->words) {
+        for (const absl::string_view op : form->operators) {
+          for (const bool transposed : {false, true}) {
+            for (const ElementType compute : {ElementType::kFloat, ElementType::kFloat16}) {
+              for (const WeightFormat& format : FormatsOf(word)) {
+                WeightReading reading = ReadingBy(op, transposed, rows, columns);
+                reading.compute = reading.scale = compute;
+                const FormatFit fit = form->fits(*form, format, reading);
+                if (!fit.ok()) continue;
+                ++cases;
+                const auto whole = Encode(fit.stored, matrix, matrix.rows, matrix.columns);
+                Payloads sink(form->tensors(fit.stored));
+                const std::unique_ptr<Codec> codec =
+                    form->codec(fit.stored, {PartSink(&sink, {0, 1, 2}), nullptr});
+                const Cut cut = codec->Wanted();
+                EXPECT_EQ(cut.rows, matrix.rows) << form->name;
+                EXPECT_EQ(cut.columns, matrix.columns) << form->name;
+                const std::uint64_t some = std::min(cut.row_multiple, matrix.rows);
+                const std::uint64_t part = std::min(cut.column_multiple, matrix.columns);
+                const std::string what = absl::StrCat(form->name, " ", op, " ", ToString(format));
+                EXPECT_EQ(Encode(fit.stored, matrix, some, matrix.columns), whole) << what;
+                EXPECT_EQ(Encode(fit.stored, matrix, some, part), whole) << what;
+                EXPECT_EQ(Encode(fit.stored, matrix, matrix.rows, part), whole) << what;
+              }
             }
           }
         }
       }
     }
   }
-  EXPECT_GT(cases, 40);
+  EXPECT_GT(cases, 400);
 }
 
 TEST(Codecs, RefuseWhatTheirScalesCannotCarry) {

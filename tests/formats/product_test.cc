@@ -125,5 +125,43 @@ TEST(Product, TransBTurnsTheConstant) {
   EXPECT_EQ(FitProduct(reading).k, 5);
 }
 
+ProductFit FitOfEinsum(const char* equation, std::vector<std::int64_t> dims) {
+  onnx::NodeProto node;
+  node.set_op_type("Einsum");
+  onnx::AttributeProto& attribute = *node.add_attribute();
+  attribute.set_name("equation");
+  attribute.set_type(onnx::AttributeProto::STRING);
+  attribute.set_s(equation);
+  WeightReading reading;
+  reading.node = &node;
+  reading.op = "Einsum";
+  reading.input = 1;
+  reading.dims = std::move(dims);
+  return FitProduct(reading);
+}
+
+TEST(Product, AnEinsumOfRowsAndAMatrixIsOne) {
+  for (const char* equation : {"bik,kn->bin", "ik, kn -> in", "...ik,kn->...in", "abij,jk->abik"}) {
+    const ProductFit fit = FitOfEinsum(equation, {64, 5});
+    EXPECT_EQ(fit.reason, "") << equation;
+    EXPECT_FALSE(fit.transposed) << equation;
+    EXPECT_EQ(fit.k, 64) << equation;
+  }
+  const ProductFit turned = FitOfEinsum("bik,nk->bin", {5, 64});
+  EXPECT_EQ(turned.reason, "");
+  EXPECT_TRUE(turned.transposed);
+  EXPECT_EQ(turned.k, 64);
+}
+
+TEST(Product, AnEinsumOfAnythingElseIsNone) {
+  for (const char* equation :
+       {"bki,kn->bin", "bik,kn->bni", "bik,kn->bi", "bik,kn->bikn", "bik,bn->bin", "bik,kk->bik",
+        "bik,kn", "k,kn->n", "...k,kn->...n", "bik,ki->bi", "bbk,kn->bbn", "bik,kn,n->bin", "->",
+        "", "...ik,kn->in", "bik,k.->bi.", "b...k,kn->b...n"}) {
+    EXPECT_THAT(FitOfEinsum(equation, {64, 5}).reason, ::testing::HasSubstr("no product"))
+        << equation;
+  }
+}
+
 }  // namespace
 }  // namespace onnxquant
