@@ -27,7 +27,7 @@ constexpr FormatWord kWords[] = {
 };
 constexpr Parameter kParameters[] = {Parameter::kPerChannel};
 constexpr absl::string_view kOperators[] = {"MatMul", "Gemm",          "Einsum",
-                                             "Conv",   "ConvTranspose", "Gather"};
+                                            "Conv",   "ConvTranspose", "Gather"};
 constexpr absl::string_view kOthers[] = {kAnyOperator};
 
 // What the largest magnitude that shares a scale becomes: E4M3FN's largest. E5M2 goes on to 57344,
@@ -183,8 +183,8 @@ std::vector<StoredTensor> Tensors(const Stored& stored) {
     scales[0] = stored.dims[axis];
   }
   const bool e4m3 = TypeOf(stored) == kernels::Float8Type::kE4M3FN;
-  return {{e4m3 ? "_E4M3" : "_E5M2",
-           e4m3 ? ElementType::kFloat8E4M3FN : ElementType::kFloat8E5M2, stored.dims},
+  return {{e4m3 ? "_E4M3" : "_E5M2", e4m3 ? ElementType::kFloat8E4M3FN : ElementType::kFloat8E5M2,
+           stored.dims},
           {"_scale", stored.scale, scales}};
 }
 
@@ -206,8 +206,8 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int input,
     SetInt(cast, "to", static_cast<int>(stored.scale));
     sink.AddNode() = std::move(cast);
     std::string value = sink.UniqueValue(absl::StrCat(names[0], "_scaled"));
-    sink.AddNode() = MakeNode("Mul", sink.UniqueNode(absl::StrCat(value, "/Mul")),
-                              {wide, names[1]}, {value});
+    sink.AddNode() =
+        MakeNode("Mul", sink.UniqueNode(absl::StrCat(value, "/Mul")), {wide, names[1]}, {value});
     return value;
   });
   if (SeesSwapped(stored, node, input)) floats = Swapped(floats, sink);
@@ -229,7 +229,7 @@ constinit const Format kFloat8 = {
     .codec = MakeCodec,
     .read = Read,
     .codes = Codes,
-    .runs = "CPU and what ONNX Runtime folds constants for; floats once it is loaded",
+    .runs = "CPU, WebGPU: floats once ONNX Runtime has loaded them",
     .about = "Cast and Mul of 8-bit floats with a scale, before readers that stay as they are",
 };
 

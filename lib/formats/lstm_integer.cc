@@ -23,8 +23,8 @@ constexpr absl::string_view kOperators[] = {"LSTM"};
 constexpr int kWeights = 1;
 constexpr int kRecurrences = 2;
 constexpr int kTogether[] = {kWeights, kRecurrences};
-constexpr int kInputs = 12;       // of DynamicQuantizeLSTM
-constexpr int kFirstScale = 8;    // of them, before each zero point
+constexpr int kInputs = 12;     // of DynamicQuantizeLSTM
+constexpr int kFirstScale = 8;  // of them, before each zero point
 
 bool BatchFirst(const onnx::NodeProto& node) {
   return std::any_of(node.attribute().begin(), node.attribute().end(), [](const auto& attribute) {
@@ -157,7 +157,7 @@ class LstmCodec : public Codec {
   kernels::IntegerFormat format_;
   std::uint64_t rows_;
   std::uint64_t columns_;
-  std::uint64_t gates_;   // rows of a direction
+  std::uint64_t gates_;  // rows of a direction
   bool per_channel_;
   std::uint64_t shared_;  // rows that share a scale
   std::mutex mutex_;

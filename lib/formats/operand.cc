@@ -13,9 +13,8 @@ namespace {
 
 // A product whose right operand is a matrix, or for a MatMul a pile of them.
 bool IsProduct(const WeightReading& reading) {
-  return reading.input == 1 &&
-         (reading.op == "MatMul" || reading.op == "Gemm" ||
-          (reading.op == "Einsum" && FitProduct(reading).reason.empty()));
+  return reading.input == 1 && (reading.op == "MatMul" || reading.op == "Gemm" ||
+                                (reading.op == "Einsum" && FitProduct(reading).reason.empty()));
 }
 
 std::int64_t ProductOf(absl::Span<const std::int64_t> dims) {
@@ -66,11 +65,10 @@ std::int64_t GatherAxis(const onnx::NodeProto& node, std::size_t rank) {
 }
 
 bool SeesSwapped(const Stored& stored, const onnx::NodeProto& node, int input) {
-  const bool product = IsOnnxDomain(node.domain()) &&
-                       (node.op_type() == "MatMul" || node.op_type() == "Gemm" ||
-                        node.op_type() == "Einsum");
-  return product && input == 1 && stored.dims.size() == 2 &&
-         stored.transposed != TakesTurned(node);
+  const bool product =
+      IsOnnxDomain(node.domain()) &&
+      (node.op_type() == "MatMul" || node.op_type() == "Gemm" || node.op_type() == "Einsum");
+  return product && input == 1 && stored.dims.size() == 2 && stored.transposed != TakesTurned(node);
 }
 
 std::string Swapped(const std::string& value, NodeSink& sink) {

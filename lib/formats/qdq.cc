@@ -27,7 +27,7 @@ constexpr FormatWord kWords[] = {
 };
 constexpr Parameter kParameters[] = {Parameter::kBlock, Parameter::kPerChannel};
 constexpr absl::string_view kOperators[] = {"MatMul", "Gemm",          "Einsum",
-                                             "Conv",   "ConvTranspose", "Gather"};
+                                            "Conv",   "ConvTranspose", "Gather"};
 constexpr absl::string_view kOthers[] = {kAnyOperator};
 
 ElementType CodesType(const WeightFormat& format) {
@@ -55,7 +55,8 @@ std::string WhyNotGathered(const WeightFormat& format, const WeightReading& read
   if (axis == last) return "its Gather takes columns; scales are those of rows";
   // A scale that is alone is taken for one of the whole tensor.
   if (last == 1 && in_row == 1 && reading.other_rank < 1) {
-    return "its rows have one scale each, and its Gather may take a single one, without a dimension "
+    return "its rows have one scale each, and its Gather may take a single one, without a "
+           "dimension "
            "for it";
   }
   return "";
@@ -87,11 +88,12 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
     stored.format.per_channel = true;
   }
   if (gathers) fit.reason = WhyNotGathered(format, reading);
-  if (format.bits == 2 && reading.op == "MatMul" && reading.input == 1 && !operand.transposed &&
-      operand.n % 4 != 0) {
-    fit.reason = absl::StrCat("it has ", operand.n,
-                              " columns, no multiple of 4: ONNX Runtime 1.30 reads other codes of 2 "
-                              "bits there");
+  if (format.bits == 2 && (reading.op == "MatMul" || reading.op == "Gemm") && reading.input == 1 &&
+      !operand.transposed && operand.n % 4 != 0) {
+    fit.reason =
+        absl::StrCat("it has ", operand.n,
+                     " columns, no multiple of 4: ONNX Runtime 1.30 reads other codes of 2 "
+                     "bits there");
   }
   const std::int64_t block = stored.format.block;
   if (block != 0) stored.axis = operand.sum_axis;
@@ -125,9 +127,11 @@ std::vector<StoredTensor> Tensors(const Stored& stored) {
   } else if (format.per_channel) {
     scales = {stored.dims[static_cast<std::size_t>(stored.axis)]};
   }
-  std::vector<StoredTensor> tensors = {
-      {format.bits == 8 ? "_DQ_Q8" : format.bits == 4 ? "_DQ_Q4" : "_DQ_Q2", codes, stored.dims},
-      {"_DQ_scales", stored.scale, scales}};
+  std::vector<StoredTensor> tensors = {{format.bits == 8   ? "_DQ_Q8"
+                                        : format.bits == 4 ? "_DQ_Q4"
+                                                           : "_DQ_Q2",
+                                        codes, stored.dims},
+                                       {"_DQ_scales", stored.scale, scales}};
   if (!format.symmetric) tensors.push_back({"_DQ_zero_points", codes, scales});
   return tensors;
 }
@@ -157,7 +161,8 @@ void ReadGathered(const Stored& stored, absl::Span<const std::string> names, onn
       picked.push_back(name);
       continue;
     }
-    picked.push_back(sink.UniqueValue(absl::StrCat(source.output(0), name.substr(name.rfind('_')))));
+    picked.push_back(
+        sink.UniqueValue(absl::StrCat(source.output(0), name.substr(name.rfind('_')))));
     onnx::NodeProto gather = source;
     gather.set_input(0, name);
     gather.set_output(0, picked.back());
@@ -189,8 +194,8 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int input,
   }
   std::string floats = sink.Once(absl::StrCat("floats of ", names[0]), [&]() {
     std::string value = sink.UniqueValue(absl::StrCat(names[0], "_dequantized"));
-    onnx::NodeProto made = Dequantizes(
-        stored, names, sink.UniqueNode(absl::StrCat(value, "/DequantizeLinear")));
+    onnx::NodeProto made =
+        Dequantizes(stored, names, sink.UniqueNode(absl::StrCat(value, "/DequantizeLinear")));
     made.add_output(value);
     sink.AddNode() = std::move(made);
     return value;
@@ -214,7 +219,7 @@ constinit const Format kQdq = {
     .codec = MakeQdqCodec,
     .read = Read,
     .codes = Codes,
-    .runs = "CPU, WebAssembly, WebGPU, CUDA; 2 bits: CPU from ONNX Runtime 1.24 on",
+    .runs = "CPU, WebGPU; elsewhere as the runtime's DequantizeLinear is",
     .about = "DequantizeLinear before readers that stay as they are: weights alone in codes",
 };
 

@@ -142,8 +142,8 @@ class QdqCodec : public Codec {
       return {columns_, tile.first_row / block_, (tile.rows + block_ - 1) / block_,
               tile.first_column, tile.columns};
     }
-    return {(columns_ + block_ - 1) / block_, tile.first_row, tile.rows,
-            tile.first_column / block_, (tile.columns + block_ - 1) / block_};
+    return {(columns_ + block_ - 1) / block_, tile.first_row, tile.rows, tile.first_column / block_,
+            (tile.columns + block_ - 1) / block_};
   }
 
   // Once, when all tiles have been seen.
@@ -181,8 +181,7 @@ class QdqCodec : public Codec {
     ONNXQUANT_RETURN_IF_ERROR(CheckHalfScales(scales.f16, steps, context_.account->what()));
     ONNXQUANT_RETURN_IF_ERROR(WritePlace(1, place, scales.half ? 16 : 32, scales.bytes()));
     if (format_.symmetric) return absl::OkStatus();
-    std::vector<std::uint8_t> packed(
-        kernels::PackedBytes(format_.bits, scales.zero_points.size()));
+    std::vector<std::uint8_t> packed(kernels::PackedBytes(format_.bits, scales.zero_points.size()));
     kernels::PackFlat(format_.bits, scales.zero_points, absl::MakeSpan(packed));
     return WritePlace(2, place, bits_, AsBytes(packed));
   }
