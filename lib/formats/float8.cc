@@ -229,7 +229,7 @@ constinit const Format kFloat8 = {
     .codec = MakeCodec,
     .read = Read,
     .codes = Codes,
-    .runs = "CPU and what ONNX Runtime folds constants for; floats once it is loaded",
+    .runs = "CPU, WebGPU: floats once ONNX Runtime has loaded them",
     .about = "Cast and Mul of 8-bit floats with a scale, before readers that stay as they are",
 };
 

@@ -88,8 +88,8 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
     stored.format.per_channel = true;
   }
   if (gathers) fit.reason = WhyNotGathered(format, reading);
-  if (format.bits == 2 && reading.op == "MatMul" && reading.input == 1 && !operand.transposed &&
-      operand.n % 4 != 0) {
+  if (format.bits == 2 && (reading.op == "MatMul" || reading.op == "Gemm") && reading.input == 1 &&
+      !operand.transposed && operand.n % 4 != 0) {
     fit.reason =
         absl::StrCat("it has ", operand.n,
                      " columns, no multiple of 4: ONNX Runtime 1.30 reads other codes of 2 "
@@ -219,7 +219,7 @@ constinit const Format kQdq = {
     .codec = MakeQdqCodec,
     .read = Read,
     .codes = Codes,
-    .runs = "CPU, WebAssembly, WebGPU, CUDA; 2 bits: CPU from ONNX Runtime 1.24 on",
+    .runs = "CPU, WebGPU; elsewhere as the runtime's DequantizeLinear is",
     .about = "DequantizeLinear before readers that stay as they are: weights alone in codes",
 };
 

@@ -33,6 +33,8 @@ def _sites(name: str, form: Kept) -> list[Site]:
     if name == "MatMul" and form.bits == 2:
         return ws.matmuls([(k, 4 * n) for k, n in ws.SHAPES])
     sites = ws.FORMS[name]()
+    if name == "Gemm" and form.bits == 2:
+        return [site for site in sites if site.by_rows]
     if name == "Gather" and form.shares == "channel" and not form.float8:
         return [site for site in sites if site.feeds["i"].ndim > 0]
     return sites
@@ -309,6 +311,11 @@ REFUSED = {
     "columns of 2 bits that do not end with a byte": (
         Kept("qdq_uint2", 16),
         ws.single("MatMul", (64, 6), x=(3, 64)),
+        "no multiple of 4",
+    ),
+    "columns of a Gemm, too": (
+        Kept("qdq_int2", 16),
+        ws.single("Gemm", (64, 7), x=(3, 64)),
         "no multiple of 4",
     ),
     "a list": (
