@@ -89,6 +89,26 @@ def test_logits_are_those_of_stored_tables(computed: Path, convert: Convert, fir
     assert np.abs(stored).max() > 10
 
 
+def test_a_published_files_float16_tables_are_computed_too(
+    binary: Path, convert: Convert, scratch: Path
+) -> None:
+    """From their rounded values; all else stays as it is."""
+    stored = convert("gemma-small") / FILE
+    folder = scratch / "rope_cache_of_half"
+    folder.mkdir()
+    policy = folder / "p.yaml"
+    fields = "compute: source, weights: source, io: source, rope_cache: computed"
+    policy.write_text(f"policy: 1\nname: p\noutputs:\n  q4f16: {{{fields}}}\n")
+    command = [binary, "--policy", policy, "-o", folder, stored]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "4 tables computed from 2 sets of frequencies" in done.stdout
+    assert _bytes(stored) - _bytes(folder / FILE) > 33_500_000
+    difference = np.abs(_logits(folder / FILE, 30_000) - _logits(stored, 30_000)).max()
+    print("largest difference of logits:", difference)
+    assert difference <= 0.01
+
+
 def test_webgpu_answers_as_with_stored_tables(
     computed: Path, convert: Convert, generate: Generate
 ) -> None:
