@@ -62,7 +62,7 @@ TEST(Layout, PlacesEqualItemsOnceOutsideTheModel) {
   EXPECT_EQ(layout.items[2].shard, layout.items[0].shard);
   EXPECT_EQ(layout.items[2].bytes, 6000U);
   EXPECT_FALSE(layout.items[3].external());
-  EXPECT_THAT(layout.shard_bytes, ElementsAre(8192U + 2000U));
+  EXPECT_THAT(layout.shard_bytes, ElementsAre(6016U + 2000U));
 }
 
 TEST(Layout, RefusesAnItemThatIsLargerThanAShard) {

@@ -77,6 +77,14 @@ class PlanRopeTest : public ::testing::Test {
     EXPECT_THAT(Weight(plan, name).copies, SizeIs(1)) << name;
     return Weight(plan, name).copies.front();
   }
+  static void ExpectStoredAlike(const WeightCopy& one, const WeightCopy& other) {
+    EXPECT_EQ(one.format, other.format);
+    EXPECT_EQ(one.rows, other.rows);
+    EXPECT_EQ(one.made, other.made);
+    EXPECT_EQ(one.names, other.names);
+    EXPECT_EQ(one.bytes, other.bytes);
+    EXPECT_EQ(one.spared, other.spared);
+  }
   std::string Why(const OutputPlan& plan, const std::string& name) const {
     return Weight(plan, name).copies.front().why.back().ToString();
   }
@@ -90,7 +98,7 @@ TEST_F(PlanRopeTest, NothingIsDoneWithTablesUnlessThePolicySaysSo) {
   const OutputPlan said = Run("keep");
   EXPECT_THAT(said.rope.tables, IsEmpty());
   EXPECT_THAT(said.rope_cache, IsEmpty());
-  EXPECT_EQ(Copy(said, "c"), Copy(Run(""), "c"));
+  ExpectStoredAlike(Copy(said, "c"), Copy(Run(""), "c"));
 }
 
 TEST_F(PlanRopeTest, ComputedTablesCostTheirFrequenciesOncePerPair) {
@@ -170,7 +178,7 @@ TEST_F(PlanRopeTest, WhatHasNoMoreRowsStays) {
 TEST_F(PlanRopeTest, TablesThatNoFormulaMakesStayAndSoDoTheirBytes) {
   Load(ParseModel(kTwoLayers));
   const OutputPlan plan = Run("computed");
-  EXPECT_EQ(Copy(plan, "c"), Copy(Run(""), "c"));
+  ExpectStoredAlike(Copy(plan, "c"), Copy(Run(""), "c"));
   EXPECT_THAT(plan.rope.angles, IsEmpty());
   EXPECT_THAT(Why(plan, "c"), HasSubstr("their first row is not that of position 0"));
   EXPECT_EQ(Copy(Run("{positions: 10}"), "c").rows, 10);
