@@ -22,7 +22,7 @@ bool Has(const Format& form, Parameter parameter) {
          form.parameters.end();
 }
 
-// What holds where nothing is said.
+// What holds where nothing is said; "" where that is none of the values.
 absl::string_view DefaultOf(const ParameterRow& row, absl::string_view word) {
   const WeightFormat format = *FormatOfWord(word);
   for (const absl::string_view one : row.words) {
@@ -33,13 +33,13 @@ absl::string_view DefaultOf(const ParameterRow& row, absl::string_view word) {
   return "";
 }
 
-// "block 32, symmetric": each parameter with its default.
+// "block: 32, symmetric: true": each parameter with its default, if it has one.
 std::string Parameters(const Format& form, absl::string_view word) {
   std::vector<std::string> texts;
   for (const ParameterRow& row : ParameterRows()) {
-    if (Has(form, row.parameter)) {
-      texts.push_back(absl::StrCat(row.key, ": ", DefaultOf(row, word)));
-    }
+    if (!Has(form, row.parameter)) continue;
+    const absl::string_view by_default = DefaultOf(row, word);
+    texts.push_back(absl::StrCat(row.key, by_default.empty() ? "" : ": ", by_default));
   }
   return absl::StrJoin(texts, ", ");
 }
@@ -49,6 +49,7 @@ Json ToJson(const Format& form, const FormatWord& word) {
   for (const ParameterRow& row : ParameterRows()) {
     if (!Has(form, row.parameter)) continue;
     const auto spelt = [&row](absl::string_view one) {
+      if (one.empty()) return Json(nullptr);
       return row.flag ? Json(one == "true") : Json(std::string(one));
     };
     Json values = Json::array();

@@ -203,7 +203,7 @@ constinit const Format kLstmInteger = {
     .tensors = Tensors,
     .codec = MakeCodec,
     .read = Read,
-    .runs = "CPU",
+    .runs = "CPU, WebAssembly; not for WebGPU",
     .about = "com.microsoft DynamicQuantizeLSTM: 8-bit weights and activations",
 };
 

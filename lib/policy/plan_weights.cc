@@ -160,7 +160,7 @@ Reasons ReasonsFor(ElementType original, const Resolved& resolved, const FloatCh
   }
   const ElementType said = resolved.weights.type == kAsInSource ? original : resolved.weights.type;
   const bool holds = resolved.weights.IsFloat() && said == copy.format.type;
-  if (choice.because[0] != '\0' && !holds) why.push_back({choice.because, effect});
+  if (choice.because[0] != '\0' && (!holds || why.empty())) why.push_back({choice.because, effect});
   return why;
 }
 
@@ -248,6 +248,24 @@ void NameCopies(const Graph& graph, ValueNames& names, WeightPlan& weight) {
   }
 }
 
+// Of two words for the same codes the copy is stored as that one's form which is the first in the
+// table, for the reasons of both: of that one last.
+void TakeFirstForm(const WeightCopy& other, WeightCopy& copy) {
+  if (other.format == copy.format) {
+    copy.stored = FirstInTable(copy.stored, other.stored);
+    return;
+  }
+  Reasons first = other.why;
+  Reasons last = copy.why;
+  if (&FirstInTable(copy.stored, other.stored) == &other.stored) {
+    copy.stored = other.stored;
+    copy.format = other.format;
+    std::swap(first, last);
+  }
+  copy.why = std::move(first);
+  copy.why.insert(copy.why.end(), last.begin(), last.end());
+}
+
 }  // namespace
 
 void PlanWeights(const PlanContext& context, const std::vector<int>& exponents,
@@ -274,8 +292,7 @@ void PlanWeights(const PlanContext& context, const std::vector<int>& exponents,
         same->left = std::move(copy.left);
         same->why.push_back(copy.why.back());
       }
-      same->stored = FirstInTable(same->stored, copy.stored);
-      if (!copy.format.IsFloat()) same->format = same->stored.format;
+      TakeFirstForm(copy, *same);
     }
   }
   // A Transpose between a constant and its readers runs in the stored type; of several copies

@@ -100,6 +100,13 @@ Json ResidualSchema() {
             Object({{"clip", limit}}, {"clip"})}}};
 }
 
+Json RopeCacheSchema() {
+  const Json positions = {{"type", "integer"}, {"minimum", 1}};
+  return {{"anyOf",
+           {Enum({"keep", "computed"}), Object({{"positions", positions}}, {"positions"}),
+            Object({{"computed", positions}}, {"computed"})}}};
+}
+
 Json SettingsSchema() {
   return {
       {"compute", Described(Enum(TypeWords()), "the node's arithmetic and its float outputs")},
@@ -112,6 +119,8 @@ Json SettingsSchema() {
                  "values beyond the type's largest number")},
       {"keep", Described({{"type", "boolean"}}, "leave the node and its weights as they are")},
       {"residual", Described(ResidualSchema(), "what makes the residual stream fit its type")},
+      {"rope_cache",
+       Described(RopeCacheSchema(), "what is done with the tables of rotary embeddings")},
   };
 }
 
@@ -125,6 +134,8 @@ Json MatchSchema() {
                        {Json{{"type", "integer"}},
                         Json{{"type", "string"}, {"pattern", "^-?[0-9]+(--?[0-9]+)?$"}}}}};
   const Json positive = {{"type", "number"}, {"exclusiveMinimum", 0}};
+  Json elements = Object({{"min", positive}, {"max", positive}});
+  elements["minProperties"] = 1;
   Json match = Object({
       {"role", Described(OneOrMore(Enum(std::move(roles))), "what a node is for")},
       {"op", Described(OneOrMore(text), "the operator: MatMul, com.microsoft::MatMulNBits")},
@@ -132,8 +143,7 @@ Json MatchSchema() {
       {"regex", Described(OneOrMore(text), "a regular expression found in the node's name")},
       {"weight", Described(OneOrMore(text), "a glob on an initializer's name")},
       {"layer", Described(OneOrMore(layer), "0, -1 (the last), 0-3")},
-      {"elements", Described(Object({{"min", positive}, {"max", positive}}),
-                             "how many elements the weight has")},
+      {"elements", Described(std::move(elements), "how many elements the weight has")},
       {"hazard", Described(OneOrMore(Enum(std::move(hazards))), "a hazard of float16")},
       {"range", Described(Object({{"peak_over", positive}}, {"peak_over"}),
                           "of measured ranges (--ranges)")},

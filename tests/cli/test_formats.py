@@ -114,11 +114,16 @@ WRONG = [
     "residual: {rescale: 15}",
     "residual: {rescale: auto, clip: 3}",
     "residual: {clip: 0}",
+    "rope_cache: compute",
+    "rope_cache: {positions: 0}",
+    "rope_cache: {positions: 8, computed: 8}",
     "keep: 1",
     "complete: float32",
     "match: {role: norms}, compute: float32",
     "match: {hazard: none}, compute: float32",
     "match: {range: {peak: 3}}, compute: float32",
+    "match: {elements: {}}, compute: float32",
+    "match: {elements: {most: 3}}, compute: float32",
     "match: {layer: 0..3}, compute: float32",
     "match: {role: []}, compute: float32",
     "match: {}, compute: float32",
@@ -138,6 +143,9 @@ RIGHT = [
     "residual: {rescale: auto}",
     "residual: {rescale: 14}",
     "residual: {clip: 60000}",
+    "rope_cache: computed",
+    "rope_cache: {positions: 4096}",
+    "match: {elements: {min: 10, max: 1000000}}, compute: float32",
     "keep: true",
     "match: {role: [norm, q_proj], layer: [0, -1, 2-3, -4--1]}, compute: float32",
     "match: {hazard: any}, when: [q4, q4f16], optional: true, compute: float32",
@@ -187,7 +195,8 @@ def test_the_schema_is_not_asked_for_together_with_a_policy() -> None:
 def test_every_format_is_listed_with_what_it_takes(formats: list[dict[str, Any]]) -> None:
     forms = {(row["word"], row["form"]): row for row in formats}
     int4 = forms["int4", "matmul_nbits"]
-    assert (int4["bits"], int4["operators"], int4["by_rule"]) == (4, ["MatMul", "Gemm"], False)
+    assert int4["operators"] == ["MatMul", "Gemm", "Einsum"]
+    assert (int4["bits"], int4["by_rule"]) == (4, False)
     assert int4["parameters"]["block"]["default"] == "32"
     assert "256" in int4["parameters"]["block"]["values"]
     assert int4["parameters"]["symmetric"] == {
@@ -196,6 +205,9 @@ def test_every_format_is_listed_with_what_it_takes(formats: list[dict[str, Any]]
         "about": "without zero points",
     }
     assert forms["int4", "gather_blocks"]["by_rule"]
+    blocks = {word: forms[word, "qdq"]["parameters"]["block"] for word in ("qdq_int8", "qdq_int4")}
+    assert blocks["qdq_int8"]["default"] is None
+    assert blocks["qdq_int4"]["default"] == "32"
     assert not forms["dynamic_uint8", "matmul_integer"]["parameters"]["symmetric"]["default"]
     assert all(row["runs"] and row["about"] for row in formats)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from program import BINARY, THREE, policy, run, save, small_model
+from program import BINARY, ROOT, THREE, policy, run, save, small_model
 
 
 @pytest.fixture
@@ -158,8 +158,9 @@ def test_help_names_every_command_option_and_exit_status() -> None:
 
 def test_every_listed_policy_can_be_printed_and_used_from_a_file(model: Path) -> None:
     listed = [line.split()[0] for line in run("policies").stdout.splitlines()[2:]]
-    gemma = [f"gemma-{name}" for name in ("rescale", "safe", "small", "web")]
-    assert listed == ["bf16", "build-gemma", "fp16", *gemma, "q4", "q4f16", "repair"]
+    files = sorted(path.stem for path in (ROOT / "policies").glob("*.yaml"))
+    assert listed == files
+    assert len(files) > 10
     for name in listed:
         printed = run("policies", name)
         assert printed.returncode == 0

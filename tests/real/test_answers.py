@@ -31,9 +31,7 @@ def test_a_converted_file_answers_as_float32_does(
     assert run["text"] == CONTINUATION
 
 
-def test_eight_bits_answer_as_float32_does_on_the_cpu(
-    convert: Convert, generate: Generate
-) -> None:
+def test_eight_bits_answer_as_float32_does_on_the_cpu(convert: Convert, generate: Generate) -> None:
     run = generate(convert("gemma-web") / "model_quantized.onnx", "cpu")
     assert (run["nan"], run["inf"], run["text"]) == (0, 0, CONTINUATION)
 

@@ -36,7 +36,8 @@ def test_eight_bits_of_all_activations_lose_ten_times_what_those_of_the_table_do
     convert: Convert, gemma: Path
 ) -> None:
     """Why gemma-web's q8 has blocks in the layers: what quantize_dynamic writes is far off."""
-    files = [convert(policy) / "model_quantized.onnx" for policy in ("quantize-dynamic", "gemma-web")]
+    policies = ("quantize-dynamic", "gemma-web")
+    files = [convert(policy) / "model_quantized.onnx" for policy in policies]
     theirs, ours = (r.summary()["kl_mean"] for r in compare(gemma, files, default_tokens()[:256]))
     print("quantize-dynamic", theirs, "gemma-web", ours)
     assert theirs > 10 * ours
