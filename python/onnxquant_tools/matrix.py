@@ -4,7 +4,7 @@
 
 Each file, the float32 model first, is compared with the float32 model on the CPU by `onnxquant
 verify`: a tick where the mean KL divergence to it is below the bound of its kind (0.01 nats, 1 for
-4-bit weights), a cross where it is not, or where logits are NaN or Inf, or the model does not run.
+weights in 8 and 4 bits), a cross where it is not, or where logits are NaN or Inf, or the model does not run.
 How long a token takes on the CPU is given as a multiple of float32's time.
 """
 
@@ -26,11 +26,14 @@ from onnxquant_tools.product import program
 POLICIES = {
     "build-gemma": ("fp16", "q4", "q4f16"),
     "gemma-safe": ("fp16", "q4", "q4f16"),
-    "gemma-web": ("fp16", "q4", "q4f16"),
+    "gemma-web": ("fp16", "q4", "q4f16", "q8"),
+    "gemma-small": ("q4f16",),
     "gemma-rescale": ("fp16", "q4f16"),
+    "quantize-dynamic": ("q8",),
 }
+_ENDS = {"q8": "quantized"}  # of file names, where they are not the dtype
 PROVIDERS = {"cpu": "CPU", "webgpu": "WebGPU", "simulated": "simulated float16"}
-_BOUNDS = {"fp32": 1e-2, "fp16": 1e-2, "q4": 1.0, "q4f16": 1.0}
+_BOUNDS = {"fp32": 1e-2, "fp16": 1e-2, "q4": 1.0, "q4f16": 1.0, "q8": 1.0}
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ def convert_all(reference: Path, cache: Path) -> list[Candidate]:
         folder = cache / "matrix" / policy
         options = ["--policy", policy, "--dtype", ",".join(dtypes), "--force", "--quiet"]
         _run([str(program()), *options, "-o", str(folder), str(reference)])
-        candidates += [Candidate(policy, dtype, folder / f"model_{dtype}.onnx") for dtype in dtypes]
+        for dtype in dtypes:
+            name = f"model_{_ENDS.get(dtype, dtype)}.onnx"
+            candidates.append(Candidate(policy, dtype, folder / name))
     python = cache / "venv-converters" / "bin" / "python"
     for name in PEERS:
         path = cache / "matrix" / name.lower().replace(" ", "-") / "model_fp16.onnx"
