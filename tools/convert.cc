@@ -23,9 +23,9 @@ namespace {
 namespace fs = std::filesystem;
 
 // Of a file that is named for a dtype only that output is written: this says so.
-const char* WhyOnlyOne(const Arguments& arguments) {
+const char* WhyOnlyOne(const Arguments& arguments, const std::string& dtype) {
   const std::string stem = fs::path(arguments.model).stem().string();
-  const bool all = !arguments.plan.dtypes.empty() || SplitSourceStem(stem).dtype.empty();
+  const bool all = !arguments.plan.dtypes.empty() || SplitSourceStem(stem).dtype != dtype;
   return all ? "" : " (the dtype that MODEL is named for; --dtype asks for others)";
 }
 
@@ -49,7 +49,9 @@ absl::Status Convert(const Arguments& arguments) {
   ApplyOptions apply = arguments.apply;
   ONNXQUANT_ASSIGN_OR_RETURN(apply.texts, ReportTexts(arguments, plan.report()));
   if (!quiet) {
-    const char* why = plan.report().outputs.size() == 1 ? WhyOnlyOne(arguments) : "";
+    const char* why = plan.report().outputs.size() == 1
+                          ? WhyOnlyOne(arguments, plan.report().outputs[0].dtype)
+                          : "";
     PrintError("%s: %s; policy %s; writing %s%s to %s\n", arguments.model,
                HumanBytes(plan.report().input_bytes), arguments.plan.policy,
                DtypeList(plan.report()), why, Destination(arguments, plan.report()));

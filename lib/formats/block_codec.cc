@@ -80,6 +80,7 @@ class BlockCodec : public Codec {
       source = rounded;
     }
     const Blocks blocks = Quantize(tile, source);
+    ONNXQUANT_RETURN_IF_ERROR(CheckFloatScales(blocks.scales_f32, context_.account->what()));
     ONNXQUANT_RETURN_IF_ERROR(
         CheckHalfScales(blocks.scales_f16, Steps(), context_.account->what()));
     if (blocks.n == 0 || blocks.blocks == 0) return absl::OkStatus();

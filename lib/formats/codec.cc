@@ -1,7 +1,9 @@
 #include "lib/formats/codec.h"
 
 #include <algorithm>
+#include <cstdint>
 
+#include "absl/base/casts.h"
 #include "lib/base/error.h"
 
 namespace onnxquant {
@@ -17,6 +19,23 @@ absl::Status WriteElements(const PartSink& sink, const Tiling& tiling, const Til
     ONNXQUANT_RETURN_IF_ERROR(sink.Write(0, first * element_bytes, bytes.subspan(row * run, run)));
   }
   return absl::OkStatus();
+}
+
+bool AllFinite(absl::Span<const float> numbers) {
+  constexpr std::uint32_t kExponent = 0x7f800000;
+  bool all = true;
+  for (const float number : numbers) {
+    all = all & ((absl::bit_cast<std::uint32_t>(number) & kExponent) != kExponent);
+  }
+  return all;
+}
+
+absl::Status CheckFloatScales(absl::Span<const float> scales, const std::string& what) {
+  if (AllFinite(scales)) return absl::OkStatus();
+  return ModelError(
+      what,
+      ": values of one scale lie further apart than float32's largest number; keep it "
+      "in float32 with a rule (weights: float32)");
 }
 
 absl::Status CheckHalfScales(absl::Span<const std::uint16_t> scales, int steps,

@@ -105,6 +105,12 @@ class Codec {
 absl::Status WriteElements(const PartSink& sink, const Tiling& tiling, const Tile& tile,
                            std::uint64_t element_bytes, absl::Span<const std::byte> bytes);
 
+// Whether none is infinite or NaN.
+bool AllFinite(absl::Span<const float> numbers);
+
+// Refuses scales beyond float32: values of a block that lie further apart than its largest number.
+absl::Status CheckFloatScales(absl::Span<const float> scales, const std::string& what);
+
 // Refuses scales beyond float16, which are infinite there: a block of a float32 weight can ask for
 // one. It stands for `steps` steps from zero on; `what` names the constant.
 absl::Status CheckHalfScales(absl::Span<const std::uint16_t> scales, int steps,

@@ -28,6 +28,7 @@ struct WeightReading {
   bool follows = true;                    // whether the slot takes any float type
   std::vector<std::int64_t> dims;         // of the constant
   bool transposed = false;                // the reader sees its two axes swapped
+  bool in_body = false;                   // the reader stands in a body of If, Loop or Scan
   int other_rank = -1;  // of a product's other operand, or a Gather's indices; -1: not known
   ElementType compute = ElementType::kFloat;  // of the reader's arithmetic
   ElementType scale = ElementType::kFloat;    // of scales whose type the reader leaves open

@@ -66,6 +66,7 @@ constinit const Format kGatherBlocks = {
     .parameters = kParameters,
     .operators = kOperators,
     .by_rule = true,
+    .opset = kOpsetOfIntegerConstants,
     .fits = Fits,
     .tensors = Tensors,
     .codec = MakeBlockCodec,

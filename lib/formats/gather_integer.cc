@@ -3,6 +3,7 @@
 #include "lib/formats/format.h"
 #include "lib/formats/gathered_rows.h"
 #include "lib/formats/integer_codec.h"
+#include "lib/formats/operand.h"
 
 namespace onnxquant {
 namespace {
@@ -27,7 +28,8 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
     fit.stored.form = &form;
     fit.stored.format = format;
     // Scales of rows are picked as the rows are.
-    fit.stored.format.per_channel = format.per_channel && GatherAxis(reading) == 0;
+    fit.stored.format.per_channel =
+        format.per_channel && GatherAxis(*reading.node, reading.dims.size()) == 0;
     fit.stored.transposed = true;
     fit.stored.n = reading.dims[0];
     fit.stored.k = elements / reading.dims[0];

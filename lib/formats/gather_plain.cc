@@ -70,6 +70,7 @@ constinit const Format kGatherPlain = {
     .parameters = kParameters,
     .operators = kOperators,
     .by_rule = true,
+    .opset = kOpsetOfIntegerConstants,
     .fits = Fits,
     .tensors = Tensors,
     .codec = MakeBlockCodec,

@@ -1,6 +1,7 @@
 #include "lib/formats/gathered_rows.h"
 
 #include "absl/strings/str_cat.h"
+#include "lib/formats/operand.h"
 
 namespace onnxquant {
 namespace {
@@ -33,15 +34,6 @@ std::string ByRow(const CodedTable& table, const std::string& parts, NodeSink& s
 
 }  // namespace
 
-std::int64_t GatherAxis(const WeightReading& reading) {
-  for (const onnx::AttributeProto& attribute : reading.node->attribute()) {
-    if (attribute.name() != "axis") continue;
-    const auto rank = static_cast<std::int64_t>(reading.dims.size());
-    return attribute.i() < 0 ? attribute.i() + rank : attribute.i();
-  }
-  return 0;
-}
-
 FormatFit FitBlocksOfRows(const Format& form, const WeightFormat& format,
                           const WeightReading& reading) {
   FormatFit fit;
@@ -50,7 +42,7 @@ FormatFit FitBlocksOfRows(const Format& form, const WeightFormat& format,
   } else if (!reading.follows || reading.dims.size() != 2 || reading.transposed) {
     fit.reason = absl::StrCat("of ", reading.dims.size(), " dimensions",
                               reading.transposed ? ", transposed" : "", "; a table is expected");
-  } else if (GatherAxis(reading) != 0) {
+  } else if (GatherAxis(*reading.node, reading.dims.size()) != 0) {
     fit.reason = "its Gather takes columns; blocks are read from rows";
   } else if (reading.dims[0] == 0 || reading.dims[1] == 0) {
     fit.reason = "it is empty";

@@ -13,9 +13,6 @@
 
 namespace onnxquant {
 
-// Along which axis a Gather takes, counted from the front.
-std::int64_t GatherAxis(const WeightReading& reading);
-
 // The table [V, D] of a Gather of rows as blocks along D, or why it cannot be.
 FormatFit FitBlocksOfRows(const Format& form, const WeightFormat& format,
                           const WeightReading& reading);

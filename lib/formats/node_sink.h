@@ -32,6 +32,8 @@ class NodeSink {
 std::string AddConstant(NodeSink& sink, const std::string& wanted, onnx::TensorProto tensor);
 // A scalar of float64, float32, float16 or bfloat16, rounded to nearest.
 onnx::TensorProto ScalarTensor(double number, ElementType type);
+// A Constant holds integers from this opset on.
+inline constexpr int kOpsetOfIntegerConstants = 9;
 std::string AddInts(NodeSink& sink, const std::string& wanted,
                     absl::Span<const std::int64_t> values);
 

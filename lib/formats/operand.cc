@@ -66,8 +66,8 @@ std::int64_t GatherAxis(const onnx::NodeProto& node, std::size_t rank) {
 
 bool SeesSwapped(const Stored& stored, const onnx::NodeProto& node, int input) {
   const bool product =
-      IsOnnxDomain(node.domain()) &&
-      (node.op_type() == "MatMul" || node.op_type() == "Gemm" || node.op_type() == "Einsum");
+      IsOnnxDomain(node.domain()) && (node.op_type() == "MatMul" || node.op_type() == "Gemm" ||
+                                      (node.op_type() == "Einsum" && IsMatrixProduct(node)));
   return product && input == 1 && stored.dims.size() == 2 && stored.transposed != TakesTurned(node);
 }
 

@@ -86,6 +86,10 @@ bool TakesTurned(const onnx::NodeProto& node) {
   return node.op_type() == "Gemm" && Flag(node, "transB");
 }
 
+bool IsMatrixProduct(const onnx::NodeProto& einsum) {
+  return EquationOf(einsum).product;
+}
+
 ProductFit FitProduct(const WeightReading& reading) {
   ProductFit fit;
   std::vector<std::int64_t> dims = reading.dims;
@@ -95,7 +99,7 @@ ProductFit FitProduct(const WeightReading& reading) {
     fit.reason = absl::StrCat("only the second operand of a ", reading.op, " is stored in codes");
     return fit;
   }
-  if (reading.op == "Einsum" && !EquationOf(*reading.node).product) {
+  if (reading.op == "Einsum" && !IsMatrixProduct(*reading.node)) {
     fit.reason = "its Einsum is no product of rows with a matrix, such as 'bik,kn->bin'";
     return fit;
   }

@@ -20,6 +20,9 @@ inline constexpr absl::string_view kProducts[] = {"MatMul", "Gemm", "Einsum"};
 // Einsum.
 bool TakesTurned(const onnx::NodeProto& node);
 
+// Whether an Einsum is a product of rows with a matrix.
+bool IsMatrixProduct(const onnx::NodeProto& einsum);
+
 // The right operand as [K,N], of a reading that is a product with a matrix; else why it is none.
 // Where B is [1,K,N], the other operand must have three dimensions, or the result had fewer.
 struct ProductFit {

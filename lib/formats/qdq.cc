@@ -62,6 +62,22 @@ std::string WhyNotGathered(const WeightFormat& format, const WeightReading& read
   return "";
 }
 
+// What ONNX Runtime 1.30 fails at when it fuses a DequantizeLinear with the product after it; ""
+// for nothing.
+const char* WhyNotOnCpu(const WeightFormat& format, const WeightReading& reading) {
+  const bool product = reading.input == 1 && (reading.op == "MatMul" || reading.op == "Gemm");
+  if (!product) return "";
+  if (reading.in_body) {
+    return "its reader stands in a body of If or Loop, where ONNX Runtime 1.30 refuses to load a "
+           "product of it";
+  }
+  if (format.bits == 2 && !format.is_signed && format.block == 0 && reading.transposed) {
+    return "its reader sees it transposed, where ONNX Runtime 1.30 reads other unsigned codes of 2 "
+           "bits";
+  }
+  return "";
+}
+
 FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReading& reading) {
   FormatFit fit;
   const OperandFit operand = FitOperand(reading);
@@ -95,6 +111,7 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
                      " columns, no multiple of 4: ONNX Runtime 1.30 reads other codes of 2 "
                      "bits there");
   }
+  if (WhyNotOnCpu(format, reading)[0] != '\0') fit.reason = WhyNotOnCpu(format, reading);
   const std::int64_t block = stored.format.block;
   if (block != 0) stored.axis = operand.sum_axis;
   if (block == 0 && stored.format.per_channel) stored.axis = operand.channel_axis;
@@ -154,7 +171,9 @@ onnx::NodeProto Dequantizes(const Stored& stored, absl::Span<const std::string> 
 // floats.
 void ReadGathered(const Stored& stored, absl::Span<const std::string> names, onnx::NodeProto& node,
                   NodeSink& sink) {
-  const onnx::NodeProto source = node;
+  onnx::NodeProto source = node;
+  // The first axis, which counted from behind is another one of the scales.
+  if (stored.axis >= 0 && stored.format.block == 0) source.clear_attribute();
   std::vector<std::string> picked;
   for (const std::string& name : names) {
     if (!picked.empty() && stored.axis < 0) {

@@ -178,6 +178,7 @@ class QdqCodec : public Codec {
 
   absl::Status WriteScales(const Place& place, const Scales& scales) const {
     const int steps = format_.symmetric ? 1 << (format_.bits - 1) : (1 << format_.bits) - 1;
+    ONNXQUANT_RETURN_IF_ERROR(CheckFloatScales(scales.f32, context_.account->what()));
     ONNXQUANT_RETURN_IF_ERROR(CheckHalfScales(scales.f16, steps, context_.account->what()));
     ONNXQUANT_RETURN_IF_ERROR(WritePlace(1, place, scales.half ? 16 : 32, scales.bytes()));
     if (format_.symmetric) return absl::OkStatus();

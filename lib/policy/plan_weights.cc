@@ -43,6 +43,7 @@ WeightReading ReadingOf(const PlanContext& context, const WeightUse& use) {
       SlotRule::kFollows;
   reading.dims = *ConstantShape(context.graph(), use.weight);
   reading.transposed = use.transposed;
+  reading.in_body = reader.scope != kMainScope;
   if (reading.dims.size() == 3 && use.reader.input == 1) {
     reading.other_rank = RankOf(context.graph(), reader.inputs[0]);
   } else if (reading.op == "Gather" && reader.inputs.size() > 1) {

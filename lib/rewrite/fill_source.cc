@@ -40,6 +40,7 @@ FillSource::FillSource(const Model& model, const onnx::TensorProto& tensor)
 bool FillSource::AddTarget(const FillJob& job, const OutputToFill& output) {
   Target target;
   target.exponent = job.exponent;
+  target.codes = job.stored.form != nullptr;
   target.account = std::make_unique<NarrowAccount>(
       absl::StrCat("initializer '", tensor_.name(), "'"), NarrowType(job), job.overflow);
   target.codec =
@@ -71,6 +72,14 @@ bool FillSource::Observes() const {
   return false;
 }
 
+// No code stands for such numbers, and quantizers overlook them.
+absl::Status FillSource::CheckFinite(const Target& target, absl::Span<const float> numbers) {
+  if (!target.codes || AllFinite(numbers)) return absl::OkStatus();
+  return ModelError(target.account->what(),
+                    " holds NaN or Inf, which no code stands for; mend the model, or keep it in "
+                    "float32 with a rule (weights: float32)");
+}
+
 // Calls act(codec, tile) with the tile as each target's codec takes it. `counts`: what that loses
 // is for the accounts.
 template <typename Act>
@@ -79,6 +88,7 @@ absl::Status FillSource::ForEachCodec(const Tile& tile, bool counts, const Act& 
   for (const Target& target : targets_) {
     const bool narrows = doubles && !target.codec->Copies();
     if (target.exponent == 0 && !narrows) {
+      ONNXQUANT_RETURN_IF_ERROR(CheckFinite(target, tile.floats));
       ONNXQUANT_RETURN_IF_ERROR(act(*target.codec, tile));
       continue;
     }
@@ -92,6 +102,7 @@ absl::Status FillSource::ForEachCodec(const Tile& tile, bool counts, const Act& 
     const float factor = std::ldexp(1.0F, target.exponent);
     for (float& number : floats) number *= factor;
     own.floats = floats;
+    ONNXQUANT_RETURN_IF_ERROR(CheckFinite(target, floats));
     ONNXQUANT_RETURN_IF_ERROR(act(*target.codec, own));
   }
   return absl::OkStatus();

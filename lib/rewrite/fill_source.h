@@ -46,9 +46,12 @@ class FillSource {
   struct Target {
     int exponent = 0;  // the numbers are multiplied by 2^this
     std::unique_ptr<NarrowAccount> account;
+    bool codes = false;
     std::unique_ptr<Codec> codec;
     std::vector<std::string>* warnings = nullptr;
   };
+
+  static absl::Status CheckFinite(const Target& target, absl::Span<const float> numbers);
 
   template <typename Act>
   absl::Status ForEachCodec(const Tile& tile, bool counts, const Act& act);
