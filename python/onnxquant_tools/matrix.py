@@ -4,7 +4,8 @@
 
 Each file, the float32 model first, is compared with the float32 model on the CPU by `onnxquant
 verify`: a tick where the mean KL divergence to it is below the bound of its kind (0.01 nats, 1 for
-weights in 8 and 4 bits), a cross where it is not, or where logits are NaN or Inf, or the model does not run.
+weights in 8 and 4 bits), a cross where it is not, or where logits are NaN or Inf, or the model does
+not run.
 How long a token takes on the CPU is given as a multiple of float32's time.
 """
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import weight_models as wm
 import weight_sites as ws
@@ -122,7 +123,7 @@ def test_a_product_in_a_body_is_right(tmp_path: Path, word: str) -> None:
 
 
 def _run(path: Path, feeds: dict[str, Array]) -> Array:
-    session = wm.ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, feeds)
     return np.asarray(found)
 
