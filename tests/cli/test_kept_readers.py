@@ -43,6 +43,8 @@ def _sites(name: str, form: Kept) -> list[Site]:
 def _fits(form: Kept, name: str) -> bool:
     if name == "MatMul of three dimensions":
         return form.bits > 2
+    if name == "turned MatMul" and form.word == "qdq_uint2":
+        return isinstance(form.shares, int)  # others ONNX Runtime reads wrongly
     if form.float8 or not name.startswith("Gather"):
         return True
     return form.bits == 8 and (name != "Gather along other axes" or form.shares is None)
