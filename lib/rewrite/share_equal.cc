@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "lib/base/error.h"
 #include "lib/formats/formats.h"
@@ -54,6 +56,12 @@ absl::StatusOr<bool> SameBytes(const Model& model, const FillJob& a, const FillJ
   return true;
 }
 
+// Under which equal constants are looked for. Smaller ones only where the source has them once.
+std::string KeyOf(Bytes bytes) {
+  if (bytes.size() >= kWorthSharing) return SamplesOf(bytes);
+  return absl::StrCat("at ", reinterpret_cast<std::uintptr_t>(bytes.data()));
+}
+
 bool StaysInline(const FillJob& job, const Rewritten& result) {
   return std::any_of(job.targets.begin(), job.targets.end(), [&result](int target) {
     return result.keep_inline[static_cast<std::size_t>(target)];
@@ -69,8 +77,8 @@ absl::Status ShareEqual(const Model& model, Rewritten& result) {
   for (FillJob& job : result.jobs) {
     ONNXQUANT_ASSIGN_OR_RETURN(const Bytes bytes, model.Bytes(*job.source));
     const FillJob* equal = nullptr;
-    if (bytes.size() >= kWorthSharing && !StaysInline(job, result)) {
-      std::vector<std::size_t>& alike = by_samples[SamplesOf(bytes)];
+    if (!bytes.empty() && !StaysInline(job, result)) {
+      std::vector<std::size_t>& alike = by_samples[KeyOf(bytes)];
       model.Release(*job.source, 0, bytes.size());  // the system reads more around each sample
       for (const std::size_t other : alike) {
         if (!SameForm(kept[other], job)) continue;

@@ -49,7 +49,7 @@ def convert(binary: Path, scratch: Path) -> Convert:
         folder = scratch / name
         command = [str(binary), "--policy", "fp16", "-o", str(folder), "--force", str(source)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        output = folder / f"{source.stem}_fp16.onnx"
+        (output,) = folder.glob("*_fp16.onnx") if done.returncode == 0 else [folder]
         return Conversion(source, output, done.returncode, done.stderr)
 
     return run
