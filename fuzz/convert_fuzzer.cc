@@ -71,8 +71,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RequireToldWell(plan.status());
   if (!plan.ok()) return 0;
   std::error_code ignored;
-  std::filesystem::remove_all(options.directory, ignored);
-  std::filesystem::create_directory(options.directory);
+  std::filesystem::remove_all(options.output, ignored);
+  std::filesystem::create_directory(options.output);
   onnxquant::ApplyOptions apply;
   apply.threads = (input.options & 2U) != 0 ? 2 : 1;
   if ((input.options & 4U) != 0) apply.memory = 1;
@@ -82,7 +82,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     RequireWritten(*report);
     (void)onnxquant::ToJson(*report);
   } else {
-    Require(std::filesystem::is_empty(options.directory), "a failed conversion to leave nothing");
+    Require(std::filesystem::is_empty(options.output), "a failed conversion to leave nothing");
   }
   return 0;
 }

@@ -23,7 +23,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Executed:
 
 def test_the_reasons_end_with_the_rule_on_the_embedding(book: Executed) -> None:
     assert book["why"][-1].startswith("rule at gemma-web:")
-    assert book["why"][-1].endswith("sets compute: float32, weights: float16")
+    assert book["why"][-1].endswith("sets compute: float32, weights: int8 block 32 symmetric")
 
 
 def test_a_wrong_word_is_an_error_with_the_nearest_word(book: Executed) -> None:
