@@ -54,6 +54,17 @@ bool LeadsToOutput(const Graph& graph, NodeId node, VisitedNodes& visited, Value
   return pure && *output != kNone;
 }
 
+// The constant whose rows a Gather picks; codes may be those of a head, in a shape of their own.
+ValueId TableOf(const Graph& graph, NodeId gather) {
+  const ValueId table = ConstantBehind(graph, InputOf(graph, gather, 0));
+  const NodeId reshape = graph.ProducerOf(gather, 0);
+  if (table != kNone || !IsAnyOf(graph, gather, {"GatherBlockQuantized"}) ||
+      !IsAnyOf(graph, reshape, {"Reshape"})) {
+    return table;
+  }
+  return ConstantBehind(graph, InputOf(graph, reshape, 0));
+}
+
 }  // namespace
 
 Embeddings FindEmbeddings(const Graph& graph, Roles& roles) {
@@ -61,12 +72,13 @@ Embeddings FindEmbeddings(const Graph& graph, Roles& roles) {
   VisitedNodes visited(graph);
   for (const NodeId id : graph.order()) {
     if (!IsAnyOf(graph, id, {"Gather", "GatherBlockQuantized"})) continue;
-    const ValueId table = ConstantBehind(graph, InputOf(graph, id, 0));
+    const ValueId table = TableOf(graph, id);
     const bool rows = IntAttribute(*graph.node(id).proto, "axis", 0) == 0;
     if (table == kNone || !rows || InputOf(graph, id, 1) == kNone) continue;
     const auto dims = ConstantShape(graph, table);
-    if (!dims || dims->size() != 2 || !ComesFromTokenIds(graph, InputOf(graph, id, 1), visited))
-      continue;
+    const bool is_table =
+        dims && (dims->size() == 2 || IsAnyOf(graph, id, {"GatherBlockQuantized"}));
+    if (!is_table || !ComesFromTokenIds(graph, InputOf(graph, id, 1), visited)) continue;
     Assign(id, Role::kEmbedding,
            absl::StrCat("gathers rows of '", graph.value(table).name,
                         "' by indices that come from an integer graph input"),

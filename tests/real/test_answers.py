@@ -3,17 +3,15 @@
 from pathlib import Path
 
 import pytest
-from onnxquant_tools.session import CausalModel
-from real_model import CONTINUATION, DTYPES, PROMPT, Convert, Generate, Provider
+from near_ties import NEAR_TIE, distances
+from real_model import CONTINUATION, DTYPES, Convert, Generate, Provider
 
 RIGHT_FILES = [("gemma-safe", dtype) for dtype in DTYPES] + [
     ("gemma-web", "fp16"),
     ("gemma-rescale", "fp16"),
     ("gemma-rescale", "q4f16"),
 ]
-# With zero points the first choices of this model lie within a few tenths of a logit.
 NEAR_TIE_FILES = [("gemma-web", "q4"), ("gemma-web", "q4f16"), ("gemma-small", "q4f16")]
-NEAR_TIE = 1.0
 
 
 def test_the_float32_model_gives_the_expected_answer(gemma: Path, generate: Generate) -> None:
@@ -36,17 +34,6 @@ def test_eight_bits_answer_as_float32_does_on_the_cpu(convert: Convert, generate
     assert (run["nan"], run["inf"], run["text"]) == (0, 0, CONTINUATION)
 
 
-def _distances(model: Path, tokens: list[int]) -> list[float]:
-    """Return how far below the CPU's likeliest token each one lies, in logits."""
-    session = CausalModel(model, "cpu")
-    logits = session.step(PROMPT)[-1]
-    found = []
-    for token in tokens:
-        found.append(float(logits.max() - logits[token]))
-        logits = session.step([token])[-1]
-    return found
-
-
 @pytest.mark.parametrize(("policy", "dtype"), NEAR_TIE_FILES)
 def test_four_bits_with_zero_points_answer_on_webgpu_as_on_the_cpu_up_to_near_ties(
     policy: str, dtype: str, convert: Convert, generate: Generate
@@ -54,14 +41,14 @@ def test_four_bits_with_zero_points_answer_on_webgpu_as_on_the_cpu_up_to_near_ti
     model = convert(policy) / f"model_{dtype}.onnx"
     run = generate(model, "webgpu")
     assert (run["nan"], run["inf"]) == (0, 0)
-    distances = _distances(model, run["tokens"])
-    print(policy, dtype, run["text"], distances)
-    assert max(distances) < NEAR_TIE
+    found = distances(model, run["tokens"])
+    print(policy, dtype, run["text"], found)
+    assert max(found) < NEAR_TIE
 
 
 def test_the_distances_see_a_token_that_is_no_near_tie(convert: Convert) -> None:
     model = convert("gemma-web") / "model_q4f16.onnx"
-    assert max(_distances(model, [506, 2364])) > 2 * NEAR_TIE
+    assert max(distances(model, [506, 2364])) > 2 * NEAR_TIE
 
 
 def test_the_answer_check_sees_the_fault_of_a_float16_residual_stream_on_webgpu(

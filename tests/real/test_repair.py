@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from node_types import assert_same_model, assert_same_types, node_types
+from near_ties import NEAR_TIE, distances
+from node_types import NodeTypes, Typed, assert_same_model, assert_same_types, node_types
 from onnxquant_tools.broken_models import KINDS
 from onnxquant_tools.compare_logits import compare, default_tokens
 from onnxquant_tools.initializers import read_initializers
@@ -87,7 +88,10 @@ def test_a_repaired_file_answers_on_webgpu_as_float32_does(
 ) -> None:
     run = generate(repaired.model, "webgpu")
     assert (run["nan"], run["inf"]) == (0, 0)
-    assert run["text"] == CONTINUATION
+    if repaired.kind in FP16:
+        assert run["text"] == CONTINUATION
+    else:  # with a head in 8 bits the first choices are near ties
+        assert max(distances(repaired.model, run["tokens"])) < NEAR_TIE
 
 
 @of_kinds(list(KINDS))
@@ -130,11 +134,24 @@ def test_a_repaired_file_has_the_types_and_casts_of_a_conversion_from_float32(
     repaired: Repaired, convert: Convert
 ) -> None:
     expected = node_types(convert(repaired.policy) / repaired.broken.name)
-    assert_same_types(node_types(repaired.model), expected)
+    found = node_types(repaired.model)
+    if repaired.kind in Q4F16:  # its codes have no zero points, where ours do
+        expected, found = _without_zero_points(expected), _without_zero_points(found)
+    assert_same_types(found, expected)
 
 
-@pytest.mark.parametrize("dtype", ["fp16", "q4f16"])
-@pytest.mark.parametrize("policy", ["gemma-safe", "gemma-web"])
+def _without_zero_points(types: NodeTypes) -> NodeTypes:
+    def cut(typed: Typed) -> Typed:
+        return (typed[0], typed[1][:3], typed[2]) if typed[0] == "MatMulNBits" else typed
+
+    # Nodes of codes are called after the weight's bits by the one, and not by the other.
+    nodes = {name.removesuffix("_Q4"): cut(typed) for name, typed in types.nodes.items()}
+    return NodeTypes(nodes, types.casts)
+
+
+@pytest.mark.parametrize(
+    ("policy", "dtype"), [("gemma-safe", "fp16"), ("gemma-safe", "q4f16"), ("gemma-web", "fp16")]
+)
 def test_converting_a_right_file_again_changes_nothing(
     policy: str, dtype: str, binary: Path, convert: Convert, scratch: Path
 ) -> None:
@@ -142,4 +159,20 @@ def test_converting_a_right_file_again_changes_nothing(
     folder = scratch / "again" / policy / dtype
     _run(binary, policy, right, folder)
     assert_same_model(folder / right.name, right)
+    shutil.rmtree(folder)
+
+
+def test_converting_shared_codes_again_keeps_the_codes(
+    binary: Path, convert: Convert, scratch: Path
+) -> None:
+    """The lookup of rows then widens its scales, not the rows: they are stored in both types."""
+    right = convert("gemma-web") / "model_q4f16.onnx"
+    folder = scratch / "again" / "shared"
+    _run(binary, "gemma-web", right, folder)
+    before, after = (dict(read_initializers(path)) for path in (right, folder / right.name))
+    assert set(before) <= set(after)
+    codes = [name for name, weight in before.items() if weight.dtype == "UINT8"]
+    assert len(codes) > 200
+    for name in codes:
+        assert np.array_equal(after[name].data, before[name].data), name
     shutil.rmtree(folder)
