@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "lib/base/as_bytes.h"
 #include "lib/base/error.h"
 #include "lib/formats/format.h"
@@ -188,11 +187,6 @@ std::vector<StoredTensor> Tensors(const Stored& stored) {
           {"_scale", stored.scale, scales}};
 }
 
-std::string Codes(const Stored& stored) {
-  return absl::StrCat(ToString(stored.format), " ", absl::StrJoin(stored.dims, "x"), " axis ",
-                      stored.axis, stored.transposed ? " NK " : " KN ", NameOf(stored.scale));
-}
-
 std::unique_ptr<Codec> MakeCodec(const Stored& stored, const CodecContext& context) {
   return std::make_unique<Float8Codec>(stored, context);
 }
@@ -214,41 +208,41 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int input,
   node.set_input(input, floats);
 }
 
+constexpr Format Row() {
+  return {
+      .name = "float8",
+      .words = kWords,
+      .parameters = kParameters,
+      .operators = kOperators,
+      .in_place = true,
+      .opset = 19,
+      .fits = Fits,
+      .tensors = Tensors,
+      .codec = MakeCodec,
+      .read = Read,
+      .codes = OperandCodesKey,
+      .runs = "CPU, WebGPU: floats once ONNX Runtime has loaded them",
+      .about = "Cast and Mul of 8-bit floats with a scale, before readers that stay as they are",
+  };
+}
+
+// Of readers of which only a rule can know that their constants may lose digits.
+constexpr Format RowOfOthers() {
+  Format row = Row();
+  row.name = "float8_others";
+  row.operators = kOthers;
+  row.by_rule = true;
+  row.runs = "as float8 does";
+  row.about = "the same before every other operator";
+  return row;
+}
+
 }  // namespace
 
 extern const Format kFloat8;
-constinit const Format kFloat8 = {
-    .name = "float8",
-    .words = kWords,
-    .parameters = kParameters,
-    .operators = kOperators,
-    .in_place = true,
-    .opset = 19,
-    .fits = Fits,
-    .tensors = Tensors,
-    .codec = MakeCodec,
-    .read = Read,
-    .codes = Codes,
-    .runs = "CPU, WebGPU: floats once ONNX Runtime has loaded them",
-    .about = "Cast and Mul of 8-bit floats with a scale, before readers that stay as they are",
-};
+constinit const Format kFloat8 = Row();
 
 extern const Format kFloat8Others;
-constinit const Format kFloat8Others = {
-    .name = "float8_others",
-    .words = kWords,
-    .parameters = kParameters,
-    .operators = kOthers,
-    .by_rule = true,
-    .in_place = true,
-    .opset = 19,
-    .fits = Fits,
-    .tensors = Tensors,
-    .codec = MakeCodec,
-    .read = Read,
-    .codes = Codes,
-    .runs = "as float8 does",
-    .about = "the same before every other operator",
-};
+constinit const Format kFloat8Others = RowOfOthers();
 
 }  // namespace onnxquant

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "lib/formats/product.h"
 #include "lib/schema/domain.h"
 
@@ -54,6 +55,11 @@ OperandFit FitOperand(const WeightReading& reading) {
     fit.k = ProductOf(dims.subspan(1));
   }
   return fit;
+}
+
+std::string OperandCodesKey(const Stored& stored) {
+  return absl::StrCat(ToString(stored.format), " ", absl::StrJoin(stored.dims, "x"), " axis ",
+                      stored.axis, stored.transposed ? " NK " : " KN ", NameOf(stored.scale));
 }
 
 std::int64_t GatherAxis(const onnx::NodeProto& node, std::size_t rank) {

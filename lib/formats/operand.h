@@ -25,6 +25,9 @@ struct OperandFit {
 };
 OperandFit FitOperand(const WeightReading& reading);
 
+// Equal where the codes are, in the constant's own shape, with scales along Stored::axis.
+std::string OperandCodesKey(const Stored& stored);
+
 // The axis along which a Gather picks, counted from the front.
 std::int64_t GatherAxis(const onnx::NodeProto& node, std::size_t rank);
 

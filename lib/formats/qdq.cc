@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "lib/formats/format.h"
 #include "lib/formats/operand.h"
 #include "lib/formats/qdq_codec.h"
@@ -153,11 +152,6 @@ std::vector<StoredTensor> Tensors(const Stored& stored) {
   return tensors;
 }
 
-std::string Codes(const Stored& stored) {
-  return absl::StrCat(ToString(stored.format), " ", absl::StrJoin(stored.dims, "x"), " axis ",
-                      stored.axis, stored.transposed ? " NK " : " KN ", NameOf(stored.scale));
-}
-
 // A DequantizeLinear of these tensors, without an output yet.
 onnx::NodeProto Dequantizes(const Stored& stored, absl::Span<const std::string> names,
                             const std::string& name) {
@@ -223,42 +217,41 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int input,
   node.set_input(input, floats);
 }
 
+constexpr Format Row() {
+  return {
+      .name = "qdq",
+      .words = kWords,
+      .parameters = kParameters,
+      .operators = kOperators,
+      .in_place = true,
+      .opset = kOpsetOfBlocks,
+      .fits = Fits,
+      .tensors = Tensors,
+      .codec = MakeQdqCodec,
+      .read = Read,
+      .codes = OperandCodesKey,
+      .runs = "CPU, WebGPU; elsewhere as the runtime's DequantizeLinear is",
+      .about = "DequantizeLinear before readers that stay as they are: weights alone in codes",
+  };
+}
+
+// Of readers of which only a rule can know that their constants may lose digits.
+constexpr Format RowOfOthers() {
+  Format row = Row();
+  row.name = "qdq_others";
+  row.operators = kOthers;
+  row.by_rule = true;
+  row.runs = "as qdq does";
+  row.about = "the same before every other operator, along a constant's last axis";
+  return row;
+}
+
 }  // namespace
 
 extern const Format kQdq;
-constinit const Format kQdq = {
-    .name = "qdq",
-    .words = kWords,
-    .parameters = kParameters,
-    .operators = kOperators,
-    .in_place = true,
-    .opset = kOpsetOfBlocks,
-    .fits = Fits,
-    .tensors = Tensors,
-    .codec = MakeQdqCodec,
-    .read = Read,
-    .codes = Codes,
-    .runs = "CPU, WebGPU; elsewhere as the runtime's DequantizeLinear is",
-    .about = "DequantizeLinear before readers that stay as they are: weights alone in codes",
-};
+constinit const Format kQdq = Row();
 
-// Readers of which only a rule can know that their constants may lose digits.
 extern const Format kQdqOthers;
-constinit const Format kQdqOthers = {
-    .name = "qdq_others",
-    .words = kWords,
-    .parameters = kParameters,
-    .operators = kOthers,
-    .by_rule = true,
-    .in_place = true,
-    .opset = kOpsetOfBlocks,
-    .fits = Fits,
-    .tensors = Tensors,
-    .codec = MakeQdqCodec,
-    .read = Read,
-    .codes = Codes,
-    .runs = "as qdq does",
-    .about = "the same before every other operator, along a constant's last axis",
-};
+constinit const Format kQdqOthers = RowOfOthers();
 
 }  // namespace onnxquant
