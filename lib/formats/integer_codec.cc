@@ -76,15 +76,7 @@ class IntegerCodec : public Codec {
 
   absl::Status Finish() override {
     ONNXQUANT_RETURN_IF_ERROR(DeriveScales());  // of a constant without elements
-    std::vector<float> scales;
-    std::vector<std::uint8_t> zero_points;
-    for (const kernels::IntegerScale& scale : scales_) {
-      scales.push_back(scale.scale);
-      zero_points.push_back(static_cast<std::uint8_t>(scale.zero_point));
-    }
-    if (OneZeroPoint()) zero_points.resize(1);
-    ONNXQUANT_RETURN_IF_ERROR(context_.sink.Write(1, 0, AsBytes(scales)));
-    return context_.sink.Write(2, 0, AsBytes(zero_points));
+    return WriteIntegerScales(context_.sink, scales_, OneZeroPoint() ? 1 : scales_.size());
   }
 
  private:
@@ -125,6 +117,19 @@ std::vector<StoredTensor> IntegerTensors(const Stored& stored,
   return {{"_quantized", codes, stored.dims},
           {"_scale", ElementType::kFloat, channels ? scale_dims : Dims{}},
           {"_zero_point", codes, channels ? zero_point_dims : Dims{}}};
+}
+
+absl::Status WriteIntegerScales(const PartSink& sink, absl::Span<const kernels::IntegerScale> all,
+                                std::size_t zero_points_stored) {
+  std::vector<float> scales;
+  std::vector<std::uint8_t> zero_points;
+  for (const kernels::IntegerScale& one : all) {
+    scales.push_back(one.scale);
+    zero_points.push_back(static_cast<std::uint8_t>(one.zero_point));
+  }
+  zero_points.resize(zero_points_stored);
+  ONNXQUANT_RETURN_IF_ERROR(sink.Write(1, 0, AsBytes(scales)));
+  return sink.Write(2, 0, AsBytes(zero_points));
 }
 
 std::string IntegerCodesKey(const Stored& stored) {

@@ -3,6 +3,7 @@
 #ifndef ONNXQUANT_LIB_FORMATS_INTEGER_CODEC_H_
 #define ONNXQUANT_LIB_FORMATS_INTEGER_CODEC_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -30,6 +31,10 @@ inline constexpr Parameter kIntegerParameters[] = {Parameter::kSymmetric, Parame
 std::vector<StoredTensor> IntegerTensors(const Stored& stored,
                                          const std::vector<std::int64_t>& scale_dims,
                                          const std::vector<std::int64_t>& zero_point_dims);
+
+// The second and third of those parts; of the zero points only the first so many.
+absl::Status WriteIntegerScales(const PartSink& sink, absl::Span<const kernels::IntegerScale> all,
+                                std::size_t zero_points_stored);
 
 // Equal where the three parts are, of an operator that has a zero point for each scale.
 std::string IntegerCodesKey(const Stored& stored);

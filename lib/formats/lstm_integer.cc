@@ -130,14 +130,7 @@ class LstmCodec : public Codec {
 
   absl::Status Finish() override {
     ONNXQUANT_RETURN_IF_ERROR(DeriveScales());
-    std::vector<float> scales;
-    std::vector<std::uint8_t> zero_points;
-    for (const kernels::IntegerScale& scale : scales_) {
-      scales.push_back(scale.scale);
-      zero_points.push_back(static_cast<std::uint8_t>(scale.zero_point));
-    }
-    ONNXQUANT_RETURN_IF_ERROR(context_.sink.Write(1, 0, AsBytes(scales)));
-    return context_.sink.Write(2, 0, AsBytes(zero_points));
+    return WriteIntegerScales(context_.sink, scales_, scales_.size());
   }
 
  private:
