@@ -90,6 +90,17 @@ absl::StatusOr<kernels::Distortion> Measure(const Side& a, const onnx::TensorPro
   return distortion;
 }
 
+absl::StatusOr<bool> HoldTheSame(const Side& a, const onnx::TensorProto& first, const Side& b,
+                                 const onnx::TensorProto& second) {
+  if (first.data_type() == onnx::TensorProto::STRING) {
+    return std::equal(first.string_data().begin(), first.string_data().end(),
+                      second.string_data().begin(), second.string_data().end());
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(const auto a_bytes, a.model.Bytes(first));
+  ONNXQUANT_ASSIGN_OR_RETURN(const auto b_bytes, b.model.Bytes(second));
+  return std::equal(a_bytes.begin(), a_bytes.end(), b_bytes.begin(), b_bytes.end());
+}
+
 absl::Status DiffWeights(const Side& a, const Side& b, ModelDiff& diff) {
   const auto first = NamedValues(a.graph(), true);
   const auto second = NamedValues(b.graph(), true);
@@ -115,11 +126,9 @@ absl::Status DiffWeights(const Side& a, const Side& b, ModelDiff& diff) {
         ++diff.equal_weights;
         continue;
       }
-    } else if (row.first == row.second && one.data_type() != onnx::TensorProto::STRING) {
-      ONNXQUANT_ASSIGN_OR_RETURN(const auto a_bytes, a.model.Bytes(one));
-      ONNXQUANT_ASSIGN_OR_RETURN(const auto b_bytes, b.model.Bytes(two));
-      if (a_bytes.size() == b_bytes.size() &&
-          std::equal(a_bytes.begin(), a_bytes.end(), b_bytes.begin())) {
+    } else if (row.first == row.second) {
+      ONNXQUANT_ASSIGN_OR_RETURN(const bool same, HoldTheSame(a, one, b, two));
+      if (same) {
         ++diff.equal_weights;
         continue;
       }

@@ -63,11 +63,15 @@ class TensorVisitor {
   const Visit& visit_;
 };
 
+absl::Span<const std::int64_t> DimsOf(const onnx::TensorProto& tensor) {
+  return {tensor.dims().data(), static_cast<std::size_t>(tensor.dims_size())};
+}
+
 // The data in a tensor itself: one field of those that may hold it.
 struct InlinePayload {
   int fields = 0;           // that hold data; raw_data counts where it is there, if only empty
   const char* field = "";   // the last of them
-  std::uint64_t bytes = 0;  // of that one
+  std::uint64_t bytes = 0;  // of that one; strings count as one each
 };
 
 InlinePayload FindPayload(const onnx::TensorProto& tensor) {
@@ -88,7 +92,26 @@ InlinePayload FindPayload(const onnx::TensorProto& tensor) {
   count("int64_data", tensor.int64_data_size(), sizeof(std::int64_t));
   count("double_data", tensor.double_data_size(), sizeof(double));
   count("uint64_data", tensor.uint64_data_size(), width);
+  count("string_data", tensor.string_data_size(), 1);
   return payload;
+}
+
+// One entry for each element, in the only field that ONNX allows them.
+absl::Status CheckStrings(const onnx::TensorProto& tensor) {
+  if (tensor.data_location() == onnx::TensorProto::EXTERNAL) {
+    return ModelError("it holds strings, which cannot stand in an external file");
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::uint64_t expected,
+                             PackedBytes(ElementType::kUint8, DimsOf(tensor)));
+  const InlinePayload found = FindPayload(tensor);
+  if (found.fields > 1) return ModelError("its data stands in more than one field");
+  if (found.bytes > 0 && found.field != absl::string_view("string_data")) {
+    return ModelError("its data stands in ", found.field, "; strings belong in string_data");
+  }
+  if (found.bytes != expected) {
+    return ModelError("its shape asks for ", expected, " strings, but it holds ", found.bytes);
+  }
+  return absl::OkStatus();
 }
 
 // Where elements of a type belong that are not raw (onnx.proto says it beside each field).
@@ -133,10 +156,11 @@ absl::Status VisitTensors(const onnx::ModelProto& model, const Visit& visit) {
 
 absl::StatusOr<std::uint64_t> CheckTensor(const onnx::TensorProto& tensor) {
   ONNXQUANT_ASSIGN_OR_RETURN(const ElementType type, ElementTypeFromOnnx(tensor.data_type()));
-  if (type == ElementType::kString) return 0;
-  ONNXQUANT_ASSIGN_OR_RETURN(
-      const std::uint64_t expected,
-      PackedBytes(type, {tensor.dims().data(), static_cast<std::size_t>(tensor.dims_size())}));
+  if (type == ElementType::kString) {
+    ONNXQUANT_RETURN_IF_ERROR(CheckStrings(tensor));
+    return 0;
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::uint64_t expected, PackedBytes(type, DimsOf(tensor)));
   if (tensor.data_location() == onnx::TensorProto::EXTERNAL) return expected;
   const InlinePayload found = FindPayload(tensor);
   if (found.fields > 1) return ModelError("its data stands in more than one field");

@@ -79,6 +79,23 @@ def _converted(exported: Path, policy: str, folder: Path, *options: str) -> Path
     return folder
 
 
+def test_strings_are_compared(tmp_path: Path) -> None:
+    def model(name: str, *words: str) -> Path:
+        text = HEAD.replace("float[4,4] y", "bool[2] y").replace("float[4,4] b", "string[2] b")
+        path = _model(tmp_path, name, "y = Equal(b, words)", text)
+        proto = onnx.load(path)
+        proto.graph.initializer.append(
+            onnx.helper.make_tensor("words", onnx.TensorProto.STRING, [2], words)
+        )
+        onnx.save(proto, path)
+        return path
+
+    first = model("1.onnx", "one", "two")
+    assert json.loads(run("diff", "--json", first, first).stdout)["equal"]
+    found = json.loads(run("diff", "--json", first, model("2.onnx", "one", "too")).stdout)
+    assert [row["name"] for row in found["weights"]] == ["words"]
+
+
 def test_the_first_words_are_about_what_breaks_a_model(exported: Path, tmp_path: Path) -> None:
     right = _converted(exported, "gemma-web", tmp_path / "right") / "model_fp16.onnx"
     wrong = _converted(exported, "build-gemma", tmp_path / "wrong") / "model_fp16.onnx"

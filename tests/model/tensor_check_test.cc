@@ -97,5 +97,35 @@ TEST(TensorCheck, TakesAnEmptyTensorWithAndWithoutRawData) {
   EXPECT_TRUE(CheckTensor(tensor).ok());
 }
 
+onnx::TensorProto Words(std::initializer_list<const char*> words) {
+  onnx::TensorProto tensor;
+  tensor.set_data_type(onnx::TensorProto::STRING);
+  tensor.add_dims(2);
+  for (const char* word : words) tensor.add_string_data(word);
+  return tensor;
+}
+
+TEST(TensorCheck, CountsStrings) {
+  EXPECT_EQ(*CheckTensor(Words({"a", ""})), 0U);
+  EXPECT_THAT(std::string(CheckTensor(Words({"a"})).status().message()),
+              testing::HasSubstr("asks for 2 strings, but it holds 1"));
+}
+
+TEST(TensorCheck, RefusesStringsInAFieldOfNumbersAndInFiles) {
+  onnx::TensorProto numbers = Words({});
+  numbers.add_float_data(1);
+  numbers.add_float_data(2);
+  EXPECT_THAT(std::string(CheckTensor(numbers).status().message()),
+              testing::HasSubstr("stands in float_data; strings belong in string_data"));
+  onnx::TensorProto both = Words({"a", "b"});
+  both.set_raw_data("ab");
+  EXPECT_THAT(std::string(CheckTensor(both).status().message()),
+              testing::HasSubstr("more than one field"));
+  onnx::TensorProto outside = Words({});
+  outside.set_data_location(onnx::TensorProto::EXTERNAL);
+  EXPECT_THAT(std::string(CheckTensor(outside).status().message()),
+              testing::HasSubstr("cannot stand in an external file"));
+}
+
 }  // namespace
 }  // namespace onnxquant
