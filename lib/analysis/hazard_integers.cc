@@ -113,7 +113,8 @@ class IntegerFinder {
       if (limit && std::abs(*limit) <= kHalfLargestInteger) return inputs;
     }
     if (context_.Op(node) == "CumSum" && context_.IsFloat(output)) {
-      return {Kind::kCount, Of(context_.Input(node, 0)).whole, output};
+      const ValueId summed = context_.Input(node, 0);
+      return {Kind::kCount, summed != kNone && Of(summed).whole, output};
     }
     return {Kind::kCount, true, output};
   }

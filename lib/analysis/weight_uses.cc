@@ -84,6 +84,7 @@ const onnx::TensorProto* ConstantTensor(const Graph& graph, ValueId id) {
 }
 
 std::optional<std::vector<std::int64_t>> ConstantShape(const Graph& graph, ValueId id) {
+  if (id == kNone) return std::nullopt;
   if (const onnx::TensorProto* tensor = ConstantTensor(graph, id)) {
     return std::vector<std::int64_t>(tensor->dims().begin(), tensor->dims().end());
   }

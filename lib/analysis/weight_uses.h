@@ -25,7 +25,8 @@ struct WeightUse {
 // anything else, Constant nodes that spell their value otherwise (value_float …) included.
 const onnx::TensorProto* ConstantTensor(const Graph& graph, ValueId value);
 
-// The shape of a dense numeric constant, however it is spelt; nothing for any other value.
+// The shape of a dense numeric constant, however it is spelt; nothing for any other value, kNone
+// included.
 std::optional<std::vector<std::int64_t>> ConstantShape(const Graph& graph, ValueId value);
 
 // Whether the value is a dense constant that a conversion may store in another type: an initializer
