@@ -70,6 +70,9 @@ void AddPlanOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("--ranges", plan.ranges,
                  "measured ranges (JSON), for rules that ask for them: range, residual")
       ->type_name("FILE");
+  app.add_option("--calibration", plan.calibration,
+                 "statistics that 'onnxquant calibrate' made, for method: gptq")
+      ->type_name("FILE");
   app.add_option("-o,--output", plan.output,
                  "folder for the outputs, or the file of a single one (default: beside MODEL)")
       ->type_name("DIR|NAME.onnx");

@@ -66,6 +66,7 @@ absl::Status WriteReport(const Arguments& arguments, const Report& plan) {
   std::vector<std::string> inputs = plan.input_files;
   inputs.push_back(arguments.plan.policy);
   if (!arguments.plan.ranges.empty()) inputs.push_back(arguments.plan.ranges);
+  if (!arguments.plan.calibration.empty()) inputs.push_back(arguments.plan.calibration);
   for (const ReportText& text : texts) {
     ONNXQUANT_ASSIGN_OR_RETURN(TextFile file, TextFile::Open(text.path, arguments.apply.force,
                                                              arguments.apply, inputs, kOption));

@@ -35,6 +35,7 @@ struct PolicyFields {
   std::optional<double> clip = {};         // sums of the residual stream
   std::string rope_cache = {};             // tables of rotary embeddings: keep, computed
   std::optional<int> rope_positions = {};  // so many rows of them, the first, stored or computed
+  std::string method = {};                 // how codes are chosen: nearest, search, gptq
   bool keep = false;                       // leave the node and its weights as they are
 };
 
@@ -48,6 +49,7 @@ struct PolicyMatch {
   std::vector<std::string> layer = {};   // "0", "-1", "0-3"
   std::vector<std::string> hazard = {};
   std::optional<double> peak_over = {};
+  std::optional<bool> calibrated = {};  // of a weight: whether PlanOptions::calibration knows it
   std::optional<double> least_elements = {};  // of a weight
   std::optional<double> most_elements = {};
 };

@@ -27,6 +27,9 @@ struct PlanOptions {
   std::vector<std::string> rules = {};   // appended to it: "match: {role: norm}, compute: float32"
   std::vector<std::string> dtypes = {};  // which of the policy's outputs; empty: all
   std::string ranges = {};               // JSON of measured ranges; "": none
+  // Statistics of what the weights meet (onnxquant calibrate), for methods that read them; "":
+  // none.
+  std::string calibration = {};
   // Where the outputs go: a folder, or, of one output, a file NAME.onnx that is no folder; "":
   // beside the input.
   std::string output = {};
@@ -79,7 +82,8 @@ class ONNXQUANT_EXPORT Plan {
 
 // Reads the model's structure and the policy; of its weights only what a rule asks for (a bound of
 // the residual stream), samples, and what has equal ones. Writes nothing. Errors: kModel, kPolicy,
-// kUsage (an unknown dtype, a directory that cannot be one, ranges that cannot be read).
+// kUsage (an unknown dtype, a directory that cannot be one, ranges or statistics that cannot be
+// read or are of another model).
 ONNXQUANT_EXPORT absl::StatusOr<Plan> MakePlan(const std::string& model_path,
                                                const PlanOptions& options);
 // The same for a model that the caller holds.

@@ -24,6 +24,8 @@ struct TensorRow {
   // The constant whose bytes it has in the output, which are stored once and counted there; ""
   // for none.
   std::string same_as;
+  std::string method;            // of codes: nearest, search, gptq; "" for floats
+  std::string statistic;         // the value whose moments the method reads; "" for none
   std::string left;              // floats where the policy asked for codes: why; "" otherwise
   std::vector<std::string> why;  // in order; the last that sets a field wins
 };

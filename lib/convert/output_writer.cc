@@ -177,6 +177,7 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
   FillOptions fill;
   fill.threads = options.threads;
   fill.memory = options.memory;
+  fill.factors = job.factors;
   fill.cancelled = options.cancelled;
   fill.progress = options.progress;
   // Now all has been read: of files that were changed meanwhile nothing gets a name.

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "lib/convert/planned_output.h"
+#include "lib/methods/choose.h"
 #include "lib/model/model.h"
 #include "lib/model/web_config.h"
 #include "onnxquant/quantize.h"
@@ -21,6 +22,7 @@ struct WriteJob {
   std::string directory;
   std::string config;  // path of config.json; "" to leave it
   std::vector<WebConfigEntry> config_entries;
+  methods::FactorSource* factors = nullptr;  // of the calibration that the plan was made with
 };
 
 // `warnings`, by output, receives what the conversion of the values had to report. `finish` makes

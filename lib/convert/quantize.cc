@@ -13,6 +13,7 @@
 #include "lib/analysis/type_check.h"
 #include "lib/base/error.h"
 #include "lib/base/limits.h"
+#include "lib/convert/calibration.h"
 #include "lib/convert/growth.h"
 #include "lib/convert/output_place.h"
 #include "lib/convert/output_writer.h"
@@ -25,6 +26,7 @@
 #include "lib/policy/plan.h"
 #include "lib/policy/policy_yaml.h"
 #include "lib/rewrite/share_equal.h"
+#include "lib/statistics/factor_cache.h"
 
 namespace onnxquant {
 
@@ -35,6 +37,7 @@ struct Plan::State {
   std::vector<PlannedOutput> outputs;
   std::vector<WebConfigEntry> config_entries;
   std::vector<std::string> inputs;  // files that are never written to
+  std::optional<CalibrationFile> calibration;
   Report report;
 };
 
@@ -54,6 +57,9 @@ class PlanAccess {
 };
 
 namespace {
+
+// Of the memory for working buffers, what factors may take that no weight is using.
+constexpr std::uint64_t kFactorShare = 2;
 
 absl::StatusOr<Policy> PolicyOf(const PlanOptions& options) {
   ONNXQUANT_ASSIGN_OR_RETURN(
@@ -87,6 +93,7 @@ std::vector<std::string> InputsOf(const Model& model, const PlanOptions& options
   for (const auto& file : model.external_files()) inputs.push_back(file.path);
   if (options.policy_yaml.empty()) inputs.push_back(options.policy);
   if (!options.ranges.empty()) inputs.push_back(options.ranges);
+  if (!options.calibration.empty()) inputs.push_back(options.calibration);
   return inputs;
 }
 
@@ -150,6 +157,12 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
   evidence.model = &state->model;
   if (!options.ranges.empty()) {
     ONNXQUANT_ASSIGN_OR_RETURN(evidence.ranges, LoadRanges(options.ranges));
+  }
+  if (!options.calibration.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(OpenedCalibration calibration,
+                               OpenCalibration(options.calibration, state->model, analysis));
+    evidence.calibration = std::move(calibration.known);
+    state->calibration = std::move(calibration.file);
   }
   const FileStem source = SplitSourceStem(std::filesystem::path(model_path).stem().string());
   ONNXQUANT_ASSIGN_OR_RETURN(
@@ -230,6 +243,10 @@ absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options) 
   job.directory = state.report.directory;
   job.config = state.report.config;
   job.config_entries = state.config_entries;
+  std::optional<FactorCache> factors;
+  if (state.calibration) {
+    job.factors = &factors.emplace(*state.calibration, options.memory / kFactorShare);
+  }
   std::vector<std::vector<std::string>> warnings;
   const std::uint64_t read_before = state.model.bytes_read();
   const auto finish = [&] {

@@ -57,6 +57,13 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
       row.bytes = copy.bytes;
       row.stored_as = copy.names;
       row.left = copy.left;
+      if (!copy.format.IsFloat()) {
+        row.method = std::string(methods::RowOf(copy.choice.method).word);
+        row.statistic = copy.choice.statistic;
+        if (copy.choice.method != methods::Method::kNearest) {
+          absl::StrAppend(&row.format, ", ", row.method);
+        }
+      }
       if (const auto same = shared.find(copy.names[0]); same != shared.end()) {
         row.same_as = same->second;
         row.bytes = 0;

@@ -13,6 +13,9 @@
 #include "lib/base/error.h"
 #include "lib/formats/formats.h"
 #include "lib/kernels/block_quantize.h"
+#include "lib/kernels/half.h"
+#include "lib/methods/choose.h"
+#include "lib/methods/gptq.h"
 
 namespace onnxquant {
 namespace {
@@ -58,6 +61,12 @@ class BlockCodec : public Codec {
     Cut cut;
     cut.rows = static_cast<std::uint64_t>(stored_.transposed ? stored_.n : stored_.k);
     cut.columns = static_cast<std::uint64_t>(stored_.transposed ? stored_.k : stored_.n);
+    // A method sees all that a number of outputs read. Some columns at a time keep it busy.
+    if (Chooses()) {
+      (stored_.transposed ? cut.column_multiple : cut.row_multiple) = all_blocks_ * format_.block;
+      if (!stored_.transposed) cut.column_multiple = methods::kGroupRows;
+      return cut;
+    }
     // As many blocks as have their zero points in one byte, and because a row left over after a
     // tile takes unused bits from the block before.
     const std::uint64_t multiple = packed_ * format_.block;
@@ -79,7 +88,12 @@ class BlockCodec : public Codec {
           source, absl::MakeSpan(rounded), ModeOf(context_.account->overflow()))));
       source = rounded;
     }
-    const Blocks blocks = Quantize(tile, source);
+    Blocks blocks;
+    if (Chooses()) {
+      ONNXQUANT_ASSIGN_OR_RETURN(blocks, Chosen(tile, source));
+    } else {
+      blocks = Quantize(tile, source);
+    }
     ONNXQUANT_RETURN_IF_ERROR(CheckFloatScales(blocks.scales_f32, context_.account->what()));
     ONNXQUANT_RETURN_IF_ERROR(
         CheckHalfScales(blocks.scales_f16, Steps(), context_.account->what()));
@@ -107,20 +121,63 @@ class BlockCodec : public Codec {
     return stored_.transposed ? tiling().HoldsAllColumns() : tiling().HoldsAllRows();
   }
 
-  Blocks Quantize(const Tile& tile, absl::Span<const float> source) const {
+  bool Chooses() const { return context_.choice.method != methods::Method::kNearest; }
+
+  bool HalfScales() const { return format_.scale == kernels::ScaleType::kFloat16; }
+
+  std::size_t KOf(const Tile& tile) const { return stored_.transposed ? tile.columns : tile.rows; }
+
+  // With room for what a tile comes to.
+  Blocks RoomFor(const Tile& tile) const {
     const bool transposed = stored_.transposed;
-    const bool half = format_.scale == kernels::ScaleType::kFloat16;
-    const std::size_t k = transposed ? tile.columns : tile.rows;
     Blocks made;
     made.n = transposed ? tile.rows : tile.columns;
     made.first_n = transposed ? tile.first_row : tile.first_column;
     made.first_block = (transposed ? tile.first_column : tile.first_row) / format_.block;
-    const kernels::BlockSizes sizes = kernels::SizesOf(format_, k, made.n);
+    const kernels::BlockSizes sizes = kernels::SizesOf(format_, KOf(tile), made.n);
     made.blocks = made.n == 0 ? 0 : sizes.scale_count / made.n;
     made.codes.resize(sizes.data_bytes);
-    made.scales_f32.resize(half ? 0 : sizes.scale_count);
-    made.scales_f16.resize(half ? sizes.scale_count : 0);
+    made.scales_f32.resize(HalfScales() ? 0 : sizes.scale_count);
+    made.scales_f16.resize(HalfScales() ? sizes.scale_count : 0);
     made.zero_points.resize(format_.symmetric ? 0 : sizes.scale_count);
+    return made;
+  }
+
+  // By the method of the plan, of a tile that holds all of K.
+  absl::StatusOr<Blocks> Chosen(const Tile& tile, absl::Span<const float> source) const {
+    Blocks made = RoomFor(tile);
+    const std::size_t k = KOf(tile);
+    std::vector<float> rows;  // [n, K]
+    if (!stored_.transposed) {
+      rows.resize(source.size());
+      for (std::size_t i = 0; i < k; ++i) {
+        for (std::size_t n = 0; n < made.n; ++n) rows[n * k + i] = source[i * made.n + n];
+      }
+      source = rows;
+    }
+    methods::Grid grid;
+    grid.bits = format_.bits;
+    grid.block = stored_.format.block;
+    grid.symmetric = format_.symmetric;
+    grid.half_scales = HalfScales();
+    ONNXQUANT_ASSIGN_OR_RETURN(methods::Codes codes,
+                               methods::Choose(context_.choice, grid, source,
+                                               static_cast<std::int64_t>(k), context_.factors));
+    kernels::PackCodes(format_, codes.codes, k, made.n, absl::MakeSpan(made.codes));
+    if (HalfScales()) {
+      kernels::FloatToHalf(codes.scales, absl::MakeSpan(made.scales_f16),
+                           kernels::OverflowMode::kInfinity);
+    } else {
+      made.scales_f32 = std::move(codes.scales);
+    }
+    if (!format_.symmetric) made.zero_points = std::move(codes.zero_points);
+    return made;
+  }
+
+  Blocks Quantize(const Tile& tile, absl::Span<const float> source) const {
+    const bool transposed = stored_.transposed;
+    const std::size_t k = KOf(tile);
+    Blocks made = RoomFor(tile);
     kernels::TileOutput output;
     output.data = absl::MakeSpan(made.codes);
     output.scales_f32 = absl::MakeSpan(made.scales_f32);

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "lib/formats/narrow.h"
+#include "lib/methods/choose.h"
 
 namespace onnxquant {
 
@@ -120,6 +121,9 @@ absl::Status CheckHalfScales(absl::Span<const std::uint16_t> scales, int steps,
 struct CodecContext {
   PartSink sink;
   NarrowAccount* account;  // for numbers that are rounded on the way
+  // Of forms that take a method: which, and where its statistics are.
+  methods::Choice choice = {};
+  methods::FactorSource* factors = nullptr;
 };
 
 }  // namespace onnxquant

@@ -90,6 +90,7 @@ struct Format {
   // Chosen only where a rule says so, never by an output's default.
   bool by_rule = false;
   bool accuracy_level = false;  // its reader has the attribute
+  bool takes_method = false;    // its codec asks CodecContext::choice how codes are chosen
   // Readers keep their operator and their other inputs, which may be codes too.
   bool in_place = false;
   // Inputs of a reader that are all stored so, and alike, or none is.

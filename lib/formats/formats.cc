@@ -106,10 +106,22 @@ bool MayFit(const WeightFormat& format, const WeightReading& reading) {
   return FindFit(format, in_float32, true).ok();
 }
 
-bool MayTakeAccuracyLevel(const WeightReading& reading) {
+namespace {
+
+bool SomeFits(bool Format::*property, const WeightReading& reading) {
   return std::any_of(std::begin(kTable), std::end(kTable), [&](const Format* form) {
-    return form->accuracy_level && MayFit(*FormatOfWord(form->words[0].word), reading);
+    return form->*property && MayFit(*FormatOfWord(form->words[0].word), reading);
   });
+}
+
+}  // namespace
+
+bool MayTakeAccuracyLevel(const WeightReading& reading) {
+  return SomeFits(&Format::accuracy_level, reading);
+}
+
+bool MayTakeMethod(const WeightReading& reading) {
+  return SomeFits(&Format::takes_method, reading);
 }
 
 int LeastOpset(const WeightFormat& format) {

@@ -31,6 +31,9 @@ bool MayFit(const WeightFormat& format, const WeightReading& reading);
 // Whether some form that has an accuracy level fits, whatever the reader computes in.
 bool MayTakeAccuracyLevel(const WeightReading& reading);
 
+// Whether some form whose codes a method may choose fits, likewise.
+bool MayTakeMethod(const WeightReading& reading);
+
 // The lowest opset of ONNX's own domain that every form of the word can be written in.
 int LeastOpset(const WeightFormat& format);
 

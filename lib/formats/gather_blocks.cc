@@ -66,6 +66,7 @@ constinit const Format kGatherBlocks = {
     .parameters = kParameters,
     .operators = kOperators,
     .by_rule = true,
+    .takes_method = true,
     .opset = kOpsetOfIntegerConstants,
     .fits = Fits,
     .tensors = Tensors,

@@ -70,6 +70,7 @@ constinit const Format kGatherPlain = {
     .parameters = kParameters,
     .operators = kOperators,
     .by_rule = true,
+    .takes_method = true,
     .opset = kOpsetOfIntegerConstants,
     .fits = Fits,
     .tensors = Tensors,

@@ -65,6 +65,7 @@ constinit const Format kMatMulNBits = {
     .parameters = kParameters,
     .operators = kProducts,
     .accuracy_level = true,
+    .takes_method = true,
     .fits = Fits,
     .tensors = Tensors,
     .codec = MakeBlockCodec,

@@ -74,6 +74,25 @@ void QuantizeTile(const BlockFormat& format, WeightLayout layout, absl::Span<con
   FillUnusedSlots(format, checked);
 }
 
+void PackCodes(const BlockFormat& format, absl::Span<const std::uint8_t> codes, std::size_t k,
+               std::size_t n, absl::Span<std::uint8_t> packed) {
+  CheckFormat(format);
+  HWY_ASSERT(codes.size() == n * k);
+  HWY_ASSERT(packed.size() == SizesOf(format, k, n).data_bytes);
+  if (n == 0) return;
+  const auto bits = static_cast<std::size_t>(format.bits);
+  const std::size_t pack = 8 / bits;
+  const std::size_t row_bytes = packed.size() / n;
+  std::fill(packed.begin(), packed.end(), std::uint8_t{0});
+  for (std::size_t row = 0; row < n; ++row) {
+    for (std::size_t i = 0; i < k; ++i) {
+      const auto code = static_cast<unsigned>(codes[row * k + i]);
+      std::uint8_t& byte = packed[row * row_bytes + i / pack];
+      byte = static_cast<std::uint8_t>(byte | code << (i % pack * bits));
+    }
+  }
+}
+
 void PackZeroPoints(const BlockFormat& format, absl::Span<const std::uint8_t> zero_points,
                     std::size_t n, std::size_t blocks, absl::Span<std::uint8_t> packed) {
   CheckFormat(format);

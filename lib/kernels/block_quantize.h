@@ -81,6 +81,11 @@ struct TileOutput {
 void QuantizeTile(const BlockFormat& format, WeightLayout layout, absl::Span<const float> tile,
                   std::size_t k, std::size_t n, const TileOutput& output);
 
+// Packs codes [n, k], a byte each, to [n, k_blocks, block * bits / 8]. What pads the last block is
+// 0.
+void PackCodes(const BlockFormat& format, absl::Span<const std::uint8_t> codes, std::size_t k,
+               std::size_t n, absl::Span<std::uint8_t> packed);
+
 // Packs zero points [n, blocks], a byte each, to [n, ceil(blocks * bits / 8)]; each row starts at a
 // byte. Unused slots of a row's last byte hold 2^(bits-1).
 void PackZeroPoints(const BlockFormat& format, absl::Span<const std::uint8_t> zero_points,

@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "lib/graph/graph.h"
 #include "lib/model/model.h"
 
 namespace onnxquant {
@@ -21,9 +22,17 @@ struct Ranges {
 // begin with the path.
 absl::StatusOr<Ranges> LoadRanges(const std::string& path);
 
+// What a calibration knows: by product, the value that it reads beside its weight, whose moments
+// the file has under that name.
+struct Calibrated {
+  std::string file;
+  absl::flat_hash_map<NodeId, std::string> inputs;
+};
+
 struct Evidence {
   const Model* model = nullptr;  // to read weights from; null: there are none to read
   std::optional<Ranges> ranges;
+  std::optional<Calibrated> calibration;
 };
 
 }  // namespace onnxquant

@@ -90,10 +90,10 @@ absl::Status ParseElements(const YamlReader& reader, const YAML::Node& node, Mat
 }  // namespace
 
 absl::StatusOr<Match> ParseMatch(const YamlReader& reader, const YAML::Node& node) {
-  ONNXQUANT_RETURN_IF_ERROR(reader.CheckKeys(
-      node, "match",
-      Words{"role", "op", "name", "regex", "weight", "layer", "elements", "hazard", "range"},
-      Words{"bytes", "shared"}));
+  ONNXQUANT_RETURN_IF_ERROR(reader.CheckKeys(node, "match",
+                                             Words{"role", "op", "name", "regex", "weight", "layer",
+                                                   "elements", "hazard", "range", "calibrated"},
+                                             Words{"bytes", "shared"}));
   if (node.size() == 0) return reader.ErrorAt(node, "'match' is empty: say what to match");
   Match match;
   if (node["role"]) {
@@ -119,6 +119,9 @@ absl::StatusOr<Match> ParseMatch(const YamlReader& reader, const YAML::Node& nod
     ONNXQUANT_RETURN_IF_ERROR(reader.CheckKeys(range, "range", Words{"peak_over"}));
     if (!range["peak_over"]) return reader.ErrorAt(range, "'range' does not say 'peak_over'");
     ONNXQUANT_ASSIGN_OR_RETURN(match.peak_over, reader.Positive(range["peak_over"], "peak_over"));
+  }
+  if (node["calibrated"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(match.calibrated, reader.Bool(node["calibrated"], "calibrated"));
   }
   if (node["elements"]) ONNXQUANT_RETURN_IF_ERROR(ParseElements(reader, node["elements"], match));
   if (node["layer"]) {

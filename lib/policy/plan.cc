@@ -89,12 +89,43 @@ absl::StatusOr<OutputPlan> MakePlan(const PlanContext& context, const std::strin
   return plan;
 }
 
+// A method that reads moments has some to read, where it is not asked for only then.
+absl::Status CheckCalibrated(const Policy& policy, const std::vector<std::string>& dtypes,
+                             const Evidence& evidence) {
+  if (evidence.calibration) return absl::OkStatus();
+  const auto wanted = [&dtypes](const std::string& dtype) {
+    return dtypes.empty() || std::find(dtypes.begin(), dtypes.end(), dtype) != dtypes.end();
+  };
+  const auto reads = [](const Settings& set) {
+    return set.method && methods::RowOf(*set.method).reads_moments;
+  };
+  const auto error = [](const SourceMark& mark) {
+    return PolicyError(mark.ToString(),
+                       ": this needs statistics of what the weights meet; make them ('onnxquant "
+                       "calibrate MODEL -o FILE') and give --calibration FILE");
+  };
+  for (const OutputSpec& output : policy.outputs) {
+    if (wanted(output.dtype) && reads(output.defaults)) return error(output.mark);
+  }
+  for (const Rule& rule : policy.rules) {
+    const bool only_then = rule.match.calibrated == true && rule.optional;
+    const bool asks = reads(rule.set) || rule.match.calibrated.has_value();
+    const bool applies =
+        std::any_of(policy.outputs.begin(), policy.outputs.end(), [&](const OutputSpec& output) {
+          return wanted(output.dtype) && AppliesTo(rule, output.dtype);
+        });
+    if (asks && applies && !only_then) return error(rule.mark);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, const Policy& policy,
                                                   const std::vector<std::string>& dtypes,
                                                   const std::string& origin,
                                                   const Evidence& evidence) {
+  ONNXQUANT_RETURN_IF_ERROR(CheckCalibrated(policy, dtypes, evidence));
   for (const Rule& rule : policy.rules) {
     if (rule.match.peak_over && !evidence.ranges) {
       return PolicyError(rule.mark.ToString(),

@@ -20,6 +20,7 @@
 #include "lib/analysis/weight_uses.h"
 #include "lib/base/id_vector.h"
 #include "lib/graph/graph.h"
+#include "lib/methods/method.h"
 #include "lib/policy/evidence.h"
 #include "lib/policy/policy.h"
 #include "lib/policy/rope_plan.h"
@@ -89,6 +90,7 @@ struct WeightCopy {
   Reasons why;                    // of the first of them
   // Codes: the form whose nodes read them, of each use. Several forms may have the same codes.
   std::vector<const Format*> readers;
+  methods::Choice choice;  // how codes are chosen
 };
 
 struct WeightPlan {

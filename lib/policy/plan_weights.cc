@@ -140,6 +140,18 @@ FloatChoice ChooseFloat(const PlanContext& context, const IdVector<NodePlan>& no
   return {compute, kComputeField | kWeightsField, "the arithmetic that reads it"};
 }
 
+constexpr char kNoStatistics[] = "the calibration, which lacks what meets the weight,";
+
+// As it is asked for, where the form lets a method choose and the method has what it reads.
+methods::Choice ChooseMethod(const PlanContext& context, const WeightUse& use, const Stored& stored,
+                             methods::Method method) {
+  if (!stored.form->takes_method) return {};
+  if (!methods::RowOf(method).reads_moments) return {method, ""};
+  const std::string statistic = StatisticOf(context, use);
+  if (statistic.empty()) return {methods::Method::kSearch, ""};
+  return {method, statistic};
+}
+
 // Whether codes are asked for: scales of codes and single numbers are no weights.
 bool AsksForCodes(const PlanContext& context, const Subject& subject, const Resolved& resolved,
                   const WeightUse& use) {
@@ -173,6 +185,7 @@ Subject SubjectOfUse(const PlanContext& context, std::size_t use_index) {
   Subject subject = SubjectOf(context, node);
   subject.weight = context.graph().value(use.weight).name;
   subject.reading = ReadingOf(context, use);
+  subject.calibrated = !StatisticOf(context, use).empty();
   subject.turns = context.analysis.rope.cache_of.contains(use.weight);
   subject.stores =
       !HoldsCodes(*context.graph().node(node).proto) &&
@@ -198,12 +211,17 @@ WeightCopy CopyFor(const PlanContext& context, const IdVector<NodePlan>& nodes,
       if (!fit.reason.empty()) fit.stored.form = nullptr;
     }
     if (fit.ok()) {
+      copy.choice = ChooseMethod(context, use, fit.stored, resolved.method);
       copy.format = fit.stored.format;
       copy.readers = {fit.stored.form};
       copy.bytes = BytesOf(fit.stored);
       copy.stored = std::move(fit.stored);
       copy.in_main = true;
-      copy.why = OnlyFor(kWeightsField, resolved.why);
+      copy.why = OnlyFor(kWeightsField | kMethodField, resolved.why);
+      if (copy.choice.method != resolved.method) {
+        copy.why.push_back(
+            {kNoStatistics, absl::StrCat("method: ", RowOf(copy.choice.method).word)});
+      }
       return copy;
     }
     if (AsksForCodes(context, subject, resolved, use)) copy.left = std::move(fit.reason);
@@ -252,6 +270,7 @@ void NameCopies(const Graph& graph, ValueNames& names, WeightPlan& weight) {
 // Of two words for the same codes the copy is stored as that one's form which is the first in the
 // table, for the reasons of both: of that one last.
 void TakeFirstForm(const WeightCopy& other, WeightCopy& copy) {
+  copy.choice = methods::Later(copy.choice, other.choice);
   if (other.format == copy.format) {
     copy.stored = FirstInTable(copy.stored, other.stored);
     return;

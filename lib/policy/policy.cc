@@ -96,14 +96,17 @@ bool Matches(const Match& match, const Subject& subject) {
          (match.layers.empty() || AnyLayer(match.layers, subject.layer, subject.layers)) &&
          (match.hazards.empty() || FindHazard(match, subject) != nullptr) &&
          HasElements(match, subject) &&
+         (!match.calibrated || (subject.reading && *match.calibrated == subject.calibrated)) &&
          (!match.peak_over || (subject.peak && *subject.peak > *match.peak_over));
 }
 
 bool CanAct(const Settings& set, const Subject& subject) {
   return ((set.compute || set.overflow) && subject.computes) || (set.io && subject.io) ||
          (set.weights && CanStore(*set.weights, subject)) ||
-         (set.accuracy_level && TakesLevel(subject)) || (set.residual && subject.sums) ||
-         (set.rope_cache && subject.turns) || set.keep.has_value();
+         (set.accuracy_level && TakesLevel(subject)) ||
+         (set.method && subject.reading && MayTakeMethod(*subject.reading)) ||
+         (set.residual && subject.sums) || (set.rope_cache && subject.turns) ||
+         set.keep.has_value();
 }
 
 const Hazard* FindHazard(const Match& match, const Subject& subject) {

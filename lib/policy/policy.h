@@ -13,6 +13,7 @@
 #include "lib/formats/format.h"
 #include "lib/formats/narrow.h"
 #include "lib/formats/weight_format.h"
+#include "lib/methods/method.h"
 #include "lib/model/element_type.h"
 #include "lib/policy/pattern.h"
 
@@ -65,6 +66,7 @@ struct Settings {
   std::optional<bool> keep;                 // leave the node and its weights as they are
   std::optional<ResidualSetting> residual;  // of residual Adds and Skip… norms
   std::optional<RopeCacheSetting> rope_cache;
+  std::optional<methods::Method> method;  // how codes are chosen
 };
 
 // Layers from first to last, both included; negatives count from the end (-1: the last layer).
@@ -83,6 +85,8 @@ struct Match {
   std::vector<LayerRange> layers;
   std::vector<std::string> hazards;  // of HazardNames(), or "any"
   std::optional<double> peak_over;   // a measured peak above this
+  // Of a weight: whether the calibration that is given has what its reader multiplies it with.
+  std::optional<bool> calibrated;
   // Of a weight, both included.
   std::optional<double> least_elements;
   std::optional<double> most_elements;
@@ -119,7 +123,9 @@ struct Subject {
   int layers = 0;      // how many layers the model has
   absl::Span<const Hazard> hazards;  // of the node; held by the Analysis
   std::optional<double> peak;        // largest measured magnitude among its outputs
-  // `weights`, `accuracy_level`: the reading of its constant, as formats of codes judge it.
+  bool calibrated = false;           // see Match
+  // `weights`, `accuracy_level`, `method`: the reading of its constant, as formats of codes judge
+  // it.
   std::optional<WeightReading> reading;
 
   // Which fields can do something about it.

@@ -107,6 +107,14 @@ Json RopeCacheSchema() {
             Object({{"computed", positions}}, {"computed"})}}};
 }
 
+Json MethodSchema() {
+  Json words = Json::array();
+  for (const methods::MethodRow& row : methods::Methods()) {
+    words.push_back(Described({{"const", std::string(row.word)}}, row.about));
+  }
+  return Described({{"anyOf", std::move(words)}}, "how codes in blocks are chosen");
+}
+
 Json SettingsSchema() {
   return {
       {"compute", Described(Enum(TypeWords()), "the node's arithmetic and its float outputs")},
@@ -121,6 +129,7 @@ Json SettingsSchema() {
       {"residual", Described(ResidualSchema(), "what makes the residual stream fit its type")},
       {"rope_cache",
        Described(RopeCacheSchema(), "what is done with the tables of rotary embeddings")},
+      {"method", MethodSchema()},
   };
 }
 
@@ -147,6 +156,8 @@ Json MatchSchema() {
       {"hazard", Described(OneOrMore(Enum(std::move(hazards))), "a hazard of float16")},
       {"range", Described(Object({{"peak_over", positive}}, {"peak_over"}),
                           "of measured ranges (--ranges)")},
+      {"calibrated", Described({{"type", "boolean"}},
+                               "whether a calibration (--calibration) has what meets the weight")},
   });
   match["minProperties"] = 1;
   return match;

@@ -84,6 +84,7 @@ void PutFields(YAML::Node& node, const PolicyFields& fields) {
   } else {
     Put(node, "rope_cache", fields.rope_cache);
   }
+  Put(node, "method", fields.method);
   if (fields.keep) node["keep"] = true;
 }
 
@@ -99,6 +100,7 @@ YAML::Node MatchNode(const PolicyMatch& match) {
   YAML::Node range = Flow();
   Put(range, "peak_over", match.peak_over);
   Put(node, "range", range);
+  Put(node, "calibrated", match.calibrated);
   YAML::Node elements = Flow();
   Put(elements, "min", match.least_elements);
   Put(elements, "max", match.most_elements);

@@ -18,6 +18,7 @@ void Apply(const Settings& set, Resolved& resolved) {
   if (set.keep) resolved.keep = *set.keep;
   if (set.residual) resolved.residual = *set.residual;
   if (set.rope_cache) resolved.rope_cache = *set.rope_cache;
+  if (set.method) resolved.method = *set.method;
 }
 
 }  // namespace
@@ -26,7 +27,7 @@ FieldSet FieldsOf(const Settings& set) {
   return (set.compute ? kComputeField : 0U) | (set.weights ? kWeightsField : 0U) |
          (set.io ? kIoField : 0U) | (set.accuracy_level ? kAccuracyLevelField : 0U) |
          (set.overflow ? kOverflowField : 0U) | (set.keep ? kKeepField : 0U) |
-         (set.residual ? kResidualField : 0U);
+         (set.residual ? kResidualField : 0U) | (set.method ? kMethodField : 0U);
 }
 
 Reasons OnlyFor(FieldSet fields, const Reasons& reasons) {
@@ -46,6 +47,7 @@ std::string EffectOf(const Settings& set) {
   if (set.keep) parts.push_back(absl::StrCat("keep: ", *set.keep ? "true" : "false"));
   if (set.residual) parts.push_back(absl::StrCat("residual: ", ToString(*set.residual)));
   if (set.rope_cache) parts.push_back(absl::StrCat("rope_cache: ", ToString(*set.rope_cache)));
+  if (set.method) parts.push_back(absl::StrCat("method: ", methods::RowOf(*set.method).word));
   if (set.overflow) {
     const char* name = *set.overflow == Overflow::kClamp      ? "clamp"
                        : *set.overflow == Overflow::kInfinity ? "infinity"

@@ -1,5 +1,6 @@
 #include "lib/policy/settings_yaml.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -149,11 +150,20 @@ absl::StatusOr<RopeCacheSetting> ParseRopeCache(const YamlReader& reader, const 
   return setting;
 }
 
+absl::StatusOr<methods::Method> ParseMethod(const YamlReader& reader, const YAML::Node& node) {
+  Words words;
+  for (const methods::MethodRow& row : methods::Methods()) words.emplace_back(row.word);
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::string word, reader.OneOf(node, "method", words));
+  const auto row = std::find_if(methods::Methods().begin(), methods::Methods().end(),
+                                [&word](const auto& one) { return one.word == word; });
+  return row->method;
+}
+
 }  // namespace
 
 std::vector<std::string> SettingKeys() {
-  return {"compute",   "weights", "io",       "accuracy_level",
-          "constants", "keep",    "residual", "rope_cache"};
+  return {"compute", "weights",  "io",         "accuracy_level", "constants",
+          "keep",    "residual", "rope_cache", "method"};
 }
 
 absl::StatusOr<Settings> ParseSettings(const YamlReader& reader, const YAML::Node& node) {
@@ -192,6 +202,9 @@ absl::StatusOr<Settings> ParseSettings(const YamlReader& reader, const YAML::Nod
   }
   if (node["rope_cache"]) {
     ONNXQUANT_ASSIGN_OR_RETURN(set.rope_cache, ParseRopeCache(reader, node["rope_cache"]));
+  }
+  if (node["method"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(set.method, ParseMethod(reader, node["method"]));
   }
   return set;
 }

@@ -21,6 +21,14 @@ Subject SubjectOf(const PlanContext& context, NodeId node) {
   return subject;
 }
 
+std::string StatisticOf(const PlanContext& context, const WeightUse& use) {
+  constexpr int kWeight = 1;
+  if (!context.evidence.calibration || use.reader.input != kWeight) return "";
+  const auto& inputs = context.evidence.calibration->inputs;
+  const auto found = inputs.find(use.reader.node);
+  return found == inputs.end() ? "" : found->second;
+}
+
 std::optional<double> PeakOf(const PlanContext& context, NodeId node) {
   if (!context.evidence.ranges) return std::nullopt;
   std::optional<double> peak;

@@ -37,15 +37,16 @@ std::vector<float> Narrowed(const Tile& tile, const NarrowAccount& account,
 FillSource::FillSource(const Model& model, const onnx::TensorProto& tensor)
     : tensor_(tensor), reader_(model, tensor) {}
 
-bool FillSource::AddTarget(const FillJob& job, const OutputToFill& output) {
+bool FillSource::AddTarget(const FillJob& job, const OutputToFill& output,
+                           methods::FactorSource* factors) {
   Target target;
   target.exponent = job.exponent;
   target.codes = job.stored.form != nullptr;
   target.account = std::make_unique<NarrowAccount>(
       absl::StrCat("initializer '", tensor_.name(), "'"), NarrowType(job), job.overflow);
-  target.codec =
-      MakeCodec(job, static_cast<ElementType>(tensor_.data_type()),
-                {PartSink(output.sink, job.targets, job.first_bytes), target.account.get()});
+  target.codec = MakeCodec(job, static_cast<ElementType>(tensor_.data_type()),
+                           {PartSink(output.sink, job.targets, job.first_bytes),
+                            target.account.get(), job.choice, factors});
   target.warnings = output.warnings;
   const Cut cut = target.codec->Wanted();
   if (cut.rows != 0) {

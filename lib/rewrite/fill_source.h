@@ -23,7 +23,7 @@ class FillSource {
 
   // False, and nothing is done, where the job's codec sees the constant as another matrix than
   // those before it do.
-  bool AddTarget(const FillJob& job, const OutputToFill& output);
+  bool AddTarget(const FillJob& job, const OutputToFill& output, methods::FactorSource* factors);
 
   // Cuts the constant into tiles of about `tile_bytes`. Call after the last AddTarget.
   absl::Status CutInto(std::uint64_t tile_bytes);

@@ -37,12 +37,12 @@ absl::Status FillTensors(const Model& model, absl::Span<const OutputToFill> outp
     for (const FillJob& job : output.rewritten->jobs) {
       std::vector<FillSource*>& own = by_tensor[job.source];
       const bool taken = std::any_of(own.begin(), own.end(), [&](FillSource* source) {
-        return source->AddTarget(job, output);
+        return source->AddTarget(job, output, options.factors);
       });
       if (taken) continue;
       sources.push_back(std::make_unique<FillSource>(model, *job.source));
       own.push_back(sources.back().get());
-      own.back()->AddTarget(job, output);
+      own.back()->AddTarget(job, output, options.factors);
     }
   }
   const std::uint64_t tile_bytes = std::max(
@@ -72,7 +72,7 @@ absl::Status FillTensors(const Model& model, absl::Span<const OutputToFill> outp
         return absl::OkStatus();
       }));
   for (const auto& source : sources) source->AddWarnings();
-  return absl::OkStatus();
+  return options.factors == nullptr ? absl::OkStatus() : options.factors->CheckUnchanged();
 }
 
 }  // namespace onnxquant

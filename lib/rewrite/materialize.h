@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "lib/formats/codec.h"
+#include "lib/methods/choose.h"
 #include "lib/model/model.h"
 #include "lib/rewrite/rewrite.h"
 
@@ -25,6 +26,7 @@ struct OutputToFill {
 
 struct FillOptions {
   int threads = 0;
+  methods::FactorSource* factors = nullptr;  // of a calibration; for jobs whose method reads them
   std::uint64_t memory = 128 << 20;
   std::uint64_t smallest_tile = 64 << 10;  // bytes of input; smaller tiles are not worth a task
   const std::atomic<bool>* cancelled = nullptr;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/methods/method.h"
 #include "lib/model/element_type.h"
 #include "lib/model/model.h"
 #include "lib/policy/plan.h"
@@ -21,6 +22,7 @@ struct FillJob {
   const onnx::TensorProto* source = nullptr;  // of the input model, or of Rewritten::made
   ElementType type = ElementType::kFloat;     // what it is stored in, where not in codes
   Stored stored;                              // its form in codes; without one, none
+  methods::Choice choice;                     // of the codes
   int exponent = 0;                           // the values are multiplied by 2^this
   Overflow overflow = Overflow::kError;
   std::vector<int> targets;       // indices into the new main graph's initializers

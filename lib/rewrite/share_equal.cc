@@ -76,7 +76,7 @@ absl::Status ShareEqual(const Model& model, Rewritten& result) {
   std::vector<FillJob> kept;
   for (FillJob& job : result.jobs) {
     ONNXQUANT_ASSIGN_OR_RETURN(const Bytes bytes, model.Bytes(*job.source));
-    const FillJob* equal = nullptr;
+    FillJob* equal = nullptr;
     if (!bytes.empty() && !StaysInline(job, result)) {
       std::vector<std::size_t>& alike = by_samples[KeyOf(bytes)];
       model.Release(*job.source, 0, bytes.size());  // the system reads more around each sample
@@ -92,6 +92,7 @@ absl::Status ShareEqual(const Model& model, Rewritten& result) {
       kept.push_back(std::move(job));
       continue;
     }
+    equal->choice = methods::Later(equal->choice, job.choice);
     for (std::size_t part = 0; part < job.targets.size(); ++part) {
       result.same_as[static_cast<std::size_t>(job.targets[part])] = equal->targets[part];
     }

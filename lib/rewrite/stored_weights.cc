@@ -48,6 +48,7 @@ void AddCopy(const onnx::TensorProto& source, const WeightCopy& copy, GraphWrite
     job.targets = {writer.AddInitializer(copy.names[0], copy.format.type, dims)};
   } else {
     job.stored = copy.stored;
+    job.choice = copy.choice;
     for (std::size_t i = 0; const StoredTensor& tensor : copy.stored.form->tensors(copy.stored)) {
       job.targets.push_back(writer.AddInitializer(copy.names[i++], tensor.type, tensor.dims));
     }

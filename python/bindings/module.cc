@@ -148,6 +148,7 @@ void BindPlan(py::module_& module) {
       .def_readwrite("rules", &PlanOptions::rules)
       .def_readwrite("dtypes", &PlanOptions::dtypes)
       .def_readwrite("ranges", &PlanOptions::ranges)
+      .def_readwrite("calibration", &PlanOptions::calibration)
       .def_readwrite("output", &PlanOptions::output)
       .def_readwrite("max_shard", &PlanOptions::max_shard)
       .def_readwrite("max_growth", &PlanOptions::max_growth)

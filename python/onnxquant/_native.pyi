@@ -16,6 +16,7 @@ class PlanOptions:
     rules: list[str]
     dtypes: list[str]
     ranges: str
+    calibration: str
     output: str
     max_shard: int
     max_growth: float

@@ -28,6 +28,7 @@ def plan(
     output: AnyPath | None = None,
     rules: AnyRules = (),
     ranges: AnyPath | Mapping[str, Any] | Ranges | None = None,
+    calibration: AnyPath | None = None,
     max_shard: int = 1_900_000_000,
     max_growth: float = 8,
     update_config: bool = True,
@@ -44,6 +45,8 @@ def plan(
         None. A model in memory needs one.
     rules: more rules, as `--set` takes them: "match: {role: norm}, compute: float32"; or as dicts.
     ranges: what `onnxquant.ranges` measured, or a JSON file of it.
+    calibration: the file of statistics that `onnxquant calibrate` made of this model, for
+        policies whose method reads them.
     max_shard: bytes of one external data file; browsers need less than 2 GB, and a tensor that is
         larger can be for other programs only.
     max_growth: the most an output may take, in multiples of the model: tensors that share their
@@ -66,6 +69,7 @@ def plan(
     # Where it is now: notebooks change their folder between a plan and its application.
     folder_of_files = os.path.dirname(os.fspath(model)) if output is None else os.fspath(output)
     options.output = os.path.abspath(folder_of_files)
+    options.calibration = "" if calibration is None else os.path.abspath(os.fspath(calibration))
     options.max_shard = max_shard
     options.max_growth = max_growth
     options.update_config = update_config
@@ -81,6 +85,7 @@ def quantize(
     output: AnyPath | None = None,
     rules: AnyRules = (),
     ranges: AnyPath | Mapping[str, Any] | Ranges | None = None,
+    calibration: AnyPath | None = None,
     max_shard: int = 1_900_000_000,
     max_growth: float = 8,
     update_config: bool = True,
@@ -102,6 +107,7 @@ def quantize(
         output=output,
         rules=rules,
         ranges=ranges,
+        calibration=calibration,
         max_shard=max_shard,
         max_growth=max_growth,
         update_config=update_config,

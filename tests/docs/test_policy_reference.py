@@ -27,6 +27,7 @@ RULES = {
     "residual": "match: {role: norm}, residual: {zzz: 1}",
     "rope_cache": "match: {role: norm}, rope_cache: zzz",
     "rope_cache mapping": "match: {role: norm}, rope_cache: {zzz: 1}",
+    "method": "match: {role: norm}, method: zzz",
     "range": "match: {range: {zzz: 1}}, compute: float32",
 }
 # The words that a rule has beside the fields that it sets.

@@ -237,5 +237,31 @@ TEST(BlockQuantize, FillsUnusedZeroPointSlotsWithTheMiddle) {
   EXPECT_THAT(packed, ElementsAre(0b10'11'10'01, 0b10'01'00'11));
 }
 
+// Codes of a known format, unpacked and packed again.
+TEST(BlockQuantize, PacksCodesAsTheQuantizerDoes) {
+  for (const int bits : {2, 4, 8}) {
+    BlockFormat format;
+    format.bits = bits;
+    format.block = 16;
+    format.symmetric = false;
+    const std::size_t k = 40;
+    const std::size_t n = 3;
+    const std::vector<float> source = Weights(k * n, 4);
+    Buffers buffers(format, k, n);
+    QuantizeTile(format, WeightLayout::kNK, source, k, n, buffers.Output());
+    const std::size_t row_bytes = buffers.data.size() / n;
+    const auto pack = static_cast<std::size_t>(8 / bits);
+    std::vector<std::uint8_t> codes(n * k);
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+      const unsigned byte = buffers.data[i / k * row_bytes + i % k / pack];
+      codes[i] = static_cast<std::uint8_t>(byte >> (i % k % pack * static_cast<unsigned>(bits)) &
+                                           ((1U << bits) - 1));
+    }
+    std::vector<std::uint8_t> packed(buffers.data.size(), 0xEE);
+    PackCodes(format, codes, k, n, absl::MakeSpan(packed));
+    EXPECT_EQ(packed, buffers.data) << bits;
+  }
+}
+
 }  // namespace
 }  // namespace onnxquant::kernels

@@ -67,6 +67,12 @@ TEST(MatchYaml, ReadsTheRangeThatAPeakMustPass) {
   EXPECT_THAT(ErrorOf("range: {peak_over: x}"), HasSubstr("a number above 0 is expected"));
 }
 
+TEST(MatchYaml, ReadsWhetherAWeightIsCalibrated) {
+  EXPECT_EQ(MatchOf("calibrated: true").calibrated, true);
+  EXPECT_EQ(MatchOf("calibrated: false").calibrated, false);
+  EXPECT_THAT(ErrorOf("calibrated: maybe"), HasSubstr("calibrated"));
+}
+
 TEST(MatchYaml, ReadsHowManyElementsAWeightMustHave) {
   EXPECT_EQ(MatchOf("elements: {min: 100}").least_elements, 100);
   EXPECT_EQ(MatchOf("elements: {min: 100}").most_elements, std::nullopt);

@@ -19,7 +19,8 @@ PolicySpec Complete() {
         .io = "float32",
         .weights = {.format = "int4", .block = 64, .symmetric = false, .source = "float16"},
         .accuracy_level = 4,
-        .overflow = "clamp"}}};
+        .overflow = "clamp",
+        .method = "search"}}};
   spec.rules = {{.match = {.role = {"norm", "residual"}}, .set = {.compute = "float32"}},
                 {.match = {.op = {"com.microsoft::MatMulNBits"},
                            .name = {"*/v_proj*"},
@@ -28,6 +29,7 @@ PolicySpec Complete() {
                            .layer = {"0-3", "-1"},
                            .hazard = {"any"},
                            .peak_over = 16000.5,
+                           .calibrated = false,
                            .least_elements = 100,
                            .most_elements = 1e9},
                  .set = {.keep = true},
@@ -54,6 +56,7 @@ TEST(PolicySpec, ReadsBackAsItWasWritten) {
                                          .source = ElementType::kFloat16}));
   EXPECT_EQ(q4f16.accuracy_level, 4);
   EXPECT_EQ(q4f16.overflow, Overflow::kClamp);
+  EXPECT_EQ(q4f16.method, methods::Method::kSearch);
   ASSERT_EQ(policy->rules.size(), 3);
   EXPECT_THAT(policy->rules[0].match.roles, ElementsAre("norm", "residual"));
   EXPECT_EQ(policy->rules[0].set.compute, ElementType::kFloat);
@@ -67,6 +70,7 @@ TEST(PolicySpec, ReadsBackAsItWasWritten) {
   EXPECT_EQ(second.match.layers[1].first, -1);
   EXPECT_THAT(second.match.hazards, ElementsAre("any"));
   EXPECT_EQ(second.match.peak_over, 16000.5);
+  EXPECT_EQ(second.match.calibrated, false);
   EXPECT_EQ(second.match.least_elements, 100);
   EXPECT_EQ(second.match.most_elements, 1e9);
   EXPECT_EQ(second.set.keep, true);

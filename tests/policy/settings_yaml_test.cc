@@ -47,6 +47,14 @@ TEST(SettingsYaml, RefusesResidualsThatSayNothingClear) {
   }
 }
 
+TEST(SettingsYaml, ReadsEveryMethod) {
+  for (const methods::MethodRow& row : methods::Methods()) {
+    EXPECT_EQ(SettingsOf("method: " + std::string(row.word)).method, row.method);
+  }
+  EXPECT_THAT(ErrorOf("method: gpqt"),
+              HasSubstr("found method 'gpqt'; allowed are nearest, search, gptq; did you mean"));
+}
+
 TEST(SettingsYaml, ReadsWhatBecomesOfRotaryTables) {
   for (const char* text : {"keep", "computed", "{positions: 4096}", "{computed: 4096}"}) {
     EXPECT_EQ(ToString(*SettingsOf(std::string("rope_cache: ") + text).rope_cache), text);

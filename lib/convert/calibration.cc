@@ -1,0 +1,32 @@
+#include "lib/convert/calibration.h"
+
+#include <utility>
+
+#include "lib/base/error.h"
+#include "lib/statistics/fingerprint.h"
+#include "lib/statistics/targets.h"
+
+namespace onnxquant {
+
+absl::StatusOr<OpenedCalibration> OpenCalibration(const std::string& path, const Model& model,
+                                                  const Analysis& analysis) {
+  ONNXQUANT_ASSIGN_OR_RETURN(CalibrationFile file, CalibrationFile::Open(path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Targets targets,
+                             FindTargets(analysis.graph, analysis.types, model.path()));
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::string fingerprint,
+                             FingerprintOf(model, analysis.graph, targets));
+  if (file.fingerprint() != fingerprint) {
+    return UsageError(path, ": these statistics are of another model: its fingerprint is ",
+                      file.fingerprint(), ", that of ", model.path(), " is ", fingerprint,
+                      "; make them with 'onnxquant calibrate ", model.path(), " -o FILE'");
+  }
+  Calibrated known;
+  known.file = path;
+  for (const Target& target : targets.values) {
+    if (file.Find(target.name) == nullptr) continue;
+    for (const NodeId reader : target.readers) known.inputs.emplace(reader, target.name);
+  }
+  return OpenedCalibration{std::move(file), std::move(known)};
+}
+
+}  // namespace onnxquant
