@@ -187,5 +187,16 @@ TEST(Gptq, StaysWithinItsCodesForWeightsTooLargeToBeSquared) {
   }
 }
 
+TEST(Gptq, SaysWhatMemoryItTakes) {
+  // K 40 in blocks of 32 and 8, in groups of 64 rows.
+  constexpr std::size_t kGroup = (40 + 40 + 2 + 2) * 64;       // weights, codes, scales, zeros
+  constexpr std::size_t kBlock = 32 * (64 + 3 * 16 + 32 + 2);  // a block and its part of H
+  constexpr std::size_t kSystem = 2 * (64 + 16) + 3 * 64;      // the equations of two scales
+  constexpr std::size_t kScratch = (kGroup + 40 * 64 + kBlock + kSystem) * sizeof(float);
+  const Grid grid{4, 32, false, false};
+  EXPECT_EQ(GptqScratchBytes(grid, 0, 40), kScratch);
+  EXPECT_EQ(GptqScratchBytes(grid, 7, 40), kScratch + 7 * (40 + 2 * 5));
+}
+
 }  // namespace
 }  // namespace onnxquant::methods
