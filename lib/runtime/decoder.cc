@@ -26,12 +26,12 @@ const ValueSignature* PresentOf(const Signature& signature, const std::string& p
 }
 
 // A cache that holds no position yet.
-absl::StatusOr<Tensor> EmptyCache(const ValueSignature& input) {
+absl::StatusOr<Tensor> EmptyCache(const ValueSignature& input, std::int64_t sequences) {
   std::vector<std::int64_t> dims;
   bool open = false;
   for (std::size_t axis = 0; axis < input.dims.size(); ++axis) {
     const Dimension& dim = input.dims[axis];
-    dims.push_back(dim.fixed() ? dim.size : axis == 0 ? 1 : 0);
+    dims.push_back(dim.fixed() ? dim.size : axis == 0 ? sequences : 0);
     open |= !dim.fixed() && axis > 0;
   }
   if (!open || !IsFloat(input.type)) {
@@ -41,10 +41,31 @@ absl::StatusOr<Tensor> EmptyCache(const ValueSignature& input) {
   return Tensor::Empty(input.type, std::move(dims));
 }
 
-std::vector<std::int64_t> Counting(std::int64_t first, std::int64_t count) {
+// first, first + 1, … for each sequence.
+std::vector<std::int64_t> Counting(std::int64_t first, std::int64_t count, std::int64_t sequences) {
   std::vector<std::int64_t> values;
-  for (std::int64_t i = 0; i < count; ++i) values.push_back(first + i);
+  for (std::int64_t i = 0; i < count * sequences; ++i) values.push_back(first + i % count);
   return values;
+}
+
+// `tokens` put behind `history`, both sequence by sequence.
+std::vector<std::int64_t> Appended(absl::Span<const std::int64_t> history,
+                                   absl::Span<const std::int64_t> tokens, std::size_t sequences) {
+  const std::size_t before = history.size() / sequences;
+  const std::size_t count = tokens.size() / sequences;
+  std::vector<std::int64_t> joined;
+  joined.reserve(history.size() + tokens.size());
+  for (std::size_t i = 0; i < sequences; ++i) {
+    const auto old = history.subspan(i * before, before);
+    const auto added = tokens.subspan(i * count, count);
+    joined.insert(joined.end(), old.begin(), old.end());
+    joined.insert(joined.end(), added.begin(), added.end());
+  }
+  return joined;
+}
+
+bool IsMask(const std::string& name) {
+  return name == "attention_mask" || name == "decoder_attention_mask";
 }
 
 }  // namespace
@@ -90,39 +111,68 @@ absl::StatusOr<Decoder> Decoder::Create(std::unique_ptr<Runner> runner,
   }
   Decoder decoder(std::move(runner), *std::move(text), options);
   for (const TextInterface::Cache& cache : decoder.text_.caches) {
-    ONNXQUANT_RETURN_IF_ERROR(EmptyCache(*decoder.signature().Input(cache.past)).status());
+    ONNXQUANT_RETURN_IF_ERROR(EmptyCache(*decoder.signature().Input(cache.past), 1).status());
   }
   decoder.Reset();
   return decoder;
 }
 
-void Decoder::Reset() {
+bool Decoder::TakesBatches() const {
+  for (const ValueSignature& input : signature().inputs) {
+    const bool cache = past_.contains(input.name);
+    if (cache || input.name == text_.ids || IsMask(input.name) || input.name == "position_ids" ||
+        input.name == "token_type_ids") {
+      if (input.dims.empty() || input.dims[0].fixed()) return false;
+    } else if (input.name != "use_cache_branch" && input.name != "num_logits_to_keep" &&
+               input.name != "logits_to_keep") {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::uint64_t Decoder::CacheBytesPerPosition() const {
+  std::uint64_t bytes = 0;
+  for (const TextInterface::Cache& cache : text_.caches) {
+    const ValueSignature& input = *signature().Input(cache.past);
+    std::vector<std::int64_t> dims;
+    for (const Dimension& dim : input.dims) dims.push_back(dim.fixed() ? dim.size : 1);
+    bytes += PackedBytes(input.type, dims).value_or(0);
+  }
+  return bytes;
+}
+
+void Decoder::Reset(std::int64_t sequences) {
   length_ = 0;
+  sequences_ = sequences;
   history_.clear();
   past_.clear();
   for (const TextInterface::Cache& cache : text_.caches) {
     // Create() has seen that it can be made.
-    past_[cache.past] = *EmptyCache(*signature().Input(cache.past));
+    past_[cache.past] = *EmptyCache(*signature().Input(cache.past), sequences);
   }
 }
 
 absl::StatusOr<Tensor> Decoder::MakeStepInput(const ValueSignature& input,
                                               absl::Span<const std::int64_t> tokens) {
   const std::string& name = input.name;
-  const auto count = static_cast<std::int64_t>(tokens.size());
+  const std::int64_t count = static_cast<std::int64_t>(tokens.size()) / sequences_;
   const auto cache = past_.find(name);
   if (cache != past_.end()) return cache->second;
-  if (name == text_.ids) return Tensor::OfIntegers(input.type, {1, count}, tokens);
-  if (name == "attention_mask" || name == "decoder_attention_mask") {
+  if (name == text_.ids) return Tensor::OfIntegers(input.type, {sequences_, count}, tokens);
+  if (IsMask(name)) {
     const std::int64_t all = length_ + count;
-    return Tensor::OfIntegers(input.type, {1, all},
-                              std::vector<std::int64_t>(static_cast<std::size_t>(all), 1));
+    return Tensor::OfIntegers(
+        input.type, {sequences_, all},
+        std::vector<std::int64_t>(static_cast<std::size_t>(sequences_ * all), 1));
   }
   if (name == "position_ids") {
-    return Tensor::OfIntegers(input.type, {1, count}, Counting(length_, count));
+    return Tensor::OfIntegers(input.type, {sequences_, count},
+                              Counting(length_, count, sequences_));
   }
   if (name == "token_type_ids") {
-    return Tensor::OfIntegers(input.type, {1, count}, std::vector<std::int64_t>(tokens.size(), 0));
+    return Tensor::OfIntegers(input.type, {sequences_, count},
+                              std::vector<std::int64_t>(tokens.size(), 0));
   }
   if (name == "use_cache_branch") return Tensor::OfIntegers(input.type, {1}, {length_ > 0 ? 1 : 0});
   if (name == "num_logits_to_keep" || name == "logits_to_keep") {
@@ -152,7 +202,7 @@ absl::StatusOr<std::vector<Tensor>> Decoder::Step(absl::Span<const std::int64_t>
                                                   absl::Span<const std::string> outputs) {
   absl::Span<const std::int64_t> given = tokens;
   if (!cached()) {
-    history_.insert(history_.end(), tokens.begin(), tokens.end());
+    history_ = Appended(history_, tokens, static_cast<std::size_t>(sequences_));
     given = history_;
     length_ = 0;
   }
@@ -169,7 +219,7 @@ absl::StatusOr<std::vector<Tensor>> Decoder::Step(absl::Span<const std::int64_t>
   for (const TextInterface::Cache& cache : text_.caches) wanted.push_back(cache.present);
   ONNXQUANT_ASSIGN_OR_RETURN(std::vector<Tensor> results, runner_->Run(inputs, wanted));
   ONNXQUANT_RETURN_IF_ERROR(KeepCaches(results, outputs.size()));
-  length_ += static_cast<std::int64_t>(given.size());
+  length_ += static_cast<std::int64_t>(given.size()) / sequences_;
   return results;
 }
 

@@ -32,8 +32,8 @@ struct TextInterface {
 // output: it is an input like others. Error (kVerify): another cache input without its output.
 absl::StatusOr<std::optional<TextInterface>> FindTextInterface(const Signature& signature);
 
-// One sequence, batch of one, positions from zero. What is no token, mask, position or cache (the
-// encoder's states, say) is made up by MakeInput once and stays the same.
+// One sequence, or several of one length side by side, positions from zero. What is no token, mask,
+// position or cache (the encoder's states, say) is made up by MakeInput once and stays the same.
 class Decoder {
  public:
   // Error (kVerify): a model that takes no token ids, or caches whose size is not fixed.
@@ -47,10 +47,17 @@ class Decoder {
   bool cached() const { return !text_.caches.empty(); }
   std::int64_t length() const { return length_; }
 
-  // Forgets the sequence.
-  void Reset();
+  // Whether several sequences can be fed at once: the model leaves its batch open wherever it takes
+  // tokens, masks, positions and caches, and takes nothing else.
+  bool TakesBatches() const;
+  // What the caches take for one position of one sequence.
+  std::uint64_t CacheBytesPerPosition() const;
 
-  // Appends tokens and gives the named outputs.
+  // Forgets what was fed; from now on `sequences` are fed side by side.
+  void Reset(std::int64_t sequences = 1);
+
+  // Appends tokens, as many to each sequence, one sequence after the other, and gives the named
+  // outputs.
   absl::StatusOr<std::vector<Tensor>> Step(absl::Span<const std::int64_t> tokens,
                                            absl::Span<const std::string> outputs);
 
@@ -64,7 +71,8 @@ class Decoder {
   TextInterface text_;
   InputOptions options_;
   std::int64_t length_ = 0;
-  std::vector<std::int64_t> history_;     // without a cache
+  std::int64_t sequences_ = 1;
+  std::vector<std::int64_t> history_;     // without a cache; sequence by sequence
   std::map<std::string, Tensor> past_;    // by cache input
   std::map<std::string, Tensor> others_;  // made once
 };

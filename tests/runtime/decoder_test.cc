@@ -99,6 +99,50 @@ TEST_F(DecoderTest, FeedsTokensMaskPositionsAndTheCacheOfTheStepBefore) {
   EXPECT_THAT(Given(2, "position_ids"), ElementsAre(0));
 }
 
+TEST_F(DecoderTest, FeedsSequencesSideBySide) {
+  Decoder decoder = Make({{kIds,
+                           {"attention_mask", ElementType::kInt64, {kOpen, kOpen}},
+                           {"position_ids", ElementType::kInt64, {kOpen, kOpen}},
+                           Cache("past_key_values.0.key")},
+                          {kLogits, Cache("present.0.key")}});
+  EXPECT_TRUE(decoder.TakesBatches());
+  EXPECT_EQ(decoder.CacheBytesPerPosition(), 2U * 8U * 2U);
+  decoder.Reset(3);
+  ASSERT_TRUE(decoder.Step({1, 2, 3, 4, 5, 6}, {"logits"}).ok());
+  EXPECT_THAT(calls_[0]["past_key_values.0.key"].dims(), ElementsAre(3, 2, 0, 8));
+  EXPECT_THAT(calls_[0]["input_ids"].dims(), ElementsAre(3, 2));
+  EXPECT_THAT(Given(0, "input_ids"), ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(Given(0, "position_ids"), ElementsAre(0, 1, 0, 1, 0, 1));
+  EXPECT_EQ(decoder.length(), 2);
+  ASSERT_TRUE(decoder.Step({7, 8, 9}, {"logits"}).ok());
+  EXPECT_THAT(Given(1, "position_ids"), ElementsAre(2, 2, 2));
+  EXPECT_THAT(calls_[1]["attention_mask"].dims(), ElementsAre(3, 3));
+  decoder.Reset();
+  ASSERT_TRUE(decoder.Step({0}, {"logits"}).ok());
+  EXPECT_THAT(calls_[2]["input_ids"].dims(), ElementsAre(1, 1));
+}
+
+TEST_F(DecoderTest, RunsSequencesSideBySideAgainWithoutACache) {
+  Decoder decoder = Make({{kIds}, {kLogits}});
+  decoder.Reset(2);
+  ASSERT_TRUE(decoder.Step({1, 2, 3, 4}, {"logits"}).ok());
+  ASSERT_TRUE(decoder.Step({5, 6}, {"logits"}).ok());
+  EXPECT_THAT(Given(1, "input_ids"), ElementsAre(1, 2, 5, 3, 4, 6));
+  EXPECT_EQ(decoder.length(), 3);
+}
+
+TEST_F(DecoderTest, TakesNoBatchesWhereOneIsFixedOrMadeUp) {
+  EXPECT_FALSE(
+      Make({{{"input_ids", ElementType::kInt64, {{1, ""}, kOpen}}}, {kLogits}}).TakesBatches());
+  EXPECT_FALSE(Make({{kIds, {"past_key_values.0.key", ElementType::kFloat, {{1, ""}, kOpen}}},
+                     {kLogits, Cache("present.0.key")}})
+                   .TakesBatches());
+  EXPECT_FALSE(
+      Make({{kIds, {"encoder_hidden_states", ElementType::kFloat, {kOpen, kOpen, {4, ""}}}},
+            {kLogits}})
+          .TakesBatches());
+}
+
 TEST_F(DecoderTest, RunsEverythingAgainWithoutACache) {
   Decoder decoder =
       Make({{kIds, {"token_type_ids", ElementType::kInt64, {kOpen, kOpen}}}, {kLogits}});
