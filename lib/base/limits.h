@@ -39,6 +39,9 @@ inline constexpr std::int64_t kTokenSequences = 1 << 20;
 // Bytes of a NumPy file's header.
 inline constexpr std::int64_t kNumpyHeader = 1 << 16;
 
+// Bytes of the header of a file of calibration statistics: some 200 a value.
+inline constexpr std::int64_t kCalibrationHeader = 16 << 20;
+
 // Messages of a model's file in one another, which is protobuf's own limit: a body takes three.
 inline constexpr int kNestedMessages = 100;
 // Bodies in one another once functions are inlined, so that what is written can be read.
