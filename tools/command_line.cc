@@ -20,6 +20,7 @@ constexpr char kFooter[] = R"(Examples:
   onnxquant plan --policy gemma-web --why model.embed_tokens.weight onnx/model.onnx
   onnxquant check onnx/model_fp16.onnx
   onnxquant ranges model.onnx --tokens self -o ranges.json
+  onnxquant calibrate model.onnx -o calibration.safetensors
   onnxquant verify model.onnx model_fp16.onnx --tokens text.npy --provider cpu,webgpu
 
 Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is bad,
@@ -104,16 +105,7 @@ void AddConvertOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
 }
 
-void AddRunOptions(CLI::App& app, Arguments& arguments) {
-  MeasureArguments& measure = arguments.measure;
-  app.add_option("-t,--tokens", measure.tokens,
-                 "token ids: a .npy, .jsonl or text file, or 'self': the model writes its own text")
-      ->type_name("FILE|self");
-  app.add_option("--count", measure.count, "read only so many tokens (default: all; self: 256)")
-      ->type_name("N");
-  app.add_option("--chunk", measure.chunk, "tokens a step")
-      ->check(CLI::Range(1, 65536))
-      ->option_text("N (64)");
+void AddSeedAndRuntime(CLI::App& app, MeasureArguments& measure) {
   app.add_option("--seed", measure.seed, "of the model's own text and of made-up inputs")
       ->type_name("N");
   app.add_option("--dim", measure.dims, "size of an open dimension of the inputs: batch=4")
@@ -124,6 +116,19 @@ void AddRunOptions(CLI::App& app, Arguments& arguments) {
                  "ONNX Runtime's shared library (default: ONNXQUANT_ONNXRUNTIME, or the Python "
                  "package that scripts/setup.sh installed)")
       ->type_name("LIB");
+}
+
+void AddRunOptions(CLI::App& app, Arguments& arguments) {
+  MeasureArguments& measure = arguments.measure;
+  app.add_option("-t,--tokens", measure.tokens,
+                 "token ids: a .npy, .jsonl or text file, or 'self': the model writes its own text")
+      ->type_name("FILE|self");
+  app.add_option("--count", measure.count, "read only so many tokens (default: all; self: 256)")
+      ->type_name("N");
+  app.add_option("--chunk", measure.chunk, "tokens a step")
+      ->check(CLI::Range(1, 65536))
+      ->option_text("N (64)");
+  AddSeedAndRuntime(app, measure);
   app.add_option("--memory", measure.memory, kHeldHelp)
       ->transform(CLI::AsSizeValue(true))
       ->transform(NotNegative())  // before the above
@@ -133,6 +138,43 @@ void AddRunOptions(CLI::App& app, Arguments& arguments) {
 void AddMeasureOptions(CLI::App& app, Arguments& arguments) {
   AddRunOptions(app, arguments);
   app.add_flag("-f,--force", arguments.measure.force, "replace an existing report");
+  app.add_flag("--json", arguments.json, "print JSON");
+}
+
+void AddCalibrateOptions(CLI::App& app, Arguments& arguments) {
+  MeasureArguments& measure = arguments.measure;
+  CalibrateArguments& calibrate = arguments.calibrate;
+  app.add_option("-o,--output", arguments.report, "the file of statistics to write")
+      ->type_name("FILE")
+      ->required();
+  app.add_option("-t,--tokens", measure.tokens,
+                 "token ids: a .npy, .jsonl or text file, or 'self': the model writes its own text")
+      ->option_text("FILE|self (self)");
+  app.add_option("--count", measure.count, "read only so many tokens of a file (default: all)")
+      ->type_name("N");
+  app.add_option("--sequences", calibrate.sequences,
+                 "texts that the model writes itself, or runs on made-up inputs")
+      ->check(CLI::Range(1, 1 << 20))
+      ->option_text("N (96)");
+  app.add_option("--length", calibrate.length, "tokens of each text that the model writes")
+      ->check(CLI::Range(1, 1 << 20))
+      ->option_text("N (256)");
+  app.add_option("--batch", calibrate.batch,
+                 "texts written side by side, at most: more are faster and take more memory")
+      ->check(CLI::Range(1, 4096))
+      ->option_text("N (96)");
+  AddSeedAndRuntime(app, measure);
+  app.add_option("--memory", measure.memory,
+                 "for sums, above which the model runs again for the rest: 512M, 2G, 512Mi")
+      ->transform(CLI::AsSizeValue(true))
+      ->transform(NotNegative())  // before the above
+      ->option_text("SIZE (4Gi)");
+  app.add_option("--merge", calibrate.merge,
+                 "add up these files, of one model and different texts, instead of running one")
+      ->option_text("FILE FILE ...")
+      ->expected(2, 1 << 16)
+      ->excludes(app.get_option("MODEL"));
+  app.add_flag("-f,--force", measure.force, "replace an existing file");
   app.add_flag("--json", arguments.json, "print JSON");
 }
 
@@ -255,6 +297,12 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
       ->option_text("X (2)");
   AddVerbosity(*ranges, arguments);
 
+  CLI::App* calibrate = app.add_subcommand(
+      "calibrate", "Sum up what the products of a model read, for methods that choose codes by it");
+  AddModel(*calibrate, arguments, false);
+  AddCalibrateOptions(*calibrate, arguments);
+  AddVerbosity(*calibrate, arguments);
+
   CLI::App* verify = app.add_subcommand(
       "verify", "Run candidates against a reference and measure how far they part");
   verify->add_option("REF", arguments.model, "the ONNX model that is right")
@@ -294,6 +342,9 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
     if (app.get_subcommands().empty() && arguments.model.empty()) {
       throw CLI::RequiredError("MODEL");
     }
+    if (calibrate->parsed() && arguments.model.empty() && arguments.calibrate.merge.empty()) {
+      throw CLI::RequiredError("MODEL, or --merge,");
+    }
     if ((app.get_subcommands().empty() || plan->parsed()) && arguments.plan.policy.empty()) {
       throw CLI::RequiredError("--policy (see 'onnxquant policies' for the built-in ones)");
     }
@@ -314,6 +365,7 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   if (check->parsed()) arguments.command = Command::kCheck;
   if (diff->parsed()) arguments.command = Command::kDiff;
   if (ranges->parsed()) arguments.command = Command::kRanges;
+  if (calibrate->parsed()) arguments.command = Command::kCalibrate;
   if (verify->parsed()) arguments.command = Command::kVerify;
   if (recover->parsed()) arguments.command = Command::kRecover;
   if (policies->parsed()) arguments.command = Command::kPolicies;

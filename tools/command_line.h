@@ -19,6 +19,7 @@ enum class Command {
   kCheck,
   kDiff,
   kRanges,
+  kCalibrate,
   kVerify,
   kRecover,
   kPolicies,
@@ -46,6 +47,14 @@ struct MeasureArguments {
   std::optional<double> max_error;
 };
 
+// What calibrate takes beside.
+struct CalibrateArguments {
+  std::size_t sequences = 96;
+  std::size_t length = 256;
+  std::size_t batch = 96;
+  std::vector<std::string> merge;  // files to add up instead of running a model
+};
+
 struct Arguments {
   Command command = Command::kConvert;
   Verbosity verbosity = Verbosity::kNormal;
@@ -55,12 +64,14 @@ struct Arguments {
   bool schema = false;                  // policies: print the schema of policy files
   std::string directory;                // recover
   std::vector<std::string> candidates;  // verify
-  MeasureArguments measure;             // verify, ranges
+  MeasureArguments measure;             // verify, ranges, calibrate
+  CalibrateArguments calibrate;
   PlanOptions plan;
   ApplyOptions apply;
-  std::string report;  // all that measure, plan or check: path of the report; "" for none
-  std::string why;     // plan: explain this tensor, node or value
-  bool json = false;   // all that print a result: print JSON
+  // All that measure, plan or check: path of the report; "" for none. calibrate: of its file.
+  std::string report;
+  std::string why;                // plan: explain this tensor, node or value
+  bool json = false;              // all that print a result: print JSON
   std::string target = "webgpu";  // check
   bool strict = false;            // check: warnings count
   bool fix = false;               // check: convert as it recommends

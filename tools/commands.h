@@ -13,6 +13,7 @@ absl::Status Inspect(const Arguments& arguments);
 absl::Status Check(const Arguments& arguments);
 absl::Status Diff(const Arguments& arguments);
 absl::Status ShowRanges(const Arguments& arguments);
+absl::Status ShowCalibration(const Arguments& arguments);
 absl::Status Verify(const Arguments& arguments);
 absl::Status ShowRecovery(const Arguments& arguments);
 absl::Status ShowPolicies(const Arguments& arguments);

@@ -22,7 +22,7 @@ _onnxquant() {
   case $previous in
     -p|--policy) COMPREPLY=($(compgen -W '@POLICIES@' -f -- "$current")); return ;;
     -o|--output)
-      if [[ $command == ranges ]]; then
+      if [[ $command == ranges || $command == calibrate ]]; then
         COMPREPLY=($(compgen -f -- "$current"))
       else
         COMPREPLY=($(compgen -d -- "$current"))

@@ -51,6 +51,9 @@ absl::Status Run(const Arguments& arguments) {
     case Command::kRanges:
       HoldInterrupts();  // it polls
       return ShowRanges(arguments);
+    case Command::kCalibrate:
+      HoldInterrupts();  // it polls
+      return ShowCalibration(arguments);
     case Command::kVerify:
       HoldInterrupts();  // it polls
       return Verify(arguments);

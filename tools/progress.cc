@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdio>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "lib/report/table.h"
 
@@ -15,22 +16,37 @@ namespace {
 constexpr int kBarWidth = 30;
 constexpr std::chrono::milliseconds kRedraw{100};
 
+// "594.3 MB of 1.14 GB", "12,800 of 24,576 tokens".
+std::string AmountText(std::uint64_t done, std::uint64_t total, Progress::Unit unit) {
+  if (unit == Progress::Unit::kBytes) {
+    return absl::StrCat(HumanBytes(done), " of ", HumanBytes(total));
+  }
+  return absl::StrCat(WithSeparators(done), " of ", WithSeparators(total), " tokens");
+}
+
+std::string RateText(double rate, Progress::Unit unit) {
+  const auto whole = static_cast<std::uint64_t>(rate);
+  return unit == Progress::Unit::kBytes ? HumanBytes(whole)
+                                        : absl::StrCat(WithSeparators(whole), " tokens");
+}
+
 }  // namespace
 
-Progress::Progress(bool enabled) : enabled_(enabled), terminal_(isatty(STDERR_FILENO) != 0) {}
+Progress::Progress(bool enabled, Unit unit)
+    : enabled_(enabled), unit_(unit), terminal_(isatty(STDERR_FILENO) != 0) {}
 
-std::string Progress::Line(std::uint64_t done, std::uint64_t total, double seconds, int width) {
+std::string Progress::Line(std::uint64_t done, std::uint64_t total, double seconds, int width,
+                           Unit unit) {
   const double share = total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
   const auto filled = static_cast<std::size_t>(share * width);
   std::string bar(filled, '#');
   bar.resize(static_cast<std::size_t>(width), ' ');
-  std::string line = absl::StrFormat("[%s] %3d %%  %s of %s", bar, static_cast<int>(share * 100),
-                                     HumanBytes(done), HumanBytes(total));
+  std::string line = absl::StrFormat("[%s] %3d %%  %s", bar, static_cast<int>(share * 100),
+                                     AmountText(done, total, unit));
   if (seconds > 0.2 && done > 0) {
     const double rate = static_cast<double>(done) / seconds;
     const double left = static_cast<double>(total - done) / rate;
-    line +=
-        absl::StrFormat("  %s/s  %.0f s left", HumanBytes(static_cast<std::uint64_t>(rate)), left);
+    line += absl::StrFormat("  %s/s  %.0f s left", RateText(rate, unit), left);
   }
   return line;
 }
@@ -43,7 +59,7 @@ void Progress::Update(std::uint64_t done, std::uint64_t total) {
     if (now - last_ < kRedraw && done != total) return;
     last_ = now;
     drawn_ = true;
-    std::fprintf(stderr, "\r\033[K%s", Line(done, total, seconds, kBarWidth).c_str());
+    std::fprintf(stderr, "\r\033[K%s", Line(done, total, seconds, kBarWidth, unit_).c_str());
     std::fflush(stderr);
     return;
   }
@@ -51,8 +67,7 @@ void Progress::Update(std::uint64_t done, std::uint64_t total) {
   const int tenth = total == 0 ? 10 : static_cast<int>(done * 10 / total);
   if (tenth == last_tenth_ || seconds < 5) return;
   last_tenth_ = tenth;
-  std::fprintf(stderr, "%d %%: %s of %s\n", tenth * 10, HumanBytes(done).c_str(),
-               HumanBytes(total).c_str());
+  std::fprintf(stderr, "%d %%: %s\n", tenth * 10, AmountText(done, total, unit_).c_str());
 }
 
 void Progress::Finish() {

@@ -1,0 +1,271 @@
+#include "lib/calibrate/calibrate.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/error.h"
+#include "lib/calibrate/moment_sums.h"
+#include "lib/calibrate/observed_model.h"
+#include "lib/model/model.h"
+#include "lib/runtime/batch_text.h"
+#include "lib/runtime/decoder.h"
+#include "lib/runtime/text_source.h"
+#include "lib/runtime/tokens.h"
+#include "lib/statistics/fingerprint.h"
+
+namespace onnxquant {
+namespace {
+
+constexpr char kSelf[] = "self";
+constexpr std::int64_t kDefaultStart = 1;
+// Most encoders have as many positions.
+constexpr std::size_t kWholeTokens = 512;
+
+// Values whose sums and rows fit into memory at once, in the order of values.
+absl::StatusOr<std::vector<std::vector<std::size_t>>> SplitIntoPasses(
+    const CalibrationOptions& options, absl::Span<const MomentsInfo> values) {
+  std::vector<std::vector<std::size_t>> passes;
+  std::uint64_t taken = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::uint64_t bytes = MomentSums::BytesFor(values[i].size);
+    if (bytes > options.memory) {
+      return UsageError(options.model, ": the sums of the value '", values[i].value, "' of ",
+                        values[i].size, " elements take ", bytes, " bytes; --memory allows ",
+                        options.memory, ": give it at least as much");
+    }
+    if (passes.empty() || taken + bytes > options.memory) {
+      passes.emplace_back();
+      taken = 0;
+    }
+    passes.back().push_back(i);
+    taken += bytes;
+  }
+  return passes;
+}
+
+class Calibrator {
+ public:
+  Calibrator(const CalibrationOptions& options, const CalibrationPlan& plan, ObservedModel model)
+      : options_(options), plan_(plan), model_(std::move(model)) {}
+
+  absl::StatusOr<Calibration> Run() {
+    for (std::size_t pass = 0; pass < plan_.passes.size(); ++pass) {
+      ONNXQUANT_RETURN_IF_ERROR(RunPass(pass));
+    }
+    auto& metadata = result_.statistics.metadata;
+    metadata["fingerprint"] = plan_.fingerprint;
+    metadata["tool"] = options_.tool;
+    metadata["text"] = made_up_ ? "made up" : own_text_ ? kSelf : "tokens";
+    if (made_up_ || own_text_) metadata["seed"] = absl::StrCat(options_.inputs.seed);
+    metadata["sequences"] = absl::StrCat(made_up_ ? options_.sequences : sequences_.size());
+    metadata["tokens"] = absl::StrCat(CountTokens(sequences_));
+    Warn();
+    return std::move(result_);
+  }
+
+ private:
+  // The model with the values of a pass.
+  struct Loaded {
+    std::unique_ptr<Runner> runner;
+    std::vector<std::string> outputs;
+    MomentSums sums;
+  };
+
+  absl::StatusOr<Loaded> Load(std::size_t pass, bool logits) const {
+    std::vector<std::string> names;
+    std::vector<MomentSums::Shape> shapes;
+    for (const std::size_t i : plan_.passes[pass]) {
+      const int layer = plan_.layers[i];
+      names.push_back(plan_.values[i].value);
+      shapes.push_back({names.back(), plan_.values[i].size,
+                        layer < 0 ? std::string() : absl::StrCat("layer ", layer)});
+    }
+    ONNXQUANT_ASSIGN_OR_RETURN(ObservedModel::View view, model_.WithOutputs(names, logits));
+    ONNXQUANT_ASSIGN_OR_RETURN(std::unique_ptr<Runner> runner,
+                               options_.factory(view.source, options_.runner));
+    return Loaded{std::move(runner), std::move(view.outputs), MomentSums(std::move(shapes))};
+  }
+
+  absl::Status RunPass(std::size_t pass) {
+    pass_ = pass;
+    const bool first = pass == 0;
+    // Only the model's own text needs logits, and only once.
+    ONNXQUANT_ASSIGN_OR_RETURN(Loaded loaded, Load(pass, first && options_.tokens == kSelf));
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::optional<TextInterface> text,
+                               FindTextInterface(loaded.runner->signature()));
+    if (!text.has_value()) {
+      made_up_ = true;
+      ONNXQUANT_RETURN_IF_ERROR(RunOnMadeUpInputs(loaded));
+    } else {
+      ONNXQUANT_ASSIGN_OR_RETURN(Decoder decoder,
+                                 Decoder::Create(std::move(loaded.runner), options_.inputs));
+      ONNXQUANT_RETURN_IF_ERROR(RunOnText(decoder, loaded));
+    }
+    ONNXQUANT_ASSIGN_OR_RETURN(std::vector<Moments> moments, std::move(loaded.sums).Finish());
+    for (Moments& one : moments) result_.statistics.moments.push_back(std::move(one));
+    return absl::OkStatus();
+  }
+
+  absl::Status RunOnText(Decoder& decoder, Loaded& loaded) {
+    if (pass_ == 0) {
+      if (options_.tokens == kSelf) {
+        ONNXQUANT_RETURN_IF_ERROR(WriteText(decoder, loaded));
+        // Read while it was written, where each token was read once.
+        if (decoder.cached()) return absl::OkStatus();
+      } else {
+        ONNXQUANT_ASSIGN_OR_RETURN(sequences_, GetTokens({options_.model, options_.tokens,
+                                                          options_.count, 0, options_.cancelled},
+                                                         decoder));
+        // The decoder sees no logits, which the model without them does not give.
+        ONNXQUANT_RETURN_IF_ERROR(CheckTokens(sequences_, model_.vocabulary(), options_.tokens));
+      }
+    }
+    return ReadText(decoder, loaded);
+  }
+
+  // How many sequences side by side.
+  std::size_t BatchOf(const Decoder& decoder) const {
+    if (!decoder.TakesBatches()) return 1;
+    // Of each cache there are two for a moment, before and after a step.
+    const std::uint64_t bytes =
+        std::max<std::uint64_t>(1, 2 * decoder.CacheBytesPerPosition() * options_.length);
+    const std::uint64_t fit = options_.memory / 2 / bytes;
+    return static_cast<std::size_t>(
+        std::clamp<std::uint64_t>(fit, 1, std::min(options_.batch, options_.sequences)));
+  }
+
+  absl::Status WriteText(Decoder& decoder, Loaded& loaded) {
+    if (decoder.text().logits.empty()) {
+      return UsageError(options_.model,
+                        ": writes no text, for it has no output 'logits'; give a file of token ids "
+                        "with --tokens");
+    }
+    own_text_ = true;
+    const std::size_t batch = BatchOf(decoder);
+    const std::int64_t start = StartToken(options_.model).value_or(kDefaultStart);
+    ONNXQUANT_RETURN_IF_ERROR(CheckTokens({{start}}, decoder.text().vocabulary, options_.model));
+    for (std::size_t first = 0; first < options_.sequences; first += batch) {
+      BatchText text;
+      text.start = start;
+      text.first = first;
+      text.sequences = std::min(batch, options_.sequences - first);
+      text.length = options_.length;
+      text.seed = options_.inputs.seed;
+      text.cancelled = options_.cancelled;
+      std::uint64_t steps = 0;
+      if (decoder.cached()) {
+        text.visit = [&](absl::Span<const Tensor> values) {
+          absl::Status status = loaded.sums.Add(values);
+          Report(first * options_.length + ++steps * text.sequences);
+          return status;
+        };
+      }
+      ONNXQUANT_ASSIGN_OR_RETURN(TokenSequences written, WriteBatch(decoder, text, loaded.outputs));
+      for (auto& sequence : written) sequences_.push_back(std::move(sequence));
+    }
+    return absl::OkStatus();
+  }
+
+  // Without a cache a step sees none before it: it is as long as models bear.
+  absl::Status ReadText(Decoder& decoder, Loaded& loaded) {
+    const std::size_t chunk = decoder.cached() ? options_.chunk : kWholeTokens;
+    std::uint64_t done = 0;
+    for (const std::vector<std::int64_t>& sequence : sequences_) {
+      decoder.Reset();
+      for (std::size_t at = 0; at < sequence.size(); at += chunk) {
+        ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
+        if (!decoder.cached()) decoder.Reset();
+        const auto tokens = absl::MakeConstSpan(sequence).subspan(at, chunk);
+        ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> values,
+                                   decoder.Step(tokens, loaded.outputs));
+        ONNXQUANT_RETURN_IF_ERROR(loaded.sums.Add(values));
+        Report(done += tokens.size());
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status RunOnMadeUpInputs(Loaded& loaded) {
+    InputOptions inputs = options_.inputs;
+    for (std::size_t i = 0; i < options_.sequences; ++i) {
+      ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
+      inputs.seed = options_.inputs.seed + i;
+      const Signature& signature = loaded.runner->signature();
+      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<NamedTensor> made,
+                                 MakeInputs(signature, inputs));
+      const absl::StatusOr<std::vector<Tensor>> values = loaded.runner->Run(made, loaded.outputs);
+      if (!values.ok()) return SuggestDimensions(values.status(), signature);
+      ONNXQUANT_RETURN_IF_ERROR(loaded.sums.Add(*values));
+      Report(i + 1);
+    }
+    return absl::OkStatus();
+  }
+
+  // `done` of the pass that runs.
+  void Report(std::uint64_t done) const {
+    if (!options_.progress) return;
+    const std::uint64_t whole = made_up_ || sequences_.empty() || options_.tokens == kSelf
+                                    ? options_.sequences * (made_up_ ? 1 : options_.length)
+                                    : CountTokens(sequences_);
+    options_.progress(pass_ * whole + done, plan_.passes.size() * whole);
+  }
+
+  void Warn() {
+    if (made_up_) {
+      result_.warnings.push_back(absl::StrCat(
+          options_.model, ": takes no tokens: what it read was made up (normally distributed ",
+          "numbers), and its statistics say little about real inputs"));
+    }
+    const Moments* worst = nullptr;
+    std::size_t few = 0;
+    for (const Moments& moments : result_.statistics.moments) {
+      if (moments.count >= static_cast<std::uint64_t>(moments.size)) continue;
+      ++few;
+      if (worst == nullptr || moments.size > worst->size) worst = &moments;
+    }
+    if (worst == nullptr) return;
+    result_.warnings.push_back(absl::StrCat(
+        few, " of ", result_.statistics.moments.size(), " values have fewer rows than elements ('",
+        worst->value, "': ", worst->count, " rows of ", worst->size,
+        "), so that directions remain of which nothing is known; read at least ", worst->size,
+        " tokens, better ", 10 * worst->size));
+  }
+
+  const CalibrationOptions& options_;
+  const CalibrationPlan& plan_;
+  ObservedModel model_;
+  Calibration result_;
+  TokenSequences sequences_;
+  std::size_t pass_ = 0;
+  bool own_text_ = false;
+  bool made_up_ = false;
+};
+
+}  // namespace
+
+absl::StatusOr<CalibrationPlan> PlanCalibration(const CalibrationOptions& options) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Model model, Model::Load(options.model));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(model.proto(), options.model));
+  ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, options.model));
+  ONNXQUANT_ASSIGN_OR_RETURN(Targets targets, FindTargets(graph, types, options.model));
+  CalibrationPlan plan;
+  ONNXQUANT_ASSIGN_OR_RETURN(plan.fingerprint, FingerprintOf(model, graph, targets));
+  for (const Target& target : targets.values) {
+    plan.values.push_back({target.name, target.size, 0});
+    plan.layers.push_back(target.layer);
+  }
+  plan.others = std::move(targets.others);
+  ONNXQUANT_ASSIGN_OR_RETURN(plan.passes, SplitIntoPasses(options, plan.values));
+  return plan;
+}
+
+absl::StatusOr<Calibration> Calibrate(const CalibrationOptions& options,
+                                      const CalibrationPlan& plan) {
+  ONNXQUANT_ASSIGN_OR_RETURN(ObservedModel model, ObservedModel::Load(options.model));
+  return Calibrator(options, plan, std::move(model)).Run();
+}
+
+}  // namespace onnxquant

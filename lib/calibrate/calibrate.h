@@ -1,0 +1,66 @@
+// Runs a model and sums up what its products read.
+#ifndef ONNXQUANT_LIB_CALIBRATE_CALIBRATE_H_
+#define ONNXQUANT_LIB_CALIBRATE_CALIBRATE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lib/runtime/inputs.h"
+#include "lib/runtime/runner.h"
+#include "lib/statistics/calibration_file.h"
+#include "lib/statistics/statistics.h"
+#include "lib/statistics/targets.h"
+
+namespace onnxquant {
+
+struct CalibrationOptions {
+  std::string model;
+  std::string tokens = "self";  // or a file
+  std::size_t count = 0;        // tokens to read of a file; 0: all
+  // Of the model's own text; of a model without tokens, how often it runs on made-up inputs.
+  std::size_t sequences = 96;
+  std::size_t length = 256;  // tokens of a sequence
+  std::size_t batch = 96;    // sequences side by side, at most; fewer where caches would not fit
+  std::size_t chunk = 256;   // tokens of a file in a step
+  InputOptions inputs;       // with the seed
+  // Of sums and rows that wait to be added; the model runs again for values that do not fit. The
+  // caches of sequences side by side take at most half as much.
+  std::uint64_t memory = std::uint64_t{4} << 30;
+  RunnerOptions runner;
+  RunnerFactory factory;
+  std::string tool;  // "onnxquant 1.2.3", for the metadata
+  std::function<bool()> cancelled;
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // tokens, over all passes
+};
+
+// What will be observed, decided before anything runs.
+struct CalibrationPlan {
+  std::vector<MomentsInfo> values;  // counts are 0 yet; producers before consumers
+  std::vector<int> layers;          // by value; -1 outside layers
+  std::vector<Unobserved> others;
+  // Indices of `values`, a list for each time the model runs.
+  std::vector<std::vector<std::size_t>> passes;
+  std::string fingerprint;
+};
+
+// Errors: kModel for a model that cannot be read, has nothing to observe, or holds codes; kUsage
+// for a memory that one value's sums exceed.
+absl::StatusOr<CalibrationPlan> PlanCalibration(const CalibrationOptions& options);
+
+struct Calibration {
+  Statistics statistics;  // in the plan's order
+  std::vector<std::string> warnings;
+};
+
+// Errors: those of reading tokens (kUsage), of loading and running the model, and of values that
+// hold NaN (kVerify); kCancelled.
+absl::StatusOr<Calibration> Calibrate(const CalibrationOptions& options,
+                                      const CalibrationPlan& plan);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_CALIBRATE_CALIBRATE_H_
