@@ -22,10 +22,10 @@ struct BatchText {
   std::size_t sequences = 1;  // above 1 only where the decoder takes batches
   std::size_t length = 256;   // tokens of each, `start` among them
   std::uint64_t seed = 0;
-  std::function<bool()> cancelled;
+  std::function<bool()> cancelled = nullptr;
   // Given the named outputs of each step: for the newest token of each sequence or, of a decoder
   // without a cache, for all tokens so far. May be null.
-  std::function<absl::Status(absl::Span<const Tensor>)> visit;
+  std::function<absl::Status(absl::Span<const Tensor>)> visit = nullptr;
 };
 
 // Tokens drawn from the model's own distribution (temperature 1, the whole vocabulary). Resets the
