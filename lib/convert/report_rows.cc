@@ -56,6 +56,34 @@ std::map<std::string, std::string> ConstantsShared(const Analysis& analysis, con
   return constants;
 }
 
+// Weights that come in codes, and for which codes are asked: packed anew, or as they are.
+void AddRepacked(const Analysis& analysis, const OutputPlan& plan, std::vector<TensorRow>& rows) {
+  for (const RepackPlan& repack : plan.repacks) {
+    const CodedWeight& weight = analysis.coded_weights[repack.weight];
+    const NodeRole& role = analysis.roles.nodes[weight.readers.front().slot.node];
+    const auto bytes_of = [&](ValueId value) {
+      if (value == kNone) return std::uint64_t{0};
+      const std::vector<std::int64_t> dims =
+          ConstantShape(analysis.graph, value).value_or(std::vector<std::int64_t>{});
+      return PackedBytes(analysis.types[value], dims).value_or(0);
+    };
+    const bool stays = repack.stored.form == nullptr;
+    TensorRow row;
+    row.name = analysis.graph.value(weight.codes).name;
+    row.shape = weight.dims;
+    row.role = NameOf(role.role);
+    row.layer = role.layer;
+    row.format = stays ? kCodesOfSource : ToString(repack.stored.format);
+    row.input_bytes = bytes_of(weight.codes);
+    if (!stays) row.input_bytes += bytes_of(weight.scales) + bytes_of(weight.zero_points);
+    row.bytes = repack.bytes;
+    row.stored_as = stays ? std::vector<std::string>{row.name} : repack.names;
+    row.left = repack.left;
+    row.why = Texts(repack.why);
+    rows.push_back(std::move(row));
+  }
+}
+
 std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& plan,
                                   const PlannedOutput& output) {
   const std::map<std::string, std::string> shared = ConstantsShared(analysis, plan, output);
@@ -85,6 +113,7 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
       rows.push_back(std::move(row));
     }
   }
+  AddRepacked(analysis, plan, rows);
   return rows;
 }
 
@@ -154,7 +183,7 @@ std::string NothingSaved(const Analysis& analysis, const OutputPlan& plan,
       asked = asked || !copy.format.IsFloat() || !copy.left.empty();
     }
   }
-  if (!asked || stored < as_floats) return "";
+  if (!asked || stored < as_floats || !plan.repacks.empty()) return "";
   for (const Node& node : analysis.graph.nodes()) {
     if (HoldsCodes(*node.proto)) return "";
   }

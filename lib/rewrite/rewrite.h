@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "lib/formats/repack.h"
 #include "lib/model/element_type.h"
 #include "lib/model/model.h"
 #include "lib/policy/plan.h"
@@ -24,6 +26,7 @@ struct FillJob {
   const onnx::TensorProto* source = nullptr;  // of the input model, or of Rewritten::made
   ElementType type = ElementType::kFloat;     // what it is stored in, where not in codes
   Stored stored;                              // its form in codes; without one, none
+  std::optional<Repack> repack;               // it keeps its numbers, which get other places
   int exponent = 0;                           // the values are multiplied by 2^this
   Overflow overflow = Overflow::kError;
   // Indices into the new main graph's initializers; of a part that nothing reads, kNotStored.
