@@ -77,14 +77,17 @@ std::string Left(const OutputReport& output, bool verbose) {
   if (groups.empty()) return "";
   std::size_t weights = 0;
   std::uint64_t bytes = 0;
+  bool floats = true;
   for (const LeftGroup& group : groups) {
+    for (const TensorRow* row : group.rows) floats = floats && row->format != kCodesOfSource;
     weights += group.rows.size();
     bytes += group.bytes;
   }
   const std::size_t shown = verbose ? groups.size() : std::min(groups.size(), kReasonsShown);
-  std::string text = absl::StrCat(output.dtype, ": codes were asked for, and ", weights,
-                                  weights == 1 ? " weight stays" : " weights stay", " in floats, ",
-                                  HumanBytes(bytes), ":\n");
+  std::string text =
+      absl::StrCat(output.dtype, ": codes were asked for, and ", weights,
+                   weights == 1 ? " weight stays" : " weights stay",
+                   floats ? " in floats, " : " as in the source, ", HumanBytes(bytes), ":\n");
   for (std::size_t i = 0; i < shown; ++i) {
     absl::StrAppend(&text, "  ", HumanBytes(groups[i].bytes), ": ",
                     Visible(Names(groups[i], verbose)), ": ", Visible(groups[i].reason), "\n");

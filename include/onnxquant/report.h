@@ -11,6 +11,9 @@
 
 namespace onnxquant {
 
+// TensorRow::format of a weight that comes in codes and stays as it is.
+inline constexpr char kCodesOfSource[] = "codes of the source";
+
 // One stored form of one constant of the input.
 struct TensorRow {
   std::string name;  // of the constant in the input
@@ -24,9 +27,11 @@ struct TensorRow {
   // The constant whose bytes it has in the output, which are stored once and counted there; ""
   // for none.
   std::string same_as;
-  std::string method;            // of codes: nearest, search, gptq; "" for floats
-  std::string statistic;         // the value whose moments the method reads; "" for none
-  std::string left;              // floats where the policy asked for codes: why; "" otherwise
+  std::string method;     // of codes: nearest, search, gptq; "" for floats
+  std::string statistic;  // the value whose moments the method reads; "" for none
+  // Why it stays as it is, in floats or in the source's codes, where the policy asked for codes; ""
+  // otherwise.
+  std::string left;
   std::vector<std::string> why;  // in order; the last that sets a field wins
 };
 

@@ -18,6 +18,24 @@ std::vector<std::string> Texts(const Reasons& reasons) {
   return texts;
 }
 
+// Of a copy's tensors those that are stored, and their bytes.
+struct StoredParts {
+  std::vector<std::string> names;
+  std::uint64_t bytes = 0;
+};
+StoredParts PartsOf(const WeightCopy& copy, const PlannedOutput& output) {
+  StoredParts parts{{}, copy.bytes};
+  for (const std::string& name : copy.names) {
+    const auto unread = output.rewritten.unread.find(name);
+    if (unread == output.rewritten.unread.end()) {
+      parts.names.push_back(name);
+    } else {
+      parts.bytes -= unread->second;
+    }
+  }
+  return parts;
+}
+
 // By the name of what is stored, the constant whose bytes it shares.
 std::map<std::string, std::string> ConstantsShared(const Analysis& analysis, const OutputPlan& plan,
                                                    const PlannedOutput& output) {
@@ -38,6 +56,34 @@ std::map<std::string, std::string> ConstantsShared(const Analysis& analysis, con
   return constants;
 }
 
+// Weights that come in codes, and for which codes are asked: packed anew, or as they are.
+void AddRepacked(const Analysis& analysis, const OutputPlan& plan, std::vector<TensorRow>& rows) {
+  for (const RepackPlan& repack : plan.repacks) {
+    const CodedWeight& weight = analysis.coded_weights[repack.weight];
+    const NodeRole& role = analysis.roles.nodes[weight.readers.front().slot.node];
+    const auto bytes_of = [&](ValueId value) {
+      if (value == kNone) return std::uint64_t{0};
+      const std::vector<std::int64_t> dims =
+          ConstantShape(analysis.graph, value).value_or(std::vector<std::int64_t>{});
+      return PackedBytes(analysis.types[value], dims).value_or(0);
+    };
+    const bool stays = repack.stored.form == nullptr;
+    TensorRow row;
+    row.name = analysis.graph.value(weight.codes).name;
+    row.shape = weight.dims;
+    row.role = NameOf(role.role);
+    row.layer = role.layer;
+    row.format = stays ? kCodesOfSource : ToString(repack.stored.format);
+    row.input_bytes = bytes_of(weight.codes);
+    if (!stays) row.input_bytes += bytes_of(weight.scales) + bytes_of(weight.zero_points);
+    row.bytes = repack.bytes;
+    row.stored_as = stays ? std::vector<std::string>{row.name} : repack.names;
+    row.left = repack.left;
+    row.why = Texts(repack.why);
+    rows.push_back(std::move(row));
+  }
+}
+
 std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& plan,
                                   const PlannedOutput& output) {
   const std::map<std::string, std::string> shared = ConstantsShared(analysis, plan, output);
@@ -54,8 +100,10 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
       row.format = copy.made ? "computed" : ToString(copy.format);
       const ElementType type = analysis.types[static_cast<std::size_t>(weight.weight)];
       row.input_bytes = PackedBytes(type, row.shape).value_or(0);
-      row.bytes = copy.bytes;
-      row.stored_as = copy.names;
+      StoredParts parts = PartsOf(copy, output);
+      if (parts.names.empty()) continue;  // nothing reads it any more
+      row.bytes = parts.bytes;
+      row.stored_as = std::move(parts.names);
       row.left = copy.left;
       if (!copy.format.IsFloat()) {
         row.method = std::string(methods::RowOf(copy.choice.method).word);
@@ -72,6 +120,7 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
       rows.push_back(std::move(row));
     }
   }
+  AddRepacked(analysis, plan, rows);
   return rows;
 }
 
@@ -125,7 +174,8 @@ std::vector<FormatRow> FormatRows(const std::vector<TensorRow>& tensors) {
 
 // What codes were asked for and save nothing, in a sentence; "" where they do, and where the model
 // came in codes, which are not counted here.
-std::string NothingSaved(const Analysis& analysis, const OutputPlan& plan) {
+std::string NothingSaved(const Analysis& analysis, const OutputPlan& plan,
+                         const PlannedOutput& output) {
   std::uint64_t stored = 0;
   std::uint64_t as_floats = 0;
   bool asked = false;
@@ -135,12 +185,12 @@ std::string NothingSaved(const Analysis& analysis, const OutputPlan& plan) {
     const ElementType type = plan.compute == kAsInSource ? source : plan.compute;
     as_floats += PackedBytes(type, *ConstantShape(analysis.graph, weight.weight)).value_or(0);
     for (const WeightCopy& copy : weight.copies) {
-      stored += copy.bytes;
+      stored += PartsOf(copy, output).bytes;
       any = any || !copy.format.IsFloat();
       asked = asked || !copy.format.IsFloat() || !copy.left.empty();
     }
   }
-  if (!asked || stored < as_floats) return "";
+  if (!asked || stored < as_floats || !plan.repacks.empty()) return "";
   for (const Node& node : analysis.graph.nodes()) {
     if (HoldsCodes(*node.proto)) return "";
   }
@@ -175,7 +225,7 @@ OutputReport MakeOutputReport(const Analysis& analysis, const OutputPlan& plan,
   report.half_values = output.rewritten.half_values;
   report.residual = plan.residual;
   report.rope_cache = plan.rope_cache;
-  if (std::string nothing = NothingSaved(analysis, plan); !nothing.empty()) {
+  if (std::string nothing = NothingSaved(analysis, plan, output); !nothing.empty()) {
     report.warnings.push_back(std::move(nothing));  // the first: the others may be many
   }
   report.warnings.insert(report.warnings.end(), output.rewritten.warnings.begin(),

@@ -27,12 +27,14 @@ class TensorSink {
 // The tensors of one stored form within a sink: part i is the i-th of Format::tensors.
 class PartSink {
  public:
-  // `first_bytes`: what lies beyond these of a tensor is left out; 0: nothing is.
+  // Of parts that are stored nowhere the number is negative. `first_bytes`: what lies beyond these
+  // of a tensor is left out; 0: nothing is.
   PartSink(TensorSink* sink, std::vector<int> initializers, std::uint64_t first_bytes = 0)
       : sink_(sink), initializers_(std::move(initializers)), first_bytes_(first_bytes) {}
 
   absl::Status Write(std::size_t part, std::uint64_t offset,
                      absl::Span<const std::byte> bytes) const {
+    if (initializers_[part] < 0) return absl::OkStatus();
     if (first_bytes_ > 0) {
       if (offset >= first_bytes_) return absl::OkStatus();
       bytes = bytes.subspan(0, first_bytes_ - offset);

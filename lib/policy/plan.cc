@@ -15,6 +15,7 @@
 #include "lib/policy/plan_islands.h"
 #include "lib/policy/plan_movers.h"
 #include "lib/policy/plan_nodes.h"
+#include "lib/policy/plan_repacks.h"
 #include "lib/policy/plan_residual.h"
 #include "lib/policy/plan_rope.h"
 #include "lib/policy/plan_stored_movers.h"
@@ -40,9 +41,11 @@ absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::strin
   std::vector<Hazard> hazards = FindHazards(graph, types);
   ResidualStream residual = FindResidualStream(graph, types, roles, uses);
   RopeCaches rope = FindRopeCaches(graph, uses);
+  std::vector<CodedWeight> coded_weights = FindCodedWeights(graph, types);
   return Analysis{std::move(graph),           std::move(types),    std::move(traits),
                   std::move(bfloat16_traits), std::move(roles),    std::move(uses),
-                  std::move(hazards),         std::move(residual), std::move(rope)};
+                  std::move(hazards),         std::move(residual), std::move(rope),
+                  std::move(coded_weights)};
 }
 
 namespace {
@@ -83,6 +86,7 @@ absl::StatusOr<OutputPlan> MakePlan(const PlanContext& context, const std::strin
   ValueNames names = NamesOfValues(context.graph());
   PlanRope(context, resolver, names, plan);
   PlanWeights(context, residual.exponents, resolver, names, plan);
+  PlanRepacks(context, resolver, names, plan);
   SettleRope(context, plan);
   SettleCasts(context, seen_through, io, names, plan);
   plan.types = TypesOfValues(context, io, plan);

@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "lib/analysis/coded_weights.h"
 #include "lib/analysis/hazards.h"
 #include "lib/analysis/op_traits.h"
 #include "lib/analysis/residual_stream.h"
@@ -23,6 +24,7 @@
 #include "lib/methods/method.h"
 #include "lib/policy/evidence.h"
 #include "lib/policy/policy.h"
+#include "lib/policy/repack_plan.h"
 #include "lib/policy/rope_plan.h"
 #include "lib/policy/settings.h"
 
@@ -39,6 +41,7 @@ struct Analysis {
   std::vector<Hazard> hazards;  // by node
   ResidualStream residual;
   RopeCaches rope;
+  std::vector<CodedWeight> coded_weights;
 
   const NodeTraits& Traits(NodeId id, ElementType half) const {
     return (half == ElementType::kBFloat16 ? bfloat16_traits : traits).Of(id);
@@ -111,7 +114,8 @@ struct OutputPlan {
   ElementType half = ElementType::kFloat16;   // the 16-bit type of this output
   IdVector<NodePlan> nodes;                   // by NodeId
   std::vector<WeightPlan> weights;            // the constants of Analysis::weight_uses, in order
-  std::vector<IoPlan> io;                     // float graph inputs, then outputs
+  std::vector<RepackPlan> repacks;  // of Analysis::coded_weights, those that codes are for
+  std::vector<IoPlan> io;           // float graph inputs, then outputs
   IdVector<ElementType> types;      // by ValueId: the type in which each value leaves its producer
   IdVector<ValueId> read_in_place;  // by ValueId: itself, or what stands for it if it is left out
   StreamEdits stream;

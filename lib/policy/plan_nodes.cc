@@ -120,6 +120,14 @@ std::optional<ResidualRequest> RequestOf(NodeId id, const Resolved& resolved) {
   return ResidualRequest{id, *resolved.residual, *last};
 }
 
+// Whether a table's rows have scales of 16 bits, though a rule has its node compute in more: as in
+// plan_weights.cc, of a table that becomes codes. A head that shares it then shares its scales.
+bool HasHalfScales(const PlanContext& context, NodeId id, const Resolved& resolved) {
+  return context.graph().OpName(id) == "com.microsoft::GatherBlockQuantized" &&
+         resolved.compute == ElementType::kFloat && !resolved.weights.IsFloat() &&
+         context.output.defaults.compute == ElementType::kFloat16;
+}
+
 // What the operator's arithmetic allows has the last word.
 void HeedTheOperator(const PlanContext& context, NodeId id, SharedReasons& reasons,
                      NodePlan& plan) {
@@ -166,6 +174,11 @@ ResolvedNodes ResolveNodes(const PlanContext& context, SettingsResolver& resolve
     node.why = BearingOn(subjects, resolved.why);
     if (wide_sum && EndsBesideSums(node.why)) {
       node.why.push_back(reasons.Get("residual: float32", "compute: float32"));
+    }
+    if (node.changes && HasHalfScales(context, id, resolved)) {
+      node.compute = ElementType::kFloat16;
+      node.why.push_back(
+          reasons.Get("the table's scales, as in a table that becomes codes,", "compute: float16"));
     }
     HeedTheOperator(context, id, reasons, node);
     result.by_rule[id] = resolved.compute_by_rule;

@@ -152,11 +152,16 @@ methods::Choice ChooseMethod(const PlanContext& context, const WeightUse& use, c
   return {method, statistic};
 }
 
+bool ScalesIntegers(const onnx::NodeProto& node) {
+  return node.op_type() == "DequantizeLinear" || node.op_type() == "QuantizeLinear";
+}
+
 // Whether codes are asked for: scales of codes and single numbers are no weights.
 bool AsksForCodes(const PlanContext& context, const Subject& subject, const Resolved& resolved,
                   const WeightUse& use) {
+  const onnx::NodeProto& reader = *context.graph().node(use.reader.node).proto;
   return !resolved.weights.IsFloat() && ElementsOf(subject.reading->dims) > 1 &&
-         !HoldsCodes(*context.graph().node(use.reader.node).proto);
+         !HoldsCodes(reader) && !ScalesIntegers(reader);
 }
 
 // Of a float copy. The last says the type that it has.

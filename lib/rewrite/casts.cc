@@ -41,7 +41,7 @@ std::string InputName(const EmitInput& input, const Use& slot, GraphWriter& writ
                       CastTable& casts) {
   const ValueId value = input.ValueAt(slot);
   const ElementType needed = NeededType(input.analysis, input.plan, slot);
-  const auto [copy, directly, form] = input.constants.ReadBy(slot);
+  const auto [copy, directly, form, stored, names] = input.constants.ReadBy(slot);
   if (input.constants.Contains(value) || directly) {
     // Without a float copy the reader is a Transpose whose own readers all read codes: dead.
     if (copy == nullptr || form != nullptr) {

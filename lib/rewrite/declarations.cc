@@ -93,7 +93,10 @@ void CountValues(const EmitInput& input, Rewritten& result) {
     if (!input.IsFloatValue(id)) continue;
     const Value& value = input.graph().value(id);
     if (input.constants.Contains(id) || value.initializer != nullptr) continue;
-    if (value.producer != kNone && input.PlanOf(value.producer).passes) continue;
+    if (value.producer != kNone && (input.PlanOf(value.producer).passes ||
+                                    input.constants.replaced.contains(value.producer))) {
+      continue;
+    }
     (IsHalf(input.TypeOf(id)) ? result.half_values : result.float32_values) += 1;
   }
 }

@@ -30,7 +30,7 @@ absl::Status EmitNode(const EmitInput& input, NodeId id, GraphWriter& writer, Ca
   if (source.outputs.size() == 1 && input.constants.Contains(source.outputs[0])) {
     return EmitConstants(input, id, writer);
   }
-  if (input.PlanOf(id).passes) return absl::OkStatus();
+  if (input.PlanOf(id).passes || input.constants.replaced.contains(id)) return absl::OkStatus();
   onnx::NodeProto node = *source.proto;
   ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(input.model, *source.proto, node));
   NameInputsAndOutputs(input, id, node, writer, casts);

@@ -18,6 +18,7 @@ ElementType NarrowType(const FillJob& job) {
 
 std::unique_ptr<Codec> MakeCodec(const FillJob& job, ElementType source,
                                  const CodecContext& context) {
+  if (job.repack) return MakeRepackCodec(*job.repack, context);
   if (job.stored.form != nullptr) return job.stored.form->codec(job.stored, context);
   if (job.exponent == 0 && job.type == source) return MakeCopyCodec(context);
   return MakeFloatCodec(job.type, context);

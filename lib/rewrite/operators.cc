@@ -58,7 +58,7 @@ void ReadCodes(const StoredConstants& constants, NodeId id, onnx::NodeProto& nod
     for (int i = 0; i < node.input_size(); ++i) {
       const Reading reading = constants.ReadBy({id, i});
       if (reading.form == nullptr || reading.form->in_place != in_place) continue;
-      reading.form->read(reading.copy->stored, reading.copy->names, i, node, sink);
+      reading.form->read(*reading.stored, *reading.names, i, node, sink);
       if (!in_place) return;
     }
   }

@@ -76,21 +76,18 @@ void RemoveUnreadInitializers(onnx::GraphProto& body) {
 void RemoveUnreadInitializers(Rewritten& result, Names used) {
   onnx::GraphProto& graph = *result.model.mutable_graph();
   for (const onnx::ValueInfoProto& input : graph.input()) used.insert(input.name());
-  const auto is_used = [&](int i) { return used.contains(graph.initializer(i).name()); };
-  const auto fills_nothing = [&](const FillJob& job) {
-    return std::none_of(job.targets.begin(), job.targets.end(), is_used);
-  };
-  std::vector<bool> dropped(static_cast<std::size_t>(graph.initializer_size()), false);
+  std::vector<int> places(static_cast<std::size_t>(graph.initializer_size()), 0);
   for (const FillJob& job : result.jobs) {
-    if (!fills_nothing(job)) continue;
-    for (const int target : job.targets) dropped[static_cast<std::size_t>(target)] = true;
+    for (const int target : job.targets) {
+      const std::string& name = graph.initializer(target).name();
+      if (used.contains(name)) continue;
+      places[static_cast<std::size_t>(target)] = kNotStored;
+      result.unread[name] = result.bytes[static_cast<std::size_t>(target)];
+    }
   }
-  result.jobs.erase(std::remove_if(result.jobs.begin(), result.jobs.end(), fills_nothing),
-                    result.jobs.end());
-  std::vector<int> places(dropped.size(), 0);
   std::size_t kept = 0;
-  for (std::size_t i = 0; i < dropped.size(); ++i) {
-    if (dropped[i]) continue;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (places[i] == kNotStored) continue;
     graph.mutable_initializer()->SwapElements(static_cast<int>(i), static_cast<int>(kept));
     result.bytes[kept] = result.bytes[i];
     result.keep_inline[kept] = result.keep_inline[i];
@@ -103,6 +100,12 @@ void RemoveUnreadInitializers(Rewritten& result, Names used) {
   for (FillJob& job : result.jobs) {
     for (int& target : job.targets) target = places[static_cast<std::size_t>(target)];
   }
+  const auto fills_nothing = [](const FillJob& job) {
+    return std::all_of(job.targets.begin(), job.targets.end(),
+                       [](int target) { return target == kNotStored; });
+  };
+  result.jobs.erase(std::remove_if(result.jobs.begin(), result.jobs.end(), fills_nothing),
+                    result.jobs.end());
 }
 
 }  // namespace onnxquant

@@ -19,7 +19,8 @@ absl::flat_hash_set<std::string> RemoveDead(onnx::GraphProto& graph, SealedNodes
 void RemoveUnreadInitializers(onnx::GraphProto& body);
 
 // Drops those of the new main graph that are not among the names `read`, with what fills them: of a
-// CastLike whose type is spelt out, for instance, the operand that gave the type.
+// CastLike whose type is spelt out, for instance, the operand that gave the type; of codes, parts
+// that their readers do without, such as zero points that are all zero.
 void RemoveUnreadInitializers(Rewritten& result, absl::flat_hash_set<std::string> read);
 
 }  // namespace onnxquant

@@ -9,6 +9,7 @@
 #include "lib/rewrite/emit_nodes.h"
 #include "lib/rewrite/graph_writer.h"
 #include "lib/rewrite/remove_dead.h"
+#include "lib/rewrite/repacked_weights.h"
 #include "lib/rewrite/rope_tables.h"
 #include "lib/rewrite/stored_weights.h"
 
@@ -24,6 +25,7 @@ absl::StatusOr<Rewritten> Rewrite(const Model& model, const Analysis& analysis,
 
   GraphWriter writer(StartFromInput(model.proto()), std::move(taken), sealed_at_once);
   StoreInitializers(input, writer);
+  StoreRepacked(input, writer);
   MakeRopeTables(input, writer);
   CastTable casts = StartCastTable(input);
   ONNXQUANT_RETURN_IF_ERROR(EmitMainGraph(input, writer, casts));

@@ -5,10 +5,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "lib/formats/repack.h"
 #include "lib/methods/method.h"
 #include "lib/model/element_type.h"
 #include "lib/model/model.h"
@@ -17,15 +20,19 @@
 
 namespace onnxquant {
 
+inline constexpr int kNotStored = -1;
+
 // How the bytes of one or more new initializers come from one constant of the input.
 struct FillJob {
   const onnx::TensorProto* source = nullptr;  // of the input model, or of Rewritten::made
   ElementType type = ElementType::kFloat;     // what it is stored in, where not in codes
   Stored stored;                              // its form in codes; without one, none
   methods::Choice choice;                     // of the codes
+  std::optional<Repack> repack;               // it keeps its numbers, which get other places
   int exponent = 0;                           // the values are multiplied by 2^this
   Overflow overflow = Overflow::kError;
-  std::vector<int> targets;       // indices into the new main graph's initializers
+  // Indices into the new main graph's initializers; of a part that nothing reads, kNotStored.
+  std::vector<int> targets;
   std::uint64_t first_bytes = 0;  // of each target; what lies beyond is left out. 0: all
 };
 
@@ -42,6 +49,8 @@ struct Rewritten {
   // By initializer: an earlier one that has the same bytes, and whose job fills both; -1 for none.
   // Empty until such are looked for (share_equal.h).
   std::vector<int> same_as;
+  // Parts of stored forms that nothing reads, which are left out: their names, and their bytes.
+  absl::flat_hash_map<std::string, std::uint64_t> unread;
   int casts = 0;           // Cast nodes that the plan's borders needed
   int float32_values = 0;  // values in float32 (and the few in float64), and
   int half_values = 0;     // values in float16 or bfloat16

@@ -25,10 +25,15 @@ constexpr std::uint64_t kChunk = 4 << 20;
 // Of constants whose samples agree, so many that differ are remembered: time stays linear.
 constexpr std::size_t kMostAlike = 4;
 
+bool StoreSameParts(const FillJob& a, const FillJob& b) {
+  return std::equal(a.targets.begin(), a.targets.end(), b.targets.begin(), b.targets.end(),
+                    [](int x, int y) { return (x == kNotStored) == (y == kNotStored); });
+}
+
 bool SameForm(const FillJob& a, const FillJob& b) {
-  return a.type == b.type && SameCodes(a.stored, b.stored) && a.first_bytes == b.first_bytes &&
-         a.exponent == b.exponent && a.overflow == b.overflow &&
-         a.source->data_type() == b.source->data_type() &&
+  return StoreSameParts(a, b) && a.type == b.type && SameCodes(a.stored, b.stored) &&
+         a.repack == b.repack && a.first_bytes == b.first_bytes && a.exponent == b.exponent &&
+         a.overflow == b.overflow && a.source->data_type() == b.source->data_type() &&
          std::equal(a.source->dims().begin(), a.source->dims().end(), b.source->dims().begin(),
                     b.source->dims().end());
 }
@@ -64,7 +69,7 @@ std::string KeyOf(Bytes bytes) {
 
 bool StaysInline(const FillJob& job, const Rewritten& result) {
   return std::any_of(job.targets.begin(), job.targets.end(), [&result](int target) {
-    return result.keep_inline[static_cast<std::size_t>(target)];
+    return target != kNotStored && result.keep_inline[static_cast<std::size_t>(target)];
   });
 }
 
@@ -94,6 +99,7 @@ absl::Status ShareEqual(const Model& model, Rewritten& result) {
     }
     equal->choice = methods::Later(equal->choice, job.choice);
     for (std::size_t part = 0; part < job.targets.size(); ++part) {
+      if (job.targets[part] == kNotStored) continue;
       result.same_as[static_cast<std::size_t>(job.targets[part])] = equal->targets[part];
     }
   }

@@ -24,13 +24,24 @@ StoredConstants FindStoredConstants(const RewriteInput& input) {
           // Of several copies behind one Transpose, the Transpose reads the one in its own type.
           const NodePlan& plan = input.PlanOf(link);
           const bool its_own = plan.passes || copy.format.type == plan.compute;
-          if (floats && its_own) constants.readings[{link, 0}] = {&copy, directly, nullptr};
+          if (floats && its_own) constants.readings[{link, 0}] = {&copy, directly};
           directly = directly && plan.passes;
         }
         const Format* form = floats ? nullptr : copy.readers[i];
-        constants.readings[{read.reader.node, read.reader.input}] = {&copy, directly, form};
+        constants.readings[{read.reader.node, read.reader.input}] = {&copy, directly, form,
+                                                                     &copy.stored, &copy.names};
       }
     }
+  }
+  for (const RepackPlan& repack : input.plan.repacks) {
+    if (repack.stored.form == nullptr) continue;
+    const CodedWeight& weight = input.analysis.coded_weights[repack.weight];
+    for (const CodedReading& reader : weight.readers) {
+      constants.readings[{reader.slot.node, reader.slot.input}] = {
+          nullptr, true, repack.stored.form, &repack.stored, &repack.names};
+    }
+    constants.replaced.insert(weight.decoder);
+    constants.replaced.insert(weight.links.begin(), weight.links.end());
   }
   return constants;
 }

@@ -2,7 +2,9 @@
 #ifndef ONNXQUANT_LIB_REWRITE_STORED_CONSTANTS_H_
 #define ONNXQUANT_LIB_REWRITE_STORED_CONSTANTS_H_
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -13,12 +15,15 @@ namespace onnxquant {
 
 // The stored form that a slot reads, itself or (not `directly`) through a Transpose.
 struct Reading {
-  const WeightCopy* copy = nullptr;  // of the plan; null where the slot reads no stored constant
+  const WeightCopy* copy = nullptr;  // of the plan; null where the slot reads none of floats
   bool directly = false;
-  const Format* form = nullptr;  // of codes: what reads them
+  const Format* form = nullptr;  // of codes: what reads them, and
+  const Stored* stored = nullptr;
+  const std::vector<std::string>* names = nullptr;  // of their tensors
 };
 
 struct StoredConstants {
+  absl::flat_hash_set<NodeId> replaced;    // made floats of codes that are read by others now
   absl::flat_hash_set<ValueId> shortened;  // what is made of rows of a constant, not of all
   IdVector<const WeightPlan*> plans;       // by ValueId; null for what is no stored constant
   absl::flat_hash_map<std::pair<NodeId, int>, Reading> readings;  // by node and input

@@ -203,3 +203,28 @@ def test_diff_tells_the_outputs_apart(gemma: Path) -> None:
     other = run("diff", "--json", folder / "model.onnx", folder / "model_fp16.onnx")
     assert (same.returncode, other.returncode) == (0, 0)
     assert not json.loads(other.stdout)["equal"]
+
+
+@pytest.mark.parametrize("dtype", ["q4", "q4f16", "q8"])
+def test_an_output_converted_again_stores_the_same_bytes(gemma: Path, dtype: str) -> None:
+    """A table of codes and a head that share scales still do."""
+    folder = _convert(gemma, "gemma-web", "--dtype", dtype)
+    file = f"model_{'quantized' if dtype == 'q8' else dtype}.onnx"
+    done = run(
+        "--policy",
+        "gemma-web",
+        "--dtype",
+        dtype,
+        "-o",
+        gemma / "again",
+        "--no-config",
+        folder / file,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (
+        {t.name: (t.data_type, list(t.dims)) for t, _ in _tensors(place / file)}
+        for place in (folder, gemma / "again")
+    )
+    assert first == second
+    data = f"{file}_data"
+    assert (folder / data).read_bytes() == (gemma / "again" / data).read_bytes()

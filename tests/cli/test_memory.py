@@ -12,6 +12,8 @@ from onnxquant_tools.product import gemma, scratch_folder
 from program import BINARY, THREE, policy
 
 LIMIT = 256 << 20
+# What a conversion in two threads takes, nine outputs at once: working buffers and the plans.
+BOUND = 64 << 20
 
 
 @pytest.fixture
@@ -51,13 +53,13 @@ def test_sampling_sees_memory_that_is_used() -> None:
 @pytest.mark.parametrize(
     ("policy", "outputs"), [("gemma-safe", 3), ("gemma-web", 4), ("transformersjs", 9)]
 )
-def test_resident_memory_stays_below_256_mb(scratch: Path, policy: str, outputs: int) -> None:
+def test_anonymous_memory_stays_below_64_mib(scratch: Path, policy: str, outputs: int) -> None:
     status, messages, peak = _peak(
-        [str(BINARY), "-q", "--policy", policy, "-o", str(scratch), str(gemma())]
+        [str(BINARY), "-q", "-j", "2", "--policy", policy, "-o", str(scratch), str(gemma())]
     )
     assert status == 0, messages
     assert len(list(scratch.iterdir())) == 2 * outputs
-    assert 4 << 20 < peak < LIMIT, f"{peak / 2**20:.0f} MiB"
+    assert 4 << 20 < peak < BOUND, f"{peak / 2**20:.0f} MiB"
 
 
 @pytest.mark.parametrize("shape", [(64, 2_000_000), (2_000_000, 64), (3, 40_000_000)])

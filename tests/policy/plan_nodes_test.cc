@@ -39,6 +39,23 @@ TEST_F(PlanNodesTest, WhatIsAskedOfTheResidualStreamComesWithItsReason) {
   EXPECT_THAT(resolved.residual[1].reason.source(), HasSubstr("p.yaml:7:5"));
 }
 
+// As those of a table that becomes codes; else a head that shares them would have its own.
+TEST_F(PlanNodesTest, ScalesOfATableAreHalvesWhereARuleThatWidensItSpeaksOfCodes) {
+  constexpr char kTable[] =
+      R"(g (int64[2] i) => (float16[2, 64] y) <uint8[8, 64] w, float16[8, 2] s> {
+  y = com.microsoft.GatherBlockQuantized<bits = 8, block_size = 32, quantize_axis = 1>(w, i, s)
+})";
+  const std::string rule =
+      "  - {match: {op: 'com.microsoft::GatherBlockQuantized'}, compute: float32, weights: ";
+  Load(kTable, rule + "int8}\n");
+  ResolveNodes(*context_, *resolver_, plan_);
+  EXPECT_EQ(plan_.nodes[NodeOf("y")].compute, ElementType::kFloat16);
+  EXPECT_EQ(plan_.nodes[NodeOf("y")].why.back().effect(), "compute: float16");
+  Load(kTable, rule + "float32}\n");
+  ResolveNodes(*context_, *resolver_, plan_);
+  EXPECT_EQ(plan_.nodes[NodeOf("y")].compute, ElementType::kFloat);
+}
+
 TEST_F(PlanNodesTest, ANodesPlanTakesNoMoreThan32Bytes) {
   EXPECT_LE(sizeof(NodePlan), 32U);
 }

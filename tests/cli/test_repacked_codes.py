@@ -1,0 +1,313 @@
+"""Weights in codes behind a DequantizeLinear, which MatMulNBits reads as the same codes."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from program import policy, run, save
+from weight_models import unpacked
+
+Array = NDArray[Any]
+KINDS = {
+    (4, True): TensorProto.INT4,
+    (4, False): TensorProto.UINT4,
+    (8, True): TensorProto.INT8,
+    (8, False): TensorProto.UINT8,
+}
+ONE = "policy: 1\nname: p\noutputs:\n  q4: {{compute: float32, weights: {}, io: float32}}\n"
+BOTH = (
+    "policy: 1\nname: p\noutputs:\n"
+    "  q4: {{compute: float32, weights: int{0}, io: float32}}\n"
+    "  q4f16: {{compute: float16, weights: int{0}, io: float32}}\n"
+)
+
+
+@dataclass
+class Coded:
+    """A weight [K, N], or turned [N, K], in blocks of codes along K."""
+
+    k: int = 96
+    n: int = 18
+    block: int = 32
+    bits: int = 4
+    is_signed: bool = True
+    points: bool = True  # zero points
+    turned: bool = False
+    half: bool = False  # scales of float16
+
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """Return codes, scales and zero points; without them, those that hold in their place."""
+        random = np.random.default_rng(self.k + self.bits)
+        low = -(2 ** (self.bits - 1)) if self.is_signed else 0
+        blocks = [-(-self.k // self.block), self.n]
+        codes = random.integers(low, low + 2**self.bits, (self.k, self.n))
+        scales = random.uniform(0.01, 0.1, blocks).astype(np.float16 if self.half else np.float32)
+        points = random.integers(low, low + 2**self.bits, blocks)
+        return codes, scales, points if self.points else np.zeros_like(points)
+
+    def values(self) -> Array:
+        """Return the floats [K, N] that it stands for."""
+        codes, scales, points = self.arrays()
+        of = np.arange(self.k) // self.block
+        return ((codes - points[of]) * scales[of].astype(np.float32)).astype(np.float32)
+
+    def model(self, more: list[onnx.NodeProto] | None = None, **attributes: Any) -> onnx.ModelProto:
+        """Return y = x w, and what else reads the floats `f`."""
+        codes, scales, points = (a.T if self.turned else a for a in self.arrays())
+        kind = KINDS[self.bits, self.is_signed]
+        weights = [_tensor("w", codes, kind, self.bits)]
+        weights.append(numpy_helper.from_array(scales.copy(), "s"))
+        if self.points:
+            weights.append(_tensor("z", points, kind, self.bits))
+        says: dict[str, Any] = {
+            "axis": 1 if self.turned else 0,
+            "block_size": self.block,
+            **attributes,
+        }
+        names = ["w", "s", "z"] if self.points else ["w", "s"]
+        floats = "h" if self.half else "f"
+        nodes = [helper.make_node("DequantizeLinear", names, [floats], "d", **says)]
+        if self.half:
+            nodes.append(helper.make_node("Cast", ["h"], ["f"], to=TensorProto.FLOAT))
+        if self.turned:
+            nodes.append(helper.make_node("Transpose", ["f"], ["t"], "t", perm=[1, 0]))
+        nodes.append(helper.make_node("MatMul", ["x", "t" if self.turned else "f"], ["y"], "m"))
+        outputs = ["y", *(name for node in more or [] for name in node.output)]
+        graph = helper.make_graph(
+            [*nodes, *(more or [])],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", self.k])],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+            weights,
+        )
+        imports = [helper.make_opsetid("", 21)]
+        return helper.make_model(graph, opset_imports=imports, ir_version=10)
+
+
+def _tensor(name: str, codes: Array, kind: int, bits: int) -> TensorProto:
+    flat = codes.reshape(-1) & (2**bits - 1)
+    flat = np.concatenate([flat, np.zeros(-len(flat) % (8 // bits), flat.dtype)])
+    shifts = np.arange(0, 8, bits)
+    packed = (flat.reshape(-1, 8 // bits) << shifts).sum(1).astype(np.uint8)
+    return TensorProto(name=name, data_type=kind, dims=codes.shape, raw_data=packed.tobytes())
+
+
+def _convert(folder: Path, model: onnx.ModelProto, bits: int = 4) -> Path:
+    done = run("--policy", policy(folder, BOTH.format(bits)), save(model, folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def _product(path: Path, x: Array) -> Array:
+    (y,) = ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(["y"], {"x": x})
+    return np.asarray(y)
+
+
+WEIGHTS = [
+    Coded(
+        bits=bits,
+        is_signed=is_signed,
+        points=points,
+        turned=turned,
+        k=k,
+        n=n,
+        block=block,
+    )
+    for bits in (4, 8)
+    for is_signed, points in ((True, True), (True, False), (False, True))
+    for turned in (False, True)
+    # Three blocks, whose zero points do not fill their bytes; and a last one that is not full.
+    for k, n, block in ((96, 18, 32), (80, 6, 16), (48, 10, 32), (256, 4, 256))
+]
+
+
+@pytest.mark.parametrize("weight", WEIGHTS, ids=str)
+def test_codes_scales_and_zero_points_stay_and_the_product_is_the_same(
+    tmp_path: Path, weight: Coded
+) -> None:
+    _convert(tmp_path, weight.model(), weight.bits)
+    codes, scales, points = (a.T for a in weight.arrays())
+    middle = 2 ** (weight.bits - 1) if weight.is_signed else 0
+    x = np.random.default_rng(0).normal(0, 1, (3, weight.k)).astype(np.float32)
+    expected = x @ weight.values()
+    for dtype, scale, most in (("q4", np.float32, 1e-5), ("q4f16", np.float16, 4e-3)):
+        path = tmp_path / f"model_{dtype}.onnx"
+        model = onnx.load(path)
+        (node,) = (n for n in model.graph.node if n.op_type != "Cast")
+        assert node.op_type == "MatMulNBits"
+        parts = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        assert list(parts) == list(node.input[1:])
+        stored = [parts[name] for name in node.input[1:]]
+        rows = unpacked(stored[0].reshape(weight.n, -1), weight.bits)
+        assert np.array_equal(rows[:, : weight.k], codes + middle)
+        assert not rows[:, weight.k :].any()
+        assert stored[1].dtype == scale
+        assert np.array_equal(stored[1], scales.astype(scale))
+        if weight.points:
+            found = unpacked(stored[2], weight.bits)[:, : scales.shape[1]]
+            assert np.array_equal(found, points + middle)
+        assert len(stored) == 2 + weight.points
+        y = _product(path, x)
+        assert np.abs(y - expected).max() <= most * np.abs(expected).max()
+
+
+def test_a_cast_of_the_floats_goes_with_them(tmp_path: Path) -> None:
+    weight = Coded(half=True)
+    _convert(tmp_path, weight.model())
+    path = tmp_path / "model_q4.onnx"
+    assert [node.op_type for node in onnx.load(path).graph.node] == ["MatMulNBits"]
+    x = np.random.default_rng(0).normal(0, 1, (3, weight.k)).astype(np.float32)
+    expected = x @ weight.values()
+    assert np.abs(_product(path, x) - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_a_matrix_of_many_tiles_is_packed_as_one(tmp_path: Path) -> None:
+    weight = Coded(k=2048, n=512)
+    save(weight.model(), tmp_path)
+    text = policy(tmp_path, BOTH.format(4))
+    for name, arguments in (
+        ("one", ["-j", "1"]),
+        ("many", ["-j", "2", "--memory", "1M"]),
+    ):
+        done = run("--policy", text, *arguments, "-o", tmp_path / name, tmp_path / "model.onnx")
+        assert done.returncode == 0, done.stderr
+    for dtype in ("q4", "q4f16"):
+        one, many = ((tmp_path / name / f"model_{dtype}.onnx_data") for name in ("one", "many"))
+        assert one.read_bytes() == many.read_bytes()
+    rows = np.frombuffer((tmp_path / "one" / "model_q4.onnx_data").read_bytes(), np.uint8)
+    found = unpacked(rows[: 512 * 1024].reshape(512, -1), 4)
+    assert np.array_equal(found, weight.arrays()[0].T + 8)
+
+
+def _plan(folder: Path, model: onnx.ModelProto, bits: int = 4) -> list[dict[str, Any]]:
+    text = policy(folder, BOTH.format(bits))
+    done = run("plan", "--json", "--dtype", "q4", "--policy", text, save(model, folder))
+    assert done.returncode == 0, done.stderr
+    (output,) = json.loads(done.stdout)["outputs"]
+    return list(output["tensors"])
+
+
+def test_plan_says_what_is_packed_anew_and_as_how_many_bytes(tmp_path: Path) -> None:
+    (row,) = _plan(tmp_path, Coded().model())
+    assert row["name"] == "w"
+    assert row["format"] == "int4 block 32 asymmetric"
+    assert row["stored_as"] == ["w_Q4", "w_scales", "w_zero_points"]
+    assert row["input_bytes"] == 96 * 9 + 3 * 18 * 4 + 3 * 9
+    assert row["bytes"] == 18 * 48 + 3 * 18 * 4 + 18 * 2
+    assert row["left"] == ""
+    assert row["why"][-1].startswith("the source, whose codes are packed anew, sets weights: int4")
+
+
+def _scales_of_channels() -> onnx.ModelProto:
+    """Return a weight with a scale, and a zero point, for each column."""
+    model = Coded(k=32).model(block_size=0)
+    for tensor in model.graph.initializer:
+        if tensor.name in "sz":
+            del tensor.dims[0]
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            attribute.i = 1 if attribute.name == "axis" else attribute.i
+    return model
+
+
+def _along_columns() -> onnx.ModelProto:
+    """Return a weight of 32 rows and columns without the Transpose that stood before its reader."""
+    model = Coded(k=32, n=32, turned=True).model()
+    decoder, _, product = model.graph.node
+    product.input[1] = decoder.output[0]
+    del model.graph.node[1]
+    return model
+
+
+ADDED = [helper.make_node("Abs", ["f"], ["v"], "other")]
+STAYING = {
+    "scales of channels": (_scales_of_channels(), "a scale for each channel or for all"),
+    "blocks along columns": (_along_columns(), "lie along the columns"),
+    "short blocks": (Coded(block=8).model(), "blocks have 8 codes"),
+    "long blocks": (Coded(k=1024, block=512).model(), "blocks have 512 codes"),
+    "another reader": (Coded().model(ADDED), "also read by node 'other'"),
+    "no zero points": (Coded(is_signed=False, points=False).model(), "no zero points"),
+    "odd rows": (Coded(n=9).model(), "rows of 9 codes of 4 bits do not end with a byte"),
+    "other bits": (Coded(bits=8).model(), "codes have 8 bits, and int4 asks for 4"),
+}
+
+
+@pytest.mark.parametrize("name", STAYING)
+def test_what_does_not_fit_stays_and_plan_says_why(tmp_path: Path, name: str) -> None:
+    model, reason = STAYING[name]
+    (row,) = (r for r in _plan(tmp_path, model) if r["name"] == "w")
+    assert reason in row["left"]
+    assert row["format"] == "codes of the source"
+    text = policy(tmp_path, BOTH.format(4))
+    done = run("--policy", text, "--dtype", "q4", tmp_path / "model.onnx")
+    assert done.returncode == 0, done.stderr
+    made = onnx.load(tmp_path / "model_q4.onnx")
+    assert [n.op_type for n in made.graph.node] == [n.op_type for n in model.graph.node]
+    told = run("plan", "--dtype", "q4", "--policy", text, "--why", "w", tmp_path / "model.onnx")
+    assert reason in told.stdout
+    listed = run("plan", "-v", "--dtype", "q4", "--policy", text, tmp_path / "model.onnx")
+    assert "1 weight stays as in the source" in listed.stdout
+
+
+@pytest.mark.parametrize("word", ["float32", "qdq_int4", "{format: dynamic_int8}"])
+def test_codes_stay_without_a_word_where_no_blocks_are_asked_for(tmp_path: Path, word: str) -> None:
+    text = ONE.format(word)
+    save(Coded().model(), tmp_path)
+    done = run("plan", "--json", "--policy", policy(tmp_path, text), tmp_path / "model.onnx")
+    assert done.returncode == 0, done.stderr
+    (output,) = json.loads(done.stdout)["outputs"]
+    assert [row["name"] for row in output["tensors"]] == ["s"]
+
+
+def test_a_gemm_and_a_product_of_the_same_floats_share_the_packed_codes(
+    tmp_path: Path,
+) -> None:
+    gemm = helper.make_node("Gemm", ["x", "f"], ["v"], "gemm", alpha=2.0)
+    weight = Coded()
+    _convert(tmp_path, weight.model([gemm]))
+    path = tmp_path / "model_q4.onnx"
+    model = onnx.load(path)
+    assert [n.op_type for n in model.graph.node].count("MatMulNBits") == 2
+    assert sorted(t.name for t in model.graph.initializer) == [
+        "w_Q4",
+        "w_scales",
+        "w_zero_points",
+    ]
+    x = np.random.default_rng(0).normal(0, 1, (3, weight.k)).astype(np.float32)
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    y, v = session.run(["y", "v"], {"x": x})
+    assert np.abs(y - x @ weight.values()).max() <= 1e-5 * np.abs(y).max()
+    assert np.abs(v - 2 * (x @ weight.values())).max() <= 1e-5 * np.abs(v).max()
+
+
+def test_what_this_program_writes_for_dequantizelinear_becomes_what_it_writes_for_matmulnbits(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(3)
+    w = numpy_helper.from_array(random.normal(0, 0.1, (96, 48)).astype(np.float32), "w")
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"], "m")],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 96])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 48])],
+        [w],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    source = save(model, tmp_path)
+    for name, word in (("direct", "int4"), ("coded", "qdq_int4"), ("again", "int4")):
+        text = ONE.format(word)
+        given = tmp_path / "coded" / "model_q4.onnx" if name == "again" else source
+        done = run("--policy", policy(tmp_path, text), "-o", tmp_path / name, given)
+        assert done.returncode == 0, done.stderr
+    parts = []
+    for name in ("direct", "again"):
+        stored = onnx.load(tmp_path / name / "model_q4.onnx").graph.initializer
+        parts.append({t.name: numpy_helper.to_array(t).tobytes() for t in stored})
+    assert parts[0] == parts[1]
