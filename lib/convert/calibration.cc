@@ -7,6 +7,20 @@
 #include "lib/statistics/targets.h"
 
 namespace onnxquant {
+namespace {
+
+// Of the model in the file: what is converted may have its functions inlined and a higher opset.
+absl::StatusOr<std::string> FingerprintAsItRuns(const Model& model, const Analysis& analysis,
+                                                const Targets& targets) {
+  if (!model.from_file()) return FingerprintOf(model, analysis.graph, targets);
+  ONNXQUANT_ASSIGN_OR_RETURN(const Model loaded, Model::Load(model.path()));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(loaded.proto(), loaded.path()));
+  ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, loaded.path()));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Targets observed, FindTargets(graph, types, loaded.path()));
+  return FingerprintOf(loaded, graph, observed);
+}
+
+}  // namespace
 
 absl::StatusOr<OpenedCalibration> OpenCalibration(const std::string& path, const Model& model,
                                                   const Analysis& analysis) {
@@ -14,7 +28,7 @@ absl::StatusOr<OpenedCalibration> OpenCalibration(const std::string& path, const
   ONNXQUANT_ASSIGN_OR_RETURN(const Targets targets,
                              FindTargets(analysis.graph, analysis.types, model.path()));
   ONNXQUANT_ASSIGN_OR_RETURN(const std::string fingerprint,
-                             FingerprintOf(model, analysis.graph, targets));
+                             FingerprintAsItRuns(model, analysis, targets));
   if (file.fingerprint() != fingerprint) {
     return UsageError(path, ": these statistics are of another model: its fingerprint is ",
                       file.fingerprint(), ", that of ", model.path(), " is ", fingerprint,
