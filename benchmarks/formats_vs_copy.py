@@ -5,12 +5,14 @@
 The model is one table and products of several shapes, random numbers, made in a folder that goes
 away. For each word of `onnxquant formats` the model is converted, its own output files are copied
 in 8 MiB pieces and synced, as the conversion does, and so is the model's data file, which is what
-the conversion reads. Prints the medians, and what a conversion takes as a multiple of each copy.
+the conversion reads. Prints the medians, and what a conversion takes as a multiple of each copy: in
+time, and in processor time, of which other programs and the disk take nothing.
 Machines are noisy: quote the ratios, not the seconds.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -100,32 +102,40 @@ def words() -> dict[str, tuple[str, str]]:
     }
 
 
-def seconds(command: list[str | Path]) -> float:
-    """Return how long a command takes."""
-    start = time.monotonic()
+def seconds(command: list[str | Path]) -> tuple[float, float]:
+    """Return how long a command takes, and its processor time."""
+    start, before = time.monotonic(), os.times()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}: {done.stderr}")
-    return time.monotonic() - start
+    after = os.times()
+    used = after.children_user + after.children_system
+    return time.monotonic() - start, used - before.children_user - before.children_system
 
 
-def measure(forms: tuple[str, str], model: Path, runs: int) -> tuple[float, ...]:
-    """Return medians: of a conversion, of copies of its output and its input; and bytes."""
+def copy_timed(source: Path, target: Path) -> tuple[float, float, int]:
+    """Return the seconds, the processor time and the bytes of a copy."""
+    before = os.times()
+    taken, total = copy(source, target)
+    after = os.times()
+    return taken, after.user + after.system - before.user - before.system, total
+
+
+def measure(forms: tuple[str, str], model: Path, runs: int) -> list[float]:
+    """Return medians of seconds and processor seconds: of a conversion, and copies of its files."""
     text = model.with_name("policy.yaml")
     text.write_text(POLICY.format(word=forms[0], table=forms[1]))
     times = []
     for _ in range(runs):
         with scratch_folder("formats") as place:
             out = place / "out"
-            command = [BINARY, "-q", "--policy", text, "-o", out, model]
-            converted = seconds(command)
-            copied, total = copy(out, place / "copy")
+            converted = seconds([BINARY, "-q", "--policy", text, "-o", out, model])
+            written = copy_timed(out, place / "copy")
             (place / "source").mkdir()
             (place / "source" / "data").symlink_to(model.with_name("model.onnx_data"))
-            read, _ = copy(place / "source", place / "again")
-            times.append((converted, copied, read))
-    medians = [statistics.median(each) for each in zip(*times, strict=True)]
-    return (*medians, float(total))
+            read = copy_timed(place / "source", place / "again")
+            times.append((*converted, *written, *read))
+    return [statistics.median(each) for each in zip(*times, strict=True)]
 
 
 def main() -> None:
@@ -141,18 +151,16 @@ def main() -> None:
         every = words() | {word: (word, word) for word in ("float16", "bfloat16", "float32")}
         chosen = {w: f for w, f in every.items() if not options.word or w in options.word}
         print(f"{size / 1e6:.0f} MB of float32, pieces of {PIECE >> 20} MiB")
-        print(
-            f"{'word':14} {'output MB':>9} {'seconds':>8} {'MB/s':>6} "
-            f"{'/ output':>9} {'/ input':>8}"
-        )
+        print(f"{'':14} {'':>9} {'time':>17} {'processor time':>17}")
+        heads = ["/ output", "/ input"] * 2
+        print(f"{'word':14} {'output MB':>9} " + " ".join(f"{head:>8}" for head in heads))
         measure(every["float32"], model, 1)  # warms the page cache
         for word, forms in chosen.items():
-            converted, copied, read, total = measure(forms, model, options.runs)
-            print(
-                f"{word:14} {total / 1e6:9.0f} {converted:8.2f} {size / 1e6 / converted:6.0f} "
-                f"{converted / copied:9.2f} {converted / read:8.2f}",
-                flush=True,
-            )
+            taken, used, *copies = measure(forms, model, options.runs)
+            out_taken, out_used, total, in_taken, in_used, _ = copies
+            ratios = [taken / out_taken, taken / in_taken, used / out_used, used / in_used]
+            figures = " ".join(f"{ratio:8.2f}" for ratio in ratios)
+            print(f"{word:14} {total / 1e6:9.0f} {figures}", flush=True)
 
 
 if __name__ == "__main__":

@@ -57,11 +57,14 @@ def _dims(form: Format, op: str, site: Site, compute: str) -> dict[str, tuple[st
         kind = form.word.removeprefix("dynamic_")
         scales = [n] + [1] * (len(shape) - 2) if op == "Conv" else [n]
         points = [] if op == "Conv" else [n]
-        return {
+        stored = {
             "_quantized": (kind, shape[-2:] if op in PRODUCTS else shape),
             "_scale": ("float32", scales if channels else []),
-            "_zero_point": (kind, points if channels else []),
         }
+        # A Gather of rows with scales of their own does without zero points that are all 0.
+        if not (op == "Gather" and channels and form.symmetric and kind == "int8"):
+            stored["_zero_point"] = (kind, points if channels else [])
+        return stored
     n, k = shape[-2:] if site.by_rows else shape[-1:-3:-1]
     blocks = -(-k // form.block)
     codes = [n, blocks, form.block * form.bits // 8]

@@ -195,10 +195,8 @@ def from_blocks(parts: dict[str, Array], name: str, form: Format, site: Site) ->
 def from_integers(parts: dict[str, Array], name: str, site: Site) -> Stored:
     """Read codes in the weight's own shape, with a scale for all or for each channel."""
     codes = parts[f"{name}_quantized"].astype(np.int32)
-    scale, zero_point = (
-        parts[f"{name}_scale"],
-        parts[f"{name}_zero_point"].astype(np.int32),
-    )
+    scale = parts[f"{name}_scale"]
+    zero_point = parts.get(f"{name}_zero_point", np.zeros(scale.shape)).astype(np.int32)
     lined_up = (-1,) + (1,) * (codes.ndim - 1) if site.by_rows else (1, -1)
     steps = np.broadcast_to(scale.reshape(lined_up), codes.shape)
     values = ((codes - zero_point.reshape(lined_up)) * steps).astype(np.float32)
