@@ -85,7 +85,7 @@ def test_strings_are_compared(tmp_path: Path) -> None:
         path = _model(tmp_path, name, "y = Equal(b, words)", text)
         proto = onnx.load(path)
         proto.graph.initializer.append(
-            onnx.helper.make_tensor("words", onnx.TensorProto.STRING, [2], words)
+            onnx.helper.make_tensor("words", onnx.TensorProto.STRING, [2], list(words))
         )
         onnx.save(proto, path)
         return path
