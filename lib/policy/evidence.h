@@ -31,8 +31,8 @@ struct Calibrated {
 
 struct Evidence {
   const Model* model = nullptr;  // to read weights from; null: there are none to read
-  std::optional<Ranges> ranges;
-  std::optional<Calibrated> calibration;
+  std::optional<Ranges> ranges = {};
+  std::optional<Calibrated> calibration = {};
 };
 
 }  // namespace onnxquant

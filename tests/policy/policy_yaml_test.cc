@@ -64,7 +64,7 @@ TEST(PolicyYaml, PointsAtTypingErrorsAndGuessesWhatWasMeant) {
        "rules; did you mean 'rules'?"},
       {std::string(kOutputs) + "rules:\n  - match: {rol: norm}\n    keep: true\n",
        "p.yaml:6:13: found 'rol' in match; allowed are role, op, name, regex, weight, layer, "
-       "elements, hazard, range; did you mean 'role'?"},
+       "elements, hazard, range, calibrated; did you mean 'role'?"},
       {std::string(kOutputs) + "rules:\n  - match: {role: nrom}\n    keep: true\n",
        "p.yaml:6:19: found role 'nrom'; allowed are embedding, "},
       {std::string(kStart) + "outputs:\n  q4: {compute: flot32, weights: int4, io: float32}\n",
@@ -186,9 +186,9 @@ TEST(PolicyYaml, EveryBuiltinPolicyIsValidAndNamedAfterItsFile) {
   }
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
   EXPECT_THAT(names,
-              ElementsAre("bf16", "bnb4", "build-gemma", "fp16", "gemma-rescale", "gemma-safe",
-                          "gemma-small", "gemma-web", "int8", "q2", "q2f16", "q4", "q4f16", "q8",
-                          "quantize-dynamic", "repair", "transformersjs", "uint8"));
+              ElementsAre("bf16", "bnb4", "build-gemma", "fp16", "gemma-q4", "gemma-rescale",
+                          "gemma-safe", "gemma-small", "gemma-web", "int8", "q2", "q2f16", "q4",
+                          "q4f16", "q8", "quantize-dynamic", "repair", "transformersjs", "uint8"));
 }
 
 TEST(PolicyYaml, ListsThePoliciesWhenANameIsUnknown) {
