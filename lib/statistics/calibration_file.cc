@@ -218,6 +218,13 @@ const MomentsInfo* CalibrationFile::Find(absl::string_view value) const {
   return found == by_name_.end() ? nullptr : &entries_[found->second];
 }
 
+void CalibrationFile::Release(const MomentsInfo& entry) const {
+  const auto found = by_name_.find(entry.value);
+  if (found == by_name_.end()) return;
+  const auto size = static_cast<std::uint64_t>(entries_[found->second].size);
+  file_.Release(offsets_[found->second], size * size * sizeof(float));
+}
+
 absl::StatusOr<absl::Span<const float>> CalibrationFile::Sums(const MomentsInfo& entry) const {
   const auto found = by_name_.find(entry.value);
   if (found == by_name_.end()) {

@@ -56,6 +56,8 @@ class CalibrationFile {
   // The sums [K, K] of one of entries(), valid as long as this object. Errors (kUsage): NaN or
   // infinity, a matrix that is not symmetric, a negative diagonal. Thread-safe.
   absl::StatusOr<absl::Span<const float>> Sums(const MomentsInfo& entry) const;
+  // Their pages need not stay in memory; they are read again when they are asked for again.
+  void Release(const MomentsInfo& entry) const;
 
   // Error (kModel): the file was written to since it was opened. Whoever gives out what was made of
   // the sums asks this first.

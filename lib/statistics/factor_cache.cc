@@ -42,6 +42,7 @@ absl::StatusOr<FactorCache::Shared> FactorCache::Of(const std::string& value, st
       }
       ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const float> sums, file_.Sums(*info));
       auto made = methods::Factor(sums, k, {});
+      file_.Release(*info);
       if (!made.ok()) {
         return UsageError(file_.path(), ": moments of '", value, "': ", made.status().message());
       }

@@ -43,6 +43,7 @@ def test_every_option_of_a_subcommand_is_offered_and_no_other(tmp_path: Path) ->
 def test_a_policy_is_a_name_or_a_file(tmp_path: Path) -> None:
     (tmp_path / "gemma-mine.yaml").touch()
     assert _complete(tmp_path, "plan", "--policy", "gemma-") == {
+        "gemma-q4",
         "gemma-safe",
         "gemma-small",
         "gemma-web",
