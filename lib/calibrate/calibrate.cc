@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/analysis/rope_caches.h"
+#include "lib/analysis/weight_uses.h"
 #include "lib/base/error.h"
 #include "lib/calibrate/moment_sums.h"
 #include "lib/calibrate/observed_model.h"
@@ -46,10 +48,24 @@ absl::StatusOr<std::vector<std::vector<std::size_t>>> SplitIntoPasses(
   return passes;
 }
 
+// The rows of the shortest table.
+std::size_t PositionsOf(const Graph& graph, const ValueTypes& types) {
+  std::size_t positions = 0;
+  for (const RopeCache& cache : FindRopeCaches(graph, FindWeightUses(graph, types)).caches) {
+    const auto shape = ConstantShape(graph, cache.cosines);
+    if (!shape || shape->empty() || shape->front() <= 0) continue;
+    const auto rows = static_cast<std::size_t>(shape->front());
+    positions = positions == 0 ? rows : std::min(positions, rows);
+  }
+  return positions;
+}
+
 class Calibrator {
  public:
   Calibrator(const CalibrationOptions& options, const CalibrationPlan& plan, ObservedModel model)
-      : options_(options), plan_(plan), model_(std::move(model)) {}
+      : options_(options), plan_(plan), model_(std::move(model)) {
+    if (plan_.positions > 0) options_.length = std::min(options_.length, plan_.positions);
+  }
 
   absl::StatusOr<Calibration> Run() {
     for (std::size_t pass = 0; pass < plan_.passes.size(); ++pass) {
@@ -234,7 +250,7 @@ class Calibrator {
         " tokens, better ", 10 * worst->size));
   }
 
-  const CalibrationOptions& options_;
+  CalibrationOptions options_;
   const CalibrationPlan& plan_;
   ObservedModel model_;
   Calibration result_;
@@ -258,6 +274,7 @@ absl::StatusOr<CalibrationPlan> PlanCalibration(const CalibrationOptions& option
     plan.layers.push_back(target.layer);
   }
   plan.others = std::move(targets.others);
+  plan.positions = PositionsOf(graph, types);
   ONNXQUANT_ASSIGN_OR_RETURN(plan.passes, SplitIntoPasses(options, plan.values));
   return plan;
 }

@@ -45,6 +45,9 @@ struct CalibrationPlan {
   // Indices of `values`, a list for each time the model runs.
   std::vector<std::vector<std::size_t>> passes;
   std::string fingerprint;
+  // For how many positions the model has tables of rotary embeddings; 0: it has none. Texts that it
+  // writes are no longer than that.
+  std::size_t positions = 0;
 };
 
 // Errors: kModel for a model that cannot be read, has nothing to observe, or holds codes; kUsage

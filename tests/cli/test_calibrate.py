@@ -149,6 +149,12 @@ def test_the_models_own_text_hangs_on_the_seed_and_not_on_the_batch(
         assert np.abs(found["other"][name] - sums).max() > 1e-3 * scale, name
 
 
+def test_texts_end_where_the_models_positions_do(model: Path, tmp_path: Path) -> None:
+    """Its tables of rotary embeddings have 128 rows."""
+    made = _calibrate(tmp_path / "c", model, "--sequences", "2", "--length", "500")
+    assert made["metadata"]["tokens"] == "256"
+
+
 def test_files_of_two_texts_are_added(model: Path, tokens: Path, tmp_path: Path) -> None:
     parts = []
     for i, sequence in enumerate(TOKENS[:2]):
