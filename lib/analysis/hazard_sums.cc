@@ -16,16 +16,34 @@ constexpr const char* kSums[] = {"ReduceSum",       "ReduceMean",   "ReduceL1",
                                  "ReduceL2",        "ReduceLogSum", "ReduceLogSumExp",
                                  "ReduceSumSquare", "ReduceProd"};
 
+// Damaged models say what they like: what is no axis of any tensor becomes one that no tensor has,
+// and small enough to compute with.
+constexpr std::int64_t kNoAxis = kVeryLong;
+
+std::int64_t BoundedAxis(std::int64_t axis) {
+  return axis < -kNoAxis || axis > kNoAxis ? kNoAxis : axis;
+}
+
+std::int64_t AxisOf(double number) {
+  const bool in_range =
+      number >= -static_cast<double>(kNoAxis) && number <= static_cast<double>(kNoAxis);
+  return in_range ? static_cast<std::int64_t>(number) : kNoAxis;
+}
+
+std::int64_t BoundedLength(std::int64_t length) {
+  return std::clamp<std::int64_t>(length, 1, kVeryLong);
+}
+
 // The axes that a reduction names; empty for all, nothing where they are computed.
 std::optional<std::vector<std::int64_t>> AxesOf(const HazardContext& context, NodeId node) {
   std::vector<std::int64_t> axes;
   const onnx::NodeProto& proto = *context.graph().node(node).proto;
   if (const onnx::AttributeProto* attribute = FindAttribute(proto, "axes")) {
-    axes.assign(attribute->ints().begin(), attribute->ints().end());
+    for (const std::int64_t axis : attribute->ints()) axes.push_back(BoundedAxis(axis));
   } else if (context.Input(node, 1) != kNone) {
     const auto numbers = context.Constant(context.Input(node, 1));
     if (!numbers) return std::nullopt;
-    for (const double number : *numbers) axes.push_back(static_cast<std::int64_t>(number));
+    for (const double number : *numbers) axes.push_back(AxisOf(number));
   }
   return axes;
 }
@@ -56,7 +74,7 @@ std::int64_t WindowLength(const HazardContext& context, NodeId node) {
       FindAttribute(*context.graph().node(node).proto, "kernel_shape");
   if (kernel == nullptr) return length;
   for (const std::int64_t size : kernel->ints()) {
-    length = std::min<std::int64_t>(length * std::max<std::int64_t>(size, 1), kVeryLong);
+    length = BoundedLength(length * BoundedLength(size));
   }
   return length;
 }
@@ -83,8 +101,7 @@ std::int64_t ReducedLength(const HazardContext& context, NodeId node) {
   for (std::int64_t axis : axes) {
     if (axis < 0) axis += rank;
     if (axis < 0 || axis >= rank) return 1;
-    length *= std::max<std::int64_t>((*shape)[static_cast<std::size_t>(axis)], 1);
-    if (length > kVeryLong) break;
+    length = BoundedLength(length * BoundedLength((*shape)[static_cast<std::size_t>(axis)]));
   }
   return length;
 }
@@ -95,7 +112,7 @@ std::optional<std::int64_t> RunLength(const HazardContext& context, NodeId cumsu
   const auto axis = context.Scalar(context.Input(cumsum, 1));
   if (!shape || !axis) return std::nullopt;
   const auto rank = static_cast<std::int64_t>(shape->size());
-  std::int64_t index = static_cast<std::int64_t>(*axis);
+  std::int64_t index = AxisOf(*axis);
   if (index < 0) index += rank;
   if (index < 0 || index >= rank) return std::nullopt;
   const std::int64_t length = (*shape)[static_cast<std::size_t>(index)];

@@ -9,6 +9,9 @@
 namespace onnxquant {
 namespace {
 
+// Of the stream's own scale; no float holds a number to such a power.
+constexpr int kMostDegree = 1024;
+
 constexpr float kSkipNormEpsilon = 1e-12F;  // of ONNX Runtime's Skip… norms
 constexpr float kNormEpsilon = 1e-5F;
 
@@ -178,6 +181,7 @@ bool StreamWalker::VisitProduct(NodeId id) {
   if (Is(id, {"Pow"})) exponent = context_.Scalar(Input(id, 1));
   if (!exponent || second != 0) return Refuse(id, "raises to a power that is no constant");
   const double degree = first * *exponent;
+  if (std::abs(degree) > kMostDegree) return Refuse(id, "raises to a very high power");
   if (degree != std::floor(degree)) return Refuse(id, "takes a root of it that has no whole power");
   return Give(id, static_cast<int>(degree));
 }
@@ -203,6 +207,7 @@ bool StreamWalker::VisitOther(NodeId id) {
 }
 
 bool StreamWalker::Give(NodeId id, int degree) {
+  if (std::abs(degree) > kMostDegree) return Refuse(id, "raises to a very high power");
   for (const ValueId output : graph_.node(id).outputs) {
     if (output == kNone) continue;
     const bool mask = Is(id, {"Dropout"}) && output != graph_.node(id).outputs[0];

@@ -91,7 +91,9 @@ absl::StatusOr<StreamScale> ChooseScale(const PlanContext& context, const Residu
                        absl::StrFormat("%.0f", limit));
   }
   const double excess = peak.peak * peak.margin / limit;
-  const int k = excess <= 1 ? 0 : static_cast<int>(std::ceil(std::log2(excess)));
+  // Beyond float64, too, it is more than can be taken out.
+  const double bits = excess <= 1 ? 0 : std::min(1024.0, std::ceil(std::log2(excess)));
+  const int k = static_cast<int>(bits);
   if (k > ResidualSetting::kLargestExponent) {
     return ModelError(context.origin, ": ", request.reason.source(),
                       " rescales the residual stream, but ", why, ": a scale of ", PowerOfTwo(-k),

@@ -171,6 +171,16 @@ TEST_F(ResidualStreamTest, FollowsADecomposedNormByItsAlgebra) {
   EXPECT_THAT(chain, ElementsAre("square", "mean", "shifted", "root", "inverse", "normed"));
 }
 
+TEST_F(ResidualStreamTest, RefusesPowersThatNoNumberBears) {
+  std::string text = kGemma;
+  text.replace(text.find("float scale,"), 12, "float scale, float huge = {1e30},");
+  text.replace(text.find("  [pre1]"), 8, "  p = Pow(x1, huge)\n  [pre1]");
+  text.replace(text.find("(float[b, s, 64] logits)"), 24,
+               "(float[b, s, 64] logits, float[b, s, 8] p)");
+  Find(text);
+  EXPECT_THAT(stream_.refusal, HasSubstr("raises to a very high power"));
+}
+
 TEST_F(ResidualStreamTest, ScalesBothSidesOfSkipNormsAndTheirBias) {
   Find(R"(g (int64[b, s] ids) => (float[b, s, 64] logits)
 <float[64, 8] table, float[8] gain, float[8] beta, float[8, 8] w0, float[8] bias, float[8, 8] w1,

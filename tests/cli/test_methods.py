@@ -23,9 +23,7 @@ def _numbers(seed: int, *shape: int) -> NDArray[np.float32]:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def _model(
-    path: Path, nodes: list[Any], weights: dict[str, NDArray[np.float32]]
-) -> Path:
+def _model(path: Path, nodes: list[Any], weights: dict[str, NDArray[np.float32]]) -> Path:
     graph = helper.make_graph(
         nodes,
         "g",
@@ -33,25 +31,19 @@ def _model(
         [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["rows", None])],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     onnx.save(model, path)
     return path
 
 
 def _layer(folder: Path, seed: int = 1, transposed: bool = False) -> Path:
     """y = (x mix) w, where few directions of x mix hold nearly all of it."""
-    mix = _numbers(seed, K, 6) @ _numbers(seed + 1, 6, K) / 6 + 0.05 * _numbers(
-        seed + 2, K, K
-    )
+    mix = _numbers(seed, K, 6) @ _numbers(seed + 1, 6, K) / 6 + 0.05 * _numbers(seed + 2, K, K)
     weights = {"mix": mix, "w": _numbers(seed + 3, K, N)}
     nodes = [helper.make_node("MatMul", ["x", "mix"], ["h"], name="mixes")]
     if transposed:
         weights["w"] = np.ascontiguousarray(weights["w"].T)
-        nodes.append(
-            helper.make_node("Transpose", ["w"], ["wt"], name="turns", perm=[1, 0])
-        )
+        nodes.append(helper.make_node("Transpose", ["w"], ["wt"], name="turns", perm=[1, 0]))
     read = "wt" if transposed else "w"
     nodes.append(helper.make_node("MatMul", ["h", read], ["y"], name="layer"))
     return _model(folder / "m.onnx", nodes, weights)
@@ -79,9 +71,7 @@ def _error(model: Path, converted: Path) -> float:
     """Of the outputs, relative."""
     feeds = {"x": _numbers(99, 256, K)}
     one, other = (
-        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(
-            None, feeds
-        )[0]
+        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, feeds)[0]
         for path in (model, converted)
     )
     return float(np.linalg.norm(other - one) / np.linalg.norm(one))
@@ -119,11 +109,7 @@ def test_threads_and_memory_do_not_change_a_byte(tmp_path: Path) -> None:
     statistics = _calibrate(model, tmp_path / "c.safetensors")
     policy = _policy(tmp_path, "gptq")
     written = [
-        _bytes(
-            _convert(
-                model, policy, tmp_path / str(i), "--calibration", statistics, *options
-            )
-        )
+        _bytes(_convert(model, policy, tmp_path / str(i), "--calibration", statistics, *options))
         for i, options in enumerate(
             [("--threads", 1), ("--threads", 2), ("--threads", 7, "--memory", "1M"), ()]
         )
@@ -137,9 +123,7 @@ def test_a_plan_names_method_and_statistic(tmp_path: Path) -> None:
     options = ["--policy", _policy(tmp_path, "gptq"), "--calibration", statistics]
     done = run("plan", model, *options, "--json")
     assert done.returncode == 0, done.stderr
-    rows = {
-        row["name"]: row for row in json.loads(done.stdout)["outputs"][0]["tensors"]
-    }
+    rows = {row["name"]: row for row in json.loads(done.stdout)["outputs"][0]["tensors"]}
     assert (rows["w"]["method"], rows["w"]["statistic"]) == ("gptq", "h")
     assert rows["w"]["format"] == "int4 block 16 asymmetric, gptq"
     assert (rows["mix"]["method"], rows["mix"]["statistic"]) == ("", "")
@@ -151,9 +135,7 @@ def test_without_statistics_a_policy_that_needs_them_says_how_they_are_made(
     model = _layer(tmp_path)
     done = run("--policy", _policy(tmp_path, "gptq"), model, "-o", tmp_path / "out")
     assert done.returncode == 3
-    assert (
-        "gptq.yaml:3:11: this needs statistics of what the weights meet" in done.stderr
-    )
+    assert "gptq.yaml:3:11: this needs statistics of what the weights meet" in done.stderr
     assert "onnxquant calibrate MODEL -o FILE" in done.stderr
     assert not (tmp_path / "out").exists()
 
@@ -161,9 +143,7 @@ def test_without_statistics_a_policy_that_needs_them_says_how_they_are_made(
 def test_a_rule_can_wait_for_statistics(tmp_path: Path) -> None:
     model = _layer(tmp_path)
     statistics = _calibrate(model, tmp_path / "c.safetensors")
-    waits = (
-        RULES + "  - match: {calibrated: true}\n    method: gptq\n    optional: true\n"
-    )
+    waits = RULES + "  - match: {calibrated: true}\n    method: gptq\n    optional: true\n"
     policy = tmp_path / "waits.yaml"
     policy.write_text(HEAD + waits)
     plain = _convert(model, policy, tmp_path / "plain")
@@ -177,9 +157,7 @@ def test_a_rule_can_wait_for_statistics(tmp_path: Path) -> None:
     assert onnx.load(better).graph != onnx.load(plain).graph
     # Without "optional" it is an error, as for every rule that matches nothing.
     strict = tmp_path / "strict.yaml"
-    strict.write_text(
-        policy.read_text().replace("gptq\n    optional: true\n", "gptq\n")
-    )
+    strict.write_text(policy.read_text().replace("gptq\n    optional: true\n", "gptq\n"))
     done = run("--policy", strict, model, "-o", tmp_path / "strict")
     assert done.returncode == 3
     assert "strict.yaml:8:5" in done.stderr and "--calibration" in done.stderr
@@ -190,9 +168,7 @@ def test_statistics_of_another_model_are_refused(tmp_path: Path) -> None:
     statistics = _calibrate(model, tmp_path / "c.safetensors")
     _layer(tmp_path, seed=9)
     policy = _policy(tmp_path, "gptq")
-    done = run(
-        "--policy", policy, model, "-o", tmp_path / "out", "--calibration", statistics
-    )
+    done = run("--policy", policy, model, "-o", tmp_path / "out", "--calibration", statistics)
     assert done.returncode == 1
     assert "these statistics are of another model" in done.stderr
     assert not (tmp_path / "out").exists()
@@ -212,9 +188,7 @@ def test_what_was_not_observed_is_searched(tmp_path: Path) -> None:
         {"table": _numbers(1, 90, K), "w": _numbers(2, K, N)},
     )
     model = onnx.load(path)
-    model.graph.initializer.append(
-        numpy_helper.from_array(np.array([1], np.int64), "one")
-    )
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "one"))
     onnx.save(model, path)
     statistics = _calibrate(path, tmp_path / "c.safetensors")
     rules = f"rules:\n  - match: {{op: Gather}}\n    {FORMAT}\n"
@@ -222,9 +196,7 @@ def test_what_was_not_observed_is_searched(tmp_path: Path) -> None:
     options = ["--policy", policy, "--calibration", statistics]
     done = run("plan", path, *options, "--json")
     assert done.returncode == 0, done.stderr
-    rows = {
-        row["name"]: row for row in json.loads(done.stdout)["outputs"][0]["tensors"]
-    }
+    rows = {row["name"]: row for row in json.loads(done.stdout)["outputs"][0]["tensors"]}
     assert rows["table"]["method"] == "search"
     assert "lacks what meets the weight" in rows["table"]["why"][-1]
     assert rows["w"]["method"] == "gptq"
@@ -242,9 +214,7 @@ def test_codes_that_a_table_shares_with_its_head_are_chosen_for_the_head(
     ]
     path = _model(tmp_path / "m.onnx", nodes, {"table": _numbers(1, 96, K)})
     model = onnx.load(path)
-    model.graph.initializer.append(
-        numpy_helper.from_array(np.array([1], np.int64), "one")
-    )
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "one"))
     onnx.save(model, path)
     statistics = _calibrate(path, tmp_path / "c.safetensors")
     rules = f"rules:\n  - match: {{op: Gather}}\n    {FORMAT}\n"
@@ -257,9 +227,7 @@ def test_codes_that_a_table_shares_with_its_head_are_chosen_for_the_head(
     done = run("plan", path, *options, "--json")
     assert done.returncode == 0, done.stderr
     rows = [
-        row
-        for row in json.loads(done.stdout)["outputs"][0]["tensors"]
-        if row["name"] == "table"
+        row for row in json.loads(done.stdout)["outputs"][0]["tensors"] if row["name"] == "table"
     ]
     assert [(row["method"], row["statistic"]) for row in rows] == [("gptq", "h")]
 
