@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from onnx import parser
@@ -85,7 +86,7 @@ def test_strings_are_compared(tmp_path: Path) -> None:
         path = _model(tmp_path, name, "y = Equal(b, words)", text)
         proto = onnx.load(path)
         proto.graph.initializer.append(
-            onnx.helper.make_tensor("words", onnx.TensorProto.STRING, [2], list(words))
+            onnx.numpy_helper.from_array(np.array(words, dtype=object), "words")
         )
         onnx.save(proto, path)
         return path

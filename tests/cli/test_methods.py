@@ -61,7 +61,7 @@ def _policy(folder: Path, method: str, rules: str = RULES) -> Path:
     return path
 
 
-def _convert(model: Path, policy: Path, output: Path, *more: object) -> Path:
+def _convert(model: Path, policy: Path, output: Path, *more: str | Path) -> Path:
     done = run("--policy", policy, model, "-o", output, *more)
     assert done.returncode == 0, done.stderr
     return output / "m_q4.onnx"
@@ -111,7 +111,7 @@ def test_threads_and_memory_do_not_change_a_byte(tmp_path: Path) -> None:
     written = [
         _bytes(_convert(model, policy, tmp_path / str(i), "--calibration", statistics, *options))
         for i, options in enumerate(
-            [("--threads", 1), ("--threads", 2), ("--threads", 7, "--memory", "1M"), ()]
+            [("--threads", "1"), ("--threads", "2"), ("--threads", "7", "--memory", "1M"), ()]
         )
     ]
     assert all(each == written[0] for each in written)
@@ -120,7 +120,7 @@ def test_threads_and_memory_do_not_change_a_byte(tmp_path: Path) -> None:
 def test_a_plan_names_method_and_statistic(tmp_path: Path) -> None:
     model = _layer(tmp_path)
     statistics = _calibrate(model, tmp_path / "c.safetensors")
-    options = ["--policy", _policy(tmp_path, "gptq"), "--calibration", statistics]
+    options: list[str | Path] = ["--policy", _policy(tmp_path, "gptq"), "--calibration", statistics]
     done = run("plan", model, *options, "--json")
     assert done.returncode == 0, done.stderr
     rows = {row["name"]: row for row in json.loads(done.stdout)["outputs"][0]["tensors"]}
@@ -193,7 +193,7 @@ def test_what_was_not_observed_is_searched(tmp_path: Path) -> None:
     statistics = _calibrate(path, tmp_path / "c.safetensors")
     rules = f"rules:\n  - match: {{op: Gather}}\n    {FORMAT}\n"
     policy = _policy(tmp_path, "gptq", rules)
-    options = ["--policy", policy, "--calibration", statistics]
+    options: list[str | Path] = ["--policy", policy, "--calibration", statistics]
     done = run("plan", path, *options, "--json")
     assert done.returncode == 0, done.stderr
     rows = {row["name"]: row for row in json.loads(done.stdout)["outputs"][0]["tensors"]}
@@ -218,7 +218,7 @@ def test_codes_that_a_table_shares_with_its_head_are_chosen_for_the_head(
     onnx.save(model, path)
     statistics = _calibrate(path, tmp_path / "c.safetensors")
     rules = f"rules:\n  - match: {{op: Gather}}\n    {FORMAT}\n"
-    options = [
+    options: list[str | Path] = [
         "--policy",
         _policy(tmp_path, "gptq", rules),
         "--calibration",

@@ -21,8 +21,8 @@ SHARES = {
 @pytest.fixture(scope="module")
 def statistics(binary: Path, gemma: Path, scratch: Path) -> Path:
     path = scratch / "statistics.safetensors"
-    command = [binary, "calibrate", gemma, "-o", path, "--sequences", "24", "--length", "64", "-q"]
-    subprocess.run(command, check=True)
+    command: list[str | Path] = [binary, "calibrate", gemma, "-o", path, "-q"]
+    subprocess.run([*command, "--sequences", "24", "--length", "64"], check=True)
     return path
 
 
@@ -33,7 +33,7 @@ def calibrated(binary: Path, gemma: Path, scratch: Path, statistics: Path) -> Co
     @functools.cache
     def run(policy: str) -> Path:
         folder = scratch / f"{policy}-calibrated"
-        command = [binary, "--policy", policy, "-o", folder, gemma, "-q"]
+        command: list[str | Path] = [binary, "--policy", policy, "-o", folder, gemma, "-q"]
         subprocess.run([*command, "--calibration", statistics], check=True)
         return folder
 
