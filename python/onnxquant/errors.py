@@ -4,6 +4,7 @@ import re
 
 # The command line's options, as messages of the native part name them, and the arguments here.
 _ARGUMENTS = {
+    "--calibration FILE": "calibration=",
     "--dim": "dims=",
     "--dtype": "dtypes=",
     "--force": "force=True",
@@ -11,10 +12,12 @@ _ARGUMENTS = {
     "--max-growth": "max_growth",
     "--max-kl": "max_kl",
     "--max-shard": "max_shard",
+    "--memory": "memory",
     "--min-top1": "min_top1",
     "--no-config": "update_config=False",
     "--policy": "policy",
     "--ranges FILE": "ranges=",
+    "--seed": "seed",
     "--set": "rules",
     "--tokens": "tokens",
     "-o": "output=",

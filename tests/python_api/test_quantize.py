@@ -205,7 +205,12 @@ def test_messages_name_arguments_in_the_place_of_options() -> None:
 
 
 def test_every_option_that_the_library_names_has_its_argument() -> None:
-    files = [path for path in (ROOT / "lib").rglob("*.cc") if path.parent.name != "report"]
+    # Calibration runs from the command line alone.
+    files = [
+        path
+        for path in (ROOT / "lib").rglob("*.cc")
+        if path.parent.name not in {"calibrate", "report"}
+    ]
     sources = "".join(path.read_text() for path in files)
     quoted = "\n".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', sources))
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*|-o\b", quoted))
