@@ -43,6 +43,29 @@ def test_a_conversion_gives_the_command_lines_bytes(mlp: Path, tmp_path: Path) -
     )
 
 
+def test_a_calibration_chooses_codes_for_a_path_and_for_a_model_in_memory(
+    mlp: Path, tmp_path: Path
+) -> None:
+    statistics = tmp_path / "c.safetensors"
+    done = _cli("calibrate", mlp, "-o", statistics, "--sequences", "4")
+    assert done.returncode == 0, done.stderr
+    rule = "match: {calibrated: true}, method: gptq, optional: true"
+    onnxquant.quantize(mlp, "q4", rules=rule, output=tmp_path / "nearest")
+    report = onnxquant.quantize(
+        mlp, "q4", rules=rule, output=tmp_path / "better", calibration=statistics
+    )
+    onnxquant.quantize(
+        onnx.load(mlp), "q4", rules=rule, output=tmp_path / "proto", calibration=statistics
+    )
+    assert _hashes(tmp_path / "better") != _hashes(tmp_path / "nearest")
+    assert _hashes(tmp_path / "better") == _hashes(tmp_path / "proto")
+    assert "gptq" in {row["method"] for row in report.output("q4").tensors}
+    with pytest.raises(onnxquant.UsageError, match=r"none\.safetensors"):
+        onnxquant.quantize(
+            mlp, "q4", output=tmp_path / "x", calibration=tmp_path / "none.safetensors"
+        )
+
+
 @pytest.mark.parametrize("external", [False, True])
 def test_models_in_memory_give_the_files_bytes(mlp: Path, tmp_path: Path, external: bool) -> None:
     if external:
