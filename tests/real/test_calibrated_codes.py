@@ -2,11 +2,13 @@
 
 import functools
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from near_ties import NEAR_TIE, distances
 from onnxquant_tools.compare_logits import compare, default_tokens
+from onnxquant_tools.product import scratch_folder
 from real_model import Convert, Generate
 
 # Nats of mean KL divergence to float32 over the first 256 tokens of the text, which the model did
@@ -19,22 +21,32 @@ SHARES = {
 
 
 @pytest.fixture(scope="module")
-def statistics(binary: Path, gemma: Path, scratch: Path) -> Path:
-    path = scratch / "statistics.safetensors"
+def own() -> Iterator[Path]:
+    """Return a folder that goes away before other tests write theirs: a gigabyte."""
+    with scratch_folder("calibrated") as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def statistics(binary: Path, gemma: Path, own: Path) -> Path:
+    path = own / "statistics.safetensors"
     command: list[str | Path] = [binary, "calibrate", gemma, "-o", path, "-q"]
     subprocess.run([*command, "--sequences", "24", "--length", "64"], check=True)
     return path
 
 
 @pytest.fixture(scope="module")
-def calibrated(binary: Path, gemma: Path, scratch: Path, statistics: Path) -> Convert:
+def calibrated(binary: Path, gemma: Path, own: Path, statistics: Path) -> Convert:
     """Return a function as `convert` is, for conversions with the statistics."""
 
     @functools.cache
     def run(policy: str) -> Path:
-        folder = scratch / f"{policy}-calibrated"
-        command: list[str | Path] = [binary, "--policy", policy, "-o", folder, gemma, "-q"]
-        subprocess.run([*command, "--calibration", statistics], check=True)
+        folder = own / policy
+        stems = [stem for name, stem in SHARES if name == policy]
+        dtypes = ",".join(stem.removeprefix("model_") for stem in stems)
+        command: list[str | Path] = [binary, "--policy", policy, "--dtype", dtypes]
+        command += ["-o", folder, gemma, "-q", "--calibration", statistics]
+        subprocess.run(command, check=True)
         return folder
 
     return run
