@@ -57,7 +57,7 @@ TEST_F(HazardsTest, AxesAndWindowsMayBeAnyNumber) {
   b = ReduceMean<axes = [-9223372036854775807, 9223372036854775807]>(image)
   c = CumSum(x, run)
 })");
-  EXPECT_THAT(With("long_reduction"), IsEmpty());
+  EXPECT_THAT(With("long_reduction"), UnorderedElementsAre("c"));  // of no known length
 }
 
 }  // namespace
