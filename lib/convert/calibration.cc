@@ -24,7 +24,10 @@ absl::StatusOr<std::string> FingerprintAsItRuns(const Model& model, const Analys
 
 absl::StatusOr<OpenedCalibration> OpenCalibration(const std::string& path, const Model& model,
                                                   const Analysis& analysis) {
-  ONNXQUANT_ASSIGN_OR_RETURN(CalibrationFile file, CalibrationFile::Open(path));
+  absl::StatusOr<CalibrationFile> opened = CalibrationFile::Open(path);
+  // Whatever is wrong with it, the model is not.
+  if (!opened.ok()) return UsageError(opened.status().message());
+  CalibrationFile file = *std::move(opened);
   ONNXQUANT_ASSIGN_OR_RETURN(const Targets targets,
                              FindTargets(analysis.graph, analysis.types, model.path()));
   ONNXQUANT_ASSIGN_OR_RETURN(const std::string fingerprint,

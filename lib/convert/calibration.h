@@ -16,8 +16,8 @@ struct OpenedCalibration {
   Calibrated known;  // what rules and the plan see of it
 };
 
-// Errors: those of CalibrationFile::Open; kUsage: of another model, of which the weights tell;
-// kModel: a model that holds codes.
+// Errors: kUsage: a file that cannot be read, is damaged, or is of another model, of which the
+// weights tell; kModel: a model that holds codes.
 absl::StatusOr<OpenedCalibration> OpenCalibration(const std::string& path, const Model& model,
                                                   const Analysis& analysis);
 

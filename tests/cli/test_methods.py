@@ -174,6 +174,18 @@ def test_statistics_of_another_model_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_statistics_that_are_none_are_refused(tmp_path: Path) -> None:
+    model = _layer(tmp_path)
+    policy = _policy(tmp_path, "gptq")
+    (tmp_path / "text").write_text("no statistics")
+    for name in ("none", "text"):
+        file = tmp_path / name
+        done = run("--policy", policy, model, "-o", tmp_path / "out", "--calibration", file)
+        assert done.returncode == 1, done.stderr
+        assert f"{file}: " in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_was_not_observed_is_searched(tmp_path: Path) -> None:
     """Of a table that a Gather alone reads nothing is known."""
     nodes = [
