@@ -12,6 +12,7 @@
 #include "lib/calibrate/moment_sums.h"
 #include "lib/calibrate/observed_model.h"
 #include "lib/model/model.h"
+#include "lib/runtime/any_model.h"
 #include "lib/runtime/batch_text.h"
 #include "lib/runtime/decoder.h"
 #include "lib/runtime/text_source.h"
@@ -20,11 +21,6 @@
 
 namespace onnxquant {
 namespace {
-
-constexpr char kSelf[] = "self";
-constexpr std::int64_t kDefaultStart = 1;
-// Most encoders have as many positions.
-constexpr std::size_t kWholeTokens = 512;
 
 // Values whose sums and rows fit into memory at once, in the order of values.
 absl::StatusOr<std::vector<std::vector<std::size_t>>> SplitIntoPasses(
@@ -154,14 +150,9 @@ class Calibrator {
   }
 
   absl::Status WriteText(Decoder& decoder, Loaded& loaded) {
-    if (decoder.text().logits.empty()) {
-      return UsageError(options_.model,
-                        ": writes no text, for it has no output 'logits'; give a file of token ids "
-                        "with --tokens");
-    }
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::int64_t start, FirstOwnToken(options_.model, decoder));
     own_text_ = true;
     const std::size_t batch = BatchOf(decoder);
-    const std::int64_t start = StartToken(options_.model).value_or(kDefaultStart);
     ONNXQUANT_RETURN_IF_ERROR(CheckTokens({{start}}, decoder.text().vocabulary, options_.model));
     for (std::size_t first = 0; first < options_.sequences; first += batch) {
       BatchText text;

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "lib/runtime/inputs.h"
 #include "lib/runtime/runner.h"
+#include "lib/runtime/text_source.h"
 #include "lib/statistics/calibration_file.h"
 #include "lib/statistics/statistics.h"
 #include "lib/statistics/targets.h"
@@ -19,8 +20,8 @@ namespace onnxquant {
 
 struct CalibrationOptions {
   std::string model;
-  std::string tokens = "self";  // or a file
-  std::size_t count = 0;        // tokens to read of a file; 0: all
+  std::string tokens = kSelf;  // or a file
+  std::size_t count = 0;       // tokens to read of a file; 0: all
   // Of the model's own text; of a model without tokens, how often it runs on made-up inputs.
   std::size_t sequences = 96;
   std::size_t length = 256;  // tokens of a sequence

@@ -5,11 +5,6 @@
 #include "lib/base/error.h"
 
 namespace onnxquant {
-namespace {
-
-constexpr std::size_t kWholeTokens = 512;
-
-}  // namespace
 
 AnyModel::AnyModel(InputOptions inputs) : inputs_(std::move(inputs)) {}
 

@@ -16,6 +16,9 @@
 
 namespace onnxquant {
 
+// As many positions as most encoders have.
+inline constexpr std::size_t kWholeTokens = 512;
+
 class AnyModel {
  public:
   // Errors: those of Decoder::Create.
@@ -27,8 +30,8 @@ class AnyModel {
   // Of a model that takes tokens; null for others.
   Decoder* decoder() { return decoder_.has_value() ? &*decoder_ : nullptr; }
 
-  // The named outputs for the sequence's first 512 tokens, as many as most encoders have positions
-  // for; a model that takes no tokens runs on made-up inputs.
+  // The named outputs for the sequence's first kWholeTokens; a model that takes no tokens runs on
+  // made-up inputs.
   absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const std::int64_t> sequence,
                                           absl::Span<const std::string> outputs);
 

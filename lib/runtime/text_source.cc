@@ -12,9 +12,17 @@ namespace {
 
 constexpr std::size_t kSelfTokens = 256;
 constexpr std::int64_t kDefaultStart = 1;
-constexpr char kSelf[] = "self";
 
 }  // namespace
+
+absl::StatusOr<std::int64_t> FirstOwnToken(const std::string& model, const Decoder& decoder) {
+  if (decoder.text().logits.empty()) {
+    return UsageError(model,
+                      ": writes no text, for it has no output 'logits'; give a file of token ids "
+                      "with --tokens");
+  }
+  return StartToken(model).value_or(kDefaultStart);
+}
 
 absl::StatusOr<TokenSequences> GetTokens(const TextSource& source, Decoder& decoder) {
   if (source.tokens.empty()) {
@@ -23,12 +31,7 @@ absl::StatusOr<TokenSequences> GetTokens(const TextSource& source, Decoder& deco
                       "for text that the model writes itself");
   }
   if (source.tokens == kSelf) {
-    if (decoder.text().logits.empty()) {
-      return UsageError(source.model,
-                        ": writes no text, for it has no output 'logits'; give a file of token ids "
-                        "with --tokens");
-    }
-    const std::int64_t start = StartToken(source.model).value_or(kDefaultStart);
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::int64_t start, FirstOwnToken(source.model, decoder));
     const std::size_t count = source.count == 0 ? kSelfTokens : source.count;
     ONNXQUANT_ASSIGN_OR_RETURN(std::vector<std::int64_t> written,
                                WriteSelfText(decoder, start, count, source.seed, source.cancelled));

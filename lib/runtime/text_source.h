@@ -13,13 +13,19 @@
 
 namespace onnxquant {
 
+// What stands for the model's own text in the place of a file.
+inline constexpr char kSelf[] = "self";
+
 struct TextSource {
   std::string model;      // whose folder may name the start token
-  std::string tokens;     // a file, or "self"
+  std::string tokens;     // a file, or kSelf
   std::size_t count = 0;  // tokens in all; 0: all of a file, 256 of the model's own text
   std::uint64_t seed = 0;
   std::function<bool()> cancelled;
 };
+
+// With which the model begins a text of its own. Error (kUsage): it writes none.
+absl::StatusOr<std::int64_t> FirstOwnToken(const std::string& model, const Decoder& decoder);
 
 // Reads the file, or lets the decoder write, and checks the ids against its vocabulary. No sequence
 // is empty. Errors (kUsage): no tokens named, a model that writes none, those of ReadTokens and
