@@ -223,7 +223,7 @@ WeightCopy CopyFor(const PlanContext& context, const IdVector<NodePlan>& nodes,
       copy.stored = std::move(fit.stored);
       copy.in_main = true;
       copy.why = OnlyFor(kWeightsField | kMethodField, resolved.why);
-      if (copy.choice.method != resolved.method) {
+      if (copy.stored.form->takes_method && copy.choice.method != resolved.method) {
         copy.why.push_back(
             {kNoStatistics, absl::StrCat("method: ", RowOf(copy.choice.method).word)});
       }

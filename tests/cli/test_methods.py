@@ -214,6 +214,18 @@ def test_what_was_not_observed_is_searched(tmp_path: Path) -> None:
     assert rows["w"]["method"] == "gptq"
 
 
+def test_formats_that_take_no_method_blame_no_calibration(tmp_path: Path) -> None:
+    model = _layer(tmp_path)
+    statistics = _calibrate(model, tmp_path / "c.safetensors")
+    rules = RULES + "  - match: {weight: w}\n    weights: nf4\n"
+    policy = _policy(tmp_path, "gptq", rules)
+    done = run("plan", model, "--policy", policy, "--calibration", statistics, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row for row in json.loads(done.stdout)["outputs"][0]["tensors"]}
+    assert rows["w"]["method"] == "nearest"
+    assert not any("the calibration, which lacks" in why for why in rows["w"]["why"])
+
+
 def test_codes_that_a_table_shares_with_its_head_are_chosen_for_the_head(
     tmp_path: Path,
 ) -> None:
