@@ -34,6 +34,7 @@ class UseFinder {
         Follow(use, found);
       }
     }
+    uses_.shrink_to_fit();
     return std::move(uses_);
   }
 

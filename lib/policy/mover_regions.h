@@ -2,10 +2,12 @@
 #ifndef ONNXQUANT_LIB_POLICY_MOVER_REGIONS_H_
 #define ONNXQUANT_LIB_POLICY_MOVER_REGIONS_H_
 
+#include <cstddef>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "lib/policy/plan_casts.h"
 #include "lib/policy/plan_context.h"
 #include "lib/policy/plan_io.h"
@@ -28,13 +30,32 @@ struct ValueReaders {
 // One float value of the input as the placing of casts sees it.
 struct MoverEdge {
   TypeEnd source;
-  ValueReaders readers;
+  absl::Span<const TypeEnd> readers;
+  bool io = false;  // as of ValueReaders
 };
 
 // One problem to solve.
 struct Region {
-  std::vector<NodeId> nodes;
-  std::vector<MoverEdge> edges;
+  absl::Span<const NodeId> nodes;
+  absl::Span<const MoverEdge> edges;
+};
+
+// Regions, and what they look into: one array for all of them, since a model of a million nodes may
+// be one region or as many as it has nodes.
+class Regions {
+ public:
+  auto begin() const { return regions_.begin(); }
+  auto end() const { return regions_.end(); }
+  std::size_t size() const { return regions_.size(); }
+  const Region& operator[](std::size_t i) const { return regions_[i]; }
+
+ private:
+  friend class RegionFinder;
+
+  std::vector<Region> regions_;
+  std::vector<NodeId> nodes_;
+  std::vector<MoverEdge> edges_;
+  std::vector<TypeEnd> ends_;
 };
 
 // What is decided when the types of neighbours are looked at.
@@ -50,8 +71,8 @@ ValueReaders ReadersOf(const Neighbourhood& around, const IdVector<NodePlan>& no
 
 // All open nodes. `stored`: by ValueId, constants behind Transposes and Casts, which are stored in
 // each type that is wanted.
-std::vector<Region> OpenRegions(const Neighbourhood& around, const IdVector<NodePlan>& nodes,
-                                const IdVector<bool>& open, const IdVector<bool>& stored);
+Regions OpenRegions(const Neighbourhood& around, const IdVector<NodePlan>& nodes,
+                    const IdVector<bool>& open, const IdVector<bool>& stored);
 
 // The types that are decided around a region.
 std::set<ElementType> TypesAround(const Region& region);

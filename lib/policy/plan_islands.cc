@@ -82,7 +82,7 @@ void KeepIslands(const Neighbourhood& around, const IdVector<bool>& by_rule,
   SharedReasons reasons;
   for (const Region& region : OpenRegions(around, plan.nodes, open, stored)) {
     const bool io = std::any_of(region.edges.begin(), region.edges.end(),
-                                [](const MoverEdge& edge) { return edge.readers.io; });
+                                [](const MoverEdge& edge) { return edge.io; });
     if (io || TypesAround(region) != std::set<ElementType>{ElementType::kFloat}) continue;
     for (const NodeId id : region.nodes) {
       if (movers[id]) continue;  // they follow

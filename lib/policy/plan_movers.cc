@@ -33,7 +33,7 @@ absl::flat_hash_set<NodeId> WideNodesOf(const Region& region, ElementType half_t
     const int narrowed = cut.AddVertex();  // with the half type as soon as one reader is
     cut.AddCost(source, widened, cast_cost);
     cut.AddCost(narrowed, source, cast_cost);
-    for (const TypeEnd& reader : edge.readers.ends) {
+    for (const TypeEnd& reader : edge.readers) {
       cut.AddCost(widened, at(reader), MinCut::kForbidden);
       cut.AddCost(at(reader), narrowed, MinCut::kForbidden);
     }

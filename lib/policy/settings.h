@@ -47,7 +47,8 @@ class Reason {
   };
   std::shared_ptr<const Text> text_;
 };
-using Reasons = absl::InlinedVector<Reason, 1>;
+// Most nodes have a rule's or an output's, and often that of a neighbour.
+using Reasons = absl::InlinedVector<Reason, 2>;
 
 // Those that set one of the fields: a rule is no reason for what it says nothing of.
 Reasons OnlyFor(FieldSet fields, const Reasons& reasons);

@@ -67,7 +67,7 @@ void NameBodyOutputs(const EmitInput& input, ScopeId scope, onnx::GraphProto& bo
     const ElementType wanted = uniform ? owner.compute : input.OriginalType(output);
     const bool cast = floats && input.TypeOf(output) != wanted;
     info.set_name(cast ? CastOf(input, output, wanted, Look::kHere, writer, casts)
-                       : input.names.of[output]);
+                       : input.names.Of(output));
     if (floats && info.has_type()) {
       info.mutable_type()->mutable_tensor_type()->set_elem_type(static_cast<int>(wanted));
     }

@@ -52,7 +52,7 @@ std::string InputName(const EmitInput& input, const Use& slot, GraphWriter& writ
   }
   if (needed == ElementType::kUndefined || !input.IsFloatValue(value) ||
       input.TypeOf(value) == needed) {
-    return input.names.of[value];
+    return input.names.Of(value);
   }
   return CastOf(input, value, needed, Look::kAround, writer, casts);
 }
@@ -63,7 +63,7 @@ std::string InputName(const EmitInput& input, const Use& slot, GraphWriter& writ
 std::string CastOf(const EmitInput& input, ValueId value, ElementType to, Look look,
                    GraphWriter& writer, CastTable& casts) {
   // What stands in place of a Cast that is left out may have been cast already.
-  const std::string& name_here = input.names.of[value];
+  const std::string& name_here = input.names.Of(value);
   value = input.ReadInPlaceOf(value);
   if (input.constants.Contains(value)) return CastOfConstant(name_here, to, writer, casts);
   if (const std::string* found = casts.of_values.Find(writer.open(), {value, to}, look);
@@ -75,18 +75,18 @@ std::string CastOf(const EmitInput& input, ValueId value, ElementType to, Look l
       input.TypeOf(value) == ElementType::kFloat) {
     const ValueId source = input.ValueAt({producer, 0});
     if (!input.constants.Contains(source) && input.TypeOf(source) == to) {
-      return input.names.of[source];
+      return input.names.Of(source);
     }
   }
   const std::string output =
       writer.UniqueValue(absl::StrCat(input.graph().value(value).name, "_", NameOf(to)));
-  EmitCast(input.names.of[value], to, output, writer, casts);
+  EmitCast(input.names.Of(value), to, output, writer, casts);
   casts.of_values.Add(writer.open().back(), {value, to}, output);
   return output;
 }
 
 void EmitOutputCast(const EmitInput& input, ValueId output, GraphWriter& writer, CastTable& casts) {
-  EmitCast(input.names.of[output], input.names.cast_outputs.at(output),
+  EmitCast(input.names.Of(output), input.names.cast_outputs.at(output),
            input.graph().value(output).name, writer, casts);
 }
 

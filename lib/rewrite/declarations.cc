@@ -77,7 +77,7 @@ void DeclareValues(const EmitInput& input, ScopeId scope, const SealedNodes& sea
       continue;
     }
     if (!made.contains(info.name()) || input.constants.Contains(id) ||
-        input.constants.shortened.contains(id) || input.names.of[id] != info.name()) {
+        input.constants.shortened.contains(id) || input.names.Of(id) != info.name()) {
       continue;
     }
     onnx::ValueInfoProto* now = out.add_value_info();

@@ -20,7 +20,7 @@ void NameInputsAndOutputs(const EmitInput& input, NodeId id, onnx::NodeProto& no
     node.set_input(i, ScaledInputName(input, slot, InputName(input, slot, writer, casts), writer));
   }
   for (int i = 0; const ValueId value : input.graph().node(id).outputs) {
-    if (value != kNone) node.set_output(i, input.names.of[value]);
+    if (value != kNone) node.set_output(i, input.names.Of(value));
     ++i;
   }
 }

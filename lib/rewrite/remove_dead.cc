@@ -41,13 +41,14 @@ Names NamesInUse(const onnx::GraphProto& graph) {
 Names RemoveDead(onnx::GraphProto& graph, SealedNodes& sealed) {
   Names read;
   for (const onnx::ValueInfoProto& output : graph.output()) read.insert(output.name());
+  // Nodes stand in topological order, so one walk from the end sees every reader first, and nothing
+  // asks again for what a node makes once it is seen.
   const auto keep = [&read](const onnx::NodeProto& node) {
-    const auto is_read = [&read](const std::string& name) { return read.contains(name); };
-    if (std::none_of(node.output().begin(), node.output().end(), is_read)) return false;
-    AddReads(node, read);
-    return true;
+    bool live = false;
+    for (const std::string& name : node.output()) live = read.erase(name) > 0 || live;
+    if (live) AddReads(node, read);
+    return live;
   };
-  // Nodes stand in topological order, so one walk from the end sees every reader first.
   std::vector<bool> live(static_cast<std::size_t>(graph.node_size()), false);
   for (int i = graph.node_size() - 1; i >= 0; --i) {
     const onnx::NodeProto& node = graph.node(i);

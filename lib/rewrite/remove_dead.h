@@ -12,7 +12,8 @@
 namespace onnxquant {
 
 // Drops the graph's nodes none of whose outputs is read by a node, a body or a graph output. Those
-// that are sealed come before the others. Returns what the remaining nodes and the outputs read.
+// that are sealed come before the others. Returns what the remaining nodes and the outputs read
+// that no node makes.
 absl::flat_hash_set<std::string> RemoveDead(onnx::GraphProto& graph, SealedNodes& sealed);
 
 // Drops the initializers of a body that nothing in it reads.

@@ -18,7 +18,7 @@ class SealedNodes {
   // Adds the graph's nodes, which leave it.
   void Take(onnx::GraphProto& graph);
 
-  bool empty() const { return sizes_.empty(); }
+  bool empty() const { return batches_.empty(); }
 
   // Keeps the nodes of which `keep` says so, asked from the last to the first.
   void FilterBackwards(absl::FunctionRef<bool(const onnx::NodeProto&)> keep);
@@ -29,10 +29,15 @@ class SealedNodes {
   std::string Fields() &&;
 
  private:
-  onnx::NodeProto NodeAt(std::size_t field, std::uint32_t size) const;
+  // What one Take() brought: of a buffer for all of them, growing would hold twice as much.
+  struct Batch {
+    std::string fields;
+    std::vector<std::uint32_t> sizes;  // of each node's message, without the field's header
+  };
 
-  std::string fields_;
-  std::vector<std::uint32_t> sizes_;  // of each node's message, without the field's header
+  static void Filter(Batch& batch, absl::FunctionRef<bool(const onnx::NodeProto&)> keep);
+
+  std::vector<Batch> batches_;
 };
 
 }  // namespace onnxquant

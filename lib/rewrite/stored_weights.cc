@@ -79,7 +79,7 @@ void StoreInitializers(const EmitInput& input, GraphWriter& writer) {
     job.type = type;
     // Shapes, axes, indices: onnxruntime-web cannot read them from external data.
     const bool keep_inline = IsInteger(type) && tensor.dims_size() <= 1;
-    job.targets = {writer.AddInitializer(input.names.of[id], type, tensor.dims(), keep_inline)};
+    job.targets = {writer.AddInitializer(input.names.Of(id), type, tensor.dims(), keep_inline)};
     writer.AddJob(std::move(job));
   }
 }

@@ -1,5 +1,8 @@
 #include "lib/rewrite/value_names.h"
 
+#include <string>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 
 namespace onnxquant {
@@ -17,26 +20,27 @@ absl::btree_map<ValueId, ElementType> FindCastOutputs(const RewriteInput& input)
 
 // A graph output keeps its name also where what made it is left out: what stands for it takes the
 // name.
-void NameWhatStandsForOutputs(const RewriteInput& input, IdVector<std::string>& names) {
+void NameWhatStandsForOutputs(const RewriteInput& input, OutputNames& names) {
   const Graph& graph = input.graph();
   for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes().size()); ++id) {
     if (!input.PlanOf(id).passes) continue;
     const ValueId made = graph.node(id).outputs[0];
     const Value& output = graph.value(made);
     if (!output.graph_output || output.scope != kMainScope) continue;
-    names[input.ReadInPlaceOf(made)] = output.name;
+    names.renamed[input.ReadInPlaceOf(made)] = output.name;
   }
 }
 
 // What is left out is called as what its readers read instead.
 void NameWhatIsLeftOut(const RewriteInput& input, const StoredConstants& constants,
-                       IdVector<std::string>& names) {
+                       OutputNames& names) {
   for (const NodeId id : input.graph().order()) {
     if (!input.PlanOf(id).passes) continue;
     const Node& node = input.graph().node(id);
     const Reading reading = constants.ReadBy({id, 0});
-    names[node.outputs[0]] = reading.copy != nullptr && reading.directly ? reading.copy->names[0]
-                                                                         : names[node.inputs[0]];
+    std::string name = reading.copy != nullptr && reading.directly ? reading.copy->names[0]
+                                                                   : names.Of(node.inputs[0]);
+    names.renamed[node.outputs[0]] = std::move(name);
   }
 }
 
@@ -67,14 +71,14 @@ TakenNames FindTakenNames(const RewriteInput& input) {
 OutputNames NameValues(const RewriteInput& input, const StoredConstants& constants,
                        UniqueNames& taken) {
   OutputNames names;
-  for (const Value& value : input.graph().values()) names.of.push_back(value.name);
+  names.graph = &input.graph();
   names.cast_outputs = FindCastOutputs(input);
-  NameWhatStandsForOutputs(input, names.of);
+  NameWhatStandsForOutputs(input, names);
   for (const auto& [output, type] : names.cast_outputs) {
-    names.of[output] = taken.Take(
+    names.renamed[output] = taken.Take(
         absl::StrCat(input.graph().value(output).name, "_", NameOf(input.TypeOf(output))));
   }
-  NameWhatIsLeftOut(input, constants, names.of);
+  NameWhatIsLeftOut(input, constants, names);
   return names;
 }
 

@@ -24,8 +24,7 @@ TEST_F(MoverRegionsTest, NodesThatShareAValueAreOneRegion) {
   const IoTypes io = TypesWith(*context_, PlanIo(*context_, *resolver_));
   const SeenThrough none = Makers({});
   const IdVector<bool> stored(analysis_->graph.values().size(), false);
-  const std::vector<Region> regions =
-      OpenRegions({*context_, none, io}, plan_.nodes, resolved.movers, stored);
+  const Regions regions = OpenRegions({*context_, none, io}, plan_.nodes, resolved.movers, stored);
   ASSERT_THAT(regions, SizeIs(2));
   EXPECT_THAT(regions[0].nodes, ElementsAre(NodeOf("b"), NodeOf("c")));
   EXPECT_THAT(regions[0].edges, SizeIs(3));

@@ -56,8 +56,9 @@ TEST_F(PlanNodesTest, ScalesOfATableAreHalvesWhereARuleThatWidensItSpeaksOfCodes
   EXPECT_EQ(plan_.nodes[NodeOf("y")].compute, ElementType::kFloat);
 }
 
-TEST_F(PlanNodesTest, ANodesPlanTakesNoMoreThan32Bytes) {
-  EXPECT_LE(sizeof(NodePlan), 32U);
+// With two reasons in it, which most nodes have no more than: apart they would take as much again.
+TEST_F(PlanNodesTest, ANodesPlanTakesNoMoreThan48Bytes) {
+  EXPECT_LE(sizeof(NodePlan), 48U);
 }
 
 }  // namespace

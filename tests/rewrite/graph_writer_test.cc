@@ -12,8 +12,10 @@ using ::testing::ElementsAre;
 
 TakenNames Taken() {
   TakenNames taken;
-  taken.values.Insert("x");
-  taken.nodes.Insert("node");
+  static const std::string x = "x";
+  static const std::string node = "node";
+  taken.values.Insert(x);
+  taken.nodes.Insert(node);
   return taken;
 }
 

@@ -31,8 +31,8 @@ g (float[4] x) => (float[4] z) {
 TEST_F(ValueNamesTest, WhatIsLeftOutIsCalledAsWhatIsReadInstead) {
   Load(kCast);
   const OutputNames names = Names(Plan(kFp16));
-  EXPECT_EQ(names.of[Id("c")], "y");
-  EXPECT_EQ(names.of[Id("z")], "z");
+  EXPECT_EQ(names.Of(Id("c")), "y");
+  EXPECT_EQ(names.Of(Id("z")), "z");
   EXPECT_THAT(names.cast_outputs, IsEmpty());
 }
 
@@ -59,7 +59,7 @@ g (float[2] x) => (float[2] y, float[2] z) <float[2] w = {1, 2}> {
 TEST_F(ValueNamesTest, AnOutputOfAnotherTypeIsMadeUnderANewName) {
   Load(kCast);
   const OutputNames names = Names(Plan(kFp16KeepIo));
-  EXPECT_EQ(names.of[Id("z")], "z_float16");
+  EXPECT_EQ(names.Of(Id("z")), "z_float16");
   EXPECT_THAT(names.cast_outputs, ElementsAre(Pair(Id("z"), ElementType::kFloat)));
 }
 
@@ -70,8 +70,8 @@ g (float[4] x) => (float[4] z) {
   z = Cast<to = 1>(y)
 })");
   const OutputNames names = Names(Plan(kFp16));
-  EXPECT_EQ(names.of[Id("y")], "z");
-  EXPECT_EQ(names.of[Id("z")], "z");
+  EXPECT_EQ(names.Of(Id("y")), "z");
+  EXPECT_EQ(names.Of(Id("z")), "z");
 }
 
 }  // namespace
