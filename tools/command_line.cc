@@ -1,8 +1,12 @@
 #include "tools/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdint>
 #include <iostream>
+#include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "lib/policy/policy_yaml.h"
@@ -37,13 +41,21 @@ const char kBufferHelp[] = "working buffers of all threads: 512M, 2G (decimal) o
 const char kHeldHelp[] =
     "what is held at once, above which the models run again for the rest: 512M, 2G, 512Mi";
 
-// CLI11 reads "-1" as a very large size.
-CLI::Validator NotNegative() {
-  return CLI::Validator(
-      [](std::string& text) {
-        return text.rfind('-', 0) == 0 ? "a size cannot be negative: " + text : std::string();
-      },
-      "");
+// A size in bytes: CLI11 alone reads "-1" as a very large one, and names the types of C++ where it
+// cannot read "1e9" or "1.5G".
+CLI::Option* AddSize(CLI::App& app, const std::string& name, std::uint64_t& size,
+                     const std::string& help) {
+  const auto whole = [](std::string& text) -> std::string {
+    const auto unit = std::find_if_not(text.begin(), text.end(), absl::ascii_isdigit);
+    const bool letters = std::all_of(unit, text.end(), absl::ascii_isalpha);
+    if (unit != text.begin() && letters) return "";
+    return absl::StrCat("'", text,
+                        "' is no size: a whole number, then k, M, G or T for thousands, ",
+                        "Ki, Mi, Gi or Ti for 1024s, such as 1900M");
+  };
+  return app.add_option(name, size, help)
+      ->transform(CLI::AsSizeValue(true))
+      ->transform(CLI::Validator(whole, ""));  // before the above
 }
 
 void AddModel(CLI::App& app, Arguments& arguments, bool required) {
@@ -76,9 +88,7 @@ void AddPlanOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("-o,--output", plan.output,
                  "folder for the outputs, or the file of a single one (default: beside MODEL)")
       ->type_name("DIR|NAME.onnx");
-  app.add_option("--max-shard", plan.max_shard, kShardHelp)
-      ->transform(CLI::AsSizeValue(true))
-      ->transform(NotNegative())  // before the above
+  AddSize(app, "--max-shard", plan.max_shard, kShardHelp)
       ->default_str("1900M")
       ->option_text("SIZE (1900M)");
   app.add_option("--max-growth", plan.max_growth, kGrowthHelp)
@@ -100,9 +110,7 @@ void AddConvertOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("-j,--threads", arguments.apply.threads, "worker threads (default: one per core)")
       ->option_text("N")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--memory", arguments.apply.memory, kBufferHelp)
-      ->transform(CLI::AsSizeValue(true))
-      ->transform(NotNegative())  // before the above
+  AddSize(app, "--memory", arguments.apply.memory, kBufferHelp)
       ->default_str("128M")
       ->option_text("SIZE (128M)");
   app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
@@ -132,10 +140,7 @@ void AddRunOptions(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(1, 65536))
       ->option_text("N (64)");
   AddSeedAndRuntime(app, measure);
-  app.add_option("--memory", measure.memory, kHeldHelp)
-      ->transform(CLI::AsSizeValue(true))
-      ->transform(NotNegative())  // before the above
-      ->option_text("SIZE");
+  AddSize(app, "--memory", measure.memory, kHeldHelp)->option_text("SIZE");
 }
 
 void AddMeasureOptions(CLI::App& app, Arguments& arguments) {
@@ -167,10 +172,8 @@ void AddCalibrateOptions(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(1, 4096))
       ->option_text("N (96)");
   AddSeedAndRuntime(app, measure);
-  app.add_option("--memory", measure.memory,
-                 "for sums, above which the model runs again for the rest: 512M, 2G, 512Mi")
-      ->transform(CLI::AsSizeValue(true))
-      ->transform(NotNegative())  // before the above
+  AddSize(app, "--memory", measure.memory,
+          "for sums, above which the model runs again for the rest: 512M, 2G, 512Mi")
       ->option_text("SIZE (4Gi)");
   app.add_option("--merge", calibrate.merge,
                  "add up these files, of one model and different texts, instead of running one")

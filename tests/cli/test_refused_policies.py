@@ -118,9 +118,11 @@ def test_an_unknown_built_in_policy_to_print_is_refused(folder: Path) -> None:
         (("--threads", "0"), "--threads"),
         (("--threads", "many"), "--threads"),
         (("--memory", "some"), "--memory"),
-        (("--memory", "-1"), "--memory"),
+        (("--memory", "-1"), "'-1' is no size"),
+        (("--memory", "1e9"), "'1e9' is no size: a whole number, then k, M, G or T"),
         (("--max-shard", "1X"), "--max-shard"),
-        (("--max-shard", "-1"), "--max-shard"),
+        (("--max-shard", "1.5G"), "'1.5G' is no size"),
+        (("--max-shard", ""), "'' is no size"),
     ],
 )
 def test_a_wrong_option_is_named(folder: Path, arguments: tuple[str, ...], expected: str) -> None:
