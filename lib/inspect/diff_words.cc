@@ -6,9 +6,11 @@
 #include <map>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "lib/inspect/diff_facts.h"
 #include "lib/schema/schema_lookup.h"
 
@@ -231,12 +233,11 @@ class Words {
   void InterfaceOnlyIn(const char* name, const Analysis& one, const Analysis& other) {
     const onnx::GraphProto& graph = one.graph.model().graph();
     const auto only = [](const auto& values, const auto& others) {
+      absl::flat_hash_set<absl::string_view> both;
+      for (const onnx::ValueInfoProto& value : others) both.insert(value.name());
       std::vector<std::string> names;
       for (const onnx::ValueInfoProto& value : values) {
-        const bool both = std::any_of(others.begin(), others.end(), [&value](const auto& theirs) {
-          return theirs.name() == value.name();
-        });
-        if (!both) names.push_back(absl::StrCat("'", value.name(), "'"));
+        if (!both.contains(value.name())) names.push_back(absl::StrCat("'", value.name(), "'"));
       }
       return names;
     };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/inspect/small_decoder.h"
@@ -118,6 +119,22 @@ TEST(DiffWordsTest, ComparesVersionsAndWhatTheGraphTakesAndGives) {
   EXPECT_THAT(diff.summary, Contains("B uses opset 22 of ai.onnx (A: 21)"));
   EXPECT_THAT(diff.summary, Contains("B is of IR version 11 (A: 10)"));
   EXPECT_THAT(diff.summary, Contains("only A gives 'present_v'"));
+}
+
+// Looked for one by one, these would be tens of billions of comparisons.
+TEST(DiffWordsTest, ComparesHundredsOfThousandsOfInputs) {
+  onnx::ModelProto one = SmallDecoder({});
+  onnx::ModelProto other = one;
+  for (int i = 0; i < 300'000; ++i) {
+    for (onnx::ModelProto* model : {&one, &other}) {
+      onnx::ValueInfoProto& info = *model->mutable_graph()->add_input();
+      info.set_name(absl::StrCat("input_", model == &one ? i : i + 1));
+      info.mutable_type()->mutable_tensor_type()->set_elem_type(onnx::TensorProto::FLOAT);
+    }
+  }
+  const Sentences said = Diff(one, other).summary;
+  EXPECT_THAT(said, Contains("only A takes 'input_0'"));
+  EXPECT_THAT(said, Contains("only B takes 'input_300000'"));
 }
 
 TEST(DiffWordsTest, TellsOfWeightsWithOtherValues) {
