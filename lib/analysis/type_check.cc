@@ -49,10 +49,27 @@ class TypeChecker {
                         ") must be of one type in ", schema->Name(),
                         ": export the model again, or cast one of them");
     }
+    for (const ValueId output : node.outputs) {
+      if (output != kNone) ONNXQUANT_RETURN_IF_ERROR(CheckDeclared(id, graph_.value(output)));
+    }
     return absl::OkStatus();
   }
 
  private:
+  absl::Status CheckDeclared(NodeId id, const Value& value) const {
+    if (value.declared == nullptr || !value.declared->type().has_tensor_type()) {
+      return absl::OkStatus();
+    }
+    const auto declared =
+        static_cast<ElementType>(value.declared->type().tensor_type().elem_type());
+    const ElementType made = CertainType(graph_.node(id).outputs[value.output]);
+    const bool known = declared != ElementType::kUndefined && made != ElementType::kUndefined;
+    if (!known || declared == made || (IsFloat(declared) && IsFloat(made))) return absl::OkStatus();
+    return ModelError(origin_, ": '", value.name, "' is declared ", NameOf(declared), ", but ",
+                      graph_.Describe(id), " makes ", NameOf(made),
+                      ": export the model again, or correct the declaration");
+  }
+
   // Null also for operators of ONNX Runtime's that stand in ONNX's own domain.
   const onnx::OpSchema* Schema(const Node& node) const {
     if (FindContribOp(node.proto->domain(), node.proto->op_type()) != nullptr) return nullptr;

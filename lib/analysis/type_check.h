@@ -11,7 +11,8 @@
 namespace onnxquant {
 
 // Refuses (kModel) a node that ONNX defines and that reads a tensor of a type which its schema does
-// not take, or tensors of several types where it wants one. Several types of real numbers pass: a
+// not take, or tensors of several types where it wants one, or that makes another type than the
+// model declares. Several types of real numbers pass: a
 // forgotten Cast leaves them, and conversion puts it where it belongs. Only types that are beyond
 // doubt count: of constants, of what declares itself, and of what operators make that ONNX defines
 // too.

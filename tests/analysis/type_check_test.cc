@@ -51,6 +51,20 @@ TEST(TypeCheck, PassesSeveralTypesOfRealNumbersWhichConversionMends) {
       Check(R"("" : 21)", "g (float[4] x, float16[4] w) => (float[4] y) { y = Add(x, w) }").ok());
 }
 
+TEST(TypeCheck, RefusesWhatIsDeclaredAsAnotherTypeThanItIsMade) {
+  const absl::Status status =
+      Check(R"("" : 21)", "g (float[4] x) => (int64[4] y) { [relu] y = Relu(x) }");
+  EXPECT_EQ(KindOf(status), ErrorKind::kModel);
+  EXPECT_THAT(
+      std::string(status.message()),
+      HasSubstr("m.onnx: 'y' is declared int64, but node 'relu' (Relu) makes float32: export"));
+  EXPECT_FALSE(Check(R"("" : 21)",
+                     "g (float[4] x) => (float[4] y) <int64[4] r> { r = Relu(x) y = Abs(r) }")
+                   .ok());
+  // A forgotten Cast, as above.
+  EXPECT_TRUE(Check(R"("" : 21)", "g (float[4] x) => (float16[4] y) { y = Relu(x) }").ok());
+}
+
 TEST(TypeCheck, DoesNotHoldAgainstANodeWhatAnotherOperatorMakes) {
   EXPECT_TRUE(Check(R"("" : 21, "com.microsoft" : 1)",
                     "g (float16[4] x, int64[4] w) => (float[4] y) { a = com.microsoft.Gelu(x) y = "
