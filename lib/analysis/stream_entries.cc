@@ -52,6 +52,7 @@ bool StreamWalker::ReadersAgree(ValueId value, Absorption& found) const {
 
 bool StreamWalker::Absorb(ValueId id, bool first, Absorption& found) const {
   if (DegreeOf(id) == 1) return true;
+  if (id == kNone) return false;  // omitted, where no schema says that it must not be
   const Value& value = graph_.value(id);
   if (value.graph_output || value.producer == kNone || DegreeOf(id) != 0) return false;
   if (++found.steps > kMostSteps) return false;

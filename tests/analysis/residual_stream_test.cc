@@ -13,6 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
@@ -295,6 +296,16 @@ TEST_F(ResidualStreamTest, PutsAMulBehindABranchThatIsTooLongToFollow) {
 TEST_F(ResidualStreamTest, RefusesAModelWithoutResidualAdds) {
   Find(R"(g (float[2, 8] x) => (float[2, 8] y) <float[8, 8] w> { y = MatMul(x, w) })");
   EXPECT_THAT(stream_.refusal, HasSubstr("no residual Add"));
+}
+
+// As in a model that does not import the domain, of whose nodes no schema is known.
+TEST_F(ResidualStreamTest, WhatReadsNothingEntersThroughAMul) {
+  Find(R"(g (float[2, 8] x, float[8] gamma) => (float[2, 8] z) {
+  c = Identity()
+  z = com.microsoft.SkipSimplifiedLayerNormalization(x, c, gamma)
+})");
+  EXPECT_THAT(Values(), IsEmpty());
+  EXPECT_THAT(stream_.multiplied, Not(IsEmpty()));
 }
 
 }  // namespace
