@@ -7,6 +7,7 @@ Files are named after their content, so that the same seeds come to the same fil
 
 import hashlib
 import io
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -121,6 +122,37 @@ def _tokens() -> Iterator[bytes]:
     yield from TOKEN_TEXTS
 
 
+def _calibrations() -> Iterator[bytes]:
+    random = np.random.default_rng(0)
+    for sizes in ((2,), (1, 3), (8, 4)):
+        counts, sums, offset = [], [], 0
+        header: dict[str, object] = {
+            "__metadata__": {
+                "format": "onnxquant.calibration",
+                "version": "1",
+                "fingerprint": "0123456789abcdef",
+                "text": "tokens" if len(sizes) == 1 else "self",
+                "seed": "0",
+                "tokens": "9",
+            }
+        }
+        for size in sizes:
+            header[f"count/v{size}"] = _place("I64", [], offset, 8)
+            counts.append(np.int64(9).tobytes())
+            offset += 8
+        for size in sizes:
+            rows = random.standard_normal((9, size)).astype(np.float32)
+            header[f"moments/v{size}"] = _place("F32", [size, size], offset, 4 * size * size)
+            sums.append((rows.T @ rows).tobytes())
+            offset += 4 * size * size
+        text = json.dumps(header).encode()
+        yield len(text).to_bytes(8, "little") + text + b"".join([*counts, *sums])
+
+
+def _place(dtype: str, shape: list[int], offset: int, length: int) -> dict[str, object]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + length]}
+
+
 def _write(folder: Path, contents: Iterator[bytes]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     names = set()
@@ -142,6 +174,7 @@ def main() -> int:
         chosen = (_choices(i) + model for i, model in enumerate(models))
         print(f"{name}: {_write(out / name, chosen)} seeds")
     others = {
+        "calibration_fuzzer": _calibrations(),
         "policy_fuzzer": _policies(),
         "config_fuzzer": (text.encode() for text in CONFIGS),
         "ranges_fuzzer": (text.encode() for text in RANGES),
