@@ -86,7 +86,7 @@ onnx::NodeProto Transpose(const std::string& name, const std::string& from, cons
 void Read(const Stored& stored, absl::Span<const std::string> names, int /*input*/,
           onnx::NodeProto& node, NodeSink& sink) {
   const int rank = static_cast<int>(stored.dims.size());
-  std::vector<int> last = {0};   // channels last
+  std::vector<int> last = {0};             // channels last
   std::vector<int> first = {0, rank - 1};  // and back
   for (int axis = 2; axis < rank; ++axis) {
     last.push_back(axis);
@@ -106,12 +106,12 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int /*input
   std::vector<std::string> inputs = {turned, codes};
   inputs.insert(inputs.end(), names.begin() + 1, names.end());
   std::string product = sink.UniqueValue(absl::StrCat(node.output(0), "_product"));
-  onnx::NodeProto multiplies = MakeNode(
-      "MatMulNBits",
-      node.name().empty()
-          ? ""
-          : sink.UniqueNode(absl::StrCat(node.name(), CodesSuffix(stored.format.bits))),
-      inputs, {product});
+  onnx::NodeProto multiplies =
+      MakeNode("MatMulNBits",
+               node.name().empty()
+                   ? ""
+                   : sink.UniqueNode(absl::StrCat(node.name(), CodesSuffix(stored.format.bits))),
+               inputs, {product});
   multiplies.set_domain("com.microsoft");
   SetInt(multiplies, "K", stored.k);
   SetInt(multiplies, "N", stored.n);
