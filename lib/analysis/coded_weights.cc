@@ -124,11 +124,12 @@ class ReaderFinder {
       if (passes && gives && found_.links.size() < kMostLinks) {
         found_.links.push_back(use.node);
         Follow(node.outputs[0], transposed != transpose);
-      } else if (use.input == 1 && IsAnyOf(graph_, use.node, {"MatMul", "Gemm", "Einsum"})) {
+      } else if ((use.input == 1 && IsAnyOf(graph_, use.node, {"MatMul", "Gemm", "Einsum"})) ||
+                 (use.input == 0 && IsAnyOf(graph_, use.node, {"Gather"}))) {
         found_.readers.push_back({use, transposed});
       } else {
         Stay(absl::StrCat("its floats are also read by ", graph_.Describe(use.node),
-                          ", which is no product with them on the right"));
+                          ", which is no product with them on the right and no Gather"));
       }
     }
   }

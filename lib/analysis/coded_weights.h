@@ -1,5 +1,5 @@
 // Weights that the source has in codes already, in blocks with a scale each, and that a node makes
-// floats of before products read them.
+// floats of before products or Gathers read them.
 #ifndef ONNXQUANT_LIB_ANALYSIS_CODED_WEIGHTS_H_
 #define ONNXQUANT_LIB_ANALYSIS_CODED_WEIGHTS_H_
 
@@ -13,7 +13,7 @@
 namespace onnxquant {
 
 struct CodedReading {
-  Use slot;                 // the right operand of a product
+  Use slot;                 // the right operand of a product, or a Gather's table
   bool transposed = false;  // which sees the two axes swapped
 };
 
@@ -33,7 +33,8 @@ struct CodedWeight {
   std::string stays;          // why the codes can have no other reader: a clause; "" where they can
 };
 
-// Those that a product reads. A new form of sources is a row of the table in coded_weights.cc.
+// Those that a product or a Gather reads. A new form of sources is a row of the table in
+// coded_weights.cc.
 std::vector<CodedWeight> FindCodedWeights(const Graph& graph, const ValueTypes& types);
 
 }  // namespace onnxquant

@@ -11,6 +11,7 @@
 namespace onnxquant {
 
 extern const Format kMatMulNBits;
+extern const Format kConvNBits;
 extern const Format kGatherBlocks;
 extern const Format kGatherPlain;
 extern const Format kMatMulInteger;
@@ -26,8 +27,9 @@ extern const Format kFloat8Others;
 namespace {
 
 constexpr const Format* kTable[] = {
-    &kMatMulNBits, &kGatherBlocks, &kGatherPlain, &kMatMulInteger, &kConvInteger, &kGatherInteger,
-    &kLstmInteger, &kBnb4,         &kQdq,         &kQdqOthers,     &kFloat8,      &kFloat8Others,
+    &kMatMulNBits, &kConvNBits,     &kGatherBlocks, &kGatherPlain, &kMatMulInteger,
+    &kConvInteger, &kGatherInteger, &kLstmInteger,  &kBnb4,        &kQdq,
+    &kQdqOthers,   &kFloat8,        &kFloat8Others,
 };
 
 const FormatWord* FindWord(const Format& form, absl::string_view word) {

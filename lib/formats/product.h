@@ -1,6 +1,6 @@
 // Products with a constant right operand, however they are spelt: MatMul; Gemm, of which the
-// factors and the sum are left as nodes of their own; Einsum of nothing but a product. (A 1x1 Conv
-// is one of activations that two Transposes would have to turn: it stays.)
+// factors and the sum are left as nodes of their own; Einsum of nothing but a product. (A Conv
+// whose filters see one place has a row of its own, conv_nbits.cc.)
 #ifndef ONNXQUANT_LIB_FORMATS_PRODUCT_H_
 #define ONNXQUANT_LIB_FORMATS_PRODUCT_H_
 

@@ -11,6 +11,7 @@
 #include "lib/policy/half_type.h"
 #include "lib/policy/plan_casts.h"
 #include "lib/policy/plan_clips.h"
+#include "lib/policy/plan_coded_readers.h"
 #include "lib/policy/plan_io.h"
 #include "lib/policy/plan_islands.h"
 #include "lib/policy/plan_movers.h"
@@ -78,7 +79,10 @@ absl::StatusOr<OutputPlan> MakePlan(const PlanContext& context, const std::strin
   const SeenThrough seen_through =
       TakeClipsOut(context, resolved, residual.rescaled, io, casts, plan);
   DecideOutputCasts(context, resolved, io, plan);
-  const StoredMovers stored = DecideStoredMovers(context, residual.exponents, resolver, plan);
+  StoredMovers stored = DecideStoredMovers(context, residual.exponents, resolver, plan);
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<NodeId> readers,
+                             DecideCodedReaders(context, resolver, plan));
+  stored.nodes.insert(stored.nodes.end(), readers.begin(), readers.end());
   const IdVector<bool> movers = StillOpen(resolved, residual, stored);
   const Neighbourhood around{context, seen_through, io};
   KeepIslands(around, resolved.by_rule, movers, stored.values, plan);

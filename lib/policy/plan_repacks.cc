@@ -15,14 +15,6 @@ namespace {
 constexpr absl::string_view kTarget = "matmul_nbits";
 constexpr std::int64_t kBlocks[] = {16, 32, 64, 128, 256};
 
-bool AsksForTarget(const WeightFormat& format) {
-  return std::any_of(Formats().begin(), Formats().end(), [&](const Format* form) {
-    return form->name == kTarget &&
-           std::any_of(form->words.begin(), form->words.end(),
-                       [&](const FormatWord& own) { return own.word == format.word; });
-  });
-}
-
 // The constant as products see it.
 WeightReading ReadingOf(const PlanContext& context, const CodedWeight& weight,
                         const CodedReading& reader) {
@@ -35,6 +27,14 @@ WeightReading ReadingOf(const PlanContext& context, const CodedWeight& weight,
   return reading;
 }
 
+Subject SubjectOfReading(const PlanContext& context, const CodedWeight& weight,
+                         const CodedReading& reader) {
+  Subject subject = SubjectOf(context, reader.slot.node);
+  subject.weight = context.graph().value(weight.codes).name;
+  subject.reading = ReadingOf(context, weight, reader);
+  return subject;
+}
+
 // Why codes that lie as `stored` says cannot be packed along K; "" where they can.
 std::string WhyNotPacked(const CodedWeight& weight, const Stored& stored) {
   if (weight.axis != (stored.transposed ? 1 : 0)) {
@@ -42,8 +42,9 @@ std::string WhyNotPacked(const CodedWeight& weight, const Stored& stored) {
            "what it sums";
   }
   if (std::find(std::begin(kBlocks), std::end(kBlocks), weight.block) == std::end(kBlocks)) {
-    return absl::StrCat("its blocks have ", weight.block,
-                        " codes, and those of MatMulNBits 16, 32, 64, 128 or 256");
+    return absl::StrCat(
+        "its blocks have ", weight.block,
+        " codes, and those that products and tables are read in 16, 32, 64, 128 or 256");
   }
   if (weight.dims[1] * weight.bits % 8 != 0) {
     return absl::StrCat("its rows of ", weight.dims[1], " codes of ", weight.bits,
@@ -65,11 +66,10 @@ bool IsRescaled(const OutputPlan& plan, ValueId scales) {
 std::optional<FormatFit> FitFor(const PlanContext& context, const CodedWeight& weight,
                                 const CodedReading& reader, const OutputPlan& plan,
                                 SettingsResolver& resolver, Reasons& why) {
-  Subject subject = SubjectOf(context, reader.slot.node);
-  subject.weight = context.graph().value(weight.codes).name;
-  subject.reading = ReadingOf(context, weight, reader);
-  const Resolved resolved = resolver.Resolve({&subject, 1});
-  if (!AsksForTarget(resolved.weights)) return std::nullopt;
+  const Resolved resolved = ResolveReading(context, weight, reader, resolver);
+  WeightReading reading = ReadingOf(context, weight, reader);
+  const bool unnamed_table = reading.op == "Gather" && !resolved.weights_by_rule;
+  if (!AsksForBlocks(resolved) || unnamed_table) return std::nullopt;
   why = OnlyFor(kWeightsField, resolved.why);
   if (!weight.stays.empty()) return FormatFit{{}, weight.stays};
   if (resolved.weights.bits != weight.bits) {
@@ -82,7 +82,6 @@ std::optional<FormatFit> FitFor(const PlanContext& context, const CodedWeight& w
   format.block = weight.block;
   format.symmetric = weight.zero_points == kNone;
   format.source = ElementType::kFloat;
-  WeightReading reading = *subject.reading;
   reading.compute = reading.scale = plan.nodes[reader.slot.node].compute;
   FormatFit fit = FindFit(format, reading, resolved.weights_by_rule);
   if (fit.ok()) fit.reason = WhyNotPacked(weight, fit.stored);
@@ -93,10 +92,11 @@ std::optional<FormatFit> FitFor(const PlanContext& context, const CodedWeight& w
   return fit;
 }
 
-// One form for all readers: floats that one of them reads would have to be made anyway.
+// The codes of all readers: floats that one of them reads would have to be made anyway. `readers`
+// are their forms.
 std::optional<FormatFit> FitForAll(const PlanContext& context, const CodedWeight& weight,
-                                   const OutputPlan& plan, SettingsResolver& resolver,
-                                   Reasons& why) {
+                                   const OutputPlan& plan, SettingsResolver& resolver, Reasons& why,
+                                   std::vector<const Format*>& readers) {
   std::optional<FormatFit> common;
   std::size_t asked = 0;
   for (const CodedReading& reader : weight.readers) {
@@ -104,10 +104,13 @@ std::optional<FormatFit> FitForAll(const PlanContext& context, const CodedWeight
     if (!fit) continue;
     ++asked;
     if (!fit->ok()) return fit;
-    if (common && common->stored != fit->stored) {
-      return FormatFit{{}, "its readers compute in several types, or see it turned differently"};
+    if (common && !SameCodes(common->stored, fit->stored)) {
+      return FormatFit{{},
+                       "its readers compute in several types, or see it turned or padded "
+                       "differently"};
     }
-    common = fit;
+    readers.push_back(fit->stored.form);
+    if (!common || &FirstInTable(common->stored, fit->stored) == &fit->stored) common = fit;
   }
   if (asked > 0 && asked < weight.readers.size()) {
     return FormatFit{{}, "codes are asked for some of its readers only"};
@@ -125,13 +128,28 @@ absl::string_view BaseName(absl::string_view codes) {
 
 }  // namespace
 
+Resolved ResolveReading(const PlanContext& context, const CodedWeight& weight,
+                        const CodedReading& reader, SettingsResolver& resolver) {
+  const Subject subject = SubjectOfReading(context, weight, reader);
+  return resolver.Resolve({&subject, 1});
+}
+
+bool AsksForBlocks(const Resolved& resolved) {
+  return std::any_of(Formats().begin(), Formats().end(), [&](const Format* form) {
+    return form->name == kTarget &&
+           std::any_of(form->words.begin(), form->words.end(),
+                       [&](const FormatWord& own) { return own.word == resolved.weights.word; });
+  });
+}
+
 void PlanRepacks(const PlanContext& context, SettingsResolver& resolver, ValueNames& names,
                  OutputPlan& plan) {
   for (std::size_t i = 0; i < context.analysis.coded_weights.size(); ++i) {
     const CodedWeight& weight = context.analysis.coded_weights[i];
     RepackPlan repack;
     repack.weight = i;
-    std::optional<FormatFit> fit = FitForAll(context, weight, plan, resolver, repack.why);
+    std::optional<FormatFit> fit =
+        FitForAll(context, weight, plan, resolver, repack.why, repack.readers);
     if (!fit) continue;
     if (fit->ok()) {
       repack.stored = std::move(fit->stored);

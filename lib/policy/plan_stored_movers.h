@@ -14,8 +14,8 @@ struct StoredMovers {
 };
 
 // A Gather, Transpose … whose only float input is a constant runs in the type that the constant is
-// stored in, which is set in plan.nodes; of the nodes in the chain of a reading, plan_weights.h
-// decides. `exponents`: of the readings.
+// stored in, which is set in plan.nodes; if it holds scales of codes, in that of the codes' reader;
+// of the nodes in the chain of a reading, plan_weights.h decides. `exponents`: of the readings.
 StoredMovers DecideStoredMovers(const PlanContext& context, const std::vector<int>& exponents,
                                 SettingsResolver& resolver, OutputPlan& plan);
 

@@ -12,12 +12,13 @@
 
 namespace onnxquant {
 
-// The same codes as another operator reads them, or (no `stored.form`) why they stay as they are.
+// The same codes as other operators read them, or (no `stored.form`) why they stay as they are.
 struct RepackPlan {
   std::size_t weight = 0;  // an index into Analysis::coded_weights
   Stored stored;
-  std::vector<std::string> names;  // of the form's tensors
-  std::uint64_t bytes = 0;         // of these; where the codes stay, of the codes
+  std::vector<const Format*> readers;  // by CodedWeight::readers, the form whose nodes read it
+  std::vector<std::string> names;      // of the form's tensors
+  std::uint64_t bytes = 0;             // of these; where the codes stay, of the codes
   std::string left;
   Reasons why;
 };

@@ -21,6 +21,10 @@ void Apply(const Settings& set, Resolved& resolved) {
   if (set.method) resolved.method = *set.method;
 }
 
+bool Names(const Match& match) {
+  return !match.names.empty() || !match.regexes.empty() || !match.weights.empty();
+}
+
 }  // namespace
 
 FieldSet FieldsOf(const Settings& set) {
@@ -93,6 +97,8 @@ Resolved SettingsResolver::Resolve(absl::Span<const Subject> subjects) {
     resolved.compute_by_rule = resolved.compute_by_rule || rule.set.compute.has_value();
     resolved.weights_by_rule = resolved.weights_by_rule || rule.set.weights.has_value();
     resolved.io_by_rule = resolved.io_by_rule || rule.set.io.has_value();
+    resolved.named =
+        resolved.named || ((rule.set.compute || rule.set.weights) && Names(rule.match));
     const Reason& reason = by_rule_[i];
     if (const Hazard* hazard = FindHazard(rule.match, *subject)) {
       resolved.why.emplace_back(

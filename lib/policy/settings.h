@@ -67,7 +67,8 @@ struct Resolved {
   bool compute_by_rule = false;  // a rule, not the output's default, chose the compute type
   bool weights_by_rule = false;
   bool io_by_rule = false;
-  Reasons why;  // in the order of application: the last that sets a field wins
+  bool named = false;  // a rule that chose the compute type or the weights selects by names
+  Reasons why;         // in the order of application: the last that sets a field wins
 };
 
 // "compute: float32, weights: float16": the fields that are set.

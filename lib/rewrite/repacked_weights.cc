@@ -19,7 +19,8 @@ void AddRepacked(const EmitInput& input, const RepackPlan& plan, GraphWriter& wr
   codes.k = stored.k;
   codes.n = stored.n;
   codes.transposed = stored.transposed;
-  codes.row_bytes = BlocksOf(stored) * stored.format.block * weight.bits / 8;
+  const std::int64_t row = stored.padded ? BlocksOf(stored) * stored.format.block : stored.k;
+  codes.row_bytes = row * weight.bits / 8;
   Repack zero_points = codes;
   zero_points.k = BlocksOf(stored);
   zero_points.row_bytes = ZeroPointBytesOf(stored);

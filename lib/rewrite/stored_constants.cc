@@ -36,9 +36,10 @@ StoredConstants FindStoredConstants(const RewriteInput& input) {
   for (const RepackPlan& repack : input.plan.repacks) {
     if (repack.stored.form == nullptr) continue;
     const CodedWeight& weight = input.analysis.coded_weights[repack.weight];
-    for (const CodedReading& reader : weight.readers) {
-      constants.readings[{reader.slot.node, reader.slot.input}] = {
-          nullptr, true, repack.stored.form, &repack.stored, &repack.names};
+    for (std::size_t i = 0; i < weight.readers.size(); ++i) {
+      const Use& slot = weight.readers[i].slot;
+      constants.readings[{slot.node, slot.input}] = {nullptr, true, repack.readers[i],
+                                                     &repack.stored, &repack.names};
     }
     constants.replaced.insert(weight.decoder);
     constants.replaced.insert(weight.links.begin(), weight.links.end());

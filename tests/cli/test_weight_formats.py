@@ -1,7 +1,9 @@
 """Each weight format in each operator that reads it, against the same sums in NumPy's weights."""
 
 import itertools
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,13 +33,15 @@ DYNAMIC = [
 ]
 ALL = BLOCKS + DYNAMIC
 PRODUCTS = ("MatMul", "Gemm", "Einsum")
-READER = {**dict.fromkeys(PRODUCTS, "MatMulNBits"), "Gather": "GatherBlockQuantized"}
+READER = {**dict.fromkeys((*PRODUCTS, "Conv"), "MatMulNBits"), "Gather": "GatherBlockQuantized"}
 INTEGER = {**dict.fromkeys(PRODUCTS, "MatMulInteger"), "Conv": "ConvInteger"}
 
 
 def _fits(form: Format, sites: str) -> bool:
+    if sites.startswith("Conv") and form.dynamic:
+        return form.symmetric or not form.per_channel
     if sites == "Conv":
-        return form.dynamic and (form.symmetric or not form.per_channel)
+        return False
     if sites == "Gather of short rows":
         return form.symmetric or form.bits == 8
     return form.dynamic or sites != "Gather along other axes"
@@ -65,6 +69,8 @@ def _dims(form: Format, op: str, site: Site, compute: str) -> dict[str, tuple[st
         if not (op == "Gather" and channels and form.symmetric and kind == "int8"):
             stored["_zero_point"] = (kind, points if channels else [])
         return stored
+    if op == "Conv":
+        shape = shape[:2]
     n, k = shape[-2:] if site.by_rows else shape[-1:-3:-1]
     blocks = -(-k // form.block)
     codes = [n, blocks, form.block * form.bits // 8]
@@ -144,7 +150,9 @@ def test_an_operator_gives_what_its_stored_weight_stands_for(
 
 
 @pytest.mark.parametrize("form", BLOCKS, ids=str)
-@pytest.mark.parametrize("name", ["MatMul", "turned MatMul", "Gemm", "Einsum", "Gather"])
+@pytest.mark.parametrize(
+    "name", ["MatMul", "turned MatMul", "Gemm", "Einsum", "Gather", "Conv of one place"]
+)
 def test_blocks_of_halves_give_what_they_stand_for(tmp_path: Path, form: Format, name: str) -> None:
     sites = ws.FORMS[name]()
     op = sites[0].nodes[-1].op_type
@@ -323,3 +331,36 @@ def test_filters_of_a_channel_of_zeros_stay_right(tmp_path: Path, form: Format) 
         node = helper.make_node("Conv", ["x", "w"], ["y"])
         sites.append(Site([node], w, {"x": wm.activations(random, 1, 2, 8)}, True))
     _compare(wm.converted(tmp_path, sites, form), sites, form, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "attributes", "reason"),
+    [
+        ((4, 8, 3), {}, "its Conv sums over several places, and a product of codes over channels"),
+        ((4, 4, 1), {"group": 2}, "its Conv has groups, each a product of its own"),
+        ((4, 8, 1), {"strides": [2]}, "its Conv leaves out places (strides)"),
+        ((4, 8, 1), {"pads": [0, 1]}, "its Conv adds places (pads)"),
+    ],
+)
+def test_a_conv_that_is_more_than_a_product_stays_and_says_why(
+    tmp_path: Path, shape: tuple[int, ...], attributes: dict[str, Any], reason: str
+) -> None:
+    random = np.random.default_rng(15)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], None, None, None, None, **attributes)
+    x = wm.activations(random, 2, 8, 6)
+    site = Site([node], random.normal(0, 0.1, shape).astype(np.float32), {"x": x}, True)
+    rule = "match: {op: Conv}, weights: int4, optional: true"
+    done = run("plan", "--policy", "q4", "--set", rule, "--json", save(wm.build([site]), tmp_path))
+    assert done.returncode == 0, done.stderr
+    (tensor,) = json.loads(done.stdout)["outputs"][0]["tensors"]
+    assert tensor["left"].startswith(reason)
+    assert wm.operators(wm.converted(tmp_path, [site], Format("int4"))) == ["Conv"]
+
+
+def test_a_conv_is_a_product_of_codes_only_where_a_rule_says_so(tmp_path: Path) -> None:
+    site = ws.pointwise_convs()[0]
+    model = wm.converted(tmp_path, [site], Format("int4"), rule="{op: Gather}")
+    assert wm.operators(model) == ["Conv"]
+    (tmp_path / "by_rule").mkdir()
+    model = wm.converted(tmp_path / "by_rule", [site], Format("int4"))
+    assert wm.operators(model) == ["Transpose", "MatMulNBits", "Transpose"]

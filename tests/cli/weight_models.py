@@ -135,7 +135,7 @@ def converted(
     form: object,
     compute: str = "float32",
     opset: int = 21,
-    rule: str = "{op: Gather}",
+    rule: str = "{op: [Gather, Conv]}",
 ) -> onnx.ModelProto:
     """Convert with a policy of one output and a rule; a word is that of a built-in one."""
     arguments: list[str | Path] = ["--policy", form] if isinstance(form, str) else []
@@ -175,7 +175,8 @@ def unpacked(data: Array, bits: int) -> Array:
 
 def from_blocks(parts: dict[str, Array], name: str, form: Format, site: Site) -> Stored:
     """Read codes in blocks along K: [N, blocks, bytes], or [N, bytes] for tables."""
-    *_, rows, columns = site.weight.shape
+    conv = site.nodes[-1].op_type == "Conv"
+    rows, columns = site.weight.shape[:2] if conv else site.weight.shape[-2:]
     n, k = (rows, columns) if site.by_rows else (columns, rows)
     scales = parts[f"{name}_scales"].astype(np.float32)
     data = parts[name + CODES[form.bits]]

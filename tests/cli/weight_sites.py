@@ -1,6 +1,7 @@
 """Operators that read constant weights, in all their forms, for tests of how these are stored."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import weight_models as wm
@@ -147,6 +148,22 @@ def convs() -> list[Site]:
     return sites
 
 
+def pointwise_convs() -> list[Site]:
+    """Return filters that see one place: products over channels."""
+    random = np.random.default_rng(14)
+    sites = []
+    for (k, n), rank, bias in itertools.product([(64, 7), (50, 9), (5, 4)], [1, 2], [False, True]):
+        w = wm.weights(random, k, n).T.reshape(n, k, *[1] * rank).copy()
+        names = ["x", "w", "b"] if bias else ["x", "w"]
+        attributes = {"kernel_shape": [1] * rank, "strides": [1] * rank, "pads": [0] * 2 * rank}
+        says: dict[str, Any] = {"auto_pad": "SAME_UPPER"} if bias else attributes
+        node = helper.make_node("Conv", names, ["y"], None, None, None, None, **says)
+        constants = {"b": random.normal(0, 1, n).astype(np.float32)} if bias else {}
+        x = wm.activations(random, 2, k, *[5, 3][:rank])
+        sites.append(Site([node], w, {"x": x}, True, constants))
+    return sites
+
+
 def einsums() -> list[Site]:
     """Return sums that are products with a matrix."""
     random = np.random.default_rng(13)
@@ -175,6 +192,7 @@ FORMS = {
     "Gather of short rows": short_rows,
     "Gather along other axes": columns,
     "Conv": convs,
+    "Conv of one place": pointwise_convs,
 }
 
 

@@ -103,8 +103,8 @@ TEST(Formats, WhatDoesNotFitSaysWhy) {
   reading = Product({64, 16});
   reading.input = 0;
   EXPECT_THAT(why(reading), HasSubstr("second operand"));
-  reading.op = "Conv";
-  EXPECT_THAT(why(reading), HasSubstr("no Conv reads int4; MatMul, Gemm, Einsum, Gather may"));
+  reading.op = "Add";
+  EXPECT_THAT(why(reading), HasSubstr("no Add reads int4; MatMul, Gemm, Einsum, Conv, Gather may"));
   EXPECT_THAT(why(Table({8, 33})), HasSubstr("do not end with a byte"));
   WeightFormat asymmetric = int4;
   asymmetric.symmetric = false;

@@ -65,5 +65,32 @@ TEST_F(PlanRepacksTest, ReadersOfTwoTypesWouldNeedTwoSetsOfScales) {
   EXPECT_THAT(repacks[0].left, HasSubstr("compute in several types"));
 }
 
+TEST_F(PlanRepacksTest, ATableAndItsHeadReadOneSetOfCodesEachByItsForm) {
+  const std::string model = R"(g (int64[2] i, float[2, 64] x) => (float[2, 64] y, float[2, 32] z)
+<int4[32, 64] w, float[32, 2] s> {
+  f = DequantizeLinear<axis = 1, block_size = 32>(w, s)
+  y = Gather(f, i)
+  t = Transpose<perm = [1, 0]>(f)
+  z = MatMul(x, t)
+})";
+  const auto plan = [&](const std::string& rules) {
+    Load(model, rules);
+    ResolveNodes(*context_, *resolver_, plan_);
+    ValueNames names = NamesOfValues(analysis_->graph);
+    PlanRepacks(*context_, *resolver_, names, plan_);
+    return plan_.repacks;
+  };
+  const std::string head = "  - {match: {op: MatMul}, weights: int4}\n";
+  auto repacks = plan(head + "  - {match: {op: Gather}, weights: int4}\n");
+  ASSERT_THAT(repacks, SizeIs(1));
+  EXPECT_EQ(repacks[0].left, "");
+  ASSERT_THAT(repacks[0].readers, SizeIs(2));
+  EXPECT_EQ(repacks[0].stored.form->name, "matmul_nbits");
+  EXPECT_NE(repacks[0].readers[0], repacks[0].readers[1]);
+  repacks = plan(head);
+  ASSERT_THAT(repacks, SizeIs(1));
+  EXPECT_EQ(repacks[0].left, "codes are asked for some of its readers only");
+}
+
 }  // namespace
 }  // namespace onnxquant

@@ -26,5 +26,27 @@ TEST_F(PlanStoredMoversTest, WhatMovesAConstantRunsInTheTypeThatIsStored) {
   EXPECT_FALSE(stored.values[ValueOf("a")]);
 }
 
+// A table of codes that plain operators read, and a head that shares it.
+TEST_F(PlanStoredMoversTest, ScalesAreMovedInTheTypeInWhichTheReaderOfCodesTakesThem) {
+  const std::string model = R"(g (int64[2] ids, float[2, 32] x) => (float[2, 1, 1] y, float[2, 8] z)
+<uint8[8, 1, 32] codes, float[8, 1] scales, int64[3] rows = {8, 1, 1}> {
+  by_row = Reshape(scales, rows)
+  y = Gather(by_row, ids)
+  [head] z = com.microsoft.MatMulNBits<K = 32, N = 8, bits = 8, block_size = 32>(x, codes, scales)
+})";
+  const auto type = [&](const std::string& rules) {
+    Load(model, rules);
+    ResolveNodes(*context_, *resolver_, plan_);
+    const std::vector<int> exponents(analysis_->weight_uses.size(), 0);
+    DecideStoredMovers(*context_, exponents, *resolver_, plan_);
+    return plan_.nodes[NodeOf("by_row")].compute;
+  };
+  EXPECT_EQ(type(""), ElementType::kFloat16);
+  EXPECT_EQ(type("  - {match: {name: head}, compute: float32}\n"), ElementType::kFloat);
+  EXPECT_EQ(type("  - {match: {name: head}, compute: float32}\n"
+                 "  - {match: {op: Reshape}, weights: float16}\n"),
+            ElementType::kFloat16);
+}
+
 }  // namespace
 }  // namespace onnxquant
