@@ -8,10 +8,10 @@
 
 namespace onnxquant {
 
-// Sets types in plan.nodes and returns the nodes that it decided. A Gather whose rows are to be read
-// in blocks of codes gives them in the type of their scales. What reads scales that float16 cannot
-// hold computes in float32, where a number that does not fit is an error and no rule names the
-// weight or its reader.
+// Sets types in plan.nodes and returns the nodes that it decided. A Gather whose rows are to be
+// read in blocks of codes gives them in the type of their scales. What reads scales that float16
+// cannot hold computes in float32, where a number that does not fit is an error and no rule names
+// the weight or its reader.
 absl::StatusOr<std::vector<NodeId>> DecideCodedReaders(const PlanContext& context,
                                                        SettingsResolver& resolver,
                                                        OutputPlan& plan);

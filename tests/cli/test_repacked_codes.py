@@ -228,13 +228,19 @@ def _along_columns() -> onnx.ModelProto:
 
 ADDED = [helper.make_node("Abs", ["f"], ["v"], "other")]
 STAYING = {
-    "scales of channels": (_scales_of_channels(), "a scale for each channel or for all"),
+    "scales of channels": (
+        _scales_of_channels(),
+        "a scale for each channel or for all",
+    ),
     "blocks along columns": (_along_columns(), "lie along the columns"),
     "short blocks": (Coded(block=8).model(), "blocks have 8 codes"),
     "long blocks": (Coded(k=1024, block=512).model(), "blocks have 512 codes"),
     "another reader": (Coded().model(ADDED), "also read by node 'other'"),
     "no zero points": (Coded(is_signed=False, points=False).model(), "no zero points"),
-    "odd rows": (Coded(n=9).model(), "rows of 9 codes of 4 bits do not end with a byte"),
+    "odd rows": (
+        Coded(n=9).model(),
+        "rows of 9 codes of 4 bits do not end with a byte",
+    ),
     "other bits": (Coded(bits=8).model(), "codes have 8 bits, and int4 asks for 4"),
 }
 
@@ -334,7 +340,15 @@ def _table(weight: Coded, head: bool) -> onnx.ModelProto:
 
 
 TABLES = [
-    Coded(turned=True, bits=bits, is_signed=is_signed, points=points, k=k, n=9, block=block)
+    Coded(
+        turned=True,
+        bits=bits,
+        is_signed=is_signed,
+        points=points,
+        k=k,
+        n=9,
+        block=block,
+    )
     for bits in (4, 8)
     for is_signed, points in ((True, True), (True, False), (False, True))
     for k, block in ((256, 32), (128, 64), (64, 32))
@@ -342,7 +356,8 @@ TABLES = [
 ]
 # A last block that is not full has no place in a head's codes, but in a table's.
 SHORT = [
-    Coded(turned=True, points=False, k=k, n=9, block=32, bits=bits) for k, bits in ((40, 4), (33, 8))
+    Coded(turned=True, points=False, k=k, n=9, block=32, bits=bits)
+    for k, bits in ((40, 4), (33, 8))
 ]
 
 

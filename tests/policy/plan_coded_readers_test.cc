@@ -20,8 +20,8 @@ class PlanCodedReadersTest : public StageTest {
  protected:
   // What the nodes that are decided make, of a table and a product in blocks with this scale.
   std::vector<std::string> Decide(float scale, const std::string& rules) {
-    onnx::ModelProto proto =
-        ParseModel(std::string(kHeader) + R"(g (int64[2] i, float[2, 16] x) => (float[2, 32] y, float[2, 1] z)
+    onnx::ModelProto proto = ParseModel(
+        std::string(kHeader) + R"(g (int64[2] i, float[2, 16] x) => (float[2, 32] y, float[2, 1] z)
 <int8[8, 32] w, float[8, 1] r, int8[16, 1] v, float[1, 1] s> {
   f = DequantizeLinear<axis = 1, block_size = 32>(w, r)
   [table] y = Gather(f, i)
@@ -34,7 +34,8 @@ class PlanCodedReadersTest : public StageTest {
       tensor.clear_float_data();
       tensor.set_raw_data(
           std::string(static_cast<std::size_t>(tensor.dims(0) * tensor.dims(1)) * bytes, '\0'));
-      if (tensor.name() == "s") std::memcpy(tensor.mutable_raw_data()->data(), &scale, sizeof(scale));
+      if (tensor.name() == "s")
+        std::memcpy(tensor.mutable_raw_data()->data(), &scale, sizeof(scale));
     }
     LoadProto(proto, rules);
     auto model = Model::FromProto(std::move(proto), origin_);
@@ -88,8 +89,9 @@ TEST_F(PlanCodedReadersTest, WhatReadsScalesBeyondFloat16ComputesInFloat32) {
 TEST_F(PlanCodedReadersTest, NotWhereARuleNamesItOrSaysWhatBecomesOfSuchNumbers) {
   EXPECT_THAT(Decide(70000, "  - {match: {name: product}, weights: int8}\n"), IsEmpty());
   EXPECT_EQ(At("z").compute, ElementType::kFloat16);
-  EXPECT_THAT(Decide(70000, "  - {match: {op: MatMul}, weights: int8, constants: {overflow: clamp}}\n"),
-              IsEmpty());
+  EXPECT_THAT(
+      Decide(70000, "  - {match: {op: MatMul}, weights: int8, constants: {overflow: clamp}}\n"),
+      IsEmpty());
   EXPECT_THAT(Decide(70000, ""), IsEmpty());
 }
 
