@@ -21,7 +21,8 @@ constexpr std::size_t kMuchMetadata = 1024;  // more may not fit beside what the
 
 std::size_t MetadataBytes(const CalibrationFile& file) {
   std::size_t bytes = 0;
-  for (const auto& [key, text] : file.metadata()) bytes += 6 * (key.size() + text.size());  // \uXXXX
+  for (const auto& [key, text] : file.metadata())
+    bytes += 6 * (key.size() + text.size());  // \uXXXX
   return bytes;
 }
 
@@ -36,8 +37,8 @@ void RequireTheSameAgain(const CalibrationFile& file, const Statistics& statisti
         return absl::OkStatus();
       });
   Require(written.ok(), "what was read to be written: " + std::string(written.message()));
-  const auto again = CalibrationFile::Open(
-      fuzz::ScratchFile("again.safetensors", bytes.data(), bytes.size()));
+  const auto again =
+      CalibrationFile::Open(fuzz::ScratchFile("again.safetensors", bytes.data(), bytes.size()));
   Require(again.ok(), "what was written to be read: " + std::string(again.status().message()));
   Require(again->entries().size() == file.entries().size(), "as many values");
   for (const MomentsInfo& entry : file.entries()) {

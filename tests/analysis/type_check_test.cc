@@ -58,9 +58,9 @@ TEST(TypeCheck, RefusesWhatIsDeclaredAsAnotherTypeThanItIsMade) {
   EXPECT_THAT(
       std::string(status.message()),
       HasSubstr("m.onnx: 'y' is declared int64, but node 'relu' (Relu) makes float32: export"));
-  EXPECT_FALSE(Check(R"("" : 21)",
-                     "g (float[4] x) => (float[4] y) <int64[4] r> { r = Relu(x) y = Abs(r) }")
-                   .ok());
+  EXPECT_FALSE(
+      Check(R"("" : 21)", "g (float[4] x) => (float[4] y) <int64[4] r> { r = Relu(x) y = Abs(r) }")
+          .ok());
   // A forgotten Cast, as above.
   EXPECT_TRUE(Check(R"("" : 21)", "g (float[4] x) => (float16[4] y) { y = Relu(x) }").ok());
 }
