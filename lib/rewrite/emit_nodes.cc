@@ -34,7 +34,12 @@ absl::Status EmitNode(const EmitInput& input, NodeId id, GraphWriter& writer, Ca
   onnx::NodeProto node = *source.proto;
   ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(input.model, *source.proto, node));
   NameInputsAndOutputs(input, id, node, writer, casts);
+  const int first = writer.graph().node_size();
   ReadCodes(input.constants, id, node, writer);
+  // A bias, a factor or a Transpose may stand behind the product that reads the codes.
+  for (int i = first; i < writer.graph().node_size(); ++i) {
+    SetAccuracyLevel(input, id, *writer.graph().mutable_node(i));
+  }
   SetAccuracyLevel(input, id, node);
   ONNXQUANT_RETURN_IF_ERROR(SetOutputType(input, id, node, writer.warnings()));
   SpellCastLike(input, id, node);

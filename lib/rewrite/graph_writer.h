@@ -32,6 +32,8 @@ class GraphWriter : public NodeSink {
 
   std::string UniqueValue(const std::string& wanted) override { return taken_.values.Take(wanted); }
   std::string UniqueNode(const std::string& wanted) override { return taken_.nodes.Take(wanted); }
+  // The graph that is open.
+  onnx::GraphProto& graph() { return *graphs_.back(); }
   // Valid until SealIfMany.
   onnx::NodeProto& AddNode() override { return *graphs_.back()->add_node(); }
   void AddNode(onnx::NodeProto node) { AddNode() = std::move(node); }

@@ -364,3 +364,28 @@ def test_a_conv_is_a_product_of_codes_only_where_a_rule_says_so(tmp_path: Path) 
     (tmp_path / "by_rule").mkdir()
     model = wm.converted(tmp_path / "by_rule", [site], Format("int4"))
     assert wm.operators(model) == ["Transpose", "MatMulNBits", "Transpose"]
+
+
+@pytest.mark.parametrize("place", ["a Gemm with a bias", "a Conv"])
+def test_the_accuracy_level_reaches_a_product_with_nodes_behind_it(
+    tmp_path: Path, place: str
+) -> None:
+    random = np.random.default_rng(16)
+    weights = random.normal(0, 0.1, (32, 32)).astype(np.float32)
+    if place == "a Conv":
+        node = helper.make_node("Conv", ["x", "w"], ["y"])
+        site = Site([node], weights[:, :, None], {"x": wm.activations(random, 2, 32, 6)}, True)
+    else:
+        node = helper.make_node("Gemm", ["x", "w", "c"], ["y"], alpha=0.5)
+        site = Site([node], weights, {"x": wm.activations(random, 2, 32), "c": weights[0]})
+    rule = "match: {op: Conv}, weights: int4, accuracy_level: 4, optional: true"
+    source = save(wm.build([site]), tmp_path)
+    done = run("--policy", "q4", "--set", rule, "-o", tmp_path / "out.onnx", source)
+    assert done.returncode == 0, done.stderr
+    (product,) = [
+        node
+        for node in onnx.load(tmp_path / "out.onnx").graph.node
+        if node.op_type == "MatMulNBits"
+    ]
+    levels = [item.i for item in product.attribute if item.name == "accuracy_level"]
+    assert levels == [4]
