@@ -1,6 +1,8 @@
 #include "lib/model/tensor_check.h"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
@@ -134,6 +136,24 @@ const char* FieldOf(ElementType type) {
   }
 }
 
+// Entries of typed fields have more bits than the elements that they stand for, signed or not;
+// those beyond would be lost.
+template <typename List>
+absl::Status CheckWidth(const char* field, const List& entries, ElementType type) {
+  const int bits = std::max(8, BitsOf(type));  // of smaller ones two and more stand in a byte
+  if (bits >= 32 && sizeof(entries[0]) * 8 <= static_cast<std::size_t>(bits)) {
+    return absl::OkStatus();
+  }
+  const auto least = -(std::int64_t{1} << (bits - 1));
+  const auto most = (std::int64_t{1} << bits) - 1;
+  for (int i = 0; i < entries.size(); ++i) {
+    if (!std::cmp_less(entries[i], least) && !std::cmp_greater(entries[i], most)) continue;
+    return ModelError("its ", field, " has ", entries[i], " at ", i, "; ", NameOf(type), " has ",
+                      bits, " bits there");
+  }
+  return absl::OkStatus();
+}
+
 template <typename Narrow, typename List>
 void AppendNarrowed(const List& list, std::vector<std::byte>& out) {
   for (const auto value : list) {
@@ -173,6 +193,8 @@ absl::StatusOr<std::uint64_t> CheckTensor(const onnx::TensorProto& tensor) {
     return ModelError("its shape and type ask for ", expected, " bytes, but it holds ",
                       found.bytes);
   }
+  ONNXQUANT_RETURN_IF_ERROR(CheckWidth("int32_data", tensor.int32_data(), type));
+  ONNXQUANT_RETURN_IF_ERROR(CheckWidth("uint64_data", tensor.uint64_data(), type));
   return expected;
 }
 

@@ -105,6 +105,33 @@ onnx::TensorProto Words(std::initializer_list<const char*> words) {
   return tensor;
 }
 
+TEST(TensorCheck, RefusesEntriesOfMoreBitsThanTheirElements) {
+  onnx::TensorProto halves;
+  halves.set_data_type(onnx::TensorProto::FLOAT16);
+  halves.add_dims(2);
+  halves.add_int32_data(65535);
+  halves.add_int32_data(70000);
+  EXPECT_THAT(std::string(CheckTensor(halves).status().message()),
+              HasSubstr("its int32_data has 70000 at 1; float16 has 16 bits there"));
+  halves.set_int32_data(1, -32768);
+  EXPECT_TRUE(CheckTensor(halves).ok());
+  halves.set_int32_data(1, -32769);
+  EXPECT_FALSE(CheckTensor(halves).ok());
+
+  onnx::TensorProto integers;
+  integers.set_data_type(onnx::TensorProto::UINT32);
+  integers.add_dims(1);
+  integers.add_uint64_data(std::uint64_t{1} << 32U);
+  EXPECT_FALSE(CheckTensor(integers).ok());
+  integers.set_uint64_data(0, ~std::uint64_t{0});
+  EXPECT_FALSE(CheckTensor(integers).ok());
+  integers.set_uint64_data(0, 0xFFFFFFFFU);
+  EXPECT_TRUE(CheckTensor(integers).ok());
+  integers.set_data_type(onnx::TensorProto::UINT64);
+  integers.set_uint64_data(0, ~std::uint64_t{0});
+  EXPECT_TRUE(CheckTensor(integers).ok());
+}
+
 TEST(TensorCheck, CountsStrings) {
   EXPECT_EQ(*CheckTensor(Words({"a", ""})), 0U);
   EXPECT_THAT(std::string(CheckTensor(Words({"a"})).status().message()),
