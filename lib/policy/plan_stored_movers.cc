@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <optional>
 
+#include "absl/container/flat_hash_map.h"
 #include "lib/policy/plan_weights.h"
 #include "lib/policy/shared_reasons.h"
 
@@ -18,22 +18,18 @@ bool MovesAConstant(const PlanContext& context, const WeightUse& use) {
          traits.inputs[static_cast<std::size_t>(use.reader.input)] == SlotRule::kFollows;
 }
 
-// The type in which readers of codes take this constant, if all that do agree: they are its scales,
-// of which one set is enough.
-std::optional<ElementType> TypeOfScales(const PlanContext& context, std::size_t use_index,
-                                        const IdVector<NodePlan>& nodes) {
-  const std::vector<WeightUse>& uses = context.analysis.weight_uses;
-  const ValueId weight = uses[use_index].weight;
-  std::size_t first = use_index;
-  while (first > 0 && uses[first - 1].weight == weight) --first;
-  std::optional<ElementType> type;
-  for (std::size_t i = first; i < uses.size() && uses[i].weight == weight; ++i) {
-    const NodeId reader = uses[i].reader.node;
+// The types in which readers of codes take constants, which are their scales, and of which one set
+// is enough; kUndefined where those of one do not agree.
+absl::flat_hash_map<ValueId, ElementType> TypesOfScales(const PlanContext& context,
+                                                        const IdVector<NodePlan>& nodes) {
+  absl::flat_hash_map<ValueId, ElementType> types;
+  for (const WeightUse& use : context.analysis.weight_uses) {
+    const NodeId reader = use.reader.node;
     if (!HoldsCodes(*context.graph().node(reader).proto)) continue;
-    if (type && *type != nodes[reader].compute) return std::nullopt;
-    type = nodes[reader].compute;
+    ElementType& type = types.try_emplace(use.weight, nodes[reader].compute).first->second;
+    if (type != nodes[reader].compute) type = ElementType::kUndefined;
   }
-  return type;
+  return types;
 }
 
 }  // namespace
@@ -44,6 +40,7 @@ StoredMovers DecideStoredMovers(const PlanContext& context, const std::vector<in
   SharedReasons reasons;
   stored.values.resize(context.graph().values().size(), false);
   const std::vector<WeightUse>& uses = context.analysis.weight_uses;
+  const absl::flat_hash_map<ValueId, ElementType> scales = TypesOfScales(context, plan.nodes);
   for (std::size_t i = 0; i < uses.size(); ++i) {
     for (const NodeId link : uses[i].chain) {
       stored.nodes.push_back(link);
@@ -52,11 +49,12 @@ StoredMovers DecideStoredMovers(const PlanContext& context, const std::vector<in
     if (!MovesAConstant(context, uses[i])) continue;
     const NodeId reader = uses[i].reader.node;
     stored.nodes.push_back(reader);
-    if (const auto scales = TypeOfScales(context, i, plan.nodes); scales) {
+    const auto found = scales.find(uses[i].weight);
+    if (found != scales.end() && found->second != ElementType::kUndefined) {
       const Subject subject = SubjectOfUse(context, i);
       const Resolved resolved = resolver.Resolve({&subject, 1});
       if (!resolved.compute_by_rule && !resolved.weights_by_rule) {
-        SetCompute(*scales, "the reader of codes that shares these scales", reasons,
+        SetCompute(found->second, "the reader of codes that shares these scales", reasons,
                    plan.nodes[reader]);
       }
     }

@@ -1,5 +1,6 @@
 #include "lib/policy/plan_stored_movers.h"
 
+#include "absl/strings/str_cat.h"
 #include "lib/policy/plan_nodes.h"
 #include "tests/policy/stage_fixture.h"
 
@@ -46,6 +47,20 @@ TEST_F(PlanStoredMoversTest, ScalesAreMovedInTheTypeInWhichTheReaderOfCodesTakes
   EXPECT_EQ(type("  - {match: {name: head}, compute: float32}\n"
                  "  - {match: {op: Reshape}, weights: float16}\n"),
             ElementType::kFloat16);
+}
+
+// Asked for one by one of what else reads the table, these would be tens of billions of steps.
+TEST_F(PlanStoredMoversTest, AHundredThousandNodesMayMoveOneConstant) {
+  constexpr int kMovers = 100'000;
+  std::string nodes;
+  for (int i = 0; i < kMovers; ++i) {
+    absl::StrAppend(&nodes, "  v", i, " = Gather(table, ids)\n");
+  }
+  Load(absl::StrCat("g (int64[2] ids) => (float[2, 4] v0)\n<float[8, 4] table> {\n", nodes, "}"),
+       "");
+  ResolveNodes(*context_, *resolver_, plan_);
+  const std::vector<int> exponents(analysis_->weight_uses.size(), 0);
+  EXPECT_EQ(DecideStoredMovers(*context_, exponents, *resolver_, plan_).nodes.size(), kMovers);
 }
 
 }  // namespace
