@@ -289,6 +289,14 @@ absl::string_view CodesSuffix(int bits) {
   return bits == 2 ? "_Q2" : bits == 4 ? "_Q4" : "_Q8";
 }
 
+std::vector<std::int64_t> ProductCodesDims(const Stored& stored) {
+  return {stored.n, BlocksOf(stored), stored.format.block * stored.format.bits / 8};
+}
+
+std::vector<StoredTensor> ProductTensors(const Stored& stored) {
+  return BlockTensors(stored, ProductCodesDims(stored));
+}
+
 std::vector<StoredTensor> BlockTensors(const Stored& stored, std::vector<std::int64_t> codes_dims) {
   std::vector<StoredTensor> tensors = {
       {CodesSuffix(stored.format.bits), ElementType::kUint8, std::move(codes_dims)},
@@ -305,6 +313,26 @@ std::string BlockCodesKey(const Stored& stored) {
                       " from ", NameOf(format.source), " ", stored.k, " ", stored.n, " ",
                       stored.transposed ? "NK " : "KN ", stored.padded ? "" : "unpadded ",
                       NameOf(stored.scale));
+}
+
+std::string WhyNotInBlocks(const WeightReading& reading) {
+  if (reading.compute == ElementType::kFloat || reading.compute == ElementType::kFloat16) return "";
+  return absl::StrCat("its ", reading.op, " computes in ", NameOf(reading.compute),
+                      "; blocks are read in float32 and float16");
+}
+
+void MultiplyByBlocks(const Stored& stored, const std::string& left, const std::string& codes,
+                      absl::Span<const std::string> names, onnx::NodeProto& node, NodeSink& sink) {
+  node.set_op_type("MatMulNBits");
+  node.set_domain("com.microsoft");
+  node.add_input(left);
+  node.add_input(codes);
+  for (const std::string& name : names.subspan(1)) node.add_input(name);
+  SetInt(node, "K", stored.k);
+  SetInt(node, "N", stored.n);
+  SetInt(node, "bits", stored.format.bits);
+  SetInt(node, "block_size", stored.format.block);
+  sink.RequireOpset("com.microsoft", 1);
 }
 
 std::string CodesInShape(const Stored& stored, const std::string& codes,

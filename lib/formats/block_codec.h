@@ -14,6 +14,10 @@
 
 namespace onnxquant {
 
+inline constexpr FormatWord kBlockWords[] = {{"int2", 2}, {"int4", 4}, {"int8", 8}};
+inline constexpr Parameter kBlockParameters[] = {Parameter::kBlock, Parameter::kSymmetric,
+                                                 Parameter::kSource};
+
 // Blocks along K.
 std::int64_t BlocksOf(const Stored& stored);
 
@@ -23,9 +27,14 @@ std::int64_t ZeroPointBytesOf(const Stored& stored);
 // "_Q4", as ONNX Runtime names codes of 4 bits.
 absl::string_view CodesSuffix(int bits);
 
+// The dims of codes that products read: [N, blocks, block * bits / 8].
+std::vector<std::int64_t> ProductCodesDims(const Stored& stored);
+
 // The three parts below, of which the codes have these dims. Scales and zero points have two
 // dimensions, as ONNX Runtime's quantizer writes them from 1.24 on.
 std::vector<StoredTensor> BlockTensors(const Stored& stored, std::vector<std::int64_t> codes_dims);
+
+std::vector<StoredTensor> ProductTensors(const Stored& stored);
 
 // Equal where the three parts are, whichever operator reads them.
 std::string BlockCodesKey(const Stored& stored);
@@ -34,6 +43,15 @@ std::string BlockCodesKey(const Stored& stored);
 // Reshape where another reader's form stores them.
 std::string CodesInShape(const Stored& stored, const std::string& codes,
                          absl::Span<const std::int64_t> dims, NodeSink& sink);
+
+// Why blocks cannot be read in the type that the reader computes in; "" where they can.
+std::string WhyNotInBlocks(const WeightReading& reading);
+
+// Makes `node`, which has a name and an output, the com.microsoft MatMulNBits of the left operand
+// with the parts. `codes` are names[0] as CodesInShape() gives them. Attributes are in the order in
+// which ONNX Runtime's MatMulNBitsQuantizer writes them.
+void MultiplyByBlocks(const Stored& stored, const std::string& left, const std::string& codes,
+                      absl::Span<const std::string> names, onnx::NodeProto& node, NodeSink& sink);
 
 // Three parts: codes [N, blocks, block * bits / 8], scales [N, blocks] and, of an asymmetric
 // format, zero points [N, ceil(blocks * bits / 8)].

@@ -12,8 +12,6 @@
 namespace onnxquant {
 namespace {
 
-constexpr FormatWord kWords[] = {{"int2", 2}, {"int4", 4}, {"int8", 8}};
-constexpr Parameter kParameters[] = {Parameter::kBlock, Parameter::kSymmetric, Parameter::kSource};
 constexpr absl::string_view kOperators[] = {"Conv"};
 
 // Whether it has the attribute, and one of its numbers is another than `neutral`.
@@ -30,6 +28,12 @@ bool Says(const onnx::NodeProto& node, absl::string_view name, std::int64_t neut
 // Why a Conv is more than a product of each place's channels with a matrix; "" where it is not.
 // Neither dilations nor auto_pad make a difference to filters of one place and strides of one.
 std::string WhyNoProduct(const WeightReading& reading) {
+  if (reading.input != 1) return "only the filters of a Conv are stored in codes";
+  if (!reading.follows || reading.dims.size() < 3) {
+    return absl::StrCat("of ", reading.dims.size(), " dimensions; a Conv's filters have more");
+  }
+  if (std::count(reading.dims.begin(), reading.dims.end(), 0) > 0) return "it is empty";
+  if (std::string why = WhyNotInBlocks(reading); !why.empty()) return why;
   if (std::any_of(reading.dims.begin() + 2, reading.dims.end(),
                   [](std::int64_t dim) { return dim != 1; })) {
     return "its Conv sums over several places, and a product of codes over channels alone";
@@ -42,53 +46,32 @@ std::string WhyNoProduct(const WeightReading& reading) {
 
 FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReading& reading) {
   FormatFit fit;
-  if (reading.input != 1) {
-    fit.reason = "only the filters of a Conv are stored in codes";
-  } else if (!reading.follows || reading.dims.size() < 3) {
-    fit.reason =
-        absl::StrCat("of ", reading.dims.size(), " dimensions; a Conv's filters have more");
-  } else if (std::count(reading.dims.begin(), reading.dims.end(), 0) > 0) {
-    fit.reason = "it is empty";
-  } else if (reading.compute != ElementType::kFloat && reading.compute != ElementType::kFloat16) {
-    fit.reason = absl::StrCat("its Conv computes in ", NameOf(reading.compute),
-                              "; blocks are read in float32 and float16");
-  } else if (fit.reason = WhyNoProduct(reading); fit.reason.empty()) {
-    fit.stored.form = &form;
-    fit.stored.format = format;
-    fit.stored.transposed = true;
-    fit.stored.n = reading.dims[0];
-    fit.stored.k = reading.dims[1];
-    fit.stored.scale = reading.compute;
-    fit.stored.dims = reading.dims;
-  }
+  fit.reason = WhyNoProduct(reading);
+  if (!fit.reason.empty()) return fit;
+  fit.stored.form = &form;
+  fit.stored.format = format;
+  fit.stored.transposed = true;
+  fit.stored.n = reading.dims[0];
+  fit.stored.k = reading.dims[1];
+  fit.stored.scale = reading.compute;
+  fit.stored.dims = reading.dims;
   return fit;
-}
-
-std::vector<std::int64_t> CodesDims(const Stored& stored) {
-  return {stored.n, BlocksOf(stored), stored.format.block * stored.format.bits / 8};
-}
-
-std::vector<StoredTensor> Tensors(const Stored& stored) {
-  return BlockTensors(stored, CodesDims(stored));
 }
 
 // A Transpose that takes axis i from `perm[i]`.
 onnx::NodeProto Transpose(const std::string& name, const std::string& from, const std::string& to,
-                          const std::vector<int>& perm) {
+                          absl::Span<const std::int64_t> perm) {
   onnx::NodeProto node = MakeNode("Transpose", name, {from}, {to});
-  onnx::AttributeProto& attribute = *node.add_attribute();
-  attribute.set_name("perm");
-  attribute.set_type(onnx::AttributeProto::INTS);
-  for (const int axis : perm) attribute.add_ints(axis);
+  SetInts(node, "perm", perm);
   return node;
 }
 
 void Read(const Stored& stored, absl::Span<const std::string> names, int /*input*/,
           onnx::NodeProto& node, NodeSink& sink) {
-  const int rank = static_cast<int>(stored.dims.size());
-  std::vector<int> last = {0};             // channels last
-  std::vector<int> first = {0, rank - 1};  // and back
-  for (int axis = 2; axis < rank; ++axis) {
+  const auto rank = static_cast<std::int64_t>(stored.dims.size());
+  std::vector<std::int64_t> last = {0};             // channels last
+  std::vector<std::int64_t> first = {0, rank - 1};  // and back
+  for (std::int64_t axis = 2; axis < rank; ++axis) {
     last.push_back(axis);
     first.push_back(axis - 1);
   }
@@ -102,23 +85,15 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int /*input
     sink.AddNode() = std::move(transpose);
     return value;
   });
-  const std::string codes = CodesInShape(stored, names[0], CodesDims(stored), sink);
-  std::vector<std::string> inputs = {turned, codes};
-  inputs.insert(inputs.end(), names.begin() + 1, names.end());
+  const std::string codes = CodesInShape(stored, names[0], ProductCodesDims(stored), sink);
   std::string product = sink.UniqueValue(absl::StrCat(node.output(0), "_product"));
-  onnx::NodeProto multiplies =
-      MakeNode("MatMulNBits",
-               node.name().empty()
-                   ? ""
-                   : sink.UniqueNode(absl::StrCat(node.name(), CodesSuffix(stored.format.bits))),
-               inputs, {product});
-  multiplies.set_domain("com.microsoft");
-  SetInt(multiplies, "K", stored.k);
-  SetInt(multiplies, "N", stored.n);
-  SetInt(multiplies, "bits", stored.format.bits);
-  SetInt(multiplies, "block_size", stored.format.block);
-  sink.RequireOpset("com.microsoft", 1);
-  sink.AddNode() = std::move(multiplies);
+  const std::string name =
+      node.name().empty()
+          ? ""
+          : sink.UniqueNode(absl::StrCat(node.name(), CodesSuffix(stored.format.bits)));
+  onnx::NodeProto& multiplies = sink.AddNode();
+  multiplies = MakeNode("MatMulNBits", name, {}, {product});
+  MultiplyByBlocks(stored, turned, codes, names, multiplies, sink);
   if (node.input_size() > 2 && !node.input(2).empty()) {
     const std::string sum = sink.UniqueValue(absl::StrCat(product, "_sum"));
     onnx::NodeProto add = MakeNode("Add", sink.UniqueNode(absl::StrCat(sum, "/Add")),
@@ -134,14 +109,14 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int /*input
 extern const Format kConvNBits;
 constinit const Format kConvNBits = {
     .name = "conv_nbits",
-    .words = kWords,
-    .parameters = kParameters,
+    .words = kBlockWords,
+    .parameters = kBlockParameters,
     .operators = kOperators,
     .by_rule = true,
     .accuracy_level = true,
     .takes_method = true,
     .fits = Fits,
-    .tensors = Tensors,
+    .tensors = ProductTensors,
     .codec = MakeBlockCodec,
     .read = Read,
     .codes = BlockCodesKey,

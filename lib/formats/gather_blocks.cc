@@ -7,8 +7,6 @@
 namespace onnxquant {
 namespace {
 
-constexpr FormatWord kWords[] = {{"int2", 2}, {"int4", 4}, {"int8", 8}};
-constexpr Parameter kParameters[] = {Parameter::kBlock, Parameter::kSymmetric, Parameter::kSource};
 constexpr absl::string_view kOperators[] = {"Gather"};
 
 FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReading& reading) {
@@ -62,8 +60,8 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int /*input
 extern const Format kGatherBlocks;
 constinit const Format kGatherBlocks = {
     .name = "gather_blocks",
-    .words = kWords,
-    .parameters = kParameters,
+    .words = kBlockWords,
+    .parameters = kBlockParameters,
     .operators = kOperators,
     .by_rule = true,
     .takes_method = true,

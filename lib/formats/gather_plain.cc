@@ -10,7 +10,6 @@ namespace onnxquant {
 namespace {
 
 constexpr FormatWord kWords[] = {{"plain_int8", 8}};
-constexpr Parameter kParameters[] = {Parameter::kBlock, Parameter::kSymmetric, Parameter::kSource};
 constexpr absl::string_view kOperators[] = {"Gather"};
 
 FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReading& reading) {
@@ -22,20 +21,12 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
   return fit;
 }
 
-std::vector<std::int64_t> CodesDims(const Stored& stored) {
-  return {stored.n, BlocksOf(stored), stored.format.block};
-}
-
-std::vector<StoredTensor> Tensors(const Stored& stored) {
-  return BlockTensors(stored, CodesDims(stored));
-}
-
 void Read(const Stored& stored, absl::Span<const std::string> names, int /*input*/,
           onnx::NodeProto& node, NodeSink& sink) {
   const std::string indices = node.input(1);
   const std::string out = node.output(0);
   CodedTable table;
-  table.codes = CodesInShape(stored, names[0], CodesDims(stored), sink);
+  table.codes = CodesInShape(stored, names[0], ProductCodesDims(stored), sink);
   table.scales = names[1];
   if (names.size() > 2) table.zero_points = names[2];
   table.middle = 1 << (stored.format.bits - 1);
@@ -67,13 +58,13 @@ extern const Format kGatherPlain;
 constinit const Format kGatherPlain = {
     .name = "gather_plain",
     .words = kWords,
-    .parameters = kParameters,
+    .parameters = kBlockParameters,
     .operators = kOperators,
     .by_rule = true,
     .takes_method = true,
     .opset = kOpsetOfIntegerConstants,
     .fits = Fits,
-    .tensors = Tensors,
+    .tensors = ProductTensors,
     .codec = MakeBlockCodec,
     .read = Read,
     .codes = BlockCodesKey,

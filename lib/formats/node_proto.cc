@@ -34,6 +34,12 @@ void SetInt(onnx::NodeProto& node, absl::string_view name, std::int64_t value) {
   Attribute(node, name, onnx::AttributeProto::INT).set_i(value);
 }
 
+void SetInts(onnx::NodeProto& node, absl::string_view name, absl::Span<const std::int64_t> values) {
+  Attribute(node, name, onnx::AttributeProto::INTS)
+      .mutable_ints()
+      ->Assign(values.begin(), values.end());
+}
+
 void SetFloat(onnx::NodeProto& node, absl::string_view name, float value) {
   Attribute(node, name, onnx::AttributeProto::FLOAT).set_f(value);
 }

@@ -18,6 +18,7 @@ onnx::NodeProto MakeNode(const char* op_type, const std::string& name,
 
 // Each sets the attribute of that name, or adds it.
 void SetInt(onnx::NodeProto& node, absl::string_view name, std::int64_t value);
+void SetInts(onnx::NodeProto& node, absl::string_view name, absl::Span<const std::int64_t> values);
 void SetFloat(onnx::NodeProto& node, absl::string_view name, float value);
 void SetTensor(onnx::NodeProto& node, absl::string_view name, onnx::TensorProto value);
 

@@ -83,11 +83,7 @@ std::string Swapped(const std::string& value, NodeSink& sink) {
     onnx::NodeProto node = MakeNode(
         "Transpose", sink.UniqueNode(absl::StrCat(turned, "/Transpose")), {value}, {turned});
     // ONNX Runtime 1.30 ends at a Transpose behind a DequantizeLinear that does not say it.
-    onnx::AttributeProto& perm = *node.add_attribute();
-    perm.set_name("perm");
-    perm.set_type(onnx::AttributeProto::INTS);
-    perm.add_ints(1);
-    perm.add_ints(0);
+    SetInts(node, "perm", {1, 0});
     sink.AddNode() = std::move(node);
     return turned;
   });

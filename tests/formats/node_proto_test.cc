@@ -27,6 +27,15 @@ TEST(NodeProto, AnAttributeThatIsThereIsChanged) {
   EXPECT_EQ(node.attribute(1).f(), 1);
 }
 
+TEST(NodeProto, IntegersTakeThePlaceOfThoseThatWereThere) {
+  onnx::NodeProto node;
+  SetInts(node, "perm", {0, 2, 1});
+  SetInts(node, "perm", {1, 0});
+  ASSERT_EQ(node.attribute_size(), 1);
+  EXPECT_EQ(node.attribute(0).type(), onnx::AttributeProto::INTS);
+  EXPECT_THAT(node.attribute(0).ints(), ElementsAre(1, 0));
+}
+
 TEST(NodeProto, ATensorIsAnAttribute) {
   onnx::NodeProto node;
   onnx::TensorProto tensor;
