@@ -44,6 +44,10 @@ struct Region {
 // be one region or as many as it has nodes.
 class Regions {
  public:
+  // A copy would not bring the arrays along.
+  Regions(Regions&&) = default;
+  Regions& operator=(Regions&&) = default;
+
   auto begin() const { return regions_.begin(); }
   auto end() const { return regions_.end(); }
   std::size_t size() const { return regions_.size(); }
@@ -51,6 +55,7 @@ class Regions {
 
  private:
   friend class RegionFinder;
+  Regions() = default;
 
   std::vector<Region> regions_;
   std::vector<NodeId> nodes_;

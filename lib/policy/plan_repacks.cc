@@ -66,8 +66,9 @@ bool IsRescaled(const OutputPlan& plan, ValueId scales) {
 std::optional<FormatFit> FitFor(const PlanContext& context, const CodedWeight& weight,
                                 const CodedReading& reader, const OutputPlan& plan,
                                 SettingsResolver& resolver, Reasons& why) {
-  const Resolved resolved = ResolveReading(context, weight, reader, resolver);
-  WeightReading reading = ReadingOf(context, weight, reader);
+  const Subject subject = SubjectOfReading(context, weight, reader);
+  const Resolved resolved = resolver.Resolve({&subject, 1});
+  WeightReading reading = *subject.reading;
   const bool unnamed_table = reading.op == "Gather" && !resolved.weights_by_rule;
   if (!AsksForBlocks(resolved) || unnamed_table) return std::nullopt;
   why = OnlyFor(kWeightsField, resolved.why);
