@@ -17,13 +17,13 @@ namespace {
 using fuzz::Require;
 using fuzz::RequireToldWell;
 
+constexpr std::size_t kBytesOfAnEscape = 6;  // in JSON, at most
 constexpr std::size_t kMuchMetadata = 1024;  // more may not fit beside what the writer adds
 
 std::size_t MetadataBytes(const CalibrationFile& file) {
   std::size_t bytes = 0;
-  for (const auto& [key, text] : file.metadata())
-    bytes += 6 * (key.size() + text.size());  // \uXXXX
-  return bytes;
+  for (const auto& [key, text] : file.metadata()) bytes += key.size() + text.size();
+  return kBytesOfAnEscape * bytes;
 }
 
 void RequireTheSameAgain(const CalibrationFile& file, const Statistics& statistics) {

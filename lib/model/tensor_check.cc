@@ -141,9 +141,7 @@ const char* FieldOf(ElementType type) {
 template <typename List>
 absl::Status CheckWidth(const char* field, const List& entries, ElementType type) {
   const int bits = std::max(8, BitsOf(type));  // of smaller ones two and more stand in a byte
-  if (bits >= 32 && sizeof(entries[0]) * 8 <= static_cast<std::size_t>(bits)) {
-    return absl::OkStatus();
-  }
+  if (sizeof(entries[0]) * 8 <= static_cast<std::size_t>(bits)) return absl::OkStatus();
   const auto least = -(std::int64_t{1} << (bits - 1));
   const auto most = (std::int64_t{1} << bits) - 1;
   for (int i = 0; i < entries.size(); ++i) {

@@ -35,7 +35,7 @@ class GraphWriter : public NodeSink {
   // The graph that is open.
   onnx::GraphProto& graph() { return *graphs_.back(); }
   // Valid until SealIfMany.
-  onnx::NodeProto& AddNode() override { return *graphs_.back()->add_node(); }
+  onnx::NodeProto& AddNode() override { return *graph().add_node(); }
   void AddNode(onnx::NodeProto node) { AddNode() = std::move(node); }
   std::string Once(const std::string& key, const std::function<std::string()>& make) override {
     return Once(key, make, Look::kAround);
