@@ -41,6 +41,8 @@ inline constexpr std::int64_t kNumpyHeader = 1 << 16;
 
 // Bytes of the header of a file of calibration statistics: some 200 a value.
 inline constexpr std::int64_t kCalibrationHeader = 16 << 20;
+// Bytes of a file of measured costs: some 300 a cost.
+inline constexpr std::int64_t kCostBytes = 64 << 20;
 
 // Messages of a model's file in one another, which is protobuf's own limit: a body takes three.
 inline constexpr int kNestedMessages = 100;

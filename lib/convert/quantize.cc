@@ -12,11 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/type_check.h"
 #include "lib/base/error.h"
-#include "lib/base/limits.h"
-#include "lib/convert/calibration.h"
 #include "lib/convert/growth.h"
 #include "lib/convert/output_place.h"
 #include "lib/convert/output_writer.h"
+#include "lib/convert/plan_inputs.h"
 #include "lib/convert/planned_output.h"
 #include "lib/convert/report_rows.h"
 #include "lib/files/folder.h"
@@ -24,7 +23,6 @@
 #include "lib/model/web_config.h"
 #include "lib/policy/dtypes.h"
 #include "lib/policy/plan.h"
-#include "lib/policy/policy_yaml.h"
 #include "lib/rewrite/share_equal.h"
 #include "lib/statistics/factor_cache.h"
 
@@ -60,26 +58,6 @@ namespace {
 
 // Of the memory for working buffers, what factors may take that no weight is using.
 constexpr std::uint64_t kFactorShare = 2;
-
-absl::StatusOr<Policy> PolicyOf(const PlanOptions& options) {
-  ONNXQUANT_ASSIGN_OR_RETURN(
-      Policy policy,
-      options.policy_yaml.empty()
-          ? LoadPolicy(options.policy)
-          : ParsePolicy(options.policy_yaml, options.policy.empty() ? "policy" : options.policy));
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < options.rules.size(); ++i) {
-    bytes += options.rules[i].size();
-    const std::string origin =
-        options.rules.size() == 1 ? "--set" : absl::StrCat("--set (number ", i + 1, ")");
-    if (bytes > static_cast<std::size_t>(limits::kPolicyBytes)) {
-      return PolicyError(origin, ": with this rule --set has more than ", limits::kPolicyBytes,
-                         " bytes in all; put the rules into a policy file");
-    }
-    ONNXQUANT_RETURN_IF_ERROR(AppendRule(options.rules[i], origin, policy));
-  }
-  return policy;
-}
 
 std::uint64_t InputBytes(const Model& model) {
   std::uint64_t bytes = model.file_bytes();
@@ -153,22 +131,13 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
   const std::string model_path = state->model.path();
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(state->model.proto(), model_path));
   ONNXQUANT_RETURN_IF_ERROR(CheckTypes(analysis.graph, analysis.types, model_path));
-  Evidence evidence;
-  evidence.model = &state->model;
-  if (!options.ranges.empty()) {
-    ONNXQUANT_ASSIGN_OR_RETURN(evidence.ranges, LoadRanges(options.ranges));
-  }
-  if (!options.calibration.empty()) {
-    ONNXQUANT_ASSIGN_OR_RETURN(OpenedCalibration calibration,
-                               OpenCalibration(options.calibration, state->model, analysis));
-    evidence.calibration = std::move(calibration.known);
-    state->calibration = std::move(calibration.file);
-  }
+  ONNXQUANT_ASSIGN_OR_RETURN(EvidenceFiles files, EvidenceOf(options, state->model, analysis));
+  state->calibration = std::move(files.calibration);
   const FileStem source = SplitSourceStem(std::filesystem::path(model_path).stem().string());
   ONNXQUANT_ASSIGN_OR_RETURN(
       std::vector<OutputPlan> plans,
       MakePlans(analysis, policy, WantedDtypes(options, policy, source.dtype), model_path,
-                evidence));
+                files.evidence));
   const OutputPlace place = PlaceOf(model_path, options.output, source.base);
   ONNXQUANT_RETURN_IF_ERROR(RefuseOneFileForMany(place, plans));
   const GrowthBound bound{InputBytes(state->model), options.max_growth};

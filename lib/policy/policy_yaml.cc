@@ -196,11 +196,11 @@ absl::Status AppendRule(const std::string& text, const std::string& origin, Poli
                            [&](PolicyParser& parser) { return parser.AppendRule(text, policy); });
 }
 
-absl::StatusOr<Policy> LoadPolicy(const std::string& name_or_path) {
+absl::StatusOr<PolicyText> ReadPolicy(const std::string& name_or_path) {
   Words names;
   for (const BuiltinPolicy& builtin : BuiltinPolicies()) {
     if (name_or_path == builtin.name) {
-      return ParsePolicy(builtin.yaml, absl::StrCat(builtin.name, ".yaml"));
+      return PolicyText{builtin.yaml, absl::StrCat(builtin.name, ".yaml")};
     }
     names.emplace_back(builtin.name);
   }
@@ -212,11 +212,16 @@ absl::StatusOr<Policy> LoadPolicy(const std::string& name_or_path) {
                            .what = "the policy file",
                            .largest = limits::kPolicyBytes,
                            .pipes = true};
-    ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, ReadText(name_or_path, rule));
-    return ParsePolicy(text, name_or_path);
+    ONNXQUANT_ASSIGN_OR_RETURN(std::string text, ReadText(name_or_path, rule));
+    return PolicyText{std::move(text), name_or_path};
   }
   return PolicyError("found policy '", name_or_path, "'; built-in are ", absl::StrJoin(names, ", "),
                      ", or give a YAML file", DidYouMean(name_or_path, names));
+}
+
+absl::StatusOr<Policy> LoadPolicy(const std::string& name_or_path) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const PolicyText policy, ReadPolicy(name_or_path));
+  return ParsePolicy(policy.yaml, policy.file);
 }
 
 }  // namespace onnxquant

@@ -30,8 +30,13 @@ struct BuiltinPolicy {
 // The files of policies/, embedded by the build, sorted by name.
 absl::Span<const BuiltinPolicy> BuiltinPolicies();
 
+struct PolicyText {
+  std::string yaml;
+  std::string file;  // what messages call it
+};
 // `name_or_path`: a built-in policy's name, or a path to a YAML file (anything that holds a slash
 // or ends in .yaml or .yml, or exists as a file). An unknown name lists the built-in ones.
+absl::StatusOr<PolicyText> ReadPolicy(const std::string& name_or_path);
 absl::StatusOr<Policy> LoadPolicy(const std::string& name_or_path);
 
 }  // namespace onnxquant

@@ -1,0 +1,50 @@
+#include "lib/convert/plan_inputs.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/error.h"
+#include "lib/base/limits.h"
+#include "lib/convert/calibration.h"
+#include "lib/policy/policy_yaml.h"
+
+namespace onnxquant {
+
+absl::StatusOr<Policy> PolicyOf(const PlanOptions& options) {
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      Policy policy,
+      options.policy_yaml.empty()
+          ? LoadPolicy(options.policy)
+          : ParsePolicy(options.policy_yaml, options.policy.empty() ? "policy" : options.policy));
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < options.rules.size(); ++i) {
+    bytes += options.rules[i].size();
+    const std::string origin =
+        options.rules.size() == 1 ? "--set" : absl::StrCat("--set (number ", i + 1, ")");
+    if (bytes > static_cast<std::size_t>(limits::kPolicyBytes)) {
+      return PolicyError(origin, ": with this rule --set has more than ", limits::kPolicyBytes,
+                         " bytes in all; put the rules into a policy file");
+    }
+    ONNXQUANT_RETURN_IF_ERROR(AppendRule(options.rules[i], origin, policy));
+  }
+  return policy;
+}
+
+absl::StatusOr<EvidenceFiles> EvidenceOf(const PlanOptions& options, const Model& model,
+                                         const Analysis& analysis) {
+  EvidenceFiles files;
+  files.evidence.model = &model;
+  if (!options.ranges.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(files.evidence.ranges, LoadRanges(options.ranges));
+  }
+  if (!options.calibration.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(OpenedCalibration calibration,
+                               OpenCalibration(options.calibration, model, analysis));
+    files.evidence.calibration = std::move(calibration.known);
+    files.calibration = std::move(calibration.file);
+  }
+  return files;
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,32 @@
+// What options of a plan name, read.
+#ifndef ONNXQUANT_LIB_CONVERT_PLAN_INPUTS_H_
+#define ONNXQUANT_LIB_CONVERT_PLAN_INPUTS_H_
+
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "lib/model/model.h"
+#include "lib/policy/evidence.h"
+#include "lib/policy/plan.h"
+#include "lib/policy/policy.h"
+#include "lib/statistics/calibration_file.h"
+#include "onnxquant/quantize.h"
+
+namespace onnxquant {
+
+// The policy with the rules that are appended to it. Errors: kPolicy.
+absl::StatusOr<Policy> PolicyOf(const PlanOptions& options);
+
+struct EvidenceFiles {
+  Evidence evidence;
+  std::optional<CalibrationFile> calibration;
+};
+
+// Ranges and statistics. Errors: kUsage, for files that cannot be read or are of another model.
+// Both arguments outlive the result.
+absl::StatusOr<EvidenceFiles> EvidenceOf(const PlanOptions& options, const Model& model,
+                                         const Analysis& analysis);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_CONVERT_PLAN_INPUTS_H_

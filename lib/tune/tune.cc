@@ -1,0 +1,384 @@
+#include "lib/tune/tune.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "lib/base/error.h"
+#include "lib/convert/plan_inputs.h"
+#include "lib/formats/block_codec.h"
+#include "lib/formats/formats.h"
+#include "lib/graph/graph.h"
+#include "lib/policy/policy_yaml.h"
+#include "lib/statistics/factor_cache.h"
+#include "lib/statistics/fingerprint.h"
+#include "lib/statistics/targets.h"
+#include "lib/tune/cost_file.h"
+#include "lib/tune/sensitivity.h"
+#include "lib/tune/tunable.h"
+#include "lib/tune/weight_values.h"
+
+namespace onnxquant {
+namespace {
+
+// All that is read once.
+struct Loaded {
+  PolicyText text;
+  Policy policy;
+  std::string dtype;
+  Model model;
+  Analysis analysis;
+};
+
+absl::StatusOr<std::string> DtypeOf(const TuneOptions& options, const Policy& policy) {
+  if (options.plan.dtypes.size() == 1) return options.plan.dtypes.front();
+  if (options.plan.dtypes.empty() && policy.outputs.size() == 1) {
+    return policy.outputs.front().dtype;
+  }
+  std::vector<std::string> dtypes;
+  for (const OutputSpec& output : policy.outputs) dtypes.push_back(output.dtype);
+  return UsageError("one output is tuned at a time: choose it with --dtype; policy ", policy.name,
+                    " has ", absl::StrJoin(dtypes, ", "));
+}
+
+absl::StatusOr<Loaded> Load(const TuneOptions& options) {
+  ONNXQUANT_ASSIGN_OR_RETURN(PolicyText text, ReadPolicy(options.plan.policy));
+  ONNXQUANT_ASSIGN_OR_RETURN(Policy policy, PolicyOf(options.plan));
+  ONNXQUANT_ASSIGN_OR_RETURN(std::string dtype, DtypeOf(options, policy));
+  ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::LoadToConvert(options.model, LeastOpset(policy)));
+  ONNXQUANT_ASSIGN_OR_RETURN(Analysis analysis, Analyze(model.proto(), options.model));
+  return Loaded{std::move(text), std::move(policy), std::move(dtype), std::move(model),
+                std::move(analysis)};
+}
+
+absl::StatusOr<WeightFormat> ParseFormat(const std::string& text) {
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      const Rule rule,
+      ParseRule(absl::StrCat("match: {weight: \"*\"}, weights: ", text), "--format"));
+  if (!rule.set.weights) return UsageError("--format ", text, ": names no format");
+  return *rule.set.weights;
+}
+
+// What the output stores most weights in by default, and 8 bits in such blocks.
+absl::StatusOr<std::vector<WeightFormat>> DefaultFormats(const Policy& policy,
+                                                         const std::string& dtype) {
+  for (const OutputSpec& output : policy.outputs) {
+    if (output.dtype != dtype || !output.defaults.weights) continue;
+    const WeightFormat& usual = *output.defaults.weights;
+    std::vector<WeightFormat> formats;
+    for (const FormatWord& word : kBlockWords) {
+      if (usual.word == word.word) formats.push_back(usual);
+    }
+    if (formats.empty()) {
+      return UsageError("output '", dtype, "' of policy ", policy.name, " stores weights as ",
+                        ToString(usual),
+                        ", not in blocks of codes; say with --format which "
+                        "formats to choose from");
+    }
+    WeightFormat wide = *FormatOfWord("int8");
+    wide.block = usual.block;
+    if (usual.word != wide.word) formats.push_back(wide);
+    return formats;
+  }
+  return UsageError("policy ", policy.name, " has no output '", dtype, "'");
+}
+
+// With statistics, what has few bits is chosen by them.
+absl::StatusOr<std::vector<Candidate>> CandidatesOf(const TuneOptions& options,
+                                                    const Policy& policy,
+                                                    const std::string& dtype) {
+  std::vector<WeightFormat> formats;
+  for (const std::string& text : options.formats) {
+    ONNXQUANT_ASSIGN_OR_RETURN(formats.emplace_back(), ParseFormat(text));
+  }
+  if (formats.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(formats, DefaultFormats(policy, dtype));
+  }
+  std::vector<Candidate> candidates;
+  for (const WeightFormat& format : formats) {
+    Candidate candidate;
+    candidate.set.weights = format;
+    candidate.words = ToString(format);
+    if (!options.plan.calibration.empty() && !format.IsFloat()) {
+      candidate.set.method = format.bits < 8 ? methods::Method::kGptq : methods::Method::kNearest;
+      absl::StrAppend(&candidate.words, ", ", methods::RowOf(*candidate.set.method).word);
+    }
+    const auto same = [&candidate](const Candidate& other) {
+      return other.words == candidate.words;
+    };
+    if (std::none_of(candidates.begin(), candidates.end(), same)) candidates.push_back(candidate);
+  }
+  if (candidates.size() < 2) {
+    return UsageError("there is but one format to choose from (", candidates.front().words,
+                      "); name another with --format");
+  }
+  return candidates;
+}
+
+WeightShape ShapeOf(const Tunable& tunable) {
+  for (const TunableOption& option : tunable.options) {
+    const Stored& stored = option.job.stored;
+    if (stored.form == nullptr) continue;
+    return {static_cast<std::size_t>(stored.k), static_cast<std::size_t>(stored.n),
+            stored.transposed};
+  }
+  return {};
+}
+
+std::size_t SmallestOption(const Tunable& tunable) {
+  const auto smallest = std::min_element(
+      tunable.options.begin(), tunable.options.end(),
+      [](const TunableOption& a, const TunableOption& b) { return a.bytes < b.bytes; });
+  return static_cast<std::size_t>(smallest - tunable.options.begin());
+}
+
+// What each option of each weight costs.
+class Costs {
+ public:
+  Costs(const TuneOptions& options, const Model& model, absl::Span<const Candidate> candidates,
+        const CalibrationFile* calibration)
+      : options_(options), model_(model), candidates_(candidates), calibration_(calibration) {
+    values_.threads = options.threads;
+    values_.cancelled = options.cancelled;
+    if (calibration_ != nullptr) {
+      factors_.emplace(*calibration_, options.memory / 2);
+      values_.factors = &*factors_;
+    }
+  }
+
+  // By weight, then by option; in nats.
+  absl::StatusOr<std::vector<std::vector<double>>> Of(absl::Span<const Tunable> tunables,
+                                                      const std::string& fingerprint) {
+    ONNXQUANT_ASSIGN_OR_RETURN(CostFile known, CostFile::Open(options_.cache));
+    ONNXQUANT_ASSIGN_OR_RETURN(Sensitivity sensitivity, Listen(tunables));
+    positions_ = sensitivity.positions();
+    std::vector<std::vector<double>> costs;
+    for (std::size_t i = 0; i < tunables.size(); ++i) {
+      const Tunable& tunable = tunables[i];
+      std::vector<CostKey> keys;
+      for (const TunableOption& option : tunable.options) {
+        keys.push_back({fingerprint, sensitivity.text(), tunable.name,
+                        candidates_[option.candidate].words, CalibrationName()});
+      }
+      const bool all_known = std::all_of(keys.begin(), keys.end(), [&known](const CostKey& key) {
+        return known.Find(key) != nullptr;
+      });
+      if (!all_known) ONNXQUANT_RETURN_IF_ERROR(Measure(tunable, keys, sensitivity, known));
+      std::vector<double>& of_options = costs.emplace_back();
+      for (const CostKey& key : keys) of_options.push_back(known.Find(key)->kl);
+      if (options_.progress) options_.progress(i + 1, tunables.size());
+    }
+    return costs;
+  }
+
+  std::size_t measured() const { return measured_; }
+  std::size_t positions() const { return positions_; }
+
+ private:
+  std::string CalibrationName() const {
+    if (calibration_ == nullptr) return "";
+    std::vector<std::string> words;
+    for (const auto& [key, value] : calibration_->metadata()) {
+      words.push_back(absl::StrCat(key, "=", value));
+    }
+    return absl::StrJoin(words, " ");
+  }
+
+  absl::StatusOr<Sensitivity> Listen(absl::Span<const Tunable> tunables) const {
+    SensitivityOptions sensitivity;
+    sensitivity.model = options_.model;
+    sensitivity.tokens = options_.tokens;
+    sensitivity.count = options_.count;
+    sensitivity.inputs = options_.inputs;
+    sensitivity.runner = options_.runner;
+    sensitivity.factory = options_.factory;
+    sensitivity.cancelled = [flag = options_.cancelled] { return flag != nullptr && *flag; };
+    std::vector<std::string> names;
+    for (const Tunable& tunable : tunables) names.push_back(tunable.name);
+    return Sensitivity::Create(sensitivity, names);
+  }
+
+  absl::StatusOr<absl::Span<const float>> MomentsOf(const Tunable& tunable) const {
+    const MomentsInfo* entry =
+        calibration_ == nullptr ? nullptr : calibration_->Find(tunable.statistic);
+    if (entry == nullptr) return absl::Span<const float>();
+    return calibration_->Sums(*entry);
+  }
+
+  absl::Status Measure(const Tunable& tunable, absl::Span<const CostKey> keys,
+                       Sensitivity& sensitivity, CostFile& known) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<float> weights,
+                               ValuesOfSource(model_, *tunable.tensor));
+    ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const float> moments, MomentsOf(tunable));
+    const WeightShape shape = ShapeOf(tunable);
+    const std::size_t smallest = SmallestOption(tunable);
+    std::vector<double> errors;
+    double kl = 0;
+    for (std::size_t i = 0; i < tunable.options.size(); ++i) {
+      ONNXQUANT_ASSIGN_OR_RETURN(std::vector<float> values,
+                                 ValuesStored(model_, tunable.options[i].job, values_));
+      ONNXQUANT_ASSIGN_OR_RETURN(errors.emplace_back(),
+                                 ErrorOf(shape, weights, values, moments, values_));
+      if (i != smallest) continue;
+      const onnx::TensorProto& tensor = *tunable.tensor;
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          kl, sensitivity.KlWith(
+                  {tunable.name, Tensor::OfFloats(static_cast<ElementType>(tensor.data_type()),
+                                                  {tensor.dims().begin(), tensor.dims().end()},
+                                                  std::move(values))}));
+      ++measured_;
+    }
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const double share = errors[smallest] > 0 ? errors[i] / errors[smallest] : 0;
+      ONNXQUANT_RETURN_IF_ERROR(known.Add(keys[i], {i == smallest ? kl : kl * share, errors[i]}));
+    }
+    return absl::OkStatus();
+  }
+
+  const TuneOptions& options_;
+  const Model& model_;
+  absl::Span<const Candidate> candidates_;
+  const CalibrationFile* calibration_;
+  std::optional<FactorCache> factors_;
+  ValuesOptions values_;
+  std::size_t measured_ = 0;
+  std::size_t positions_ = 0;
+};
+
+// Of the model in the file, whose initializers the runtime is given other values for.
+absl::StatusOr<std::string> FingerprintOfFile(const std::string& path) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Model model, Model::Load(path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(model.proto(), path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Targets targets, FindTargets(graph, types, path));
+  return FingerprintOf(model, graph, targets);
+}
+
+std::vector<AllocationItem> ItemsOf(absl::Span<const Tunable> tunables,
+                                    absl::Span<const std::vector<double>> costs) {
+  std::vector<AllocationItem> items;
+  for (std::size_t i = 0; i < tunables.size(); ++i) {
+    AllocationItem& item = items.emplace_back();
+    for (std::size_t j = 0; j < tunables[i].options.size(); ++j) {
+      item.options.push_back({tunables[i].options[j].bytes, costs[i][j]});
+    }
+  }
+  return items;
+}
+
+// What was chosen, written as a policy, and what that comes to.
+struct Chosen {
+  Allocation allocation;
+  std::vector<TunedWeight> weights;
+  std::string yaml;
+  std::uint64_t bytes = 0;
+};
+
+absl::StatusOr<Chosen> Write(const TuneSubject& subject, const Loaded& loaded,
+                             const TuneOptions& options, absl::Span<const Candidate> candidates,
+                             absl::Span<const Tunable> tunables,
+                             absl::Span<const std::vector<double>> costs, Allocation allocation) {
+  Chosen chosen;
+  for (std::size_t i = 0; i < tunables.size(); ++i) {
+    const std::size_t at = allocation.chosen[i];
+    const TunableOption& option = tunables[i].options[at];
+    chosen.weights.push_back(
+        {tunables[i].name, tunables[i].role, tunables[i].layer, candidates[option.candidate].set,
+         tunables[i].base == static_cast<int>(at), option.bytes, costs[i][at]});
+  }
+  const std::vector<std::string> comment = {absl::StrFormat(
+      "Chosen by 'onnxquant tune': predicted KL %.4g nats per token, measured weight by weight on "
+      "%d tokens.",
+      allocation.cost, options.count)};
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      chosen.yaml, WithRules(loaded.text.yaml, loaded.text.file, chosen.weights, subject.dtype,
+                             options.plan.rules, comment));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, ParsePolicy(chosen.yaml, loaded.text.file));
+  ONNXQUANT_ASSIGN_OR_RETURN(const DecidedOutput decided, Decide(subject, policy));
+  chosen.bytes = decided.bytes;
+  chosen.allocation = std::move(allocation);
+  return chosen;
+}
+
+}  // namespace
+
+absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Loaded loaded, Load(options));
+  ONNXQUANT_ASSIGN_OR_RETURN(const EvidenceFiles files,
+                             EvidenceOf(options.plan, loaded.model, loaded.analysis));
+  const TuneSubject subject{loaded.model, loaded.analysis, files.evidence, loaded.dtype};
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Candidate> candidates,
+                             CandidatesOf(options, loaded.policy, loaded.dtype));
+  ONNXQUANT_ASSIGN_OR_RETURN(const DecidedOutput base, Decide(subject, loaded.policy));
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tunable> tunables,
+                             FindTunables(subject, loaded.policy, candidates));
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::string fingerprint, FingerprintOfFile(options.model));
+  Costs measuring(options, loaded.model, candidates,
+                  files.calibration ? &*files.calibration : nullptr);
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::vector<double>> costs,
+                             measuring.Of(tunables, fingerprint));
+  const std::vector<AllocationItem> items = ItemsOf(tunables, costs);
+  const auto write = [&](Allocation allocation) {
+    return Write(subject, loaded, options, candidates, tunables, costs, std::move(allocation));
+  };
+  Tuning tuning;
+  tuning.dtype = loaded.dtype;
+  tuning.base_bytes = base.bytes;
+  tuning.measured = measuring.measured();
+  tuning.positions = measuring.positions();
+  double base_kl = 0;
+  bool all_known = true;
+  for (std::size_t i = 0; i < tunables.size(); ++i) {
+    all_known = all_known && tunables[i].base >= 0;
+    if (all_known) base_kl += costs[i][static_cast<std::size_t>(tunables[i].base)];
+  }
+  if (all_known) tuning.base_kl = base_kl;
+  // What all else takes: nearly the same whatever is chosen.
+  ONNXQUANT_ASSIGN_OR_RETURN(const Chosen smallest,
+                             write(*AllocateWithin(items, FrontOf(items).front().bytes)));
+  const std::uint64_t rest = smallest.bytes - smallest.allocation.bytes;
+  tuning.front = FrontOf(items);
+  for (FrontPoint& point : tuning.front) point.bytes += rest;
+  std::optional<Chosen> best;
+  if (options.max_kl) {
+    std::optional<Allocation> found = AllocateFor(items, *options.max_kl);
+    if (!found) {
+      return UsageError(options.model, ": the least that these formats cost is a predicted KL of ",
+                        absl::StrFormat("%.3g", tuning.front.back().cost),
+                        "; allow more with --max-kl, or name formats of more bits with --format");
+    }
+    ONNXQUANT_ASSIGN_OR_RETURN(best, write(*std::move(found)));
+  } else if (options.size) {
+    if (smallest.bytes > *options.size) {
+      return UsageError(options.model, ": takes at least ", smallest.bytes,
+                        " bytes in these formats, ", smallest.bytes - *options.size,
+                        " more than --size allows; name formats of fewer bits with --format");
+    }
+    best = smallest;
+    std::uint64_t budget = *options.size - rest;
+    // What lies between tensors depends on which they are: the exact sizes say what is left.
+    constexpr int kTries = 8;
+    for (int i = 0; i < kTries; ++i) {
+      ONNXQUANT_ASSIGN_OR_RETURN(Chosen chosen, write(*AllocateWithin(items, budget)));
+      const bool fits = chosen.bytes <= *options.size;
+      const std::uint64_t left = fits ? *options.size - chosen.bytes : 0;
+      const std::uint64_t over = fits ? 0 : chosen.bytes - *options.size;
+      if (fits && chosen.allocation.cost < best->allocation.cost) best = std::move(chosen);
+      if (fits && left < *options.size / 1000) break;
+      budget = fits ? budget + left / 2 : budget - std::min(over, budget);
+      if (budget < smallest.allocation.bytes) break;
+    }
+  }
+  if (best) {
+    tuning.policy = std::move(best->yaml);
+    tuning.bytes = best->bytes;
+    tuning.kl = best->allocation.cost;
+    tuning.weights = std::move(best->weights);
+  }
+  return tuning;
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,69 @@
+// Chooses a format for each weight, so that an output is of a given size, or loses no more than is
+// allowed.
+#ifndef ONNXQUANT_LIB_TUNE_TUNE_H_
+#define ONNXQUANT_LIB_TUNE_TUNE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lib/allocate/allocate.h"
+#include "lib/runtime/inputs.h"
+#include "lib/runtime/runner.h"
+#include "lib/runtime/text_source.h"
+#include "lib/tune/tuned_rules.h"
+#include "onnxquant/quantize.h"
+
+namespace onnxquant {
+
+struct TuneOptions {
+  std::string model;
+  // `policy`, `rules`, `ranges` and `calibration`; of `dtypes` one, or none where the policy has
+  // but one output.
+  PlanOptions plan;
+  // What weights may get, each as a policy's `weights` says it; empty: what the output stores most
+  // of its weights in, and 8 bits.
+  std::vector<std::string> formats;
+  std::optional<std::uint64_t> size;  // bytes of all files
+  std::optional<double> max_kl;       // predicted, in nats per token
+  std::string tokens = kSelf;         // what costs are measured on: a file, or kSelf
+  std::size_t count = 128;            // tokens
+  std::string cache;                  // a file of measured costs; "": none
+  int threads = 0;
+  std::uint64_t memory = 128 << 20;  // of factors
+  InputOptions inputs;               // with the seed
+  RunnerOptions runner;
+  RunnerFactory factory;
+  const std::atomic<bool>* cancelled = nullptr;
+  std::function<void(std::size_t done, std::size_t total)> progress;  // weights
+};
+
+struct Tuning {
+  std::string dtype;
+  std::string policy;             // YAML, to be applied by an ordinary conversion
+  std::uint64_t bytes = 0;        // of all files of the output, exact
+  double kl = 0;                  // predicted
+  std::uint64_t base_bytes = 0;   // of the policy as it was
+  std::optional<double> base_kl;  // predicted; nothing where it has formats not to choose from
+  std::vector<TunedWeight> weights;
+  std::vector<FrontPoint> front;  // in bytes of all files, nearly: alignment differs
+  std::size_t measured = 0;       // costs; others were in the cache
+  std::size_t positions = 0;      // of text for each
+};
+
+// Measures what each weight costs in the smallest of its formats, alone: the mean KL divergence of
+// the next tokens. Other formats cost as much less as they come nearer to the weight, as the
+// calibration weighs it, and costs add up. Then chooses, and writes the policy. With neither `size`
+// nor `max_kl` everything but the choice is made: `policy` is "".
+// Errors: those of a conversion; kUsage for a size that cannot be reached or a model that is no
+// language model; kVerify; kCancelled.
+absl::StatusOr<Tuning> Tune(const TuneOptions& options);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_TUNE_TUNE_H_
