@@ -25,6 +25,7 @@ constexpr char kFooter[] = R"(Examples:
   onnxquant check onnx/model_fp16.onnx
   onnxquant ranges model.onnx --tokens self -o ranges.json
   onnxquant calibrate model.onnx -o calibration.safetensors
+  onnxquant tune --policy gemma-web --dtype q4f16 --size 200M -o mine.yaml model.onnx
   onnxquant verify model.onnx model_fp16.onnx --tokens text.npy --provider cpu,webgpu
 
 Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is bad,
@@ -65,8 +66,8 @@ void AddModel(CLI::App& app, Arguments& arguments, bool required) {
   if (required) option->required();
 }
 
-void AddPlanOptions(CLI::App& app, Arguments& arguments) {
-  PlanOptions& plan = arguments.plan;
+// What decides.
+void AddPolicyOptions(CLI::App& app, PlanOptions& plan) {
   app.add_option("-p,--policy", plan.policy,
                  "a built-in policy's name (see 'onnxquant policies') or a YAML file")
       ->type_name("NAME|FILE");
@@ -85,6 +86,11 @@ void AddPlanOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("--calibration", plan.calibration,
                  "statistics that 'onnxquant calibrate' made, for method: gptq")
       ->type_name("FILE");
+}
+
+void AddPlanOptions(CLI::App& app, Arguments& arguments) {
+  PlanOptions& plan = arguments.plan;
+  AddPolicyOptions(app, plan);
   app.add_option("-o,--output", plan.output,
                  "folder for the outputs, or the file of a single one (default: beside MODEL)")
       ->type_name("DIR|NAME.onnx");
@@ -105,14 +111,18 @@ void AddVerbosity(CLI::App& app, Arguments& arguments) {
       "-v,--verbose", [&] { arguments.verbosity = Verbosity::kVerbose; }, "print more");
 }
 
-void AddConvertOptions(CLI::App& app, Arguments& arguments) {
-  app.add_flag("-f,--force", arguments.apply.force, "replace existing outputs");
-  app.add_option("-j,--threads", arguments.apply.threads, "worker threads (default: one per core)")
+void AddThreadsAndMemory(CLI::App& app, ApplyOptions& apply) {
+  app.add_option("-j,--threads", apply.threads, "worker threads (default: one per core)")
       ->option_text("N")
       ->check(CLI::Range(1, 1024));
-  AddSize(app, "--memory", arguments.apply.memory, kBufferHelp)
+  AddSize(app, "--memory", apply.memory, kBufferHelp)
       ->default_str("128M")
       ->option_text("SIZE (128M)");
+}
+
+void AddConvertOptions(CLI::App& app, Arguments& arguments) {
+  app.add_flag("-f,--force", arguments.apply.force, "replace existing outputs");
+  AddThreadsAndMemory(app, arguments.apply);
   app.add_option("--report", arguments.report, kReportHelp)->type_name("FILE");
 }
 
@@ -181,6 +191,44 @@ void AddCalibrateOptions(CLI::App& app, Arguments& arguments) {
       ->expected(2, 1 << 16)
       ->excludes(app.get_option("MODEL"));
   app.add_flag("-f,--force", measure.force, "replace an existing file");
+  app.add_flag("--json", arguments.json, "print JSON");
+}
+
+void AddTuneOptions(CLI::App& app, Arguments& arguments, std::uint64_t& size) {
+  MeasureArguments& measure = arguments.measure;
+  TuneArguments& tune = arguments.tune;
+  AddPolicyOptions(app, arguments.plan);
+  CLI::Option* bytes =
+      AddSize(app, "--size", size, "of all files of the output: 200M (decimal), 190Mi (binary)")
+          ->option_text("SIZE");
+  CLI::Option* kl = app.add_option("--max-kl", measure.max_kl,
+                                   "the fewest bytes at no more than this predicted KL, in nats")
+                        ->type_name("NATS")
+                        ->check(CLI::NonNegativeNumber);
+  bytes->excludes(kl);
+  app.add_option("-o,--output", arguments.report, "the policy file to write")->type_name("FILE");
+  app.add_flag("--front", tune.front, "print what each size costs; without --size nothing else");
+  app.add_option("--format", tune.formats,
+                 "what weights may be stored in, as policies say it: "
+                 "'{format: int4, block: 16}'; repeatable (default: the output's, and int8)")
+      ->option_text("FORMAT")
+      ->allow_extra_args(false)
+      ->take_all();
+  app.add_option("-t,--tokens", measure.tokens,
+                 "what costs are measured on: token ids, or 'self': the model writes its own text")
+      ->option_text("FILE|self (self)");
+  app.add_option("--count", measure.count, "tokens of it")
+      ->check(CLI::Range(2, 1 << 20))
+      ->option_text("N (128)");
+  app.add_option("--cache", tune.cache,
+                 "keep what was measured in this file, and measure only what it lacks")
+      ->type_name("FILE");
+  app.add_flag_callback(
+      "--no-confirm", [&] { tune.confirm = false; },
+      "do not measure at the end what the policy costs");
+  AddSeedAndRuntime(app, measure);
+  AddThreadsAndMemory(app, arguments.apply);
+  app.add_flag("-f,--force", measure.force, "replace an existing policy file");
   app.add_flag("--json", arguments.json, "print JSON");
 }
 
@@ -309,6 +357,13 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   AddCalibrateOptions(*calibrate, arguments);
   AddVerbosity(*calibrate, arguments);
 
+  CLI::App* tune = app.add_subcommand(
+      "tune", "Choose each weight's format for a size, or a loss, and write that as a policy");
+  AddModel(*tune, arguments, true);
+  std::uint64_t size = 0;
+  AddTuneOptions(*tune, arguments, size);
+  AddVerbosity(*tune, arguments);
+
   CLI::App* verify = app.add_subcommand(
       "verify", "Run candidates against a reference and measure how far they part");
   verify->add_option("REF", arguments.model, "the ONNX model that is right")
@@ -351,7 +406,16 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
     if (calibrate->parsed() && arguments.model.empty() && arguments.calibrate.merge.empty()) {
       throw CLI::RequiredError("MODEL, or --merge,");
     }
-    if ((app.get_subcommands().empty() || plan->parsed()) && arguments.plan.policy.empty()) {
+    if (tune->parsed()) {
+      if (tune->count("--size") > 0) arguments.tune.size = size;
+      const bool chooses = arguments.tune.size || arguments.measure.max_kl;
+      if (!chooses && !arguments.tune.front) {
+        throw CLI::RequiredError("--size, --max-kl or --front");
+      }
+      if (chooses && arguments.report.empty()) throw CLI::RequiredError("-o");
+    }
+    if ((app.get_subcommands().empty() || plan->parsed() || tune->parsed()) &&
+        arguments.plan.policy.empty()) {
       throw CLI::RequiredError("--policy (see 'onnxquant policies' for the built-in ones)");
     }
   } catch (const CLI::ParseError& error) {
@@ -372,6 +436,7 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   if (diff->parsed()) arguments.command = Command::kDiff;
   if (ranges->parsed()) arguments.command = Command::kRanges;
   if (calibrate->parsed()) arguments.command = Command::kCalibrate;
+  if (tune->parsed()) arguments.command = Command::kTune;
   if (verify->parsed()) arguments.command = Command::kVerify;
   if (recover->parsed()) arguments.command = Command::kRecover;
   if (policies->parsed()) arguments.command = Command::kPolicies;

@@ -20,6 +20,7 @@ enum class Command {
   kDiff,
   kRanges,
   kCalibrate,
+  kTune,
   kVerify,
   kRecover,
   kPolicies,
@@ -55,6 +56,15 @@ struct CalibrateArguments {
   std::vector<std::string> merge;  // files to add up instead of running a model
 };
 
+// What tune takes beside.
+struct TuneArguments {
+  std::optional<std::uint64_t> size;
+  std::vector<std::string> formats;
+  std::string cache;
+  bool front = false;
+  bool confirm = true;
+};
+
 struct Arguments {
   Command command = Command::kConvert;
   Verbosity verbosity = Verbosity::kNormal;
@@ -64,11 +74,13 @@ struct Arguments {
   bool schema = false;                  // policies: print the schema of policy files
   std::string directory;                // recover
   std::vector<std::string> candidates;  // verify
-  MeasureArguments measure;             // verify, ranges, calibrate
+  MeasureArguments measure;             // verify, ranges, calibrate, tune
   CalibrateArguments calibrate;
+  TuneArguments tune;
   PlanOptions plan;
   ApplyOptions apply;
-  // All that measure, plan or check: path of the report; "" for none. calibrate: of its file.
+  // All that measure, plan or check: path of the report; "" for none. calibrate, tune: of their
+  // file.
   std::string report;
   std::string why;                // plan: explain this tensor, node or value
   bool json = false;              // all that print a result: print JSON

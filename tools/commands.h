@@ -14,6 +14,7 @@ absl::Status Check(const Arguments& arguments);
 absl::Status Diff(const Arguments& arguments);
 absl::Status ShowRanges(const Arguments& arguments);
 absl::Status ShowCalibration(const Arguments& arguments);
+absl::Status ShowTuning(const Arguments& arguments);
 absl::Status Verify(const Arguments& arguments);
 absl::Status ShowRecovery(const Arguments& arguments);
 absl::Status ShowPolicies(const Arguments& arguments);

@@ -54,6 +54,9 @@ absl::Status Run(const Arguments& arguments) {
     case Command::kCalibrate:
       HoldInterrupts();  // it polls
       return ShowCalibration(arguments);
+    case Command::kTune:
+      HoldInterrupts();  // it polls
+      return ShowTuning(arguments);
     case Command::kVerify:
       HoldInterrupts();  // it polls
       return Verify(arguments);

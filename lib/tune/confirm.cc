@@ -1,0 +1,84 @@
+#include "lib/tune/confirm.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/error.h"
+#include "lib/verify/verify.h"
+
+namespace onnxquant {
+namespace {
+
+constexpr std::size_t kTokens = 256;
+
+// A folder of its own that goes with the object.
+class TemporaryFolder {
+ public:
+  static absl::StatusOr<TemporaryFolder> Create() {
+    std::error_code error;
+    std::string path =
+        (std::filesystem::temp_directory_path(error) / "onnxquant-tune-XXXXXX").string();
+    if (error || mkdtemp(path.data()) == nullptr) {
+      return WriteError(path,
+                        ": no folder for temporary files can be made; set TMPDIR to one that "
+                        "can be written to, or give --no-confirm");
+    }
+    return TemporaryFolder(std::move(path));
+  }
+  TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::move(other.path_)) {
+    other.path_.clear();
+  }
+  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
+  ~TemporaryFolder() {
+    std::error_code error;
+    if (!path_.empty()) std::filesystem::remove_all(path_, error);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+}  // namespace
+
+absl::StatusOr<double> Confirm(const TuneOptions& options, const Tuning& tuning) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const TemporaryFolder folder, TemporaryFolder::Create());
+  PlanOptions plan = options.plan;
+  plan.policy = "the tuned policy";
+  plan.policy_yaml = tuning.policy;
+  plan.rules.clear();  // they stand in it
+  plan.dtypes = {tuning.dtype};
+  plan.output = (std::filesystem::path(folder.path()) / "tuned.onnx").string();
+  plan.update_config = false;
+  plan.list_nodes = false;
+  ApplyOptions apply;
+  apply.threads = options.threads;
+  apply.memory = options.memory;
+  apply.cancelled = options.cancelled;
+  ONNXQUANT_RETURN_IF_ERROR(Quantize(options.model, plan, apply).status());
+  VerifyOptions verify;
+  verify.reference = options.model;
+  verify.candidates = {plan.output};
+  verify.tokens = kSelf;
+  verify.count = kTokens;
+  verify.greedy = 0;
+  verify.inputs = options.inputs;
+  verify.inputs.seed = options.inputs.seed + 1;
+  verify.runner = options.runner;
+  verify.factory = options.factory;
+  verify.trace = false;
+  verify.cancelled = [flag = options.cancelled] { return flag != nullptr && *flag; };
+  ONNXQUANT_ASSIGN_OR_RETURN(const Verification verification, Verify(verify));
+  const CandidateResult& result = verification.results.front();
+  if (!result.language.has_value()) {
+    return MakeError(ErrorKind::kVerify,
+                     absl::StrCat("the tuned output does not run: ", result.error));
+  }
+  return result.language->kl_mean;
+}
+
+}  // namespace onnxquant
