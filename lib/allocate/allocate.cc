@@ -187,11 +187,13 @@ std::optional<Allocation> AllocateFor(absl::Span<const AllocationItem> items, do
   Allocation all = SmallestOfAll(items);
   const std::vector<Step> steps = StepsOf(items);
   std::size_t end = 0;
-  for (; end < steps.size() && all.cost > cost; ++end) {
-    Choose(items, steps[end].item, steps[end].to, all);
+  // The running sum may be less than the sum.
+  for (; all.cost > cost; AddUp(items, all)) {
+    if (end == steps.size()) return std::nullopt;
+    for (; end < steps.size() && all.cost > cost; ++end) {
+      Choose(items, steps[end].item, steps[end].to, all);
+    }
   }
-  AddUp(items, all);
-  if (all.cost > cost) return std::nullopt;
   Improve(items, CoreOf(steps, end), {.cost = cost, .fewest_bytes = true}, all);
   AddUp(items, all);
   return all;

@@ -1,5 +1,6 @@
 #include "lib/tune/confirm.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -64,7 +65,7 @@ absl::StatusOr<double> Confirm(const TuneOptions& options, const Tuning& tuning)
   verify.reference = options.model;
   verify.candidates = {plan.output};
   verify.tokens = kSelf;
-  verify.count = kTokens;
+  verify.count = tuning.longest > 0 ? std::min(kTokens, tuning.longest) : kTokens;
   verify.greedy = 0;
   verify.inputs = options.inputs;
   verify.inputs.seed = options.inputs.seed + 1;

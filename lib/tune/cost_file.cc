@@ -75,13 +75,15 @@ absl::StatusOr<CostFile> CostFile::Open(const std::string& path) {
     const absl::StatusOr<Json> json =
         ParseJson(lines[i], path, {.values = 64, .line = static_cast<int>(i) + 1});
     const std::optional<Line> line = json.ok() ? LineOf(*json) : std::nullopt;
+    const bool cut_off = !json.ok() && lines[i].front() == '{';
     if (line) {
       file.costs_[line->key] = line->cost;
-    } else if (i + 1 != lines.size()) {  // the last one may have been cut off
+    } else if (!cut_off) {
       return UsageError(path, ":", i + 1, ": is no measured cost, which 'onnxquant tune --cache' ",
                         "writes one a line; give another file, or a new name");
     }
   }
+  file.begins_line_ = text.empty() || text.back() == '\n';
   return file;
 }
 
@@ -100,17 +102,18 @@ absl::Status CostFile::Add(const CostKey& key, const MeasuredCost& cost) {
                      {"calibration", key.calibration},
                      {"kl", cost.kl},
                      {"error", cost.error}};
-  // What a run that was cut off left of a line stands alone.
-  const std::string line =
-      absl::StrCat(json.dump(-1, ' ', false, Json::error_handler_t::replace), "\n");
+  const std::string line = absl::StrCat(
+      begins_line_ ? "" : "\n", json.dump(-1, ' ', false, Json::error_handler_t::replace), "\n");
   const Descriptor file(Retry(
       [this] { return open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666); }));
   if (!file.valid()) return WriteFailed(path_);
   const auto written = Retry([&] { return write(file.number(), line.data(), line.size()); });
   if (written < 0) return WriteFailed(path_);
   if (static_cast<std::size_t>(written) != line.size()) {
+    begins_line_ = false;
     return WriteError(path_, ": only a part could be written: is the disk full?");
   }
+  begins_line_ = true;
   return absl::OkStatus();
 }
 

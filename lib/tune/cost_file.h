@@ -41,6 +41,7 @@ class CostFile {
  private:
   std::string path_;
   std::map<CostKey, MeasuredCost> costs_;
+  bool begins_line_ = true;  // what is written next
 };
 
 }  // namespace onnxquant

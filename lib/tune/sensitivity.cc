@@ -12,6 +12,7 @@
 #include "lib/base/tile_executor.h"
 #include "lib/model/external_data.h"
 #include "lib/model/serialize.h"
+#include "lib/runtime/batch_text.h"
 #include "lib/runtime/text_source.h"
 #include "lib/verify/logit_stats.h"
 #include "onnx/onnx_pb.h"
@@ -63,6 +64,29 @@ class ReplacingRunner : public Runner {
   std::unique_ptr<Runner> runner_;
   std::shared_ptr<const std::vector<NamedTensor>> more_;
 };
+
+// Short texts, each from its own beginning: one long text of a small model may be of anything.
+constexpr std::size_t kOwnTexts = 4;
+
+absl::StatusOr<TokenSequences> OwnTexts(const SensitivityOptions& options, Decoder& decoder) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::int64_t start, FirstOwnToken(options.model, decoder));
+  ONNXQUANT_RETURN_IF_ERROR(CheckTokens({{start}}, decoder.text().vocabulary, options.model));
+  const std::size_t batch = decoder.TakesBatches() ? kOwnTexts : 1;
+  TokenSequences texts;
+  for (std::size_t first = 0; first < kOwnTexts; first += batch) {
+    BatchText text;
+    text.start = start;
+    text.first = first;
+    text.sequences = batch;
+    text.length = std::max<std::size_t>(2, options.count / kOwnTexts);
+    if (options.longest > 0) text.length = std::min(text.length, options.longest);
+    text.seed = options.inputs.seed;
+    text.cancelled = options.cancelled;
+    ONNXQUANT_ASSIGN_OR_RETURN(TokenSequences written, WriteBatch(decoder, text, {}));
+    for (auto& sequence : written) texts.push_back(std::move(sequence));
+  }
+  return texts;
+}
 
 std::string TextKey(const TokenSequences& sequences) {
   std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
@@ -127,10 +151,14 @@ absl::StatusOr<Sensitivity> Sensitivity::Create(const SensitivityOptions& option
       Decoder::Create(std::make_unique<ReplacingRunner>(std::move(runner), state->replaced),
                       options.inputs));
   state->decoder.emplace(std::move(decoder));
-  ONNXQUANT_ASSIGN_OR_RETURN(state->sequences,
-                             GetTokens({options.model, options.tokens, options.count,
-                                        options.inputs.seed, options.cancelled},
-                                       *state->decoder));
+  if (options.tokens == kSelf) {
+    ONNXQUANT_ASSIGN_OR_RETURN(state->sequences, OwnTexts(options, *state->decoder));
+  } else {
+    ONNXQUANT_ASSIGN_OR_RETURN(state->sequences,
+                               GetTokens({options.model, options.tokens, options.count,
+                                          options.inputs.seed, options.cancelled},
+                                         *state->decoder));
+  }
   state->text = TextKey(state->sequences);
   for (const auto& sequence : state->sequences) {
     ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options.cancelled));

@@ -21,6 +21,7 @@ struct SensitivityOptions {
   std::string model;
   std::string tokens;       // a file, or kSelf
   std::size_t count = 128;  // tokens in all
+  std::size_t longest = 0;  // of a text of its own; 0: no bound
   InputOptions inputs;      // with the seed
   RunnerOptions runner;
   RunnerFactory factory;

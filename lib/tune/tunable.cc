@@ -1,6 +1,7 @@
 #include "lib/tune/tunable.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "lib/base/error.h"
 #include "lib/convert/planned_output.h"
 #include "lib/formats/block_codec.h"
+#include "lib/policy/dtypes.h"
 #include "lib/rewrite/share_equal.h"
 
 namespace onnxquant {
@@ -133,8 +135,12 @@ absl::StatusOr<DecidedOutput> Decide(const TuneSubject& subject, const Policy& p
   ONNXQUANT_ASSIGN_OR_RETURN(Rewritten rewritten,
                              Rewrite(subject.model, subject.analysis, decided.plan));
   ONNXQUANT_RETURN_IF_ERROR(ShareEqual(subject.model, rewritten));
+  // Each external tensor of the model names its file.
+  const std::string stem = std::filesystem::path(subject.model.path()).stem().string();
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::string suffix, FileSuffixOf(subject.dtype));
+  const std::string name = absl::StrCat(SplitSourceStem(stem).base, suffix, ".onnx");
   ONNXQUANT_ASSIGN_OR_RETURN(PlannedOutput output,
-                             LayOut(std::move(rewritten), "model.onnx", LayoutOptions()));
+                             LayOut(std::move(rewritten), name, LayoutOptions()));
   decided.bytes = output.model.size();
   for (const std::uint64_t shard : output.layout.shard_bytes) decided.bytes += shard;
   decided.rewritten = std::move(output.rewritten);

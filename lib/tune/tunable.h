@@ -55,7 +55,8 @@ struct TuneSubject {
   std::string dtype;
 };
 
-// The output `subject.dtype` of the policy. Errors: those of a conversion.
+// The output `subject.dtype` of the policy, under the name that it gets beside the model. Errors:
+// those of a conversion.
 absl::StatusOr<DecidedOutput> Decide(const TuneSubject& subject, const Policy& policy);
 
 // Initializers of the main graph that the policy stores in blocks of codes, each with all

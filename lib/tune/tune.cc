@@ -118,6 +118,18 @@ absl::StatusOr<std::vector<Candidate>> CandidatesOf(const TuneOptions& options,
   return candidates;
 }
 
+// The rows of the shortest table of a rotary embedding; 0: there is none.
+std::size_t LongestText(const Analysis& analysis) {
+  std::size_t longest = 0;
+  for (const RopeCache& cache : analysis.rope.caches) {
+    const auto shape = ConstantShape(analysis.graph, cache.cosines);
+    if (!shape || shape->empty() || shape->front() <= 0) continue;
+    const auto rows = static_cast<std::size_t>(shape->front());
+    longest = longest == 0 ? rows : std::min(longest, rows);
+  }
+  return longest;
+}
+
 WeightShape ShapeOf(const Tunable& tunable) {
   for (const TunableOption& option : tunable.options) {
     const Stored& stored = option.job.stored;
@@ -139,8 +151,12 @@ std::size_t SmallestOption(const Tunable& tunable) {
 class Costs {
  public:
   Costs(const TuneOptions& options, const Model& model, absl::Span<const Candidate> candidates,
-        const CalibrationFile* calibration)
-      : options_(options), model_(model), candidates_(candidates), calibration_(calibration) {
+        const CalibrationFile* calibration, std::size_t longest)
+      : options_(options),
+        model_(model),
+        candidates_(candidates),
+        calibration_(calibration),
+        longest_(longest) {
     values_.threads = options.threads;
     values_.cancelled = options.cancelled;
     if (calibration_ != nullptr) {
@@ -192,6 +208,7 @@ class Costs {
     sensitivity.model = options_.model;
     sensitivity.tokens = options_.tokens;
     sensitivity.count = options_.count;
+    sensitivity.longest = longest_;
     sensitivity.inputs = options_.inputs;
     sensitivity.runner = options_.runner;
     sensitivity.factory = options_.factory;
@@ -242,6 +259,7 @@ class Costs {
   const Model& model_;
   absl::Span<const Candidate> candidates_;
   const CalibrationFile* calibration_;
+  std::size_t longest_;
   std::optional<FactorCache> factors_;
   ValuesOptions values_;
   std::size_t measured_ = 0;
@@ -317,7 +335,7 @@ absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
                              FindTunables(subject, loaded.policy, candidates));
   ONNXQUANT_ASSIGN_OR_RETURN(const std::string fingerprint, FingerprintOfFile(options.model));
   Costs measuring(options, loaded.model, candidates,
-                  files.calibration ? &*files.calibration : nullptr);
+                  files.calibration ? &*files.calibration : nullptr, LongestText(loaded.analysis));
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::vector<double>> costs,
                              measuring.Of(tunables, fingerprint));
   const std::vector<AllocationItem> items = ItemsOf(tunables, costs);
@@ -327,6 +345,7 @@ absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
   Tuning tuning;
   tuning.dtype = loaded.dtype;
   tuning.base_bytes = base.bytes;
+  tuning.longest = LongestText(loaded.analysis);
   tuning.measured = measuring.measured();
   tuning.positions = measuring.positions();
   double base_kl = 0;

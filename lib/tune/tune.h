@@ -54,6 +54,7 @@ struct Tuning {
   std::vector<FrontPoint> front;  // in bytes of all files, nearly: alignment differs
   std::size_t measured = 0;       // costs; others were in the cache
   std::size_t positions = 0;      // of text for each
+  std::size_t longest = 0;        // positions for which the model has rotary tables; 0: no bound
 };
 
 // Measures what each weight costs in the smallest of its formats, alone: the mean KL divergence of

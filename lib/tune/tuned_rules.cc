@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <set>
 #include <utility>
 
@@ -13,9 +12,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "lib/base/error.h"
-#include "lib/base/limits.h"
 #include "lib/formats/formats.h"
-#include "lib/text/yaml_text.h"
+#include "lib/formats/parameters.h"
+#include "lib/policy/yaml_reader.h"
 #include "lib/tune/tunable.h"
 
 namespace onnxquant {
@@ -109,10 +108,7 @@ struct RulesPlace {
 };
 
 absl::StatusOr<RulesPlace> FindRules(const std::string& yaml, const std::string& file) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const YAML::Node root, ParseYaml(yaml, file,
-                                                              {.kind = ErrorKind::kPolicy,
-                                                               .nodes = limits::kPolicyNodes,
-                                                               .depth = limits::kPolicyDepth}));
+  ONNXQUANT_ASSIGN_OR_RETURN(const YAML::Node root, YamlReader(file).Parse(yaml, "a policy"));
   int last = -1;
   int rules = -1;
   for (const auto& entry : root) {
@@ -143,16 +139,19 @@ absl::StatusOr<RulesPlace> FindRules(const std::string& yaml, const std::string&
 
 std::string WeightsYaml(const WeightFormat& format) {
   if (format.IsFloat()) return TypeWord(format.type);
-  const std::optional<WeightFormat> plain = FormatOfWord(format.word);
   std::string text = absl::StrCat("{format: ", format.word);
-  if (format.block > 0) absl::StrAppend(&text, ", block: ", format.block);
-  if (!plain || format.symmetric != plain->symmetric) {
-    absl::StrAppend(&text, ", symmetric: ", format.symmetric ? "true" : "false");
-  }
-  if (format.per_channel) absl::StrAppend(&text, ", per_channel: true");
-  if (format.reduce_range) absl::StrAppend(&text, ", reduce_range: true");
-  if (format.source != ElementType::kFloat) {
-    absl::StrAppend(&text, ", source: ", TypeWord(format.source));
+  WeightFormat said = FormatOfWord(format.word).value_or(format);
+  for (const ParameterRow& row : ParameterRows()) {
+    const std::string wanted = row.text(format);
+    if (!Takes(format.word, row.parameter) || row.text(said) == wanted) continue;
+    for (const absl::string_view word : row.words) {
+      WeightFormat with = said;
+      row.set(with, word);
+      if (row.text(with) != wanted) continue;
+      said = with;
+      absl::StrAppend(&text, ", ", row.key, ": ", word);
+      break;
+    }
   }
   return text + "}";
 }

@@ -140,6 +140,15 @@ TEST(AllocateTest, TheFrontFallsAndIsConvex) {
   }
 }
 
+TEST(AllocateTest, EachCostOfTheFrontCanBeAskedFor) {
+  const std::vector<AllocationItem> items = RandomItems(7, 60, 3);
+  for (const FrontPoint& point : FrontOf(items)) {
+    const std::optional<Allocation> found = AllocateFor(items, point.cost * (1 + 1e-12));
+    ASSERT_TRUE(found.has_value());
+    EXPECT_LE(found->bytes, point.bytes);
+  }
+}
+
 TEST(AllocateTest, TenThousandItemsMeetABudgetToTheLastFewBytes) {
   const std::vector<AllocationItem> items = RandomItems(5, 10'000, 8);
   const std::uint64_t budget = 2'000'000;
