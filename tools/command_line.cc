@@ -220,6 +220,8 @@ void AddTuneOptions(CLI::App& app, Arguments& arguments, std::uint64_t& size) {
   app.add_option("--count", measure.count, "tokens of it")
       ->check(CLI::Range(2, 1 << 20))
       ->option_text("N (128)");
+  app.add_flag("--measure", tune.measure,
+               "measure costs also where the calibration has gradients, which foretell them");
   app.add_option("--cache", tune.cache,
                  "keep what was measured in this file, and measure only what it lacks")
       ->type_name("FILE");

@@ -62,6 +62,7 @@ struct TuneArguments {
   std::vector<std::string> formats;
   std::string cache;
   bool front = false;
+  bool measure = false;
   bool confirm = true;
 };
 

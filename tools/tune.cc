@@ -39,6 +39,7 @@ absl::StatusOr<TuneOptions> OptionsOf(const Arguments& arguments) {
   if (!measure.tokens.empty()) options.tokens = measure.tokens;
   if (measure.count > 0) options.count = measure.count;
   options.cache = arguments.tune.cache;
+  options.measure = arguments.tune.measure;
   options.threads = arguments.apply.threads;
   options.memory = arguments.apply.memory;
   options.runner = RunnerOptionsOf(measure);

@@ -105,6 +105,7 @@ Tunable TunableOf(const TuneSubject& subject, const WeightPlan& plan) {
         tunable.role = NameOf(role.role);
         tunable.layer = role.layer;
       }
+      tunable.outputs.push_back(analysis.graph.node(reader).proto->output(0));
       if (!subject.evidence.calibration) continue;
       const auto known = subject.evidence.calibration->inputs.find(reader);
       if (known != subject.evidence.calibration->inputs.end()) tunable.statistic = known->second;

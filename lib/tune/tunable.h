@@ -35,7 +35,8 @@ struct Tunable {
   std::string role;  // of the node that reads it first, as policies say it; "" for none
   int layer = -1;
   const onnx::TensorProto* tensor = nullptr;
-  std::string statistic;  // the value whose moments a calibration has for it; "": none
+  std::vector<std::string> outputs;  // of its readers
+  std::string statistic;             // the value whose moments a calibration has for it; "": none
   std::vector<TunableOption> options;
   int base = -1;  // the option that the policy gives it; -1: another format
 };

@@ -17,6 +17,7 @@
 #include "lib/statistics/fingerprint.h"
 #include "lib/statistics/targets.h"
 #include "lib/tune/cost_file.h"
+#include "lib/tune/gradient_costs.h"
 #include "lib/tune/sensitivity.h"
 #include "lib/tune/tunable.h"
 #include "lib/tune/weight_values.h"
@@ -165,26 +166,23 @@ class Costs {
     }
   }
 
-  // By weight, then by option; in nats.
+  // By weight, then by option; in nats. What gradients do not foretell is measured.
   absl::StatusOr<std::vector<std::vector<double>>> Of(absl::Span<const Tunable> tunables,
                                                       const std::string& fingerprint) {
     ONNXQUANT_ASSIGN_OR_RETURN(CostFile known, CostFile::Open(options_.cache));
-    ONNXQUANT_ASSIGN_OR_RETURN(Sensitivity sensitivity, Listen(tunables));
-    positions_ = sensitivity.positions();
+    std::optional<Sensitivity> sensitivity;
     std::vector<std::vector<double>> costs;
     for (std::size_t i = 0; i < tunables.size(); ++i) {
-      const Tunable& tunable = tunables[i];
-      std::vector<CostKey> keys;
-      for (const TunableOption& option : tunable.options) {
-        keys.push_back({fingerprint, sensitivity.text(), tunable.name,
-                        candidates_[option.candidate].words, CalibrationName()});
+      const bool foretold =
+          !options_.measure && calibration_ != nullptr && HasGradients(*calibration_, tunables[i]);
+      if (!foretold && !sensitivity) {
+        ONNXQUANT_ASSIGN_OR_RETURN(Sensitivity loaded, Listen(tunables));
+        sensitivity.emplace(std::move(loaded));
+        positions_ = sensitivity->positions();
       }
-      const bool all_known = std::all_of(keys.begin(), keys.end(), [&known](const CostKey& key) {
-        return known.Find(key) != nullptr;
-      });
-      if (!all_known) ONNXQUANT_RETURN_IF_ERROR(Measure(tunable, keys, sensitivity, known));
-      std::vector<double>& of_options = costs.emplace_back();
-      for (const CostKey& key : keys) of_options.push_back(known.Find(key)->kl);
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          costs.emplace_back(), foretold ? Foretold(tunables[i])
+                                         : Measured(tunables[i], fingerprint, *sensitivity, known));
       if (options_.progress) options_.progress(i + 1, tunables.size());
     }
     return costs;
@@ -225,6 +223,37 @@ class Costs {
     return calibration_->Sums(*entry);
   }
 
+  absl::StatusOr<std::vector<double>> Foretold(const Tunable& tunable) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<float> weights,
+                               ValuesOfSource(model_, *tunable.tensor));
+    std::vector<double> costs;
+    for (const TunableOption& option : tunable.options) {
+      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<float> values,
+                                 ValuesStored(model_, option.job, values_));
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          costs.emplace_back(),
+          CostByGradients(*calibration_, tunable, ShapeOf(tunable), weights, values, values_));
+    }
+    return costs;
+  }
+
+  absl::StatusOr<std::vector<double>> Measured(const Tunable& tunable,
+                                               const std::string& fingerprint,
+                                               Sensitivity& sensitivity, CostFile& known) {
+    std::vector<CostKey> keys;
+    for (const TunableOption& option : tunable.options) {
+      keys.push_back({fingerprint, sensitivity.text(), tunable.name,
+                      candidates_[option.candidate].words, CalibrationName()});
+    }
+    const bool all_known = std::all_of(keys.begin(), keys.end(), [&known](const CostKey& key) {
+      return known.Find(key) != nullptr;
+    });
+    if (!all_known) ONNXQUANT_RETURN_IF_ERROR(Measure(tunable, keys, sensitivity, known));
+    std::vector<double> costs;
+    for (const CostKey& key : keys) costs.push_back(known.Find(key)->kl);
+    return costs;
+  }
+
   absl::Status Measure(const Tunable& tunable, absl::Span<const CostKey> keys,
                        Sensitivity& sensitivity, CostFile& known) {
     ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<float> weights,
@@ -238,7 +267,7 @@ class Costs {
       ONNXQUANT_ASSIGN_OR_RETURN(std::vector<float> values,
                                  ValuesStored(model_, tunable.options[i].job, values_));
       ONNXQUANT_ASSIGN_OR_RETURN(errors.emplace_back(),
-                                 ErrorOf(shape, weights, values, moments, values_));
+                                 ErrorOf(shape, weights, values, moments, {}, values_));
       if (i != smallest) continue;
       const onnx::TensorProto& tensor = *tunable.tensor;
       ONNXQUANT_ASSIGN_OR_RETURN(
@@ -308,9 +337,7 @@ absl::StatusOr<Chosen> Write(const TuneSubject& subject, const Loaded& loaded,
          tunables[i].base == static_cast<int>(at), option.bytes, costs[i][at]});
   }
   const std::vector<std::string> comment = {absl::StrFormat(
-      "Chosen by 'onnxquant tune': predicted KL %.4g nats per token, measured weight by weight on "
-      "%d tokens.",
-      allocation.cost, options.count)};
+      "Chosen by 'onnxquant tune': predicted KL %.4g nats per token.", allocation.cost)};
   ONNXQUANT_ASSIGN_OR_RETURN(
       chosen.yaml, WithRules(loaded.text.yaml, loaded.text.file, chosen.weights, subject.dtype,
                              options.plan.rules, comment));

@@ -34,6 +34,7 @@ struct TuneOptions {
   std::string tokens = kSelf;         // what costs are measured on: a file, or kSelf
   std::size_t count = 128;            // tokens
   std::string cache;                  // a file of measured costs; "": none
+  bool measure = false;               // also where gradients of the calibration foretell costs
   int threads = 0;
   std::uint64_t memory = 128 << 20;  // of factors
   InputOptions inputs;               // with the seed
@@ -57,10 +58,11 @@ struct Tuning {
   std::size_t longest = 0;        // positions for which the model has rotary tables; 0: no bound
 };
 
-// Measures what each weight costs in the smallest of its formats, alone: the mean KL divergence of
-// the next tokens. Other formats cost as much less as they come nearer to the weight, as the
-// calibration weighs it, and costs add up. Then chooses, and writes the policy. With neither `size`
-// nor `max_kl` everything but the choice is made: `policy` is "".
+// Costs are the mean KL divergence of the next tokens, of each weight alone, and add up. Where the
+// calibration has gradients they foretell them (gradient_costs.h). Else they are measured in the
+// smallest of the weight's formats; others cost as much less as they come nearer to the weight, as
+// the calibration weighs it. Then chooses, and writes the policy. With neither `size` nor `max_kl`
+// everything but the choice is made: `policy` is "".
 // Errors: those of a conversion; kUsage for a size that cannot be reached or a model that is no
 // language model; kVerify; kCancelled.
 absl::StatusOr<Tuning> Tune(const TuneOptions& options);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -20,7 +21,7 @@ namespace onnxquant {
 namespace {
 
 constexpr std::uint64_t kTileBytes = 1 << 20;
-constexpr std::size_t kMostRows = 4096;
+constexpr std::size_t kMostRows = 8192;
 
 // Holds what would go into a file.
 class MemorySink : public TensorSink {
@@ -109,14 +110,43 @@ std::vector<float> FromBlocks(const Stored& stored, const MemorySink& parts) {
   return stored.transposed ? values : Turned(values, n, k);
 }
 
-// Some outputs' weights, one after the other.
+// An output that is looked at, and how much it counts.
+struct Looked {
+  std::size_t output = 0;
+  double count = 1;
+};
+
+std::vector<Looked> OutputsToLookAt(std::size_t n, absl::Span<const float> counts) {
+  std::vector<Looked> outputs(n);
+  for (std::size_t i = 0; i < n; ++i) outputs[i] = {i, counts.empty() ? 1.0 : double{counts[i]}};
+  if (n <= kMostRows) return outputs;
+  std::stable_sort(outputs.begin(), outputs.end(),
+                   [](const Looked& a, const Looked& b) { return a.count > b.count; });
+  constexpr std::size_t kFirst = kMostRows / 2;
+  const auto first = outputs.begin() + kFirst;
+  const auto sum = [](double total, const Looked& one) { return total + one.count; };
+  const double rest = std::accumulate(first, outputs.end(), 0.0, sum);
+  std::vector<Looked> looked(outputs.begin(), first);
+  for (std::size_t i = 0; i < kMostRows - kFirst; ++i) {
+    looked.push_back(outputs[kFirst + i * (n - kFirst) / (kMostRows - kFirst)]);
+  }
+  const double seen = std::accumulate(looked.begin() + kFirst, looked.end(), 0.0, sum);
+  for (auto one = looked.begin() + kFirst; one != looked.end(); ++one) {
+    one->count *= seen > 0 ? rest / seen : 0;
+  }
+  return looked;
+}
+
+// Some outputs' weights, one after the other, so that what counts c times is √c as large.
 std::vector<float> RowsOf(const WeightShape& shape, absl::Span<const float> numbers,
-                          absl::Span<const std::size_t> outputs) {
+                          absl::Span<const Looked> outputs) {
   std::vector<float> rows;
   rows.reserve(outputs.size() * shape.k);
-  for (const std::size_t n : outputs) {
+  for (const Looked& one : outputs) {
+    const auto factor = static_cast<float>(std::sqrt(one.count));
     for (std::size_t i = 0; i < shape.k; ++i) {
-      rows.push_back(numbers[shape.transposed ? n * shape.k + i : i * shape.n + n]);
+      const std::size_t at = shape.transposed ? one.output * shape.k + i : i * shape.n + one.output;
+      rows.push_back(factor * numbers[at]);
     }
   }
   return rows;
@@ -149,16 +179,15 @@ absl::StatusOr<std::vector<float>> ValuesStored(const Model& model, const FillJo
 
 absl::StatusOr<double> ErrorOf(const WeightShape& shape, absl::Span<const float> weights,
                                absl::Span<const float> values, absl::Span<const float> moments,
-                               const ValuesOptions& options) {
+                               absl::Span<const float> counts, const ValuesOptions& options) {
   constexpr std::size_t kChunk = 256;
-  if (weights.size() != shape.k * shape.n || values.size() != weights.size()) {
+  if (weights.size() != shape.k * shape.n || values.size() != weights.size() ||
+      !(counts.empty() || counts.size() == shape.n)) {
     return InternalError("a weight of ", weights.size(), " elements seen as ", shape.k, " x ",
                          shape.n);
   }
-  const std::size_t count = std::min(shape.n, kMostRows);
-  std::vector<std::size_t> outputs(count);
-  for (std::size_t i = 0; i < count; ++i) outputs[i] = i * shape.n / count;
-  const std::size_t chunks = (count + kChunk - 1) / kChunk;
+  const std::vector<Looked> outputs = OutputsToLookAt(shape.n, counts);
+  const std::size_t chunks = (outputs.size() + kChunk - 1) / kChunk;
   std::vector<double> errors(chunks);
   ONNXQUANT_RETURN_IF_ERROR(
       RunTiles(chunks, options.threads, options.cancelled, [&](std::size_t chunk) {
@@ -176,9 +205,7 @@ absl::StatusOr<double> ErrorOf(const WeightShape& shape, absl::Span<const float>
         }
         return absl::OkStatus();
       }));
-  double sum = 0;
-  for (const double error : errors) sum += error;
-  return sum * static_cast<double>(shape.n) / static_cast<double>(std::max<std::size_t>(count, 1));
+  return std::accumulate(errors.begin(), errors.end(), 0.0);
 }
 
 }  // namespace onnxquant

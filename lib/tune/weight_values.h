@@ -36,12 +36,13 @@ struct WeightShape {
   bool transposed = false;
 };
 
-// The sum over outputs of (w - v)^T H (w - v), with H = `moments` [K,K], or the identity where
-// there are none. Of more than 4096 outputs so many are looked at, evenly spread, and count for
-// all.
+// The sum over outputs n of c_n (w_n - v_n)^T H (w_n - v_n), with H = `moments` [K,K], or the
+// identity where there are none, and c = `counts` [N], or 1. Of more than 8192 outputs those that
+// count most are looked at, and of the others so many that they are 8192, evenly spread, which
+// count for all.
 absl::StatusOr<double> ErrorOf(const WeightShape& shape, absl::Span<const float> weights,
                                absl::Span<const float> values, absl::Span<const float> moments,
-                               const ValuesOptions& options);
+                               absl::Span<const float> counts, const ValuesOptions& options);
 
 }  // namespace onnxquant
 

@@ -83,7 +83,7 @@ TEST_F(WeightValuesTest, ValuesComeNearerToTheWeightWithMoreBits) {
     for (const TunableOption& option : tunable.options) {
       const auto values = ValuesStored(model_, option.job, {});
       ASSERT_TRUE(values.ok()) << values.status();
-      const double error = *ErrorOf(shape, weights, *values, {}, {});
+      const double error = *ErrorOf(shape, weights, *values, {}, {}, {});
       EXPECT_LT(error, last / 3);
       last = error;
     }
@@ -100,9 +100,9 @@ TEST_F(WeightValuesTest, MomentsWeighInputs) {
   values[3] += 2;  // of output 0, input 3
   std::vector<float> moments(56 * 56, 0);
   moments[3 * 56 + 3] = 5;
-  EXPECT_NEAR(*ErrorOf({56, 24, true}, weights, values, moments, {}), 20, 1e-4);
+  EXPECT_NEAR(*ErrorOf({56, 24, true}, weights, values, moments, {}, {}), 20, 1e-4);
   moments[3 * 56 + 3] = 0;
-  EXPECT_EQ(*ErrorOf({56, 24, true}, weights, values, moments, {}), 0);
+  EXPECT_EQ(*ErrorOf({56, 24, true}, weights, values, moments, {}, {}), 0);
 }
 
 TEST_F(WeightValuesTest, OfManyOutputsSomeCountForAll) {
@@ -110,11 +110,22 @@ TEST_F(WeightValuesTest, OfManyOutputsSomeCountForAll) {
   const std::vector<float> weights(n * 4, 1);
   std::vector<float> values = weights;
   for (std::size_t i = 0; i < values.size(); i += 4) values[i] += 1;
-  EXPECT_NEAR(*ErrorOf({4, n, true}, weights, values, {}, {}), 10'000, 1e-6);
+  EXPECT_NEAR(*ErrorOf({4, n, true}, weights, values, {}, {}, {}), 10'000, 1e-6);
+}
+
+TEST_F(WeightValuesTest, OutputsThatCountMoreWeighMore) {
+  const std::size_t n = 20'000;
+  const std::vector<float> weights(n * 4, 1);
+  std::vector<float> values = weights;
+  std::vector<float> counts(n, 0.5F);
+  values[4 * 17'001 + 2] += 3;  // of one output alone
+  counts[17'001] = 100;
+  EXPECT_NEAR(*ErrorOf({4, n, true}, weights, values, {}, counts, {}), 900, 1e-2);
 }
 
 TEST_F(WeightValuesTest, AShapeThatIsNotTheWeightsIsRefused) {
-  EXPECT_FALSE(ErrorOf({4, 4, true}, std::vector<float>(15), std::vector<float>(15), {}, {}).ok());
+  EXPECT_FALSE(
+      ErrorOf({4, 4, true}, std::vector<float>(15), std::vector<float>(15), {}, {}, {}).ok());
 }
 
 }  // namespace
