@@ -89,7 +89,8 @@ absl::Status Merge(const Arguments& arguments) {
     ONNXQUANT_ASSIGN_OR_RETURN(CalibrationFile file, CalibrationFile::Open(path));
     files.push_back(std::move(file));
   }
-  const std::uint64_t bytes = CalibrationBytes(files.front().entries());
+  const std::uint64_t bytes =
+      CalibrationBytes(files.front().entries(), files.front().gradients());
   ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles output,
                              OpenOutput(arguments, arguments.calibrate.merge, bytes));
   ONNXQUANT_ASSIGN_OR_RETURN(const Statistics merged, MergeCalibrations(files));
@@ -129,6 +130,7 @@ absl::StatusOr<CalibrationOptions> OptionsOf(const Arguments& arguments) {
   options.sequences = arguments.calibrate.sequences;
   options.length = arguments.calibrate.length;
   options.batch = arguments.calibrate.batch;
+  options.gradients = arguments.calibrate.gradients;
   if (measure.memory > 0) options.memory = measure.memory;
   options.runner = RunnerOptionsOf(measure);
   options.factory = measure.factory;
@@ -145,7 +147,9 @@ absl::Status ShowCalibration(const Arguments& arguments) {
   const auto start = std::chrono::steady_clock::now();
   ONNXQUANT_ASSIGN_OR_RETURN(CalibrationOptions options, OptionsOf(arguments));
   ONNXQUANT_ASSIGN_OR_RETURN(const CalibrationPlan plan, PlanCalibration(options));
-  const std::uint64_t bytes = CalibrationBytes(plan.values);
+  std::vector<GradientInfo> gradients;
+  for (const GradientPlan::Place& place : plan.gradients.places) gradients.push_back(place.info);
+  const std::uint64_t bytes = CalibrationBytes(plan.values, gradients);
   const std::vector<std::string> inputs =
       FilesReadFor({arguments.model}, {arguments.measure.tokens});
   ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles output, OpenOutput(arguments, inputs, bytes));
