@@ -20,8 +20,10 @@ void AddProducts(const Graph& graph, const Targets& targets, GradientPlan& plan)
     for (std::size_t i = 0; i < target.readers.size(); ++i) {
       const std::string& output = graph.node(target.readers[i]).proto->output(0);
       if (!IsUtf8(output)) continue;
-      plan.places.push_back(
-          {{output, false, target.size, target.outputs[i], 0}, target.name, target.layer});
+      GradientPlan::Place& place = plan.places.emplace_back();
+      place.info = {output, false, target.size, target.outputs[i], 0};
+      place.value = target.name;
+      place.layer = target.layer;
     }
   }
 }
@@ -33,7 +35,7 @@ void AddLookups(const Graph& graph, const ValueTypes& types, GradientPlan& plan)
     const auto shape = ConstantShape(graph, node.inputs[0]);
     const std::string& output = node.proto->output(0);
     if (!shape || shape->size() != 2 || !IsFloat(types[node.inputs[0]]) || !IsUtf8(output)) continue;
-    plan.places.push_back({{output, true, shape->back(), shape->back(), 0}, "", -1});
+    plan.places.emplace_back().info = {output, true, shape->back(), shape->back(), 0};
   }
 }
 

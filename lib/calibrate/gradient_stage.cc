@@ -58,7 +58,11 @@ absl::StatusOr<Loaded> Load(const GradientRun& run, const GradientPlan& plan,
   }
   const ModelSource source{run.model, std::make_shared<const std::string>(std::move(bytes)),
                            std::move(folder)};
-  ONNXQUANT_ASSIGN_OR_RETURN(loaded.runner, run.factory(source, run.runner));
+  // Thousands of small nodes take optimizers minutes, and hardly any time to run.
+  RunnerOptions options = run.runner;
+  options.optimization = RunnerOptions::Optimization::kNone;
+  options.lean = true;  // each weight is read twice, as it is and turned: two copies more
+  ONNXQUANT_ASSIGN_OR_RETURN(loaded.runner, run.factory(source, options));
   return loaded;
 }
 

@@ -29,6 +29,8 @@ struct FusedNode {
     return IntAttribute(node, attribute, fallback);
   }
   float Float(const char* attribute, float fallback) const;
+  // Dimensions of an input, also of what Reshape gives it; -1 where nothing says.
+  int Rank(int input) const;
   // Of a constant; nothing for others.
   std::optional<std::vector<std::int64_t>> ShapeOf(int input) const;
 };

@@ -1,6 +1,5 @@
 #include <limits>
 
-#include "lib/analysis/ranks.h"
 #include "lib/gradient/expand.h"
 #include "lib/gradient/expand_attention.h"
 
@@ -23,12 +22,13 @@ std::string RotaryEmbedding(FusedNode& n) {
   Emitter& emit = n.emit;
   const auto table = n.ShapeOf(2);
   if (!table || table->size() != 2) return "its table of cosines is no constant matrix";
-  const int rank = RankOf(n.graph, n.graph.node(n.id).inputs[0]);
-  const int position_rank = RankOf(n.graph, n.graph.node(n.id).inputs[1]);
+  const int rank = n.Rank(0);
+  const int position_rank = n.Rank(1);
   const std::int64_t dim = n.Int("rotary_embedding_dim", 0);
   const std::int64_t heads = n.Int("num_heads", 0);
   Rotary rotary{n.in(2), n.in(3), n.in(1), 2 * table->back(), n.Int("interleaved", 0) != 0};
   if (dim != 0 && heads == 0) return "it turns a part of each head, and does not say how many heads";
+  if (rank != 3 && rank != 4) return "how many dimensions its input has is not known";
   if (n.Int("is_packed_batching", 0) != 0) return "its sequences are packed";
   if (rank == 4 && dim != 0) return "it turns a part of each head of an input of four dimensions";
   if (position_rank == 1) {

@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/formats/node_proto.h"
 #include "lib/gradient/emitter.h"
 #include "lib/gradient/expand.h"
 #include "lib/gradient/gradient_path.h"
@@ -265,7 +266,17 @@ absl::StatusOr<GradientModel> BuildGradient(const Graph& graph, const ValueTypes
   made.model = model;
   onnx::GraphProto& whole = *made.model.mutable_graph();
   whole.clear_node();
-  for (const NodeId id : plain.order(kMainScope)) *whole.add_node() = *plain.node(id).proto;
+  for (const NodeId id : plain.order(kMainScope)) {
+    onnx::NodeProto& node = *whole.add_node();
+    node = *plain.node(id).proto;
+    const std::string table = plain.OpName(id) == "MatMul" ? TableBehind(plain, id, 1) : "";
+    if (table.empty()) continue;
+    // A head that shares the embedding's table: its transposed copy would be as large again.
+    node.set_op_type("FusedMatMul");
+    node.set_domain(kContribDomain);
+    node.set_input(1, table);
+    SetInt(node, "transB", 1);
+  }
   AppendTo(whole, emitter.Take());
   whole.clear_output();
   whole.clear_value_info();

@@ -13,14 +13,14 @@ void NodeGradient::GiveSummed(int i, const std::string& gradient) {
   Give(i, emit.SumTo(gradient, in(i)));
 }
 
-std::string NodeGradient::TransposedFrom(int i) const {
-  const NodeId producer = graph_.ProducerOf(id_, i);
-  if (producer == kNone || graph_.OpName(producer) != "Transpose") return "";
-  const auto shape = ConstantShape(graph_, graph_.node(producer).inputs[0]);
+std::string TableBehind(const Graph& graph, NodeId id, int i) {
+  const NodeId producer = graph.ProducerOf(id, i);
+  if (producer == kNone || graph.OpName(producer) != "Transpose") return "";
+  const auto shape = ConstantShape(graph, graph.node(producer).inputs[0]);
   if (!shape || shape->size() != 2) return "";
-  const onnx::AttributeProto* perm = FindAttribute(*graph_.node(producer).proto, "perm");
+  const onnx::AttributeProto* perm = FindAttribute(*graph.node(producer).proto, "perm");
   if (perm != nullptr && (perm->ints_size() != 2 || perm->ints(0) != 1)) return "";
-  return graph_.node(producer).proto->input(0);
+  return graph.node(producer).proto->input(0);
 }
 
 bool NodeGradient::IsConstantMatrix(int i) const {

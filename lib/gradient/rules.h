@@ -12,6 +12,9 @@
 
 namespace onnxquant {
 
+// The table that input `i` of a node is a transposed copy of, or "".
+std::string TableBehind(const Graph& graph, NodeId id, int i);
+
 // A node whose outputs' gradients are known.
 class NodeGradient {
  public:
@@ -40,8 +43,7 @@ class NodeGradient {
   std::int64_t Int(const char* attribute, std::int64_t fallback) const {
     return IntAttribute(node, attribute, fallback);
   }
-  // The table that a constant is a transposed copy of (its last two axes are swapped), or "".
-  std::string TransposedFrom(int i) const;
+  std::string TransposedFrom(int i) const { return TableBehind(graph_, id_, i); }
   bool IsConstantMatrix(int i) const;
 
  private:
