@@ -66,6 +66,18 @@ Json ValuesJson(const Statistics& statistics, const std::vector<int>& layers) {
   return values;
 }
 
+Json GradientsJson(const Statistics& statistics) {
+  Json gradients = Json::array();
+  for (const GradientMoments& one : statistics.gradients) {
+    gradients.push_back({{"output", one.output},
+                         {"lookup", one.lookup},
+                         {"inputs", one.inputs},
+                         {"outputs", one.outputs},
+                         {"tokens", one.count}});
+  }
+  return gradients;
+}
+
 void PrintSummary(const Arguments& arguments, const Statistics& statistics, std::uint64_t bytes) {
   if (arguments.verbosity == Verbosity::kQuiet) return;
   if (arguments.verbosity == Verbosity::kVerbose) {
@@ -100,7 +112,8 @@ absl::Status Merge(const Arguments& arguments) {
                {"merged", arguments.calibrate.merge},
                {"bytes", bytes},
                {"metadata", merged.metadata},
-               {"values", ValuesJson(merged, {})}});
+               {"values", ValuesJson(merged, {})},
+               {"gradients", GradientsJson(merged)}});
   } else {
     PrintSummary(arguments, merged, bytes);
   }
@@ -177,6 +190,7 @@ absl::Status ShowCalibration(const Arguments& arguments) {
              {"seconds", seconds.count()},
              {"metadata", made->statistics.metadata},
              {"values", ValuesJson(made->statistics, plan.layers)},
+             {"gradients", GradientsJson(made->statistics)},
              {"not_observed", std::move(others)},
              {"warnings", made->warnings}});
   return absl::OkStatus();
