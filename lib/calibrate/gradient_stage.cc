@@ -26,6 +26,19 @@ struct Loaded {
   std::vector<std::size_t> values;     // likewise; of a lookup its gradient again
 };
 
+std::vector<std::pair<std::string, std::string>> CachesOf(const onnx::GraphProto& graph) {
+  Signature signature;
+  for (const auto& input : graph.input()) signature.inputs.emplace_back().name = input.name();
+  for (const auto& output : graph.output()) signature.outputs.emplace_back().name = output.name();
+  std::vector<std::pair<std::string, std::string>> caches;
+  const auto text = FindTextInterface(signature);
+  if (!text.ok() || !text->has_value()) return caches;  // which its decoder will say
+  for (const TextInterface::Cache& cache : (*text)->caches) {
+    caches.emplace_back(cache.past, cache.present);
+  }
+  return caches;
+}
+
 absl::StatusOr<Loaded> Load(const GradientRun& run, const GradientPlan& plan,
                             absl::Span<const std::size_t> places) {
   GradientTask task;
@@ -35,6 +48,7 @@ absl::StatusOr<Loaded> Load(const GradientRun& run, const GradientPlan& plan,
   }
   ONNXQUANT_ASSIGN_OR_RETURN(onnx::ModelProto model, ReadWholeModel(run.model));
   std::string folder = ResolveLocations(run.model, model);
+  task.caches = CachesOf(model.graph());
   std::string bytes;
   Loaded loaded;
   {

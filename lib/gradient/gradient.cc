@@ -166,19 +166,31 @@ void AddRead(const onnx::NodeProto& node, absl::flat_hash_set<std::string>& read
   }
 }
 
-// Without what the outputs do not hang on. Nodes are in order.
-void Prune(onnx::GraphProto& graph) {
+bool Makes(const onnx::NodeProto& node, const absl::flat_hash_set<std::string>& names) {
+  return std::any_of(node.output().begin(), node.output().end(),
+                     [&](const std::string& name) { return names.contains(name); });
+}
+
+// What the outputs hang on, themselves included. Nodes are in order.
+absl::flat_hash_set<std::string> NamesRead(const onnx::GraphProto& graph) {
   absl::flat_hash_set<std::string> read;
   for (const auto& output : graph.output()) read.insert(output.name());
-  std::vector<bool> kept(static_cast<std::size_t>(graph.node_size()), false);
   for (int i = graph.node_size() - 1; i >= 0; --i) {
-    const onnx::NodeProto& node = graph.node(i);
-    const bool wanted = std::any_of(node.output().begin(), node.output().end(),
-                                    [&](const std::string& name) { return read.contains(name); });
-    if (!wanted) continue;
-    kept[static_cast<std::size_t>(i)] = true;
-    AddRead(node, read);
+    if (Makes(graph.node(i), read)) AddRead(graph.node(i), read);
   }
+  return read;
+}
+
+// Gives the outputs of caches whose inputs are read, and drops what no output hangs on.
+void Prune(const GradientTask& task, onnx::GraphProto& graph) {
+  absl::flat_hash_set<std::string> read = NamesRead(graph);
+  for (const auto& [past, present] : task.caches) {
+    if (!read.contains(past)) continue;
+    graph.add_output()->set_name(present);
+    read = NamesRead(graph);
+  }
+  std::vector<bool> kept;
+  for (const onnx::NodeProto& node : graph.node()) kept.push_back(Makes(node, read));
   google::protobuf::RepeatedPtrField<onnx::NodeProto> nodes;
   for (int i = 0; i < graph.node_size(); ++i) {
     if (kept[static_cast<std::size_t>(i)]) *nodes.Add() = std::move(*graph.mutable_node(i));
@@ -288,7 +300,7 @@ absl::StatusOr<GradientModel> BuildGradient(const Graph& graph, const ValueTypes
   for (const std::string& name : made.gradients) give(name);
   for (const std::string& name : made.values) give(name);
   DeclareLabels(made.labels, whole);
-  Prune(whole);
+  Prune(task, whole);
   bool imported = false;
   for (const auto& import : made.model.opset_import()) {
     imported |= import.domain() == kContribDomain;

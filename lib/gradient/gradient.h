@@ -4,6 +4,7 @@
 #define ONNXQUANT_LIB_GRADIENT_GRADIENT_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,11 +19,13 @@ struct GradientTask {
   std::string logits = "logits";     // [batch, sequence, vocabulary], float32
   std::vector<std::string> targets;  // where gradients are asked for: values of the main graph
   std::vector<std::string> values;   // that are to be given out beside them
+  // Inputs and outputs that are one cache: where the input is still read, the output is given, too.
+  std::vector<std::pair<std::string, std::string>> caches;
 };
 
 struct GradientModel {
-  // Reads what the model reads, as far as it is needed, caches aside: sequences are whole. Beside
-  // that it reads `labels`, int64 [batch, sequence]: the token that follows at each place, or a
+  // Reads what the model reads, as far as it is needed. Sequences are whole: attention through which
+  // gradients pass reads no cache. Beside that it reads `labels`, int64 [batch, sequence]: the token that follows at each place, or a
   // negative number where none counts. Weights lie where those of the model lie.
   onnx::ModelProto model;
   std::string labels;

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
-from program import run
+from program import run, save, small_model
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
@@ -444,3 +444,206 @@ def test_gradients_are_those_of_finite_differences(body: Body, tmp_path: Path) -
     sums = found["lookup_gradients/rows"]
     error = np.abs(sums - expected.T @ expected).max() / np.abs(sums).max()
     assert error < (1e-3 if body.single else 2e-5)
+
+
+def test_gradients_of_products_weigh_what_they_read(tmp_path: Path) -> None:
+    model = _model(PLAIN["tanh"], TensorProto.FLOAT)
+    found = load_file(_calibrated(model, tmp_path))
+    model.graph.output.append(helper.make_empty_tensor_value_info("y"))
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    given = session.run(["logits", "y"], {"input_ids": TOKENS[None]})
+    logits, read = (value[0, :-1].astype(np.float64) for value in given)
+    gradient = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    gradient[np.arange(LENGTH - 1), TOKENS[1:]] -= 1
+    weighted = read.T @ (read * (gradient**2).sum(axis=-1, keepdims=True))
+    np.testing.assert_allclose(found["gradients/logits"], weighted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["squares/logits"], (gradient**2).sum(axis=0), rtol=1e-4)
+    assert int(found["gradient_count/logits"]) == LENGTH - 1
+    assert int(found["gradient_count/rows"]) == LENGTH - 1
+    rows = found["lookup_gradients/rows"]
+    np.testing.assert_allclose(found["squares/rows"], np.diag(rows), rtol=1e-5)
+    assert int(found["count/y"]) == LENGTH
+
+
+def _tiny_losses(
+    path: Path, output: str, size: int, tokens: Array
+) -> Callable[[Array], float]:
+    """Return what gives the loss of a Gemma for numbers that are added to a product's output."""
+    model = onnx.load(path)
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            if name == output:
+                node.input[i] = "moved"
+    model.graph.node.append(helper.make_node("Add", [output, "extra"], ["moved"]))
+    shape = [1, len(tokens), size]
+    model.graph.input.append(helper.make_tensor_value_info("extra", TensorProto.FLOAT, shape))
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", str(path.parent)
+    )
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    count = len(tokens)
+    feeds: dict[str, Any] = {
+        "input_ids": tokens[None].astype(np.int64),
+        "attention_mask": np.ones((1, count), np.int64),
+        "position_ids": np.arange(count, dtype=np.int64)[None],
+    }
+    for value in session.get_inputs():
+        if value.name.startswith("past_key_values"):
+            feeds[value.name] = np.zeros((1, value.shape[1], 0, value.shape[3]), np.float32)
+    names = {value.name for value in session.get_inputs()} - {"extra"}
+
+    def loss(extra: Array) -> float:
+        given = {name: feeds[name] for name in names} | {"extra": extra.astype(np.float32)}
+        rows = session.run(["logits"], given)[0][0, :-1].astype(np.float64)
+        rows -= rows.max(axis=-1, keepdims=True)
+        rows -= np.log(np.exp(rows).sum(axis=-1, keepdims=True))
+        return -float(rows[np.arange(count - 1), tokens[1:]].sum())
+
+    return loss
+
+
+def _of_tiny(model: Path, out: Path, *arguments: str | Path) -> dict[str, Any]:
+    done = run("calibrate", "--json", model, "--gradients=2", "-o", out, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "no gradients" not in done.stderr, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def test_gradients_of_a_gemma_are_those_of_finite_differences(
+    exported: Path, tmp_path: Path
+) -> None:
+    model = exported / "onnx" / "model.onnx"
+    tokens = np.random.default_rng(2).integers(0, 50, 12)
+    (tmp_path / "tokens.txt").write_text(" ".join(map(str, tokens)))
+    summary = _of_tiny(model, tmp_path / "c", "--tokens", tmp_path / "tokens.txt")
+    assert summary["warnings"] == [] or "fewer rows" in summary["warnings"][0]
+    found = load_file(tmp_path / "c")
+    outputs = {row["output"]: row for row in summary["gradients"]}
+    assert sum(row["lookup"] for row in outputs.values()) == 1
+    for output in (
+        "/model/layers.0/attn/q_proj/MatMul/output_0",
+        "/model/layers.0/attn/v_proj/MatMul/output_0",
+        "/model/layers.1/mlp/gate_proj/MatMul/output_0",
+        "/model/layers.2/mlp/down_proj/MatMul/output_0",
+        "/model/embed_tokens/Gather/output_0",
+    ):
+        squares = found[f"squares/{output}"]
+        loss = _tiny_losses(model, output, len(squares), tokens)
+        channel = int(np.argmax(squares))
+        total = 0.0
+        # Gradients of one channel, of which the mean tells how far a step may be.
+        step = 0.03 / np.sqrt(squares[channel])
+        for place in range(len(tokens)):
+            extra = np.zeros((1, len(tokens), len(squares)))
+            differences = 0.0
+            for factor, weight in ((1, 8), (-1, -8), (2, -1), (-2, 1)):
+                extra[0, place, channel] = factor * step
+                differences += weight * loss(extra)
+            total += (differences / (12 * step)) ** 2
+        assert abs(total / squares[channel] - 1) < 5e-3, output
+
+
+def test_passes_leave_gradients_as_they_are(exported: Path, tmp_path: Path) -> None:
+    model = exported / "onnx" / "model.onnx"
+    text = ("--sequences", "3", "--length", "40")
+    _of_tiny(model, tmp_path / "once", *text)
+    _of_tiny(model, tmp_path / "passes", *text, "--memory", "3M")
+    once, passes = load_file(tmp_path / "once"), load_file(tmp_path / "passes")
+    assert once.keys() == passes.keys()
+    for name, value in once.items():
+        if name.startswith(("gradient", "lookup", "squares")):
+            # Attention before the first output of a pass is the runtime's own.
+            assert np.abs(passes[name] - value).max() <= 1e-5 * np.abs(value).max(), name
+    with safe_open(tmp_path / "once", "np") as file:
+        metadata = file.metadata()
+    assert metadata["version"] == "2"
+    assert metadata["gradient_sequences"] == "2"
+
+
+def test_gradients_of_two_texts_are_added(exported: Path, tmp_path: Path) -> None:
+    model = exported / "onnx" / "model.onnx"
+    text = ("--sequences", "2", "--length", "20")
+    parts = [tmp_path / "a", tmp_path / "b"]
+    for seed, part in enumerate(parts):
+        _of_tiny(model, part, *text, "--seed", str(seed))
+    done = run("calibrate", "--merge", *parts, "-o", tmp_path / "m", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {row["tokens"] for row in json.loads(done.stdout)["gradients"]} == {2 * 2 * 19}
+    both = [load_file(part) for part in parts]
+    for name, value in load_file(tmp_path / "m").items():
+        assert np.array_equal(value, both[0][name] + both[1][name]), name
+    plain = run("calibrate", model, *text, "--seed=2", "-o", tmp_path / "plain")
+    assert plain.returncode == 0, plain.stderr
+    mixed = run("calibrate", "--merge", parts[0], tmp_path / "plain", "-o", tmp_path / "n")
+    assert mixed.returncode == 1
+    assert "were all made with --gradients, or none" in mixed.stderr
+
+
+def test_a_model_without_gradients_is_calibrated_all_the_same(tmp_path: Path) -> None:
+    model = _model(Body([("Selu", "h", "f")], {}), TensorProto.FLOAT)
+    onnx.save(model, tmp_path / "model.onnx")
+    (tmp_path / "tokens.txt").write_text(" ".join(map(str, TOKENS)))
+    arguments = ("calibrate", tmp_path / "model.onnx", "-t", tmp_path / "tokens.txt")
+    done = run(*arguments, "--gradients=1", "-o", tmp_path / "c")
+    assert done.returncode == 0, done.stderr
+    assert "warning: no gradients: " in done.stderr
+    assert "the unnamed Selu node that makes 'f' has no gradient: its operator has no" in done.stderr
+    assert run(*arguments, "-o", tmp_path / "d").returncode == 0
+    assert (tmp_path / "c").read_bytes() == (tmp_path / "d").read_bytes()
+
+
+def test_a_model_that_writes_no_text_has_no_gradients(tmp_path: Path) -> None:
+    path = save(small_model(), tmp_path)
+    done = run("calibrate", path, "--dim=n=40", "--sequences=3", "--gradients=1", "-o", tmp_path / "c")
+    assert done.returncode == 0, done.stderr
+    assert "no gradients: " in done.stderr
+    assert "is no language model" in done.stderr
+
+
+def test_gradients_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    # The slope of a root at 0: the logits are numbers all the same.
+    body = Body([("Sub", "h h", "z"), ("Sqrt", "z", "f")], {})
+    onnx.save(_model(body, TensorProto.FLOAT), tmp_path / "model.onnx")
+    (tmp_path / "tokens.txt").write_text(" ".join(map(str, TOKENS)))
+    done = run(
+        "calibrate",
+        tmp_path / "model.onnx",
+        "-t",
+        tmp_path / "tokens.txt",
+        "--gradients=1",
+        "-o",
+        tmp_path / "c",
+    )
+    assert done.returncode == 5, done.stderr
+    assert "the gradient at 'rows' is NaN or infinite" in done.stderr
+    assert not (tmp_path / "c").exists()
+
+
+def test_codes_are_chosen_by_gradients_where_there_are_some(
+    exported: Path, tmp_path: Path
+) -> None:
+    model = exported / "onnx" / "model.onnx"
+    text = ("--sequences", "4", "--length", "64")
+    _of_tiny(model, tmp_path / "with", *text)
+    assert run("calibrate", model, *text, "-o", tmp_path / "without").returncode == 0
+    written = {}
+    for kind in ("with", "without"):
+        options: list[str | Path] = [model, "--policy=gemma-web", "--dtype=q4f16"]
+        options += ["--calibration", tmp_path / kind]
+        plan = run("plan", *options, "--json")
+        assert plan.returncode == 0, plan.stderr
+        rows = json.loads(plan.stdout)["outputs"][0]["tensors"]
+        weighed = [row for row in rows if row["gradients"]]
+        assert all(row["method"] == "gptq" for row in weighed)
+        assert bool(weighed) == (kind == "with")
+        done = run(*options, "-o", tmp_path / f"{kind}.onnx", "--no-config")
+        assert done.returncode == 0, done.stderr
+        written[kind] = (tmp_path / f"{kind}.onnx_data").read_bytes()
+    assert len(written["with"]) == len(written["without"])
+    assert written["with"] != written["without"]

@@ -17,7 +17,7 @@ absl::StatusOr<GradientModel> Build(const ParsedGraph& parsed, const GradientTas
 }
 
 std::string Refusal(const ParsedGraph& parsed) {
-  const auto made = Build(parsed, {.targets = {"h"}, .values = {}});
+  const auto made = Build(parsed, {.targets = {"h"}, .values = {}, .caches = {}});
   EXPECT_EQ(KindOf(made.status()), ErrorKind::kModel);
   return std::string(made.status().message());
 }
@@ -36,7 +36,7 @@ std::vector<std::string> OpsOf(const onnx::ModelProto& model) {
 
 TEST(Gradient, IsAModelThatReadsLabelsToo) {
   const ParsedGraph parsed = LanguageModel("dead = Exp(h)\n  y = Tanh(h)");
-  const auto made = Build(parsed, {.targets = {"y", "h", "dead"}, .values = {"y", "input_ids"}});
+  const auto made = Build(parsed, {.targets = {"y", "h", "dead"}, .values = {"y", "input_ids"}, .caches = {}});
   ASSERT_TRUE(made.ok()) << made.status();
   EXPECT_THAT(InputsOf(made->model), ElementsAre("input_ids", "labels"));
   EXPECT_EQ(made->labels, "labels");
@@ -55,7 +55,7 @@ TEST(Gradient, IsAModelThatReadsLabelsToo) {
 
 TEST(Gradient, AddsUpWhatAllReadersGive) {
   const ParsedGraph parsed = LanguageModel("a = Tanh(h)\n  b = Exp(h)\n  y = Add(a, b)");
-  const auto made = Build(parsed, {.targets = {"h"}, .values = {}});
+  const auto made = Build(parsed, {.targets = {"h"}, .values = {}, .caches = {}});
   ASSERT_TRUE(made.ok()) << made.status();
   EXPECT_THAT(OpsOf(made->model), Contains("Sum"));
 }
@@ -67,7 +67,7 @@ g (int64[b, s] input_ids) => (float[b, s, 9] logits) <float[9, 8] table> {
   head = Transpose<perm = [1, 0]>(table)
   logits = MatMul(h, head)
 })");
-  const auto made = Build(parsed, {.targets = {"h"}, .values = {}});
+  const auto made = Build(parsed, {.targets = {"h"}, .values = {}, .caches = {}});
   ASSERT_TRUE(made.ok()) << made.status();
   EXPECT_THAT(OpsOf(made->model), Not(Contains("Transpose")));
   EXPECT_THAT(OpsOf(made->model), Contains("FusedMatMul"));
@@ -89,9 +89,22 @@ g (int64[b, s] input_ids, float[b, 1, p, 8] past_key, float[b, 1, p, 8] past_val
     <num_heads = 1, kv_num_heads = 1>(h, h, h, past_key, past_value, i, i)
   logits = MatMul(y, head)
 })");
-  const auto made = Build(parsed, {.targets = {"h"}, .values = {}});
+  const auto made = Build(parsed, {.targets = {"h"}, .values = {}, .caches = {}});
   ASSERT_TRUE(made.ok()) << made.status();
   EXPECT_THAT(InputsOf(made->model), ElementsAre("input_ids", "labels"));
+  // Before the target attention stays as it is, and gives its caches.
+  const auto later = Build(parsed, {.targets = {"y"},
+                                    .values = {},
+                                    .caches = {{"past_key", "present_key"},
+                                               {"past_value", "present_value"}}});
+  ASSERT_TRUE(later.ok()) << later.status();
+  EXPECT_THAT(InputsOf(later->model),
+              ElementsAre("input_ids", "past_key", "past_value", "labels"));
+  EXPECT_THAT(OpsOf(later->model), Contains("GroupQueryAttention"));
+  std::vector<std::string> outputs;
+  for (const auto& output : later->model.graph().output()) outputs.push_back(output.name());
+  EXPECT_THAT(outputs, Contains("present_key"));
+  EXPECT_THAT(outputs, Contains("present_value"));
 }
 
 TEST(Gradient, IsRefusedWhereAnOperatorHasNoRule) {
@@ -102,7 +115,7 @@ TEST(Gradient, IsRefusedWhereAnOperatorHasNoRule) {
 
 TEST(Gradient, MindsNoOperatorsBesideThePath) {
   const ParsedGraph parsed = LanguageModel("a = Selu(scale)\n  y = Mul(h, a)", ", float[8] scale");
-  EXPECT_TRUE(Build(parsed, {.targets = {"h"}, .values = {}}).ok());
+  EXPECT_TRUE(Build(parsed, {.targets = {"h"}, .values = {}, .caches = {}}).ok());
 }
 
 TEST(Gradient, IsRefusedInBodies) {
@@ -124,7 +137,7 @@ TEST(Gradient, IsRefusedForOldOpsetsAndModelsWithoutLogits) {
   EXPECT_THAT(Refusal(LanguageModel("y = Tanh(h)", "", 12)),
               HasSubstr("is of opset 12; gradients take 13 or more"));
   const ParsedGraph parsed = LanguageModel("y = Tanh(h)");
-  const auto made = Build(parsed, {.logits = "scores", .targets = {"h"}, .values = {}});
+  const auto made = Build(parsed, {.logits = "scores", .targets = {"h"}, .values = {}, .caches = {}});
   EXPECT_THAT(std::string(made.status().message()), HasSubstr("has no output 'scores' of float32"));
 }
 
