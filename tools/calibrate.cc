@@ -66,6 +66,18 @@ Json ValuesJson(const Statistics& statistics, const std::vector<int>& layers) {
   return values;
 }
 
+Json GradientsJson(const Statistics& statistics) {
+  Json gradients = Json::array();
+  for (const GradientMoments& one : statistics.gradients) {
+    gradients.push_back({{"output", one.output},
+                         {"lookup", one.lookup},
+                         {"inputs", one.inputs},
+                         {"outputs", one.outputs},
+                         {"tokens", one.count}});
+  }
+  return gradients;
+}
+
 void PrintSummary(const Arguments& arguments, const Statistics& statistics, std::uint64_t bytes) {
   if (arguments.verbosity == Verbosity::kQuiet) return;
   if (arguments.verbosity == Verbosity::kVerbose) {
@@ -89,7 +101,8 @@ absl::Status Merge(const Arguments& arguments) {
     ONNXQUANT_ASSIGN_OR_RETURN(CalibrationFile file, CalibrationFile::Open(path));
     files.push_back(std::move(file));
   }
-  const std::uint64_t bytes = CalibrationBytes(files.front().entries());
+  const std::uint64_t bytes =
+      CalibrationBytes(files.front().entries(), files.front().gradients());
   ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles output,
                              OpenOutput(arguments, arguments.calibrate.merge, bytes));
   ONNXQUANT_ASSIGN_OR_RETURN(const Statistics merged, MergeCalibrations(files));
@@ -99,7 +112,8 @@ absl::Status Merge(const Arguments& arguments) {
                {"merged", arguments.calibrate.merge},
                {"bytes", bytes},
                {"metadata", merged.metadata},
-               {"values", ValuesJson(merged, {})}});
+               {"values", ValuesJson(merged, {})},
+               {"gradients", GradientsJson(merged)}});
   } else {
     PrintSummary(arguments, merged, bytes);
   }
@@ -129,6 +143,7 @@ absl::StatusOr<CalibrationOptions> OptionsOf(const Arguments& arguments) {
   options.sequences = arguments.calibrate.sequences;
   options.length = arguments.calibrate.length;
   options.batch = arguments.calibrate.batch;
+  options.gradients = arguments.calibrate.gradients;
   if (measure.memory > 0) options.memory = measure.memory;
   options.runner = RunnerOptionsOf(measure);
   options.factory = measure.factory;
@@ -145,7 +160,9 @@ absl::Status ShowCalibration(const Arguments& arguments) {
   const auto start = std::chrono::steady_clock::now();
   ONNXQUANT_ASSIGN_OR_RETURN(CalibrationOptions options, OptionsOf(arguments));
   ONNXQUANT_ASSIGN_OR_RETURN(const CalibrationPlan plan, PlanCalibration(options));
-  const std::uint64_t bytes = CalibrationBytes(plan.values);
+  std::vector<GradientInfo> gradients;
+  for (const GradientPlan::Place& place : plan.gradients.places) gradients.push_back(place.info);
+  const std::uint64_t bytes = CalibrationBytes(plan.values, gradients);
   const std::vector<std::string> inputs =
       FilesReadFor({arguments.model}, {arguments.measure.tokens});
   ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles output, OpenOutput(arguments, inputs, bytes));
@@ -173,6 +190,7 @@ absl::Status ShowCalibration(const Arguments& arguments) {
              {"seconds", seconds.count()},
              {"metadata", made->statistics.metadata},
              {"values", ValuesJson(made->statistics, plan.layers)},
+             {"gradients", GradientsJson(made->statistics)},
              {"not_observed", std::move(others)},
              {"warnings", made->warnings}});
   return absl::OkStatus();

@@ -181,6 +181,11 @@ void AddCalibrateOptions(CLI::App& app, Arguments& arguments) {
                  "texts written side by side, at most: more are faster and take more memory")
       ->check(CLI::Range(1, 4096))
       ->option_text("N (96)");
+  app.add_option("--gradients", calibrate.gradients,
+                 "read so many texts backwards, too, for gradients, which weigh tokens for "
+                 "method: gptq; 24 is a good number")
+      ->check(CLI::Range(0, 1 << 20))
+      ->option_text("N (0)");
   AddSeedAndRuntime(app, measure);
   AddSize(app, "--memory", measure.memory,
           "for sums, above which the model runs again for the rest: 512M, 2G, 512Mi")

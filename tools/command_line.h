@@ -53,6 +53,7 @@ struct CalibrateArguments {
   std::size_t sequences = 96;
   std::size_t length = 256;
   std::size_t batch = 96;
+  std::size_t gradients = 0;
   std::vector<std::string> merge;  // files to add up instead of running a model
 };
 

@@ -29,6 +29,7 @@ struct TensorRow {
   std::string same_as;
   std::string method;     // of codes: nearest, search, gptq; "" for floats
   std::string statistic;  // the value whose moments the method reads; "" for none
+  std::string gradients;  // the output whose gradients weigh them; "" for none
   // Why it stays as it is, in floats or in the source's codes, where the policy asked for codes; ""
   // otherwise.
   std::string left;

@@ -9,6 +9,7 @@
 #include "lib/analysis/rope_caches.h"
 #include "lib/analysis/weight_uses.h"
 #include "lib/base/error.h"
+#include "lib/calibrate/gradient_stage.h"
 #include "lib/calibrate/moment_sums.h"
 #include "lib/calibrate/observed_model.h"
 #include "lib/model/model.h"
@@ -22,13 +23,19 @@
 namespace onnxquant {
 namespace {
 
+struct Sums {
+  const std::string& value;
+  std::int64_t size = 0;
+  std::uint64_t bytes = 0;  // with rows
+};
+
 // Values whose sums and rows fit into memory at once, in the order of values.
 absl::StatusOr<std::vector<std::vector<std::size_t>>> SplitIntoPasses(
-    const CalibrationOptions& options, absl::Span<const MomentsInfo> values) {
+    const CalibrationOptions& options, absl::Span<const Sums> values) {
   std::vector<std::vector<std::size_t>> passes;
   std::uint64_t taken = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::uint64_t bytes = MomentSums::BytesFor(values[i].size);
+    const std::uint64_t bytes = values[i].bytes;
     if (bytes > options.memory) {
       return UsageError(options.model, ": the sums of the value '", values[i].value, "' of ",
                         values[i].size, " elements take ", bytes, " bytes; --memory allows ",
@@ -67,6 +74,7 @@ class Calibrator {
     for (std::size_t pass = 0; pass < plan_.passes.size(); ++pass) {
       ONNXQUANT_RETURN_IF_ERROR(RunPass(pass));
     }
+    ONNXQUANT_RETURN_IF_ERROR(RunBackwards());
     auto& metadata = result_.statistics.metadata;
     metadata["fingerprint"] = plan_.fingerprint;
     metadata["tool"] = options_.tool;
@@ -118,6 +126,30 @@ class Calibrator {
     }
     ONNXQUANT_ASSIGN_OR_RETURN(std::vector<Moments> moments, std::move(loaded.sums).Finish());
     for (Moments& one : moments) result_.statistics.moments.push_back(std::move(one));
+    return absl::OkStatus();
+  }
+
+  absl::Status RunBackwards() {
+    if (plan_.gradient_passes.empty()) return absl::OkStatus();
+    const std::size_t count = std::min(options_.gradients, sequences_.size());
+    const TokenSequences text(sequences_.begin(),
+                              sequences_.begin() + static_cast<std::ptrdiff_t>(count));
+    GradientRun run{options_.model, options_.inputs, options_.runner, options_.factory,
+                    options_.cancelled, nullptr};
+    std::uint64_t done = 0;
+    run.read = [&](std::size_t tokens) {
+      done += tokens;
+      if (options_.progress) {
+        options_.progress(plan_.passes.size() * Whole() + done,
+                          plan_.passes.size() * Whole() + BackwardTokens());
+      }
+    };
+    for (const std::vector<std::size_t>& places : plan_.gradient_passes) {
+      ONNXQUANT_ASSIGN_OR_RETURN(std::vector<GradientMoments> sums,
+                                 SumGradients(run, plan_.gradients, places, text));
+      for (GradientMoments& one : sums) result_.statistics.gradients.push_back(std::move(one));
+    }
+    result_.statistics.metadata["gradient_sequences"] = absl::StrCat(count);
     return absl::OkStatus();
   }
 
@@ -211,13 +243,31 @@ class Calibrator {
     return absl::OkStatus();
   }
 
+  // Tokens of a pass.
+  std::uint64_t Whole() const {
+    return made_up_ || sequences_.empty() || options_.tokens == kSelf
+               ? options_.sequences * (made_up_ ? 1 : options_.length)
+               : CountTokens(sequences_);
+  }
+
+  // Of all passes that read backwards.
+  std::uint64_t BackwardTokens() const {
+    if (options_.tokens == kSelf) {
+      return plan_.gradient_passes.size() * options_.length *
+             std::min(options_.gradients, options_.sequences);
+    }
+    std::uint64_t tokens = 0;
+    for (std::size_t i = 0; i < std::min(options_.gradients, sequences_.size()); ++i) {
+      tokens += sequences_[i].size();
+    }
+    return plan_.gradient_passes.size() * tokens;
+  }
+
   // `done` of the pass that runs.
   void Report(std::uint64_t done) const {
     if (!options_.progress) return;
-    const std::uint64_t whole = made_up_ || sequences_.empty() || options_.tokens == kSelf
-                                    ? options_.sequences * (made_up_ ? 1 : options_.length)
-                                    : CountTokens(sequences_);
-    options_.progress(pass_ * whole + done, plan_.passes.size() * whole);
+    options_.progress(pass_ * Whole() + done,
+                      plan_.passes.size() * Whole() + (made_up_ ? 0 : BackwardTokens()));
   }
 
   void Warn() {
@@ -225,6 +275,9 @@ class Calibrator {
       result_.warnings.push_back(absl::StrCat(
           options_.model, ": takes no tokens: what it read was made up (normally distributed ",
           "numbers), and its statistics say little about real inputs"));
+    }
+    if (!plan_.no_gradients.empty()) {
+      result_.warnings.push_back(absl::StrCat("no gradients: ", plan_.no_gradients));
     }
     const Moments* worst = nullptr;
     std::size_t few = 0;
@@ -264,9 +317,28 @@ absl::StatusOr<CalibrationPlan> PlanCalibration(const CalibrationOptions& option
     plan.values.push_back({target.name, target.size, 0});
     plan.layers.push_back(target.layer);
   }
+  if (options.gradients > 0) {
+    absl::StatusOr<GradientPlan> gradients = PlanGradients(graph, types, targets, options.model);
+    if (gradients.ok()) {
+      plan.gradients = *std::move(gradients);
+    } else if (KindOf(gradients.status()) == ErrorKind::kModel) {
+      plan.no_gradients = std::string(gradients.status().message());
+    } else {
+      return gradients.status();
+    }
+  }
   plan.others = std::move(targets.others);
   plan.positions = PositionsOf(graph, types);
-  ONNXQUANT_ASSIGN_OR_RETURN(plan.passes, SplitIntoPasses(options, plan.values));
+  std::vector<Sums> sums;
+  for (const MomentsInfo& info : plan.values) {
+    sums.push_back({info.value, info.size, MomentSums::BytesFor(info.size)});
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(plan.passes, SplitIntoPasses(options, sums));
+  std::vector<Sums> backward;
+  for (const GradientPlan::Place& place : plan.gradients.places) {
+    backward.push_back({place.info.output, place.info.inputs, GradientBytes(place)});
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(plan.gradient_passes, SplitIntoPasses(options, backward));
   return plan;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/calibrate/gradient_plan.h"
 #include "lib/runtime/inputs.h"
 #include "lib/runtime/runner.h"
 #include "lib/runtime/text_source.h"
@@ -27,6 +28,8 @@ struct CalibrationOptions {
   std::size_t length = 256;  // tokens of a sequence
   std::size_t batch = 96;    // sequences side by side, at most; fewer where caches would not fit
   std::size_t chunk = 256;   // tokens of a file in a step
+  // Of the text, so many sequences are also read backwards, for gradients; 0: none.
+  std::size_t gradients = 0;
   InputOptions inputs;       // with the seed
   // Of sums and rows that wait to be added; the model runs again for values that do not fit. The
   // caches of sequences side by side take at most half as much.
@@ -45,6 +48,9 @@ struct CalibrationPlan {
   std::vector<Unobserved> others;
   // Indices of `values`, a list for each time the model runs.
   std::vector<std::vector<std::size_t>> passes;
+  GradientPlan gradients;     // no places where they are not asked for, or the model has none
+  std::string no_gradients;   // why not, though they were asked for: a sentence
+  std::vector<std::vector<std::size_t>> gradient_passes;  // likewise, of their places
   std::string fingerprint;
   // For how many positions the model has tables of rotary embeddings; 0: it has none. Texts that it
   // writes are no longer than that.

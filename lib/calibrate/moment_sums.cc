@@ -59,19 +59,20 @@ absl::Status MomentSums::CheckShape(const Kept& kept, const Tensor& tensor) cons
                    kept.shape.size, ", as the matrix that it is multiplied with has rows"));
 }
 
-absl::Status MomentSums::Keep(Kept& kept, const Tensor& tensor, std::size_t first,
-                              std::size_t count) const {
+absl::Status MomentSums::Keep(Kept& kept, const Tensor& tensor, absl::Span<const float> factors,
+                              std::size_t first, std::size_t count) const {
   const auto size = static_cast<std::size_t>(kept.shape.size);
   std::vector<float> scratch;
   const absl::Span<const float> rows = tensor.Floats(first * size, count * size, scratch);
   for (std::size_t row = 0; row < count; ++row) {
     const float* in = rows.data() + row * size;
+    const float factor = factors.empty() ? 1.0F : factors[first + row];
     float zero = 0;  // NaN, unless all are finite
     for (std::size_t panel = 0; panel < kept.panels; ++panel) {
       float* out = kept.panel_rows.data() + (panel * kMomentRows + kept.rows + row) * kGramPanel;
       const std::size_t width = std::min(kGramPanel, size - panel * kGramPanel);
       for (std::size_t i = 0; i < width; ++i) {
-        const float value = in[panel * kGramPanel + i];
+        const float value = in[panel * kGramPanel + i] * factor;
         out[i] = value;
         zero += value * 0.0F;
       }
@@ -87,7 +88,8 @@ absl::Status MomentSums::Keep(Kept& kept, const Tensor& tensor, std::size_t firs
   return absl::OkStatus();
 }
 
-absl::Status MomentSums::Add(absl::Span<const Tensor> tensors) {
+absl::Status MomentSums::Add(absl::Span<const Tensor> tensors,
+                             absl::Span<const std::vector<float>> factors) {
   std::vector<std::size_t> next(values_.size(), 0);
   for (std::size_t i = 0; i < values_.size(); ++i) {
     ONNXQUANT_RETURN_IF_ERROR(CheckShape(values_[i], tensors[i]));
@@ -97,7 +99,9 @@ absl::Status MomentSums::Add(absl::Span<const Tensor> tensors) {
       const std::size_t count =
           std::min(RowsOf(tensors[i]) - next[i], kMomentRows - values_[i].rows);
       const std::size_t first = std::exchange(next[i], next[i] + count);
-      return Keep(values_[i], tensors[i], first, count);
+      const absl::Span<const float> of_rows =
+          factors.empty() ? absl::Span<const float>() : absl::MakeConstSpan(factors[i]);
+      return Keep(values_[i], tensors[i], of_rows, first, count);
     }));
     ONNXQUANT_RETURN_IF_ERROR(AddKept(false));
     left = false;

@@ -34,7 +34,10 @@ class MomentSums {
 
   // Adds the rows of each value's tensor [..., K]. Errors (kVerify): a tensor of another shape or
   // type, NaN or infinity; the value is named, and the sums are lost.
-  absl::Status Add(absl::Span<const Tensor> tensors);
+  absl::Status Add(absl::Span<const Tensor> tensors) { return Add(tensors, {}); }
+  // The same of rows that are first multiplied with a factor each; by tensor.
+  absl::Status Add(absl::Span<const Tensor> tensors,
+                   absl::Span<const std::vector<float>> factors);
 
   // With what is kept so far. In the order of `shapes`.
   absl::StatusOr<std::vector<Moments>> Finish() &&;
@@ -49,7 +52,8 @@ class MomentSums {
   };
 
   absl::Status CheckShape(const Kept& kept, const Tensor& tensor) const;
-  absl::Status Keep(Kept& kept, const Tensor& tensor, std::size_t first, std::size_t count) const;
+  absl::Status Keep(Kept& kept, const Tensor& tensor, absl::Span<const float> factors,
+                    std::size_t first, std::size_t count) const;
   // Of the values that have kMomentRows rows, or any with `all`.
   absl::Status AddKept(bool all);
 

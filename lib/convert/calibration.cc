@@ -41,7 +41,14 @@ absl::StatusOr<OpenedCalibration> OpenCalibration(const std::string& path, const
   known.file = path;
   for (const Target& target : targets.values) {
     if (file.Find(target.name) == nullptr) continue;
-    for (const NodeId reader : target.readers) known.inputs.emplace(reader, target.name);
+    for (const NodeId reader : target.readers) {
+      known.inputs.emplace(reader, target.name);
+      const std::string& output = analysis.graph.node(reader).proto->output(0);
+      const GradientInfo* gradient = file.FindGradient(output);
+      if (gradient != nullptr && !gradient->lookup && gradient->inputs == target.size) {
+        known.gradients.emplace(reader, output);
+      }
+    }
   }
   return OpenedCalibration{std::move(file), std::move(known)};
 }

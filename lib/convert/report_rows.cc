@@ -108,6 +108,7 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
       if (!copy.format.IsFloat()) {
         row.method = std::string(methods::RowOf(copy.choice.method).word);
         row.statistic = copy.choice.statistic;
+        row.gradients = copy.choice.gradient;
         if (copy.choice.method != methods::Method::kNearest) {
           absl::StrAppend(&row.format, ", ", row.method);
         }

@@ -13,7 +13,7 @@ absl::StatusOr<Codes> Choose(const Choice& choice, const Grid& grid, absl::Span<
     return absl::InternalError("GPTQ of a weight without a calibration to read");
   }
   ONNXQUANT_ASSIGN_OR_RETURN(const std::shared_ptr<const Factors> of_input,
-                             factors->Of(choice.statistic, k));
+                             factors->Of(choice, k));
   return Gptq(grid, rows, k, *of_input, {});
 }
 

@@ -32,6 +32,8 @@ struct Choice {
   Method method = Method::kNearest;
   // The name of the value whose moments are read; "": none is.
   std::string statistic;
+  // The name of the output whose gradients weigh those moments; "": none do.
+  std::string gradient = {};
   bool operator==(const Choice&) const = default;
 };
 

@@ -181,6 +181,26 @@ std::size_t FactorBytes(std::int64_t k) {
   return (2 * size * size + 2 * Padded(k) * Padded(k) + size) * sizeof(float);
 }
 
+absl::StatusOr<std::vector<float>> MixMoments(absl::Span<const float> moments,
+                                              absl::Span<const float> gradients, std::int64_t k) {
+  ONNXQUANT_RETURN_IF_ERROR(CheckMoments(moments, k));
+  ONNXQUANT_RETURN_IF_ERROR(CheckMoments(gradients, k));
+  const auto size = static_cast<std::size_t>(k);
+  const auto share = [size](absl::Span<const float> matrix) {
+    double sum = 0;
+    for (std::size_t i = 0; i < size; ++i) sum += double{matrix[i * size + i]};
+    return sum == 0 ? 0.0 : 0.5 * static_cast<double>(size) / sum;
+  };
+  const double of_moments = share(moments);
+  const double of_gradients = share(gradients);
+  std::vector<float> mixed(size * size);
+  for (std::size_t i = 0; i < mixed.size(); ++i) {
+    mixed[i] = static_cast<float>(of_moments * double{moments[i]} +
+                                  of_gradients * double{gradients[i]});
+  }
+  return mixed;
+}
+
 absl::StatusOr<Factors> Factor(absl::Span<const float> moments, std::int64_t k,
                                const FactorOptions& options) {
   ONNXQUANT_RETURN_IF_ERROR(CheckMoments(moments, k));

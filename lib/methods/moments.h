@@ -41,6 +41,12 @@ struct Factors {
 absl::StatusOr<Factors> Factor(absl::Span<const float> moments, std::int64_t k,
                                const FactorOptions& options);
 
+// Half of either, both divided by the mean of their diagonals: tokens count by how much the text's
+// probability hangs on them, and yet each counts. Where one holds zeros alone, the other. Errors:
+// as of Factor.
+absl::StatusOr<std::vector<float>> MixMoments(absl::Span<const float> moments,
+                                              absl::Span<const float> gradients, std::int64_t k);
+
 std::size_t FactorBytes(std::int64_t k);
 
 }  // namespace onnxquant::methods

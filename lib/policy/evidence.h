@@ -27,6 +27,8 @@ absl::StatusOr<Ranges> LoadRanges(const std::string& path);
 struct Calibrated {
   std::string file;
   absl::flat_hash_map<NodeId, std::string> inputs;
+  // By product, its output, at which the file has gradients; most files have none.
+  absl::flat_hash_map<NodeId, std::string> gradients = {};
 };
 
 struct Evidence {

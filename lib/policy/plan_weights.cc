@@ -149,7 +149,9 @@ methods::Choice ChooseMethod(const PlanContext& context, const WeightUse& use, c
   if (!methods::RowOf(method).reads_moments) return {method, ""};
   const std::string statistic = StatisticOf(context, use);
   if (statistic.empty()) return {methods::Method::kSearch, ""};
-  return {method, statistic};
+  const auto& gradients = context.evidence.calibration->gradients;
+  const auto gradient = gradients.find(use.reader.node);
+  return {method, statistic, gradient == gradients.end() ? "" : gradient->second};
 }
 
 bool ScalesIntegers(const onnx::NodeProto& node) {

@@ -24,6 +24,7 @@ Json ToJson(const TensorRow& row) {
           {"same_as", row.same_as},
           {"method", row.method},
           {"statistic", row.statistic},
+          {"gradients", row.gradients},
           {"left", row.left},
           {"why", row.why}};
 }

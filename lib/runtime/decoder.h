@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -55,6 +56,11 @@ class Decoder {
 
   // Forgets what was fed; from now on `sequences` are fed side by side.
   void Reset(std::int64_t sequences = 1);
+
+  // What an input that carries no tokens, masks, positions or caches is given from now on.
+  void Give(const std::string& input, Tensor tensor) {
+    others_.insert_or_assign(input, std::move(tensor));
+  }
 
   // Appends tokens, as many to each sequence, one sequence after the other, and gives the named
   // outputs.

@@ -51,7 +51,11 @@ struct Api {
                  const Value* const* inputs, std::size_t input_count,
                  const char* const* output_names, std::size_t output_count, Value** outputs);
   Status* (*CreateSessionOptions)(SessionOptions** out);
-  NotUsed not_used_11[11];
+  NotUsed not_used_11[6];
+  Status* (*DisableMemPattern)(SessionOptions*);
+  NotUsed not_used_18[1];
+  Status* (*DisableCpuMemArena)(SessionOptions*);
+  NotUsed not_used_20[2];
   Status* (*SetSessionLogSeverityLevel)(SessionOptions*, int level);
   Status* (*SetSessionGraphOptimizationLevel)(SessionOptions*, int level);
   Status* (*SetIntraOpNumThreads)(SessionOptions*, int threads);
@@ -107,6 +111,8 @@ struct Api {
 };
 
 static_assert(offsetof(Api, Run) == 9 * sizeof(NotUsed));
+static_assert(offsetof(Api, DisableCpuMemArena) == 19 * sizeof(NotUsed));
+static_assert(offsetof(Api, SetSessionLogSeverityLevel) == 22 * sizeof(NotUsed));
 static_assert(offsetof(Api, SessionGetOutputName) == 37 * sizeof(NotUsed));
 static_assert(offsetof(Api, CreateTensorWithDataAsOrtValue) == 49 * sizeof(NotUsed));
 static_assert(offsetof(Api, GetTensorTypeAndShape) == 65 * sizeof(NotUsed));

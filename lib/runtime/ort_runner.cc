@@ -114,6 +114,13 @@ absl::Status OrtRunner::SetOptions(ort::SessionOptions* session, const ModelSour
     ONNXQUANT_RETURN_IF_ERROR(Check(api_.SetIntraOpNumThreads(session, options.threads),
                                     "the number of threads cannot be set"));
   }
+  if (options.lean) {
+    constexpr char kDoing[] = "its memory cannot be kept small";
+    ONNXQUANT_RETURN_IF_ERROR(Check(api_.DisableMemPattern(session), kDoing));
+    ONNXQUANT_RETURN_IF_ERROR(Check(api_.DisableCpuMemArena(session), kDoing));
+    ONNXQUANT_RETURN_IF_ERROR(Check(
+        api_.AddSessionConfigEntry(session, "session.disable_prepacking", "1"), kDoing));
+  }
   if (source.bytes != nullptr) {
     const std::string folder =
         source.folder.empty() ? fs::absolute(source.path).parent_path().string() : source.folder;

@@ -43,6 +43,8 @@ struct RunnerOptions {
   Optimization optimization = Optimization::kAll;
   int log_level = 4;  // 0 verbose … 4 fatal; what it says of errors is in ours
   int threads = 0;    // 0: the runtime's choice
+  // Weights are read where they lie, and memory is given back at once: slower, and in less of it.
+  bool lean = false;
 };
 
 // Makes a runner. Errors: kUsage for a runtime or provider that is not there, kModel for a file

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -25,7 +26,7 @@ class FactorCache : public methods::FactorSource {
   FactorCache(const CalibrationFile& file, std::uint64_t memory) : file_(file), memory_(memory) {}
 
   // Errors (kUsage): a value that the file lacks, or of another size; sums that are none.
-  absl::StatusOr<std::shared_ptr<const methods::Factors>> Of(const std::string& value,
+  absl::StatusOr<std::shared_ptr<const methods::Factors>> Of(const methods::Choice& choice,
                                                              std::int64_t k) override;
   absl::Status CheckUnchanged() const override { return file_.CheckUnchanged(); }
 
@@ -36,13 +37,15 @@ class FactorCache : public methods::FactorSource {
     std::weak_ptr<const methods::Factors> made;
   };
 
-  Entry& EntryOf(const std::string& value);
+  Entry& EntryOf(const methods::Choice& choice);
+  absl::StatusOr<methods::Factors> Make(const methods::Choice& choice, std::int64_t k) const;
   void KeepLast(const Shared& factors);
 
   const CalibrationFile& file_;
   std::uint64_t memory_;
   std::mutex mutex_;
-  absl::flat_hash_map<std::string, std::unique_ptr<Entry>> entries_;
+  // By statistic and gradient.
+  absl::flat_hash_map<std::pair<std::string, std::string>, std::unique_ptr<Entry>> entries_;
   std::deque<Shared> last_used_;  // the last one first
 };
 

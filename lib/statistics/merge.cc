@@ -68,14 +68,59 @@ absl::Status AddSums(const CalibrationFile& file, Moments& into) {
   return absl::OkStatus();
 }
 
+// `from` to what was added before, which stays finite.
+absl::Status AddTo(const CalibrationFile& file, const std::string& output,
+                   absl::Span<const float> from, std::vector<float>& sums) {
+  sums.resize(from.size());
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    sums[i] += from[i];
+    if (std::isfinite(sums[i])) continue;
+    return UsageError(file.path(), ": the sums of the gradients at '", output,
+                      "' and those before add up to more than float32 holds");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<GradientMoments> AddGradients(absl::Span<const CalibrationFile> files,
+                                             const GradientInfo& info) {
+  GradientMoments sum{info.output, info.lookup, info.inputs, info.outputs, 0, {}, {}};
+  for (const CalibrationFile& file : files) {
+    const GradientInfo& entry = *file.FindGradient(info.output);
+    ONNXQUANT_ASSIGN_OR_RETURN(const auto sums, file.GradientSums(entry));
+    ONNXQUANT_RETURN_IF_ERROR(AddTo(file, info.output, sums, sum.sums));
+    ONNXQUANT_ASSIGN_OR_RETURN(const auto squares, file.GradientSquares(entry));
+    ONNXQUANT_RETURN_IF_ERROR(AddTo(file, info.output, squares, sum.squares));
+    sum.count += entry.count;
+  }
+  return sum;
+}
+
+// Sums of some of the tokens would count as those of all.
+absl::Status CheckGradientsFit(const CalibrationFile& a, const CalibrationFile& b) {
+  for (const auto& [one, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
+    for (const GradientInfo& info : one->gradients()) {
+      const GradientInfo* found = other->FindGradient(info.output);
+      if (found != nullptr && found->lookup == info.lookup && found->inputs == info.inputs &&
+          found->outputs == info.outputs) {
+        continue;
+      }
+      return UsageError(one->path(), " and ", other->path(), ": the first has gradients at '",
+                        info.output, "', the second ", found == nullptr ? "has not" : "has others",
+                        "; files to add were all made with --gradients, or none");
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Statistics> MergeCalibrations(absl::Span<const CalibrationFile> files) {
   const CalibrationFile& first = files.front();
-  Statistics merged{first.metadata(), {}};
+  Statistics merged{first.metadata(), {}, {}};
   absl::flat_hash_set<std::string> draws;
   for (const CalibrationFile& file : files) {
     ONNXQUANT_RETURN_IF_ERROR(CheckFit(first, file));
+    ONNXQUANT_RETURN_IF_ERROR(CheckGradientsFit(first, file));
     for (const std::string& draw : DrawsOf(file)) {
       if (draws.insert(draw).second) continue;
       return UsageError(file.path(), ": holds statistics of the text of seed ", draw,
@@ -85,6 +130,10 @@ absl::StatusOr<Statistics> MergeCalibrations(absl::Span<const CalibrationFile> f
     if (&file == &first) continue;
     for (const char* key : {"tokens", "sequences"}) {
       merged.metadata[key] = absl::StrCat(Number(merged.metadata[key]) + Number(Of(file, key)));
+    }
+    if (!Of(file, "gradient_sequences").empty()) {
+      std::string& count = merged.metadata["gradient_sequences"];
+      count = absl::StrCat(Number(count) + Number(Of(file, "gradient_sequences")));
     }
     merged.metadata["text"] = Joined(merged.metadata["text"], Of(file, "text"));
     if (!Of(file, "seed").empty()) {
@@ -99,6 +148,10 @@ absl::StatusOr<Statistics> MergeCalibrations(absl::Span<const CalibrationFile> f
       ONNXQUANT_RETURN_IF_ERROR(AddSums(file, moments));
     }
     merged.moments.push_back(std::move(moments));
+  }
+  for (const GradientInfo& info : first.gradients()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(GradientMoments gradient, AddGradients(files, info));
+    merged.gradients.push_back(std::move(gradient));
   }
   for (const CalibrationFile& file : files) ONNXQUANT_RETURN_IF_ERROR(file.CheckUnchanged());
   return merged;

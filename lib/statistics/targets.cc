@@ -62,10 +62,11 @@ class TargetFinder {
     const auto [found, added] = by_value_.try_emplace(value, targets_.values.size());
     if (added) {
       targets_.values.push_back(
-          {value, graph_.value(value).name, fit.k, roles_.nodes[id].layer, {}, {}});
+          {value, graph_.value(value).name, fit.k, roles_.nodes[id].layer, {}, {}, {}});
     }
     Target& target = targets_.values[found->second];
     target.readers.push_back(id);
+    target.outputs.push_back(fit.n);
     if (std::find(target.weights.begin(), target.weights.end(), use.weight) ==
         target.weights.end()) {
       target.weights.push_back(use.weight);

@@ -18,6 +18,7 @@ struct Target {
   std::int64_t size = 0;         // K: elements of a row
   int layer = kNone;             // of the first reader
   std::vector<NodeId> readers;   // products, in the graph's order of weights
+  std::vector<std::int64_t> outputs;  // N of each reader: elements of what it gives for a row
   std::vector<ValueId> weights;  // what they multiply it with; each once
 };
 

@@ -50,6 +50,19 @@ std::vector<Moments> Sum(const std::vector<float>& values, std::size_t size, std
   return *std::move(finished);
 }
 
+TEST(MomentSums, MultiplyEachRowWithItsFactorFirst) {
+  const std::vector<float> values = Rows(700, 50, 6);  // more rows than wait at once
+  std::vector<float> factors(700);
+  std::vector<float> scaled = values;
+  for (std::size_t t = 0; t < factors.size(); ++t) {
+    factors[t] = static_cast<float>(t % 5) / 4;
+    for (std::size_t i = 0; i < 50; ++i) scaled[t * 50 + i] *= factors[t];
+  }
+  MomentSums sums({{"v", 50, ""}});
+  ASSERT_TRUE(sums.Add({Of(values, 0, 700, 50)}, {factors}).ok());
+  EXPECT_EQ((*std::move(sums).Finish())[0].sums, Sum(scaled, 50, 700)[0].sums);
+}
+
 TEST(MomentSums, AreTheSumsInDoubleWithinTheStatedError) {
   for (const std::size_t size : {1U, 47U, 48U, 100U}) {
     constexpr std::size_t kRows = 3000;

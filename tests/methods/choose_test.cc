@@ -14,9 +14,9 @@ namespace {
 // One correlated statistic, under one name.
 class OneStatistic : public FactorSource {
  public:
-  absl::StatusOr<std::shared_ptr<const Factors>> Of(const std::string& value,
+  absl::StatusOr<std::shared_ptr<const Factors>> Of(const Choice& choice,
                                                     std::int64_t k) override {
-    if (value != "x") return absl::NotFoundError(value);
+    if (choice.statistic != "x") return absl::NotFoundError(choice.statistic);
     std::vector<float> moments(static_cast<std::size_t>(k * k), 0.9F);
     for (std::int64_t i = 0; i < k; ++i) moments[static_cast<std::size_t>(i * k + i)] = 1;
     auto made = Factor(moments, k, {});
@@ -45,7 +45,7 @@ TEST(Choose, CallsTheMethodOfThePlan) {
   EXPECT_TRUE(Same(*searched, Search(grid, rows, 32, {})));
   const auto found = Choose({Method::kGptq, "x"}, grid, rows, 32, &statistics);
   ASSERT_TRUE(found.ok()) << found.status();
-  EXPECT_TRUE(Same(*found, Gptq(grid, rows, 32, **statistics.Of("x", 32), {})));
+  EXPECT_TRUE(Same(*found, Gptq(grid, rows, 32, **statistics.Of({Method::kGptq, "x"}, 32), {})));
   EXPECT_FALSE(Same(*found, *searched));
 }
 

@@ -77,6 +77,29 @@ TEST(Factor, CountsAllInputsAlikeWhereAllMomentsAreZero) {
   }
 }
 
+TEST(MixMoments, CountsBothAlikeWhateverTheirSize) {
+  const std::vector<float> small = {1, 0.5F, 0.5F, 3};
+  const std::vector<float> large = {3e6F, -1e6F, -1e6F, 1e6F};
+  const auto mixed = MixMoments(small, large, 2);
+  ASSERT_TRUE(mixed.ok()) << mixed.status();
+  EXPECT_FLOAT_EQ((*mixed)[0], 0.25F + 0.75F);
+  EXPECT_FLOAT_EQ((*mixed)[1], 0.125F - 0.25F);
+  EXPECT_FLOAT_EQ((*mixed)[3], 0.75F + 0.25F);
+}
+
+TEST(MixMoments, TakesTheOtherWhereOneIsZero) {
+  const std::vector<float> moments = {1, 0.5F, 0.5F, 3};
+  const auto mixed = MixMoments(moments, std::vector<float>(4), 2);
+  ASSERT_TRUE(mixed.ok()) << mixed.status();
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_FLOAT_EQ((*mixed)[i], moments[i] / 4);
+}
+
+TEST(MixMoments, RefusesWhatIsNoSumOfProducts) {
+  const std::vector<float> moments = {1, 0.5F, 0.5F, 3};
+  EXPECT_FALSE(MixMoments(moments, std::vector<float>{1, 0, 0, -1}, 2).ok());
+  EXPECT_FALSE(MixMoments(std::vector<float>(9), moments, 3).ok());
+}
+
 TEST(Factor, TakesTheMomentsOfASingleToken) {
   const Factors factors = FactorsOf(SampleMoments(150, 1), 150);
   EXPECT_EQ(factors.damping, 0.01);

@@ -102,6 +102,88 @@ TEST_F(CalibrationFileTest, IsReadAsItWasWritten) {
   EXPECT_TRUE(file->CheckUnchanged().ok());
 }
 
+Statistics WithGradients() {
+  Statistics statistics = TwoValues();
+  statistics.gradients = {{"y", false, 2, 3, 5, {4, -1, -1, 2}, {1, 0, 7}},
+                          {"rows/é", true, 2, 2, 6, {3, 1, 1, 4}, {3, 4}}};
+  return statistics;
+}
+
+TEST_F(CalibrationFileTest, KeepsGradientsOfProductsAndLookups) {
+  const Statistics statistics = WithGradients();
+  const std::string bytes = Bytes(statistics);
+  EXPECT_EQ(bytes.size(), CalibrationBytes({{"z/'ä'", 2, 0}, {"a", 3, 0}},
+                                           {{"y", false, 2, 3, 0}, {"rows/é", true, 2, 2, 0}}));
+  folder_.Write("c", bytes);
+  const auto file = CalibrationFile::Open(folder_ / "c");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->metadata().at("version"), "2");
+  EXPECT_EQ(file->entries().size(), 2U);
+  ASSERT_EQ(file->gradients().size(), 2U);
+  for (const GradientMoments& expected : statistics.gradients) {
+    const GradientInfo* info = file->FindGradient(expected.output);
+    ASSERT_NE(info, nullptr);
+    EXPECT_EQ(info->lookup, expected.lookup);
+    EXPECT_EQ(info->inputs, expected.inputs);
+    EXPECT_EQ(info->outputs, expected.outputs);
+    EXPECT_EQ(info->count, expected.count);
+    const auto sums = file->GradientSums(*info);
+    ASSERT_TRUE(sums.ok()) << sums.status();
+    EXPECT_EQ(std::vector<float>(sums->begin(), sums->end()), expected.sums);
+    const auto squares = file->GradientSquares(*info);
+    ASSERT_TRUE(squares.ok()) << squares.status();
+    EXPECT_EQ(std::vector<float>(squares->begin(), squares->end()), expected.squares);
+  }
+  EXPECT_EQ(file->FindGradient("a"), nullptr);
+  EXPECT_FALSE(file->GradientSums({"a", false, 3, 1, 1}).ok());
+  EXPECT_FALSE(file->GradientSquares({"a", false, 3, 1, 1}).ok());
+}
+
+TEST_F(CalibrationFileTest, SaysTheFirstVersionWithoutGradients) {
+  folder_.Write("c", Bytes(TwoValues()));
+  EXPECT_EQ(CalibrationFile::Open(folder_ / "c")->metadata().at("version"), "1");
+}
+
+TEST_F(CalibrationFileTest, RefusesGradientsThatAreNoSumsOfSquares) {
+  Statistics statistics = WithGradients();
+  statistics.gradients[0].squares[1] = -1;
+  statistics.gradients[1].sums[1] = 2;
+  folder_.Write("c", Bytes(statistics));
+  const auto file = CalibrationFile::Open(folder_ / "c");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_THAT(std::string(file->GradientSquares(*file->FindGradient("y")).status().message()),
+              HasSubstr("tensor 'squares/y' has -1 at [1]; expected a sum of squares"));
+  EXPECT_THAT(std::string(file->GradientSums(*file->FindGradient("rows/é")).status().message()),
+              HasSubstr("tensor 'lookup_gradients/rows/é' has 1 at [1, 0]; expected what stands"));
+}
+
+TEST_F(CalibrationFileTest, RefusesGradientsThatAreNotWhole) {
+  header_["__metadata__"]["version"] = "2";
+  const auto add = [&](const char* name, const char* dtype, const Json& shape, std::size_t bytes) {
+    header_[name] = {{"dtype", dtype},
+                     {"shape", shape},
+                     {"data_offsets", {data_.size(), data_.size() + bytes}}};
+    data_.append(bytes, '\1');
+  };
+  add("gradient_count/y", "I64", Json::array(), 8);
+  EXPECT_THAT(Refusal(File(header_, data_)),
+              HasSubstr("has a tensor 'gradient_count/y' but no 'gradients/y'"));
+  add("gradients/y", "F32", {1, 1}, 4);
+  EXPECT_THAT(Refusal(File(header_, data_)),
+              HasSubstr("has a tensor 'gradients/y' but no 'squares/y'"));
+  Json header = header_;
+  header["squares/y"] = {
+      {"dtype", "F32"}, {"shape", {1, 1}}, {"data_offsets", {data_.size(), data_.size() + 4}}};
+  EXPECT_THAT(Refusal(File(header, data_ + "1234")), HasSubstr("expected F32 [N] of 4 N bytes"));
+  add("squares/y", "F32", {1}, 4);
+  folder_.Write("c", File(header_, data_));
+  EXPECT_TRUE(CalibrationFile::Open(folder_ / "c").ok());
+  add("lookup_gradients/y", "F32", {1, 1}, 4);
+  EXPECT_THAT(Refusal(File(header_, data_)), HasSubstr("has gradients of 'y' twice"));
+  header_["__metadata__"]["version"] = "1";
+  EXPECT_THAT(Refusal(File(header_, data_)), HasSubstr("has a tensor 'gradient"));
+}
+
 TEST_F(CalibrationFileTest, HasASizeThatIsKnownBefore) {
   const std::string bytes = Bytes(TwoValues());
   EXPECT_EQ(bytes.size(), CalibrationBytes({{"z/'ä'", 2, 0}, {"a", 3, 0}}));
@@ -135,8 +217,8 @@ TEST_F(CalibrationFileTest, ReadsTheFilesOfOthers) {
 
 TEST_F(CalibrationFileTest, RefusesFilesOfOtherKinds) {
   EXPECT_THAT(Refusal(File(Json::object(), "")), HasSubstr("expected 'onnxquant.calibration'"));
-  header_["__metadata__"]["version"] = "2";
-  EXPECT_THAT(Refusal(File(header_, data_)), HasSubstr("its version is '2'"));
+  header_["__metadata__"]["version"] = "3";
+  EXPECT_THAT(Refusal(File(header_, data_)), HasSubstr("its version is '3'"));
   header_["__metadata__"]["version"] = "1";
   header_["__metadata__"].erase("fingerprint");
   EXPECT_THAT(Refusal(File(header_, data_)), HasSubstr("which model was observed"));

@@ -51,6 +51,28 @@ class MergeTest : public ::testing::Test {
   TempFolder folder_;
 };
 
+Statistics WithGradients(Statistics statistics, float scale) {
+  statistics.metadata["gradient_sequences"] = "1";
+  statistics.gradients = {{"y", false, 2, 1, 5, {scale, 0, 0, 2 * scale}, {3 * scale}}};
+  return statistics;
+}
+
+TEST_F(MergeTest, AddsGradients) {
+  const auto merged = Merge({WithGradients(OneRun("0", 1), 1), WithGradients(OneRun("1", 2), 3)});
+  ASSERT_TRUE(merged.ok()) << merged.status();
+  ASSERT_EQ(merged->gradients.size(), 1U);
+  EXPECT_THAT(merged->gradients[0].sums, ElementsAre(4, 0, 0, 8));
+  EXPECT_THAT(merged->gradients[0].squares, ElementsAre(12));
+  EXPECT_EQ(merged->gradients[0].count, 10U);
+  EXPECT_EQ(merged->metadata.at("gradient_sequences"), "2");
+}
+
+TEST_F(MergeTest, AddsNoGradientsOfSomeRunsToMomentsOfAll) {
+  EXPECT_THAT(Refusal(WithGradients(OneRun("0", 1), 1), OneRun("1", 2)),
+              HasSubstr("has gradients at 'y', the second has not; files to add were all made with "
+                        "--gradients, or none"));
+}
+
 TEST_F(MergeTest, AddsCountsAndSums) {
   const auto merged = Merge({OneRun("0", 1), OneRun("1", 2), OneRun("2", 0.5F)});
   ASSERT_TRUE(merged.ok()) << merged.status();
