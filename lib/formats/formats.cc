@@ -110,9 +110,11 @@ bool MayFit(const WeightFormat& format, const WeightReading& reading) {
 
 namespace {
 
-bool SomeFits(bool Format::*property, const WeightReading& reading) {
+template <typename T>
+bool SomeFits(T Format::*property, const WeightReading& reading) {
   return std::any_of(std::begin(kTable), std::end(kTable), [&](const Format* form) {
-    return form->*property && MayFit(*FormatOfWord(form->words[0].word), reading);
+    return static_cast<bool>(form->*property) &&
+           MayFit(*FormatOfWord(form->words[0].word), reading);
   });
 }
 
@@ -124,6 +126,10 @@ bool MayTakeAccuracyLevel(const WeightReading& reading) {
 
 bool MayTakeMethod(const WeightReading& reading) {
   return SomeFits(&Format::takes_method, reading);
+}
+
+bool MayTie(const WeightReading& reading) {
+  return SomeFits(&Format::codes, reading);
 }
 
 int LeastOpset(const WeightFormat& format) {
