@@ -14,6 +14,7 @@ extern const Format kMatMulNBits;
 extern const Format kConvNBits;
 extern const Format kGatherBlocks;
 extern const Format kGatherPlain;
+extern const Format kQMoE;
 extern const Format kMatMulInteger;
 extern const Format kConvInteger;
 extern const Format kGatherInteger;
@@ -27,9 +28,9 @@ extern const Format kFloat8Others;
 namespace {
 
 constexpr const Format* kTable[] = {
-    &kMatMulNBits, &kConvNBits,     &kGatherBlocks, &kGatherPlain, &kMatMulInteger,
-    &kConvInteger, &kGatherInteger, &kLstmInteger,  &kBnb4,        &kQdq,
-    &kQdqOthers,   &kFloat8,        &kFloat8Others,
+    &kMatMulNBits,   &kConvNBits,   &kGatherBlocks,  &kGatherPlain, &kQMoE,
+    &kMatMulInteger, &kConvInteger, &kGatherInteger, &kLstmInteger, &kBnb4,
+    &kQdq,           &kQdqOthers,   &kFloat8,        &kFloat8Others,
 };
 
 const FormatWord* FindWord(const Format& form, absl::string_view word) {

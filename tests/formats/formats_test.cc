@@ -104,7 +104,9 @@ TEST(Formats, WhatDoesNotFitSaysWhy) {
   reading.input = 0;
   EXPECT_THAT(why(reading), HasSubstr("second operand"));
   reading.op = "Add";
-  EXPECT_THAT(why(reading), HasSubstr("no Add reads int4; MatMul, Gemm, Einsum, Conv, Gather may"));
+  EXPECT_THAT(
+      why(reading),
+      HasSubstr("no Add reads int4; MatMul, Gemm, Einsum, Conv, Gather, com.microsoft::MoE may"));
   EXPECT_THAT(why(Table({8, 33})), HasSubstr("do not end with a byte"));
   WeightFormat asymmetric = int4;
   asymmetric.symmetric = false;
