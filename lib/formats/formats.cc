@@ -19,6 +19,7 @@ extern const Format kMatMulInteger;
 extern const Format kConvInteger;
 extern const Format kGatherInteger;
 extern const Format kLstmInteger;
+extern const Format kAttentionInteger;
 extern const Format kBnb4;
 extern const Format kQdq;
 extern const Format kQdqOthers;
@@ -29,8 +30,8 @@ namespace {
 
 constexpr const Format* kTable[] = {
     &kMatMulNBits,   &kConvNBits,   &kGatherBlocks,  &kGatherPlain, &kQMoE,
-    &kMatMulInteger, &kConvInteger, &kGatherInteger, &kLstmInteger, &kBnb4,
-    &kQdq,           &kQdqOthers,   &kFloat8,        &kFloat8Others,
+    &kMatMulInteger, &kConvInteger, &kGatherInteger, &kLstmInteger, &kAttentionInteger,
+    &kBnb4,          &kQdq,         &kQdqOthers,     &kFloat8,      &kFloat8Others,
 };
 
 const FormatWord* FindWord(const Format& form, absl::string_view word) {
