@@ -114,6 +114,19 @@ TEST(Formats, WhatDoesNotFitSaysWhy) {
   EXPECT_TRUE(FindFit(asymmetric, Table({8, 128}), true).ok());
 }
 
+TEST(Formats, NoProductHasAsManyNumbersAsABlock) {
+  WeightFormat format = *FormatOfWord("int4");
+  EXPECT_THAT(FindFit(format, Product({8, 4}), true).reason, HasSubstr("as many as a block"));
+  EXPECT_TRUE(FindFit(format, Product({8, 5}), true).ok());
+  EXPECT_TRUE(FindFit(format, Product({32, 1}), true).ok());
+  WeightReading filters = Product({4, 8, 1});
+  filters.op = "Conv";
+  EXPECT_THAT(FindFit(format, filters, true).reason, HasSubstr("as many as a block"));
+  format.block = 16;
+  EXPECT_TRUE(FindFit(format, Product({8, 4}), true).ok());
+  EXPECT_TRUE(FindFit(format, filters, true).ok());
+}
+
 TEST(Formats, ATableAndATransposedProductHaveTheSameCodesWhereRowsArePadded) {
   const WeightFormat int4 = *FormatOfWord("int4");
   const auto stored = [&](const WeightReading& reading) {
