@@ -45,9 +45,9 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
   if (reading.input != kWeights) {
     fit.reason = "only the weights of an Attention are stored in codes";
   } else if (!reading.follows || reading.dims.size() != 2 || reading.transposed) {
-    fit.reason = absl::StrCat("of ", reading.dims.size(), " dimensions",
-                              reading.transposed ? ", transposed" : "",
-                              "; an Attention's weights have 2");
+    fit.reason =
+        absl::StrCat("of ", reading.dims.size(), " dimensions",
+                     reading.transposed ? ", transposed" : "", "; an Attention's weights have 2");
   } else if (std::count(reading.dims.begin(), reading.dims.end(), 0) > 0) {
     fit.reason = "it is empty";
   } else if (reading.compute != ElementType::kFloat) {
@@ -75,10 +75,9 @@ std::vector<StoredTensor> Tensors(const Stored& stored) {
 void Read(const Stored& /*stored*/, absl::Span<const std::string> names, int /*input*/,
           onnx::NodeProto& node, NodeSink& sink) {
   const DynamicCodes a = QuantizeDynamically(node.input(0), sink);
-  const std::vector<std::string> inputs = {
-      a.codes,  names[0],     InputOf(node, kBias), a.scale,
-      names[1], InputOf(node, kMask), a.zero_point, names[2],
-      InputOf(node, kPast)};
+  const std::vector<std::string> inputs = {a.codes,      names[0], InputOf(node, kBias),
+                                           a.scale,      names[1], InputOf(node, kMask),
+                                           a.zero_point, names[2], InputOf(node, kPast)};
   node.clear_input();
   for (const std::string& name : inputs) node.add_input(name);
   if (node.input(node.input_size() - 1).empty()) node.mutable_input()->RemoveLast();

@@ -45,14 +45,16 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
     fit.reason = "its MoE has a third table, which ONNX Runtime's CPU provider does not know";
   } else if (k % multiple != 0) {
     fit.reason = absl::StrCat("its rows of ", k, " are no multiple of ", multiple,
-                              format.symmetric ? ", a block" : ", blocks that fill a byte of zero "
-                                                               "points",
+                              format.symmetric ? ", a block"
+                                               : ", blocks that fill a byte of zero "
+                                                 "points",
                               ", which QMoE asks for");
   } else if (k == format.block) {
     fit.reason = absl::StrCat("its rows of ", k, " are one block, which QMoE takes for none");
   } else if (!Normalizes(*reading.node)) {
     fit.reason =
-        "its MoE weighs experts by what their routing is of all, and ONNX Runtime's QMoE by what it "
+        "its MoE weighs experts by what their routing is of all, and ONNX Runtime's QMoE by what "
+        "it "
         "is of those that are chosen (normalize_routing_weights)";
   } else if (fit.reason = WhyNotInBlocks(reading); fit.reason.empty()) {
     fit.stored.form = &form;
@@ -87,8 +89,8 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int input,
           onnx::NodeProto& node, NodeSink& sink) {
   if (node.op_type() == "MoE") {
     const auto bias = [&node](int at) { return Has(node, at) ? node.input(at) : std::string(); };
-    const std::vector<std::string> inputs = {node.input(0), node.input(1), "", "",
-                                             bias(3),       "",            "", bias(5)};
+    const std::vector<std::string> inputs = {node.input(0), node.input(1), "", "", bias(3), "", "",
+                                             bias(5)};
     node.clear_input();
     for (const std::string& name : inputs) node.add_input(name);
     node.set_op_type("QMoE");

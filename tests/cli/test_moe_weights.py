@@ -194,7 +194,7 @@ def test_a_third_table_leaves_all_floats(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("says", [{"normalize_routing_weights": 0}, {}], ids=str)
 def test_a_routing_that_is_not_normalized_leaves_all_floats(
-    tmp_path: Path, says: dict[str, int]
+    tmp_path: Path, says: dict[str, Any]
 ) -> None:
     site = _site(**says)
     if not says:
