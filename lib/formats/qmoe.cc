@@ -18,16 +18,22 @@ constexpr absl::string_view kOperators[] = {"com.microsoft::MoE"};
 constexpr int kFirstTable = 2;
 constexpr int kSecondTable = 4;
 constexpr int kThirdTable = 6;
+constexpr int kFirstZeroPoints = 11;  // of QMoE
+constexpr int kRouterWeights = 14;
 constexpr int kTogether[] = {kFirstTable, kSecondTable};
 
 bool Has(const onnx::NodeProto& node, int input) {
   return input < node.input_size() && !node.input(input).empty();
 }
 
-bool Normalizes(const onnx::NodeProto& node) {
-  return std::any_of(node.attribute().begin(), node.attribute().end(), [](const auto& attribute) {
-    return attribute.name() == "normalize_routing_weights" && attribute.i() != 0;
+bool Flag(const onnx::NodeProto& node, absl::string_view name) {
+  return std::any_of(node.attribute().begin(), node.attribute().end(), [&](const auto& attribute) {
+    return attribute.name() == name && attribute.i() != 0;
   });
+}
+
+bool Normalizes(const onnx::NodeProto& node) {
+  return Flag(node, "normalize_routing_weights");
 }
 
 FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReading& reading) {
@@ -51,11 +57,9 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
                               ", which QMoE asks for");
   } else if (k == format.block) {
     fit.reason = absl::StrCat("its rows of ", k, " are one block, which QMoE takes for none");
-  } else if (!Normalizes(*reading.node)) {
+  } else if (!Normalizes(*reading.node) && Flag(*reading.node, "use_sparse_mixer")) {
     fit.reason =
-        "its MoE weighs experts by what their routing is of all, and ONNX Runtime's QMoE by what "
-        "it "
-        "is of those that are chosen (normalize_routing_weights)";
+        "its MoE mixes experts sparsely (use_sparse_mixer) by weights that are not normalized";
   } else if (fit.reason = WhyNotInBlocks(reading); fit.reason.empty()) {
     fit.stored.form = &form;
     fit.stored.format = format;
@@ -83,6 +87,20 @@ void SetInput(onnx::NodeProto& node, int input, const std::string& name) {
   node.set_input(input, name);
 }
 
+// How much each expert counts, of all. ONNX Runtime's QMoE normalizes what it reads of the chosen
+// ones in any case, unless it is given this.
+std::string RouterWeights(const onnx::NodeProto& node, NodeSink& sink) {
+  const std::string& router = node.input(1);
+  return sink.Once(absl::StrCat(router, " softmax"), [&]() {
+    const std::string weights = sink.UniqueValue(absl::StrCat(router, "_weights"));
+    onnx::NodeProto& softmax = sink.AddNode();
+    softmax = MakeNode("Softmax", sink.UniqueNode(absl::StrCat(weights, "/Softmax")), {router},
+                       {weights});
+    SetInt(softmax, "axis", 1);
+    return weights;
+  });
+}
+
 // The first table also changes the operator, whose inputs have other places: each table has its
 // scales behind it, and zero points stand at the end.
 void Read(const Stored& stored, absl::Span<const std::string> names, int input,
@@ -97,11 +115,11 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int input,
     if (!node.name().empty()) {
       node.set_name(sink.UniqueNode(absl::StrCat(node.name(), CodesSuffix(stored.format.bits))));
     }
+    if (!Normalizes(node)) SetInput(node, kRouterWeights, RouterWeights(node, sink));
     SetInt(node, "expert_weight_bits", stored.format.bits);
     SetInt(node, "block_size", stored.format.block);
     SetInt(node, "weights_prepacked", 0);
   }
-  constexpr int kFirstZeroPoints = 11;
   const bool first = input == kFirstTable;
   const int table = first ? 2 : 5;
   SetInput(node, table, names[0]);

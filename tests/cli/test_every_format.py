@@ -87,7 +87,7 @@ def _moe(random: Random) -> Site:
         np.stack([_weights(random, k, n).T for _ in range(3)])
         for k, n in [(hidden, inner), (inner, hidden)]
     )
-    says = {"k": 2, "normalize_routing_weights": 1}
+    says = {"k": 2, "normalize_routing_weights": int(random.integers(2))}
     node = helper.make_node(
         "MoE", ["x", "r", "w", "", "v"], ["y"], None, None, "com.microsoft", None, **says
     )

@@ -116,7 +116,6 @@ std::vector<WeightReading> ReadingsBy(absl::string_view op, std::int64_t rows,
                                       std::int64_t columns) {
   static const std::vector<onnx::NodeProto> nodes = [] {
     std::vector<onnx::NodeProto> both(2, MakeNode("Reader", "reader", {"a", "b", "c"}, {"y"}));
-    SetInt(both[1], "normalize_routing_weights", 1);  // QMoE asks for it
     onnx::AttributeProto& equation = *both[1].add_attribute();
     equation.set_name("equation");
     equation.set_s("ik,kn->in");
