@@ -118,6 +118,7 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int input,
     if (!Normalizes(node)) SetInput(node, kRouterWeights, RouterWeights(node, sink));
     SetInt(node, "expert_weight_bits", stored.format.bits);
     SetInt(node, "block_size", stored.format.block);
+    // Without it CUDA takes the codes for those of a layout of its own.
     SetInt(node, "weights_prepacked", 0);
   }
   const bool first = input == kFirstTable;
@@ -142,7 +143,7 @@ constinit const Format kQMoE = {
     .tensors = Tensors,
     .codec = MakeBlockCodec,
     .read = Read,
-    .runs = "CPU, CUDA",
+    .runs = "CPU, from ONNX Runtime 1.30 on",
     .about = "com.microsoft QMoE: the tables of experts in blocks, each with a scale",
 };
 
