@@ -136,6 +136,13 @@ std::string ResultTable(const Report& report) {
                     " the bytes of another, stored once: ", HumanBytes(output.shared_bytes),
                     " saved\n");
   }
+  for (const OutputReport& output : report.outputs) {
+    if (output.tied_tensors == 0) continue;
+    absl::StrAppend(&text, output.dtype, ": the codes of ", output.tied_tensors,
+                    output.tied_tensors == 1 ? " tensor are" : " tensors are",
+                    " read by several operators, stored once: ", HumanBytes(output.tied_bytes),
+                    " saved\n");
+  }
   return text;
 }
 

@@ -36,6 +36,7 @@ struct PolicyFields {
   std::string rope_cache = {};             // tables of rotary embeddings: keep, computed
   std::optional<int> rope_positions = {};  // so many rows of them, the first, stored or computed
   std::string method = {};                 // how codes are chosen: nearest, search, gptq
+  std::optional<bool> tie = {};            // readers in several forms read one set of codes
   bool keep = false;                       // leave the node and its weights as they are
 };
 

@@ -84,6 +84,8 @@ struct OutputReport {
   int half_values = 0;             // float values that become float16
   int shared_tensors = 0;          // stored tensors that have the bytes of others, and
   std::uint64_t shared_bytes = 0;  // what that saves
+  int tied_tensors = 0;            // codes that are stored once for several operators, and
+  std::uint64_t tied_bytes = 0;    // what that saves
   std::string residual;            // what is done to the residual stream; "" for nothing
   std::string rope_cache;          // what is done with tables of rotary embeddings; "" for nothing
   std::vector<std::string> warnings;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -87,6 +89,8 @@ void AddRepacked(const Analysis& analysis, const OutputPlan& plan, std::vector<T
 std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& plan,
                                   const PlannedOutput& output) {
   const std::map<std::string, std::string> shared = ConstantsShared(analysis, plan, output);
+  std::map<std::string, std::uint64_t> bytes_shared;
+  for (const SharedTensor& one : output.shared) bytes_shared[one.name] = one.bytes;
   std::vector<TensorRow> rows;
   for (const WeightPlan& weight : plan.weights) {
     for (const WeightCopy& copy : weight.copies) {
@@ -116,6 +120,11 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
       if (const auto same = shared.find(copy.names[0]); same != shared.end()) {
         row.same_as = same->second;
         row.bytes = 0;
+      } else {
+        for (const std::string& name : row.stored_as) {
+          const auto part = bytes_shared.find(name);
+          if (part != bytes_shared.end()) row.bytes -= part->second;
+        }
       }
       row.why = Texts(copy.why);
       rows.push_back(std::move(row));
@@ -123,6 +132,20 @@ std::vector<TensorRow> TensorRows(const Analysis& analysis, const OutputPlan& pl
   }
   AddRepacked(analysis, plan, rows);
   return rows;
+}
+
+// What `tie: false` would cost.
+void AddTied(const OutputPlan& plan, OutputReport& report) {
+  for (const WeightPlan& weight : plan.weights) {
+    for (const WeightCopy& copy : weight.copies) {
+      if (copy.format.IsFloat()) continue;
+      const std::set<const Format*> forms(copy.readers.begin(), copy.readers.end());
+      if (forms.size() < 2) continue;
+      const StoredTensor codes = copy.stored.form->tensors(copy.stored)[0];
+      ++report.tied_tensors;
+      report.tied_bytes += (forms.size() - 1) * PackedBytes(codes.type, codes.dims).value_or(0);
+    }
+  }
 }
 
 std::vector<NodeRow> NodeRows(const Analysis& analysis, const OutputPlan& plan) {
@@ -218,6 +241,7 @@ OutputReport MakeOutputReport(const Analysis& analysis, const OutputPlan& plan,
     ++report.shared_tensors;
     report.shared_bytes += shared.bytes;
   }
+  AddTied(plan, report);
   if (list_nodes) report.nodes = NodeRows(analysis, plan);
   report.values = ValueRows(analysis, plan);
   report.formats = FormatRows(report.tensors);

@@ -321,6 +321,13 @@ std::string WhyNotInBlocks(const WeightReading& reading) {
                       "; blocks are read in float32 and float16");
 }
 
+std::string WhyNoProductOfBlocks(std::int64_t k, std::int64_t n, std::int64_t block) {
+  // ONNX Runtime's kernel for WebGPU takes such a weight for one that has a single scale.
+  if (n == 1 || k * n != block) return "";
+  return absl::StrCat("its ", k, " × ", n, " numbers are as many as a block has, of which WebGPU ",
+                      "reads one scale for all columns");
+}
+
 void MultiplyByBlocks(const Stored& stored, const std::string& left, const std::string& codes,
                       absl::Span<const std::string> names, onnx::NodeProto& node, NodeSink& sink) {
   node.set_op_type("MatMulNBits");

@@ -47,6 +47,9 @@ std::string CodesInShape(const Stored& stored, const std::string& codes,
 // Why blocks cannot be read in the type that the reader computes in; "" where they can.
 std::string WhyNotInBlocks(const WeightReading& reading);
 
+// Why MatMulNBits does not multiply with N columns of K numbers in these blocks; "" where it does.
+std::string WhyNoProductOfBlocks(std::int64_t k, std::int64_t n, std::int64_t block);
+
 // Makes `node`, which has a name and an output, the com.microsoft MatMulNBits of the left operand
 // with the parts. `codes` are names[0] as CodesInShape() gives them. Attributes are in the order in
 // which ONNX Runtime's MatMulNBitsQuantizer writes them.

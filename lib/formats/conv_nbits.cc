@@ -48,6 +48,8 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
   FormatFit fit;
   fit.reason = WhyNoProduct(reading);
   if (!fit.reason.empty()) return fit;
+  fit.reason = WhyNoProductOfBlocks(reading.dims[1], reading.dims[0], format.block);
+  if (!fit.reason.empty()) return fit;
   fit.stored.form = &form;
   fit.stored.format = format;
   fit.stored.transposed = true;

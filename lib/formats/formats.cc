@@ -14,10 +14,12 @@ extern const Format kMatMulNBits;
 extern const Format kConvNBits;
 extern const Format kGatherBlocks;
 extern const Format kGatherPlain;
+extern const Format kQMoE;
 extern const Format kMatMulInteger;
 extern const Format kConvInteger;
 extern const Format kGatherInteger;
 extern const Format kLstmInteger;
+extern const Format kAttentionInteger;
 extern const Format kBnb4;
 extern const Format kQdq;
 extern const Format kQdqOthers;
@@ -27,9 +29,9 @@ extern const Format kFloat8Others;
 namespace {
 
 constexpr const Format* kTable[] = {
-    &kMatMulNBits, &kConvNBits,     &kGatherBlocks, &kGatherPlain, &kMatMulInteger,
-    &kConvInteger, &kGatherInteger, &kLstmInteger,  &kBnb4,        &kQdq,
-    &kQdqOthers,   &kFloat8,        &kFloat8Others,
+    &kMatMulNBits,   &kConvNBits,   &kGatherBlocks,  &kGatherPlain, &kQMoE,
+    &kMatMulInteger, &kConvInteger, &kGatherInteger, &kLstmInteger, &kAttentionInteger,
+    &kBnb4,          &kQdq,         &kQdqOthers,     &kFloat8,      &kFloat8Others,
 };
 
 const FormatWord* FindWord(const Format& form, absl::string_view word) {
@@ -110,9 +112,11 @@ bool MayFit(const WeightFormat& format, const WeightReading& reading) {
 
 namespace {
 
-bool SomeFits(bool Format::*property, const WeightReading& reading) {
+template <typename T>
+bool SomeFits(T Format::*property, const WeightReading& reading) {
   return std::any_of(std::begin(kTable), std::end(kTable), [&](const Format* form) {
-    return form->*property && MayFit(*FormatOfWord(form->words[0].word), reading);
+    return static_cast<bool>(form->*property) &&
+           MayFit(*FormatOfWord(form->words[0].word), reading);
   });
 }
 
@@ -124,6 +128,10 @@ bool MayTakeAccuracyLevel(const WeightReading& reading) {
 
 bool MayTakeMethod(const WeightReading& reading) {
   return SomeFits(&Format::takes_method, reading);
+}
+
+bool MayTie(const WeightReading& reading) {
+  return SomeFits(&Format::codes, reading);
 }
 
 int LeastOpset(const WeightFormat& format) {

@@ -34,6 +34,9 @@ bool MayTakeAccuracyLevel(const WeightReading& reading);
 // Whether some form whose codes a method may choose fits, likewise.
 bool MayTakeMethod(const WeightReading& reading);
 
+// Whether some form that shares its codes with others fits, likewise.
+bool MayTie(const WeightReading& reading);
+
 // The lowest opset of ONNX's own domain that every form of the word can be written in.
 int LeastOpset(const WeightFormat& format);
 

@@ -11,7 +11,10 @@ FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReadi
   const ProductFit product = FitProduct(reading);
   if (!product.reason.empty()) {
     fit.reason = product.reason;
-  } else if (fit.reason = WhyNotInBlocks(reading); fit.reason.empty()) {
+  } else if (fit.reason = WhyNotInBlocks(reading); !fit.reason.empty()) {
+    return fit;
+  } else if (fit.reason = WhyNoProductOfBlocks(product.k, product.n, format.block);
+             fit.reason.empty()) {
     fit.stored.form = &form;
     fit.stored.format = format;
     fit.stored.transposed = product.transposed;

@@ -94,6 +94,7 @@ struct WeightCopy {
   // Codes: the form whose nodes read them, of each use. Several forms may have the same codes.
   std::vector<const Format*> readers;
   methods::Choice choice;  // how codes are chosen
+  bool tie = true;         // codes: one set of them serves readers of several forms
 };
 
 struct WeightPlan {

@@ -224,7 +224,8 @@ WeightCopy CopyFor(const PlanContext& context, const IdVector<NodePlan>& nodes,
       copy.bytes = BytesOf(fit.stored);
       copy.stored = std::move(fit.stored);
       copy.in_main = true;
-      copy.why = OnlyFor(kWeightsField | kMethodField, resolved.why);
+      copy.tie = resolved.tie;
+      copy.why = OnlyFor(kWeightsField | kMethodField | kTieField, resolved.why);
       if (copy.stored.form->takes_method && copy.choice.method != resolved.method) {
         copy.why.push_back(
             {kNoStatistics, absl::StrCat("method: ", RowOf(copy.choice.method).word)});
@@ -274,6 +275,11 @@ void NameCopies(const Graph& graph, ValueNames& names, WeightPlan& weight) {
   }
 }
 
+// Whether readers of both read one set of codes.
+bool Tied(const WeightCopy& a, const WeightCopy& b) {
+  return SameCodes(a.stored, b.stored) && ((a.tie && b.tie) || a.stored.form == b.stored.form);
+}
+
 // Of two words for the same codes the copy is stored as that one's form which is the first in the
 // table, for the reasons of both: of that one last.
 void TakeFirstForm(const WeightCopy& other, WeightCopy& copy) {
@@ -306,8 +312,7 @@ void PlanWeights(const PlanContext& context, const std::vector<int>& exponents,
     TakeRopeForm(context.graph(), id, plan.rope, copy);
     std::vector<WeightCopy>& copies = plan.weights.back().copies;
     const auto same = std::find_if(copies.begin(), copies.end(), [&copy](const WeightCopy& other) {
-      return (copy.format.IsFloat() ? other.format == copy.format
-                                    : SameCodes(other.stored, copy.stored)) &&
+      return (copy.format.IsFloat() ? other.format == copy.format : Tied(other, copy)) &&
              other.in_main == copy.in_main && other.exponent == copy.exponent;
     });
     if (same == copies.end()) {

@@ -105,6 +105,7 @@ bool CanAct(const Settings& set, const Subject& subject) {
          (set.weights && CanStore(*set.weights, subject)) ||
          (set.accuracy_level && TakesLevel(subject)) ||
          (set.method && subject.reading && MayTakeMethod(*subject.reading)) ||
+         (set.tie && subject.reading && MayTie(*subject.reading)) ||
          (set.residual && subject.sums) || (set.rope_cache && subject.turns) ||
          set.keep.has_value();
 }

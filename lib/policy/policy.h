@@ -67,6 +67,7 @@ struct Settings {
   std::optional<ResidualSetting> residual;  // of residual Adds and Skip… norms
   std::optional<RopeCacheSetting> rope_cache;
   std::optional<methods::Method> method;  // how codes are chosen
+  std::optional<bool> tie;  // readers of one constant in several forms read one set of codes
 };
 
 // Layers from first to last, both included; negatives count from the end (-1: the last layer).

@@ -130,6 +130,8 @@ Json SettingsSchema() {
       {"rope_cache",
        Described(RopeCacheSchema(), "what is done with the tables of rotary embeddings")},
       {"method", MethodSchema()},
+      {"tie", Described({{"type", "boolean"}},
+                        "one set of codes serves readers of several operators; true if not said")},
   };
 }
 

@@ -85,6 +85,7 @@ void PutFields(YAML::Node& node, const PolicyFields& fields) {
     Put(node, "rope_cache", fields.rope_cache);
   }
   Put(node, "method", fields.method);
+  Put(node, "tie", fields.tie);
   if (fields.keep) node["keep"] = true;
 }
 

@@ -19,6 +19,7 @@ void Apply(const Settings& set, Resolved& resolved) {
   if (set.residual) resolved.residual = *set.residual;
   if (set.rope_cache) resolved.rope_cache = *set.rope_cache;
   if (set.method) resolved.method = *set.method;
+  if (set.tie) resolved.tie = *set.tie;
 }
 
 bool Names(const Match& match) {
@@ -31,7 +32,8 @@ FieldSet FieldsOf(const Settings& set) {
   return (set.compute ? kComputeField : 0U) | (set.weights ? kWeightsField : 0U) |
          (set.io ? kIoField : 0U) | (set.accuracy_level ? kAccuracyLevelField : 0U) |
          (set.overflow ? kOverflowField : 0U) | (set.keep ? kKeepField : 0U) |
-         (set.residual ? kResidualField : 0U) | (set.method ? kMethodField : 0U);
+         (set.residual ? kResidualField : 0U) | (set.method ? kMethodField : 0U) |
+         (set.tie ? kTieField : 0U);
 }
 
 Reasons OnlyFor(FieldSet fields, const Reasons& reasons) {
@@ -52,6 +54,7 @@ std::string EffectOf(const Settings& set) {
   if (set.residual) parts.push_back(absl::StrCat("residual: ", ToString(*set.residual)));
   if (set.rope_cache) parts.push_back(absl::StrCat("rope_cache: ", ToString(*set.rope_cache)));
   if (set.method) parts.push_back(absl::StrCat("method: ", methods::RowOf(*set.method).word));
+  if (set.tie) parts.push_back(absl::StrCat("tie: ", *set.tie ? "true" : "false"));
   if (set.overflow) {
     const char* name = *set.overflow == Overflow::kClamp      ? "clamp"
                        : *set.overflow == Overflow::kInfinity ? "infinity"

@@ -24,6 +24,7 @@ inline constexpr FieldSet kOverflowField = 1U << 4U;
 inline constexpr FieldSet kKeepField = 1U << 5U;
 inline constexpr FieldSet kResidualField = 1U << 6U;
 inline constexpr FieldSet kMethodField = 1U << 7U;
+inline constexpr FieldSet kTieField = 1U << 8U;
 FieldSet FieldsOf(const Settings& set);
 
 // One thing that decided: "output 'q4' of gemma-web sets weights: int4 block 32 symmetric",
@@ -64,6 +65,7 @@ struct Resolved {
   std::optional<ResidualSetting> residual;
   RopeCacheSetting rope_cache;
   methods::Method method = methods::Method::kNearest;
+  bool tie = true;
   bool compute_by_rule = false;  // a rule, not the output's default, chose the compute type
   bool weights_by_rule = false;
   bool io_by_rule = false;

@@ -163,7 +163,7 @@ absl::StatusOr<methods::Method> ParseMethod(const YamlReader& reader, const YAML
 
 std::vector<std::string> SettingKeys() {
   return {"compute", "weights",  "io",         "accuracy_level", "constants",
-          "keep",    "residual", "rope_cache", "method"};
+          "keep",    "residual", "rope_cache", "method",         "tie"};
 }
 
 absl::StatusOr<Settings> ParseSettings(const YamlReader& reader, const YAML::Node& node) {
@@ -205,6 +205,9 @@ absl::StatusOr<Settings> ParseSettings(const YamlReader& reader, const YAML::Nod
   }
   if (node["method"]) {
     ONNXQUANT_ASSIGN_OR_RETURN(set.method, ParseMethod(reader, node["method"]));
+  }
+  if (node["tie"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(set.tie, reader.Bool(node["tie"], "tie"));
   }
   return set;
 }

@@ -72,6 +72,8 @@ Json ToJson(const OutputReport& output) {
           {"half_values", output.half_values},
           {"shared_tensors", output.shared_tensors},
           {"shared_bytes", output.shared_bytes},
+          {"tied_tensors", output.tied_tensors},
+          {"tied_bytes", output.tied_bytes},
           {"residual", output.residual},
           {"rope_cache", output.rope_cache},
           {"warnings", output.warnings},

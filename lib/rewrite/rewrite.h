@@ -28,6 +28,7 @@ struct FillJob {
   ElementType type = ElementType::kFloat;     // what it is stored in, where not in codes
   Stored stored;                              // its form in codes; without one, none
   methods::Choice choice;                     // of the codes
+  bool tie = true;                            // the codes serve readers of other forms too
   std::optional<Repack> repack;               // it keeps its numbers, which get other places
   int exponent = 0;                           // the values are multiplied by 2^this
   Overflow overflow = Overflow::kError;

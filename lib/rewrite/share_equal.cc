@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,12 +31,18 @@ bool StoreSameParts(const FillJob& a, const FillJob& b) {
                     [](int x, int y) { return (x == kNotStored) == (y == kNotStored); });
 }
 
-bool SameForm(const FillJob& a, const FillJob& b) {
+// Whether both have the same bytes where their sources do.
+bool SameParts(const FillJob& a, const FillJob& b) {
   return StoreSameParts(a, b) && a.type == b.type && SameCodes(a.stored, b.stored) &&
          a.repack == b.repack && a.first_bytes == b.first_bytes && a.exponent == b.exponent &&
          a.overflow == b.overflow && a.source->data_type() == b.source->data_type() &&
          std::equal(a.source->dims().begin(), a.source->dims().end(), b.source->dims().begin(),
                     b.source->dims().end());
+}
+
+// Whether readers of both take one set of codes.
+bool Tied(const FillJob& a, const FillJob& b) {
+  return (a.tie && b.tie) || a.stored.form == b.stored.form;
 }
 
 std::string SamplesOf(Bytes bytes) {
@@ -73,27 +80,52 @@ bool StaysInline(const FillJob& job, const Rewritten& result) {
   });
 }
 
+// Constants that are equal and not tied: two of Rewritten::jobs.
+struct Untied {
+  std::size_t first = 0;
+  std::size_t second = 0;
+};
+
+// Codes stand once for each, in the dims of its reader; their scales and zero points stand once.
+void ShareScales(const Untied& pair, Rewritten& result) {
+  const FillJob& first = result.jobs[pair.first];
+  FillJob& second = result.jobs[pair.second];
+  if (first.choice != second.choice) return;
+  for (std::size_t part = 1; part < second.targets.size(); ++part) {
+    if (first.targets[part] == kNotStored) continue;
+    result.same_as[static_cast<std::size_t>(second.targets[part])] = first.targets[part];
+    second.targets[part] = kNotStored;
+  }
+}
+
 }  // namespace
 
 absl::Status ShareEqual(const Model& model, Rewritten& result) {
   result.same_as.assign(result.bytes.size(), -1);
   absl::flat_hash_map<std::string, std::vector<std::size_t>> by_samples;
   std::vector<FillJob> kept;
+  std::vector<Untied> untied;
   for (FillJob& job : result.jobs) {
     ONNXQUANT_ASSIGN_OR_RETURN(const Bytes bytes, model.Bytes(*job.source));
     FillJob* equal = nullptr;
+    std::optional<std::size_t> apart;
     if (!bytes.empty() && !StaysInline(job, result)) {
       std::vector<std::size_t>& alike = by_samples[KeyOf(bytes)];
       model.Release(*job.source, 0, bytes.size());  // the system reads more around each sample
       for (const std::size_t other : alike) {
-        if (!SameForm(kept[other], job)) continue;
+        if (!SameParts(kept[other], job)) continue;
         ONNXQUANT_ASSIGN_OR_RETURN(const bool same, SameBytes(model, kept[other], job));
+        if (same && !Tied(kept[other], job)) {
+          if (!apart) apart = other;
+          continue;
+        }
         if (same) equal = &kept[other];
         if (same) break;
       }
       if (equal == nullptr && alike.size() < kMostAlike) alike.push_back(kept.size());
     }
     if (equal == nullptr) {
+      if (apart) untied.push_back({*apart, kept.size()});
       kept.push_back(std::move(job));
       continue;
     }
@@ -104,6 +136,7 @@ absl::Status ShareEqual(const Model& model, Rewritten& result) {
     }
   }
   result.jobs = std::move(kept);
+  for (const Untied& pair : untied) ShareScales(pair, result);
   return absl::OkStatus();
 }
 

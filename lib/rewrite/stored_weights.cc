@@ -49,6 +49,7 @@ void AddCopy(const onnx::TensorProto& source, const WeightCopy& copy, GraphWrite
   } else {
     job.stored = copy.stored;
     job.choice = copy.choice;
+    job.tie = copy.tie;
     for (std::size_t i = 0; const StoredTensor& tensor : copy.stored.form->tensors(copy.stored)) {
       job.targets.push_back(writer.AddInitializer(copy.names[i++], tensor.type, tensor.dims));
     }

@@ -41,6 +41,8 @@ REFUSED = {
     "half a byte": (INT4, ws.single("Gather", (8, 33))),
     "a quarter of a byte": (INT2, ws.single("Gather", (8, 33))),
     "filters in blocks": (INT4, FILTERS),
+    "as many numbers as a block": (INT4, ws.single("MatMul", (8, 4), x=(3, 8))),
+    "filters of as many numbers as a block": (INT4, ws.single("Conv", (4, 8, 1), x=(1, 8, 5))),
     "zero points of channels": (CHANNELS[0], FILTERS),
     "signed zero points of channels": (CHANNELS[1], FILTERS),
 }

@@ -13,7 +13,7 @@ import weight_models as wm
 import weight_sites as ws
 from onnx import helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from program import policy, run, save
+from program import policy, run, save, small_model
 from weight_models import Array, Format, Site
 
 BLOCKS = [
@@ -182,6 +182,53 @@ def test_an_embedding_and_a_head_share_one_set_of_codes(
     found = wm.initializers(model)
     assert {n: (str(a.dtype), list(a.shape)) for n, a in found.items()} == expected
     _compare(model, [site], form, 1e-5 if compute == "float32" else 2e-3)
+
+
+def test_codes_that_are_not_tied_are_stored_for_each_reader_and_their_scales_once(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(17)
+    site = ws.shared(256)
+    site.weight = wm.weights(random, 256, 300).T.copy()  # large enough to be shared
+    form = Format("int4", symmetric=False)
+    models = {}
+    for tie in ("true", "false"):
+        folder = tmp_path / tie
+        folder.mkdir()
+        text = (
+            f"policy: 1\nname: p\noutputs:\n"
+            f"  q4: {{compute: float32, weights: {form}, io: float32, tie: {tie}}}\n"
+            f"rules:\n  - match: {{op: Gather}}\n    weights: {form}\n"
+        )
+        done = run("--policy", policy(folder, text), save(wm.build([site]), folder, True))
+        assert done.returncode == 0, done.stderr
+        models[tie] = onnx.load(folder / "model_q4.onnx")
+        assert ("read by several operators, stored once: 38.4 kB saved" in done.stdout) == (
+            tie == "true"
+        )
+        arguments = ("plan", "--json", "--policy", folder / "p.yaml", folder / "model.onnx")
+        (plan,) = json.loads(run(*arguments).stdout)["outputs"]
+        stored = onnx.load(folder / "model_q4.onnx", load_external_data=False).graph.initializer
+        places = {tuple(entry.value for entry in tensor.external_data) for tensor in stored}
+        sizes = [int(size) for _, _, size in places]
+        assert sum(row["bytes"] for row in plan["tensors"]) == sum(sizes)
+    assert [node.op_type for node in models["false"].graph.node] == [
+        "GatherBlockQuantized",
+        "MatMulNBits",
+    ]
+    files = {tie: (tmp_path / tie / "model_q4.onnx_data").stat().st_size for tie in models}
+    codes = 300 * 256 // 2
+    assert codes <= files["false"] - files["true"] < codes + 4096
+    assert len(models["false"].graph.initializer) == 6
+    tied, apart = (wm.results(model, [site]) for model in models.values())
+    wm.expect_equal(tied, apart, 0)
+
+
+def test_a_rule_that_ties_what_has_no_codes_is_refused(tmp_path: Path) -> None:
+    path = save(small_model(), tmp_path)
+    done = run("plan", "--policy", "q4", "--set", "match: {op: Relu}, tie: false", path)
+    assert done.returncode == 3
+    assert "sets tie: false, which changes nothing that it matches" in done.stderr
 
 
 @pytest.mark.parametrize("form", [Format("int4"), Format("int8", 16, False)], ids=str)

@@ -108,7 +108,8 @@ def build(
         constants = {"w": (stand_in or {}).get(i, site.weight), **site.constants}
         initializers += [numpy_helper.from_array(a, f"s{i}.{n}") for n, a in constants.items()]
     graph = helper.make_graph(nodes, "sites", inputs, outputs, initializers)
-    opsets = [helper.make_opsetid("", opset)]
+    domains = sorted({node.domain for node in nodes if node.domain})
+    opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(d, 1) for d in domains)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 

@@ -104,12 +104,27 @@ TEST(Formats, WhatDoesNotFitSaysWhy) {
   reading.input = 0;
   EXPECT_THAT(why(reading), HasSubstr("second operand"));
   reading.op = "Add";
-  EXPECT_THAT(why(reading), HasSubstr("no Add reads int4; MatMul, Gemm, Einsum, Conv, Gather may"));
+  EXPECT_THAT(
+      why(reading),
+      HasSubstr("no Add reads int4; MatMul, Gemm, Einsum, Conv, Gather, com.microsoft::MoE may"));
   EXPECT_THAT(why(Table({8, 33})), HasSubstr("do not end with a byte"));
   WeightFormat asymmetric = int4;
   asymmetric.symmetric = false;
   EXPECT_THAT(FindFit(asymmetric, Table({8, 96}), true).reason, HasSubstr("symmetric blocks"));
   EXPECT_TRUE(FindFit(asymmetric, Table({8, 128}), true).ok());
+}
+
+TEST(Formats, NoProductHasAsManyNumbersAsABlock) {
+  WeightFormat format = *FormatOfWord("int4");
+  EXPECT_THAT(FindFit(format, Product({8, 4}), true).reason, HasSubstr("as many as a block"));
+  EXPECT_TRUE(FindFit(format, Product({8, 5}), true).ok());
+  EXPECT_TRUE(FindFit(format, Product({32, 1}), true).ok());
+  WeightReading filters = Product({4, 8, 1});
+  filters.op = "Conv";
+  EXPECT_THAT(FindFit(format, filters, true).reason, HasSubstr("as many as a block"));
+  format.block = 16;
+  EXPECT_TRUE(FindFit(format, Product({8, 4}), true).ok());
+  EXPECT_TRUE(FindFit(format, filters, true).ok());
 }
 
 TEST(Formats, ATableAndATransposedProductHaveTheSameCodesWhereRowsArePadded) {

@@ -20,7 +20,8 @@ PolicySpec Complete() {
         .weights = {.format = "int4", .block = 64, .symmetric = false, .source = "float16"},
         .accuracy_level = 4,
         .overflow = "clamp",
-        .method = "search"}}};
+        .method = "search",
+        .tie = false}}};
   spec.rules = {{.match = {.role = {"norm", "residual"}}, .set = {.compute = "float32"}},
                 {.match = {.op = {"com.microsoft::MatMulNBits"},
                            .name = {"*/v_proj*"},
@@ -57,6 +58,7 @@ TEST(PolicySpec, ReadsBackAsItWasWritten) {
   EXPECT_EQ(q4f16.accuracy_level, 4);
   EXPECT_EQ(q4f16.overflow, Overflow::kClamp);
   EXPECT_EQ(q4f16.method, methods::Method::kSearch);
+  EXPECT_EQ(q4f16.tie, false);
   ASSERT_EQ(policy->rules.size(), 3);
   EXPECT_THAT(policy->rules[0].match.roles, ElementsAre("norm", "residual"));
   EXPECT_EQ(policy->rules[0].set.compute, ElementType::kFloat);

@@ -185,10 +185,10 @@ TEST(PolicyYaml, EveryBuiltinPolicyIsValidAndNamedAfterItsFile) {
     names.push_back(policy->name);
   }
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
-  EXPECT_THAT(names,
-              ElementsAre("bf16", "bnb4", "build-gemma", "fp16", "gemma-q4", "gemma-rescale",
-                          "gemma-safe", "gemma-small", "gemma-web", "int8", "q2", "q2f16", "q4",
-                          "q4f16", "q8", "quantize-dynamic", "repair", "transformersjs", "uint8"));
+  EXPECT_THAT(names, ElementsAre("bf16", "bnb4", "build-gemma", "fp16", "gemma-q4", "gemma-rescale",
+                                 "gemma-safe", "gemma-small", "gemma-web", "int8", "onnx-community",
+                                 "q2", "q2f16", "q4", "q4f16", "q8", "quantize-dynamic", "repair",
+                                 "transformersjs", "uint8"));
 }
 
 TEST(PolicyYaml, ListsThePoliciesWhenANameIsUnknown) {

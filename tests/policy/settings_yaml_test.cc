@@ -55,6 +55,13 @@ TEST(SettingsYaml, ReadsEveryMethod) {
               HasSubstr("found method 'gpqt'; allowed are nearest, search, gptq; did you mean"));
 }
 
+TEST(SettingsYaml, ReadsWhetherCodesAreTied) {
+  EXPECT_EQ(SettingsOf("tie: true").tie, true);
+  EXPECT_EQ(SettingsOf("tie: false").tie, false);
+  EXPECT_FALSE(SettingsOf("compute: float32").tie.has_value());
+  EXPECT_THAT(ErrorOf("tie: once"), HasSubstr("tie"));
+}
+
 TEST(SettingsYaml, ReadsWhatBecomesOfRotaryTables) {
   for (const char* text : {"keep", "computed", "{positions: 4096}", "{computed: 4096}"}) {
     EXPECT_EQ(ToString(*SettingsOf(std::string("rope_cache: ") + text).rope_cache), text);

@@ -17,6 +17,9 @@ from real_model import DTYPES, Convert
 
 # Bytes of the community exporter's data files for this model.
 RECIPE_BYTES = {"fp32": 1_139_501_568, "fp16": 569_862_656, "q4": 801_090_048, "q4f16": 425_724_416}
+# Bytes of what onnx-community ships of this model: asymmetric codes of 4 bits in blocks of 32,
+# those of the table twice, once for the embedding and once for the head.
+COMMUNITY_BYTES = {"q4": 322_933_248, "q4f16": 272_626_176}
 # From so many bytes on tensors begin at multiples of so many.
 ALIGNMENTS = {1 << 20: 1 << 16, 1 << 16: 1 << 12, 0: 64}
 # Smaller tensors stand in the .onnx file.
@@ -83,6 +86,21 @@ def test_build_gemmas_data_size_is_the_recipes_up_to_alignment_and_what_stays_in
 
 def _alignment(weight: Initializer) -> int:
     return next(step for least, step in ALIGNMENTS.items() if weight.data.size >= least)
+
+
+@pytest.mark.parametrize("dtype", COMMUNITY_BYTES)
+def test_onnx_communitys_data_size_is_theirs_up_to_alignment_and_what_stays_inline(
+    dtype: str, convert: Convert
+) -> None:
+    model = convert("onnx-community") / f"model_{dtype}.onnx"
+    weights = [weight for _, weight in read_initializers(model)]
+    inline = sum(w.data.size for w in weights if w.location is None)
+    # Scales and zero points of the table stand once, for two initializers.
+    stored = {w.data.ctypes.data: w for w in weights if w.location is not None}.values()
+    assert len([w for w in weights if w.location is not None]) == len(stored) + 2
+    assert sum(w.data.size for w in stored) + inline == COMMUNITY_BYTES[dtype]
+    gaps = sum(_alignment(w) for w in stored)
+    assert 0 <= _data_bytes(model) + inline - COMMUNITY_BYTES[dtype] <= gaps
 
 
 @pytest.mark.parametrize("recipe", DTYPES)

@@ -130,7 +130,7 @@ g (int64[4] i, float[4] x) => (float[4] z) {
 TEST_F(RewriteTest, TurnsAMatMulIntoMatMulNBits) {
   Load(kTwoNodes);
   const Rewritten out =
-      Run("outputs:\n  q4: {compute: float32, weights: {format: int4, block: 16}, io: float32, "
+      Run("outputs:\n  q4: {compute: float32, weights: {format: int4, block: 32}, io: float32, "
           "accuracy_level: 4}\n");
   const onnx::NodeProto& node = out.model.graph().node(0);
   EXPECT_EQ(node.op_type(), "MatMulNBits");
@@ -140,7 +140,7 @@ TEST_F(RewriteTest, TurnsAMatMulIntoMatMulNBits) {
   EXPECT_EQ(IntAttribute(node, "K", 0), 4);
   EXPECT_EQ(IntAttribute(node, "N", 0), 4);
   EXPECT_EQ(IntAttribute(node, "bits", 0), 4);
-  EXPECT_EQ(IntAttribute(node, "block_size", 0), 16);
+  EXPECT_EQ(IntAttribute(node, "block_size", 0), 32);
   EXPECT_EQ(IntAttribute(node, "accuracy_level", 0), 4);
   ASSERT_EQ(out.model.opset_import_size(), 2);
   EXPECT_EQ(out.model.opset_import(1).domain(), "com.microsoft");

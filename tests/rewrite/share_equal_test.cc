@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "tests/rewrite/rewrite_fixture.h"
 
@@ -76,6 +77,72 @@ TEST_F(ShareEqualTest, FormsThatDifferAreNotShared) {
       Shared(std::string(kFp16) + "rules:\n  - {match: {weight: b}, weights: float32}\n");
   EXPECT_EQ(rewritten.jobs.size(), 2U);
   EXPECT_THAT(rewritten.same_as, ElementsAre(-1, -1, 0));
+}
+
+// Rows of a table, and products with the same numbers, in one constant.
+constexpr char kTiedModel[] = R"(<ir_version: 10, opset_import: ["" : 21]>
+g (int64[2] i, float[2, 64] x) => (float[2, 64] y, float[2, 512] z)
+<float[512, 64] t> {
+  y = Gather(t, i)
+  u = Transpose<perm = [1, 0]>(t)
+  z = MatMul(x, u)
+})";
+constexpr char kCodes[] = R"(
+  q4: {compute: float32, weights: {format: int4, symmetric: false}, io: float32, tie: )";
+constexpr char kGatheredToo[] = R"(}
+rules:
+  - {match: {op: Gather}, weights: {format: int4, symmetric: false}}
+)";
+
+std::string Yaml(const char* tie) {
+  return absl::StrCat("outputs:", kCodes, tie, kGatheredToo);
+}
+
+void FillTable(onnx::TensorProto& tensor) {
+  tensor.clear_float_data();
+  tensor.set_raw_data(std::string(512 * 64 * sizeof(float), '\1'));
+}
+
+class TieTest : public RewriteFixture {
+ protected:
+  Rewritten Shared(const std::string& yaml) {
+    onnx::ModelProto proto = ParseModel(kTiedModel);
+    FillTable(*proto.mutable_graph()->mutable_initializer(0));
+    auto model = Model::FromProto(std::move(proto), "m.onnx");
+    EXPECT_TRUE(model.ok()) << model.status();
+    model_ = std::make_unique<Model>(*std::move(model));
+    auto analysis = Analyze(model_->proto(), "m.onnx");
+    EXPECT_TRUE(analysis.ok()) << analysis.status();
+    analysis_.emplace(*std::move(analysis));
+    Rewritten rewritten = Run(yaml);
+    EXPECT_TRUE(ShareEqual(*model_, rewritten).ok());
+    return rewritten;
+  }
+};
+
+TEST_F(TieTest, ReadersOfTwoFormsReadOneSetOfCodes) {
+  const Rewritten rewritten = Shared(Yaml("true"));
+  EXPECT_EQ(rewritten.jobs.size(), 1U);
+  EXPECT_THAT(rewritten.same_as, ElementsAre(-1, -1, -1));
+}
+
+TEST_F(TieTest, UntiedCodesStandForEachFormAndTheirScalesOnce) {
+  const Rewritten rewritten = Shared(Yaml("false"));
+  ASSERT_EQ(rewritten.jobs.size(), 2U);
+  EXPECT_THAT(rewritten.same_as, ElementsAre(-1, -1, -1, -1, 1, 2));
+  EXPECT_THAT(rewritten.jobs[0].targets, ElementsAre(0, 1, 2));
+  EXPECT_THAT(rewritten.jobs[1].targets, ElementsAre(3, kNotStored, kNotStored));
+}
+
+TEST_F(TieTest, OneReaderThatIsNotTiedSuffices) {
+  const Rewritten rewritten = Shared(Yaml("true") + "  - {match: {op: MatMul}, tie: false}\n");
+  EXPECT_EQ(rewritten.jobs.size(), 2U);
+}
+
+TEST_F(TieTest, ScalesOfOtherMethodsStandForEachForm) {
+  const Rewritten rewritten = Shared(Yaml("false") + "  - {match: {op: MatMul}, method: search}\n");
+  EXPECT_EQ(rewritten.jobs.size(), 2U);
+  EXPECT_THAT(rewritten.same_as, Each(-1));
 }
 
 }  // namespace
