@@ -1,6 +1,5 @@
 """Mixtures of experts whose tables are in blocks of codes (QMoE)."""
 
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -201,15 +200,11 @@ def test_sparse_routing_that_is_not_normalized_leaves_all_floats(tmp_path: Path)
     assert "(use_sparse_mixer)" in _why(tmp_path, Format("int4"), site)
 
 
-@pytest.mark.parametrize(
-    ("policy_name", "share"), itertools.product(["q4", "q4f16"], [0.20]), ids=str
-)
-def test_built_in_policies_store_experts_in_codes(
-    tmp_path: Path, policy_name: str, share: float
-) -> None:
+@pytest.mark.parametrize("name", ["q4", "q4f16"])
+def test_built_in_policies_store_experts_in_codes(tmp_path: Path, name: str) -> None:
     path = save(wm.build(SITES[:1]), tmp_path)
-    done = run("--policy", policy_name, "-o", tmp_path / "out", path)
+    done = run("--policy", name, "-o", tmp_path / "out", path)
     assert done.returncode == 0, done.stderr
     written = sum(file.stat().st_size for file in (tmp_path / "out").iterdir())
     source = sum(file.stat().st_size for file in tmp_path.glob("model.onnx*"))
-    assert written < share * source
+    assert written < 0.2 * source
