@@ -101,8 +101,7 @@ absl::Status Merge(const Arguments& arguments) {
     ONNXQUANT_ASSIGN_OR_RETURN(CalibrationFile file, CalibrationFile::Open(path));
     files.push_back(std::move(file));
   }
-  const std::uint64_t bytes =
-      CalibrationBytes(files.front().entries(), files.front().gradients());
+  const std::uint64_t bytes = CalibrationBytes(files.front().entries(), files.front().gradients());
   ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles output,
                              OpenOutput(arguments, arguments.calibrate.merge, bytes));
   ONNXQUANT_ASSIGN_OR_RETURN(const Statistics merged, MergeCalibrations(files));

@@ -134,8 +134,8 @@ class Calibrator {
     const std::size_t count = std::min(options_.gradients, sequences_.size());
     const TokenSequences text(sequences_.begin(),
                               sequences_.begin() + static_cast<std::ptrdiff_t>(count));
-    GradientRun run{options_.model, options_.inputs, options_.runner, options_.factory,
-                    options_.cancelled, nullptr};
+    GradientRun run{options_.model,   options_.inputs,    options_.runner,
+                    options_.factory, options_.cancelled, nullptr};
     std::uint64_t done = 0;
     run.read = [&](std::size_t tokens) {
       done += tokens;

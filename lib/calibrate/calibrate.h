@@ -30,7 +30,7 @@ struct CalibrationOptions {
   std::size_t chunk = 256;   // tokens of a file in a step
   // Of the text, so many sequences are also read backwards, for gradients; 0: none.
   std::size_t gradients = 0;
-  InputOptions inputs;       // with the seed
+  InputOptions inputs;  // with the seed
   // Of sums and rows that wait to be added; the model runs again for values that do not fit. The
   // caches of sequences side by side take at most half as much.
   std::uint64_t memory = std::uint64_t{4} << 30;
@@ -48,8 +48,8 @@ struct CalibrationPlan {
   std::vector<Unobserved> others;
   // Indices of `values`, a list for each time the model runs.
   std::vector<std::vector<std::size_t>> passes;
-  GradientPlan gradients;     // no places where they are not asked for, or the model has none
-  std::string no_gradients;   // why not, though they were asked for: a sentence
+  GradientPlan gradients;    // no places where they are not asked for, or the model has none
+  std::string no_gradients;  // why not, though they were asked for: a sentence
   std::vector<std::vector<std::size_t>> gradient_passes;  // likewise, of their places
   std::string fingerprint;
   // For how many positions the model has tables of rotary embeddings; 0: it has none. Texts that it

@@ -34,7 +34,8 @@ void AddLookups(const Graph& graph, const ValueTypes& types, GradientPlan& plan)
     if (graph.OpName(id) != "Gather" || IntAttribute(*node.proto, "axis", 0) != 0) continue;
     const auto shape = ConstantShape(graph, node.inputs[0]);
     const std::string& output = node.proto->output(0);
-    if (!shape || shape->size() != 2 || !IsFloat(types[node.inputs[0]]) || !IsUtf8(output)) continue;
+    if (!shape || shape->size() != 2 || !IsFloat(types[node.inputs[0]]) || !IsUtf8(output))
+      continue;
     plan.places.emplace_back().info = {output, true, shape->back(), shape->back(), 0};
   }
 }

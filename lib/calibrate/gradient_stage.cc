@@ -88,11 +88,11 @@ absl::Status CheckGradient(const GradientInfo& info, const Tensor& gradient, con
   };
   const std::int64_t found = rows(gradient, info.outputs);
   if (found >= 0 && found == rows(value, info.inputs)) return absl::OkStatus();
-  return MakeError(ErrorKind::kVerify,
-                   absl::StrCat("the gradient at '", info.output, "' is ",
-                                DimsText(gradient.dims()), " for inputs ", DimsText(value.dims()),
-                                "; expected a row of ", info.outputs, " for each row of ",
-                                info.inputs));
+  return MakeError(
+      ErrorKind::kVerify,
+      absl::StrCat("the gradient at '", info.output, "' is ", DimsText(gradient.dims()),
+                   " for inputs ", DimsText(value.dims()), "; expected a row of ", info.outputs,
+                   " for each row of ", info.inputs));
 }
 
 // Adds the squares by column, and gives the length |g| of each row.
@@ -176,7 +176,11 @@ absl::StatusOr<std::vector<GradientMoments>> SumGradients(const GradientRun& run
   std::vector<GradientMoments> gradients;
   for (std::size_t i = 0; i < places.size(); ++i) {
     const GradientInfo& info = plan.places[places[i]].info;
-    gradients.push_back({info.output, info.lookup, info.inputs, info.outputs, count,
+    gradients.push_back({info.output,
+                         info.lookup,
+                         info.inputs,
+                         info.outputs,
+                         count,
                          std::move(moments[i].sums),
                          {squares[i].begin(), squares[i].end()}});
   }

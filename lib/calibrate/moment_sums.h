@@ -36,8 +36,7 @@ class MomentSums {
   // type, NaN or infinity; the value is named, and the sums are lost.
   absl::Status Add(absl::Span<const Tensor> tensors) { return Add(tensors, {}); }
   // The same of rows that are first multiplied with a factor each; by tensor.
-  absl::Status Add(absl::Span<const Tensor> tensors,
-                   absl::Span<const std::vector<float>> factors);
+  absl::Status Add(absl::Span<const Tensor> tensors, absl::Span<const std::vector<float>> factors);
 
   // With what is kept so far. In the order of `shapes`.
   absl::StatusOr<std::vector<Moments>> Finish() &&;

@@ -17,9 +17,8 @@ constexpr std::int64_t kAxesOfReductions = 18;  // ReduceSum: 13
 std::string FreePrefix(const Graph& graph, const std::string& wanted) {
   std::string prefix = wanted;
   const auto taken = [&] {
-    return std::any_of(graph.values().begin(), graph.values().end(), [&](const Value& value) {
-      return absl::StartsWith(value.name, prefix);
-    });
+    return std::any_of(graph.values().begin(), graph.values().end(),
+                       [&](const Value& value) { return absl::StartsWith(value.name, prefix); });
   };
   while (taken()) prefix += "_";
   return prefix;
@@ -135,8 +134,8 @@ std::string Emitter::SumTo(const std::string& gradient, const std::string& value
   // Shapes from the right; where `value` has fewer dimensions, ones stand before them.
   const std::string whole = ShapeOf(gradient);
   const std::string wanted = ShapeOf(value);
-  const std::string missing = Make(
-      "Sub", {Make("Shape", {whole}), Make("Shape", {wanted})});  // a vector of one element
+  const std::string missing =
+      Make("Sub", {Make("Shape", {whole}), Make("Shape", {wanted})});  // a vector of one element
   const std::string ones = Make("Expand", {Ints({1}), missing});
   const std::string padded = Make("Concat", {ones, wanted}, {{"axis", std::int64_t{0}}});
   const std::string differ = Make("Not", {Make("Equal", {padded, whole})});

@@ -40,8 +40,8 @@ class Emitter {
                                     absl::Span<const NodeAttribute> attributes = {});
 
   // Constants, each once.
-  std::string Float(float value);                          // a scalar
-  std::string Int(std::int64_t value);                     // a scalar
+  std::string Float(float value);                             // a scalar
+  std::string Int(std::int64_t value);                        // a scalar
   std::string Ints(const std::vector<std::int64_t>& values);  // a vector
 
   // What several rules need, whatever the opset.

@@ -56,8 +56,8 @@ int FusedNode::Rank(int input) const {
 }
 
 const Expansion* FindExpansion(absl::string_view op) {
-  for (const auto rows : {ActivationExpansions(), NormExpansions(), RotaryExpansions(),
-                          AttentionExpansions()}) {
+  for (const auto rows :
+       {ActivationExpansions(), NormExpansions(), RotaryExpansions(), AttentionExpansions()}) {
     for (const Expansion& row : rows) {
       if (row.op == op) return &row;
     }

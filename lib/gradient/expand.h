@@ -37,7 +37,8 @@ struct FusedNode {
 
 struct Expansion {
   absl::string_view op;  // "Gelu", "com.microsoft::FastGelu"
-  // Writes nodes that give the node's outputs, those of caches aside. "" or why it cannot: a clause.
+  // Writes nodes that give the node's outputs, those of caches aside. "" or why it cannot: a
+  // clause.
   std::string (*write)(FusedNode& node);
 };
 

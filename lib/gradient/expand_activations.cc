@@ -9,8 +9,8 @@ constexpr float kCubic = 0.044715F;
 
 // x (1 + t) / 2
 void GateHalf(FusedNode& n, const std::string& x, const std::string& t) {
-  const std::string gate = n.emit.Make(
-      "Mul", {n.emit.Make("Add", {t, n.emit.Float(1)}), n.emit.Float(0.5F)});
+  const std::string gate =
+      n.emit.Make("Mul", {n.emit.Make("Add", {t, n.emit.Float(1)}), n.emit.Float(0.5F)});
   n.emit.MakeAs(n.out(), "Mul", {x, gate});
 }
 

@@ -46,9 +46,9 @@ std::string GroupQueryAttention(FusedNode& n) {
   if (n.Int("do_rotary", 0) != 0) {
     Rotary rotary{n.in(7), n.in(8), "", 2 * n.ShapeOf(7)->back(),
                   n.Int("rotary_interleaved", 0) != 0};
-    rotary.positions = n.has(9) ? n.in(9)
-                                : emit.Unsqueeze(
-                                      emit.Make("Range", {emit.Int(0), length, emit.Int(1)}), 0);
+    rotary.positions =
+        n.has(9) ? n.in(9)
+                 : emit.Unsqueeze(emit.Make("Range", {emit.Int(0), length, emit.Int(1)}), 0);
     const auto turn = [&](const std::string& x, std::int64_t count) {
       const std::string apart = emit.Make("Reshape", {x, emit.Ints({0, 0, count, -1})});
       return Rotate(emit, apart, -1, false, rotary);
@@ -81,11 +81,16 @@ std::string GroupQueryAttention(FusedNode& n) {
   if (n.has(10)) {  // [batch or 1, heads or 1, sequence, sequence]
     const std::string bias = emit.Make("Expand", {n.in(10), emit.Ints({1, heads, 1, 1})});
     scores = emit.Make(
-        "Add", {scores, emit.Make("Reshape", {bias, emit.Make("Concat",
-                                                              {emit.Make("Slice", {emit.ShapeOf(bias), emit.Ints({0}), emit.Ints({1})}),
-                                                               emit.Ints({kv_heads, heads / kv_heads}),
-                                                               emit.Make("Slice", {emit.ShapeOf(bias), emit.Ints({2}), emit.Ints({4})})},
-                                                              {{"axis", std::int64_t{0}}})})});
+        "Add",
+        {scores,
+         emit.Make(
+             "Reshape",
+             {bias,
+              emit.Make("Concat",
+                        {emit.Make("Slice", {emit.ShapeOf(bias), emit.Ints({0}), emit.Ints({1})}),
+                         emit.Ints({kv_heads, heads / kv_heads}),
+                         emit.Make("Slice", {emit.ShapeOf(bias), emit.Ints({2}), emit.Ints({4})})},
+                        {{"axis", std::int64_t{0}}})})});
   }
   scores = emit.Make("Where", {CausalMask(emit, length, n.Int("local_window_size", -1)), scores,
                                emit.Float(kMasked)});

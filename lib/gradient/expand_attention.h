@@ -10,9 +10,9 @@
 namespace onnxquant {
 
 struct Rotary {
-  std::string cosines;    // [positions, R / 2]
+  std::string cosines;  // [positions, R / 2]
   std::string sines;
-  std::string positions;  // [batch, sequence] or [sequence]
+  std::string positions;     // [batch, sequence] or [sequence]
   std::int64_t rotated = 0;  // R: elements of a head that turn; those behind stay
   bool interleaved = false;
 };

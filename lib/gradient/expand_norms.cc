@@ -16,8 +16,7 @@ void Write(FusedNode& n, const Norm& norm) {
   std::string x = norm.x;
   if (norm.centred) x = emit.Make("Sub", {x, emit.Reduce("ReduceMean", x, -1)});
   const std::string mean = emit.Reduce("ReduceMean", emit.Make("Mul", {x, x}), -1);
-  const std::string root =
-      emit.Make("Sqrt", {emit.Make("Add", {mean, emit.Float(norm.epsilon)})});
+  const std::string root = emit.Make("Sqrt", {emit.Make("Add", {mean, emit.Float(norm.epsilon)})});
   const std::string normal = emit.Make("Div", {x, root});
   if (norm.bias.empty()) {
     emit.MakeAs(n.out(), "Mul", {normal, norm.scale});

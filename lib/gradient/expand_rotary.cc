@@ -27,7 +27,8 @@ std::string RotaryEmbedding(FusedNode& n) {
   const std::int64_t dim = n.Int("rotary_embedding_dim", 0);
   const std::int64_t heads = n.Int("num_heads", 0);
   Rotary rotary{n.in(2), n.in(3), n.in(1), 2 * table->back(), n.Int("interleaved", 0) != 0};
-  if (dim != 0 && heads == 0) return "it turns a part of each head, and does not say how many heads";
+  if (dim != 0 && heads == 0)
+    return "it turns a part of each head, and does not say how many heads";
   if (rank != 3 && rank != 4) return "how many dimensions its input has is not known";
   if (n.Int("is_packed_batching", 0) != 0) return "its sequences are packed";
   if (rank == 4 && dim != 0) return "it turns a part of each head of an input of four dimensions";

@@ -76,9 +76,11 @@ void DropUnmade(const Graph& graph, onnx::GraphProto& copy) {
 
 class Backward {
  public:
-  Backward(const Graph& graph, const ValueTypes& types, const std::string& origin,
-           Emitter& emitter)
-      : graph_(graph), types_(types), origin_(origin), emitter_(emitter),
+  Backward(const Graph& graph, const ValueTypes& types, const std::string& origin, Emitter& emitter)
+      : graph_(graph),
+        types_(types),
+        origin_(origin),
+        emitter_(emitter),
         parts_(graph.values().size()) {}
 
   void Begin(ValueId logits, const std::string& labels, std::string* losses) {
@@ -95,10 +97,8 @@ class Backward {
         emitter_.Make("Squeeze", {emitter_.Make("Log", {chosen}), emitter_.Ints({-1})});
     *losses = emitter_.Make("Neg", {emitter_.Make("Mul", {log, counts})});
     const std::string less = emitter_.Make("Sub", {chosen, emitter_.Float(1)});
-    const std::string differences =
-        emitter_.Make("ScatterElements", {p, place, less}, {last});
-    parts_[logits] = {
-        emitter_.Make("Mul", {differences, emitter_.Unsqueeze(counts, -1)})};
+    const std::string differences = emitter_.Make("ScatterElements", {p, place, less}, {last});
+    parts_[logits] = {emitter_.Make("Mul", {differences, emitter_.Unsqueeze(counts, -1)})};
   }
 
   absl::Status Run(const GradientPath& path) {
@@ -212,8 +212,7 @@ void DeclareLabels(const std::string& name, onnx::GraphProto& graph) {
   type.mutable_shape()->add_dim();
 }
 
-absl::StatusOr<std::vector<ValueId>> Find(const Graph& graph,
-                                          absl::Span<const std::string> names,
+absl::StatusOr<std::vector<ValueId>> Find(const Graph& graph, absl::Span<const std::string> names,
                                           const std::string& origin) {
   std::vector<ValueId> values;
   for (const std::string& name : names) {

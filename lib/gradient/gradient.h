@@ -24,12 +24,13 @@ struct GradientTask {
 };
 
 struct GradientModel {
-  // Reads what the model reads, as far as it is needed. Sequences are whole: attention through which
-  // gradients pass reads no cache. Beside that it reads `labels`, int64 [batch, sequence]: the token that follows at each place, or a
-  // negative number where none counts. Weights lie where those of the model lie.
+  // Reads what the model reads, as far as it is needed. Sequences are whole: attention through
+  // which gradients pass reads no cache. Beside that it reads `labels`, int64 [batch, sequence]:
+  // the token that follows at each place, or a negative number where none counts. Weights lie where
+  // those of the model lie.
   onnx::ModelProto model;
   std::string labels;
-  std::string losses;                 // [batch, sequence]: -log p, 0 where no label counts
+  std::string losses;                  // [batch, sequence]: -log p, 0 where no label counts
   std::vector<std::string> gradients;  // in the targets' order, each of its target's shape
   std::vector<std::string> values;     // what gives each
 };

@@ -31,8 +31,8 @@ GradientPath FindGradientPath(const Graph& graph, const ValueTypes& types,
   for (const ValueId target : targets) below[target] = true;
   for (const NodeId id : graph.order(kMainScope)) {
     const Node& node = graph.node(id);
-    const bool reads = std::any_of(read[id].begin(), read[id].end(),
-                                   [&](ValueId input) { return below[input]; });
+    const bool reads =
+        std::any_of(read[id].begin(), read[id].end(), [&](ValueId input) { return below[input]; });
     if (!reads) continue;
     for (const ValueId output : node.outputs) {
       if (output != kNone && IsFloat(types[output])) below[output] = true;

@@ -7,7 +7,8 @@ namespace onnxquant {
 void NodeGradient::GiveSummed(int i, const std::string& gradient) {
   // A scalar beside it stretches nothing.
   if (node.input_size() == 2) {
-    const auto other = ConstantShape(graph_, graph_.node(id_).inputs[static_cast<std::size_t>(1 - i)]);
+    const auto other =
+        ConstantShape(graph_, graph_.node(id_).inputs[static_cast<std::size_t>(1 - i)]);
     if (other && other->empty()) return Give(i, gradient);
   }
   Give(i, emit.SumTo(gradient, in(i)));
@@ -29,8 +30,8 @@ bool NodeGradient::IsConstantMatrix(int i) const {
 }
 
 const GradientRule* FindGradientRule(absl::string_view op) {
-  for (const auto rules : {ArithmeticRules(), FunctionRules(), ProductRules(), ShapeRules(),
-                           SelectionRules()}) {
+  for (const auto rules :
+       {ArithmeticRules(), FunctionRules(), ProductRules(), ShapeRules(), SelectionRules()}) {
     for (const GradientRule& rule : rules) {
       if (rule.op == op) return &rule;
     }

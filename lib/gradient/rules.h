@@ -51,10 +51,10 @@ class NodeGradient {
   NodeId id_;
 
  public:
-  std::string g;                          // of the first output; "" where nothing hangs on it
-  std::vector<std::string> all;           // of every output
-  std::vector<std::string> gradients;     // of the inputs, as the rule gives them
-  std::vector<bool> wanted;               // by input
+  std::string g;                       // of the first output; "" where nothing hangs on it
+  std::vector<std::string> all;        // of every output
+  std::vector<std::string> gradients;  // of the inputs, as the rule gives them
+  std::vector<bool> wanted;            // by input
 };
 
 struct GradientRule {

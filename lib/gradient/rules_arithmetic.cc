@@ -77,8 +77,14 @@ std::string ReduceMean(NodeGradient& n) {
 }
 
 constexpr GradientRule kRules[] = {
-    {"Add", Add}, {"Sub", Sub}, {"Mul", Mul},           {"Div", Div},
-    {"Pow", Pow}, {"Neg", Neg}, {"ReduceSum", ReduceSum}, {"ReduceMean", ReduceMean},
+    {"Add", Add},
+    {"Sub", Sub},
+    {"Mul", Mul},
+    {"Div", Div},
+    {"Pow", Pow},
+    {"Neg", Neg},
+    {"ReduceSum", ReduceSum},
+    {"ReduceMean", ReduceMean},
 };
 
 }  // namespace

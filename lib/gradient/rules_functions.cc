@@ -81,10 +81,9 @@ std::string LogSoftmax(NodeGradient& n) {
 }
 
 constexpr GradientRule kRules[] = {
-    {"Identity", Same},         {"Cast", Cast},       {"Sqrt", Sqrt},
-    {"Reciprocal", Reciprocal}, {"Exp", Exp},         {"Log", Log},
-    {"Sigmoid", Sigmoid},       {"Tanh", Tanh},       {"Erf", Erf},
-    {"Relu", Relu},             {"Softmax", Softmax}, {"LogSoftmax", LogSoftmax},
+    {"Identity", Same}, {"Cast", Cast}, {"Sqrt", Sqrt},       {"Reciprocal", Reciprocal},
+    {"Exp", Exp},       {"Log", Log},   {"Sigmoid", Sigmoid}, {"Tanh", Tanh},
+    {"Erf", Erf},       {"Relu", Relu}, {"Softmax", Softmax}, {"LogSoftmax", LogSoftmax},
 };
 
 }  // namespace

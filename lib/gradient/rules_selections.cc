@@ -28,9 +28,10 @@ std::string Slice(NodeGradient& n) {
 }
 
 std::string Gather(NodeGradient& n) {
-  if (n.emit.opset() < kScatterAdds) return "its places may repeat, which opset 16 can add up first";
-  const std::string taken = n.emit.Make("Gather", {n.emit.IndicesLike(n.in(0)), n.in(1)},
-                                        {{"axis", n.Int("axis", 0)}});
+  if (n.emit.opset() < kScatterAdds)
+    return "its places may repeat, which opset 16 can add up first";
+  const std::string taken =
+      n.emit.Make("Gather", {n.emit.IndicesLike(n.in(0)), n.in(1)}, {{"axis", n.Int("axis", 0)}});
   n.Give(0, PutBack(n, taken, true));
   return "";
 }

@@ -12,8 +12,7 @@ absl::StatusOr<Codes> Choose(const Choice& choice, const Grid& grid, absl::Span<
   if (factors == nullptr) {
     return absl::InternalError("GPTQ of a weight without a calibration to read");
   }
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::shared_ptr<const Factors> of_input,
-                             factors->Of(choice, k));
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::shared_ptr<const Factors> of_input, factors->Of(choice, k));
   return Gptq(grid, rows, k, *of_input, {});
 }
 

@@ -19,8 +19,8 @@ namespace onnxquant::methods {
 class FactorSource {
  public:
   virtual ~FactorSource() = default;
-  // Of the choice's statistic and gradient, [K,K]. Made when first asked for, and kept while someone
-  // holds it.
+  // Of the choice's statistic and gradient, [K,K]. Made when first asked for, and kept while
+  // someone holds it.
   virtual absl::StatusOr<std::shared_ptr<const Factors>> Of(const Choice& choice,
                                                             std::int64_t k) = 0;
   // Error: what it was made of is not what it was. Asked for when all has been read.

@@ -195,8 +195,8 @@ absl::StatusOr<std::vector<float>> MixMoments(absl::Span<const float> moments,
   const double of_gradients = share(gradients);
   std::vector<float> mixed(size * size);
   for (std::size_t i = 0; i < mixed.size(); ++i) {
-    mixed[i] = static_cast<float>(of_moments * double{moments[i]} +
-                                  of_gradients * double{gradients[i]});
+    mixed[i] =
+        static_cast<float>(of_moments * double{moments[i]} + of_gradients * double{gradients[i]});
   }
   return mixed;
 }

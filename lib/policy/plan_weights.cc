@@ -140,6 +140,7 @@ FloatChoice ChooseFloat(const PlanContext& context, const IdVector<NodePlan>& no
   return {compute, kComputeField | kWeightsField, "the arithmetic that reads it"};
 }
 
+constexpr char kGradients[] = "the calibration, which has gradients of what meets the weight,";
 constexpr char kNoStatistics[] = "the calibration, which lacks what meets the weight,";
 
 // As it is asked for, where the form lets a method choose and the method has what it reads.
@@ -229,6 +230,9 @@ WeightCopy CopyFor(const PlanContext& context, const IdVector<NodePlan>& nodes,
       if (copy.stored.form->takes_method && copy.choice.method != resolved.method) {
         copy.why.push_back(
             {kNoStatistics, absl::StrCat("method: ", RowOf(copy.choice.method).word)});
+      }
+      if (!copy.choice.gradient.empty()) {
+        copy.why.push_back({kGradients, "half of its moments: weighed by gradients"});
       }
       return copy;
     }

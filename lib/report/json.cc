@@ -13,20 +13,13 @@ Json LayerOf(int layer) {
 }
 
 Json ToJson(const TensorRow& row) {
-  return {{"name", row.name},
-          {"shape", row.shape},
-          {"role", row.role},
-          {"layer", LayerOf(row.layer)},
-          {"format", row.format},
-          {"input_bytes", row.input_bytes},
-          {"bytes", row.bytes},
-          {"stored_as", row.stored_as},
-          {"same_as", row.same_as},
-          {"method", row.method},
-          {"statistic", row.statistic},
-          {"gradients", row.gradients},
-          {"left", row.left},
-          {"why", row.why}};
+  return {{"name", row.name},           {"shape", row.shape},
+          {"role", row.role},           {"layer", LayerOf(row.layer)},
+          {"format", row.format},       {"input_bytes", row.input_bytes},
+          {"bytes", row.bytes},         {"stored_as", row.stored_as},
+          {"same_as", row.same_as},     {"method", row.method},
+          {"statistic", row.statistic}, {"gradients", row.gradients},
+          {"left", row.left},           {"why", row.why}};
 }
 
 Json ToJson(const NodeRow& row) {

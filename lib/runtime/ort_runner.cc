@@ -118,8 +118,8 @@ absl::Status OrtRunner::SetOptions(ort::SessionOptions* session, const ModelSour
     constexpr char kDoing[] = "its memory cannot be kept small";
     ONNXQUANT_RETURN_IF_ERROR(Check(api_.DisableMemPattern(session), kDoing));
     ONNXQUANT_RETURN_IF_ERROR(Check(api_.DisableCpuMemArena(session), kDoing));
-    ONNXQUANT_RETURN_IF_ERROR(Check(
-        api_.AddSessionConfigEntry(session, "session.disable_prepacking", "1"), kDoing));
+    ONNXQUANT_RETURN_IF_ERROR(
+        Check(api_.AddSessionConfigEntry(session, "session.disable_prepacking", "1"), kDoing));
   }
   if (source.bytes != nullptr) {
     const std::string folder =

@@ -330,8 +330,8 @@ absl::Status CalibrationFile::AddGradients(const SafetensorsHeader& header) {
     GradientInfo info{std::string(output), lookup, tensor.shape[0], squares->second->shape[0], 0};
     ONNXQUANT_ASSIGN_OR_RETURN(info.count, ReadCount(path(), *count->second, file_.bytes()));
     if (!gradient_by_output_.emplace(info.output, gradients_.size()).second) {
-      return UsageError(path(), ": has gradients of '", output, "' twice, as of a product and of a ",
-                        "lookup", kRemedy);
+      return UsageError(path(), ": has gradients of '", output,
+                        "' twice, as of a product and of a ", "lookup", kRemedy);
     }
     gradients_.push_back(std::move(info));
     gradient_places_.push_back({tensor.name, tensor.begin, squares->second->begin});
@@ -394,11 +394,11 @@ absl::StatusOr<absl::Span<const float>> CalibrationFile::MatrixAt(const std::str
                                                                   std::uint64_t offset,
                                                                   std::int64_t rows) const {
   const auto size = static_cast<std::size_t>(rows);
-  const absl::Span<const float> sums(
-      reinterpret_cast<const float*>(file_.bytes().data() + offset), size * size);
+  const absl::Span<const float> sums(reinterpret_cast<const float*>(file_.bytes().data() + offset),
+                                     size * size);
   const auto refuse = [&](std::size_t i, std::size_t j, const char* expected) {
-    return UsageError(path(), ": tensor '", tensor, "' has ", sums[i * size + j],
-                      " at [", i, ", ", j, "]; expected ", expected,
+    return UsageError(path(), ": tensor '", tensor, "' has ", sums[i * size + j], " at [", i, ", ",
+                      j, "]; expected ", expected,
                       ": the file is damaged, or was not written by 'onnxquant calibrate'");
   };
   for (std::size_t i = 0; i < size; ++i) {

@@ -56,8 +56,7 @@ absl::StatusOr<methods::Factors> FactorCache::Make(const methods::Choice& choice
   return methods::Factor(mixed, k, {});
 }
 
-absl::StatusOr<FactorCache::Shared> FactorCache::Of(const methods::Choice& choice,
-                                                    std::int64_t k) {
+absl::StatusOr<FactorCache::Shared> FactorCache::Of(const methods::Choice& choice, std::int64_t k) {
   Entry& entry = EntryOf(choice);
   Shared factors;
   {

@@ -15,11 +15,11 @@ namespace onnxquant {
 struct Target {
   ValueId value = kNone;
   std::string name;
-  std::int64_t size = 0;         // K: elements of a row
-  int layer = kNone;             // of the first reader
-  std::vector<NodeId> readers;   // products, in the graph's order of weights
+  std::int64_t size = 0;              // K: elements of a row
+  int layer = kNone;                  // of the first reader
+  std::vector<NodeId> readers;        // products, in the graph's order of weights
   std::vector<std::int64_t> outputs;  // N of each reader: elements of what it gives for a row
-  std::vector<ValueId> weights;  // what they multiply it with; each once
+  std::vector<ValueId> weights;       // what they multiply it with; each once
 };
 
 // A product whose input is not observed, and why: a clause.

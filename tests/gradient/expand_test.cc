@@ -65,10 +65,11 @@ TEST(Expand, RefusesRotationsWhoseHeadsItCannotTell) {
   EXPECT_THAT(Refusal("c = Neg(d)\n  y = com.microsoft.RotaryEmbedding(h, at, c, c)",
                       ", int64[1, 5] at, float[16, 2] d"),
               HasSubstr("its table of cosines is no constant matrix"));
-  EXPECT_THAT(Refusal("s = Shape(h)\n  x = Reshape(h, s)\n  y = com.microsoft.RotaryEmbedding(x, at, "
-                      "c, c)",
-                      tables),
-              HasSubstr("how many dimensions its input has is not known"));
+  EXPECT_THAT(
+      Refusal("s = Shape(h)\n  x = Reshape(h, s)\n  y = com.microsoft.RotaryEmbedding(x, at, "
+              "c, c)",
+              tables),
+      HasSubstr("how many dimensions its input has is not known"));
 }
 
 }  // namespace

@@ -9,8 +9,8 @@ namespace {
 using ::testing::ElementsAre;
 
 std::vector<std::string> NamesOn(const ParsedGraph& parsed, const std::string& target) {
-  const GradientPath path = FindGradientPath(parsed.graph, parsed.types, {parsed.Value(target)},
-                                             parsed.Value("logits"));
+  const GradientPath path =
+      FindGradientPath(parsed.graph, parsed.types, {parsed.Value(target)}, parsed.Value("logits"));
   std::vector<std::string> names;
   for (const NodeId id : path.nodes) names.push_back(parsed.graph.node(id).proto->output(0));
   return names;

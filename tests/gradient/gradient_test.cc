@@ -36,7 +36,8 @@ std::vector<std::string> OpsOf(const onnx::ModelProto& model) {
 
 TEST(Gradient, IsAModelThatReadsLabelsToo) {
   const ParsedGraph parsed = LanguageModel("dead = Exp(h)\n  y = Tanh(h)");
-  const auto made = Build(parsed, {.targets = {"y", "h", "dead"}, .values = {"y", "input_ids"}, .caches = {}});
+  const auto made =
+      Build(parsed, {.targets = {"y", "h", "dead"}, .values = {"y", "input_ids"}, .caches = {}});
   ASSERT_TRUE(made.ok()) << made.status();
   EXPECT_THAT(InputsOf(made->model), ElementsAre("input_ids", "labels"));
   EXPECT_EQ(made->labels, "labels");
@@ -79,7 +80,8 @@ g (int64[b, s] input_ids) => (float[b, s, 9] logits) <float[9, 8] table> {
 }
 
 TEST(Gradient, DropsTheCachesOfAttention) {
-  const ParsedGraph parsed = GraphOf(R"(<ir_version: 8, opset_import: ["" : 21, "com.microsoft" : 1]>
+  const ParsedGraph parsed =
+      GraphOf(R"(<ir_version: 8, opset_import: ["" : 21, "com.microsoft" : 1]>
 g (int64[b, s] input_ids, float[b, 1, p, 8] past_key, float[b, 1, p, 8] past_value)
   => (float[b, s, 9] logits, float[b, 1, t, 8] present_key, float[b, 1, t, 8] present_value)
 <float[9, 8] table, float[8, 9] head, int64[1] n> {
@@ -93,13 +95,12 @@ g (int64[b, s] input_ids, float[b, 1, p, 8] past_key, float[b, 1, p, 8] past_val
   ASSERT_TRUE(made.ok()) << made.status();
   EXPECT_THAT(InputsOf(made->model), ElementsAre("input_ids", "labels"));
   // Before the target attention stays as it is, and gives its caches.
-  const auto later = Build(parsed, {.targets = {"y"},
-                                    .values = {},
-                                    .caches = {{"past_key", "present_key"},
-                                               {"past_value", "present_value"}}});
+  const auto later =
+      Build(parsed, {.targets = {"y"},
+                     .values = {},
+                     .caches = {{"past_key", "present_key"}, {"past_value", "present_value"}}});
   ASSERT_TRUE(later.ok()) << later.status();
-  EXPECT_THAT(InputsOf(later->model),
-              ElementsAre("input_ids", "past_key", "past_value", "labels"));
+  EXPECT_THAT(InputsOf(later->model), ElementsAre("input_ids", "past_key", "past_value", "labels"));
   EXPECT_THAT(OpsOf(later->model), Contains("GroupQueryAttention"));
   std::vector<std::string> outputs;
   for (const auto& output : later->model.graph().output()) outputs.push_back(output.name());
@@ -108,9 +109,10 @@ g (int64[b, s] input_ids, float[b, 1, p, 8] past_key, float[b, 1, p, 8] past_val
 }
 
 TEST(Gradient, IsRefusedWhereAnOperatorHasNoRule) {
-  EXPECT_THAT(Refusal(LanguageModel("y = Selu(h)")),
-              HasSubstr("m.onnx: the unnamed Selu node that makes 'y' has no gradient: its operator "
-                        "has no rule"));
+  EXPECT_THAT(
+      Refusal(LanguageModel("y = Selu(h)")),
+      HasSubstr("m.onnx: the unnamed Selu node that makes 'y' has no gradient: its operator "
+                "has no rule"));
 }
 
 TEST(Gradient, MindsNoOperatorsBesideThePath) {
@@ -137,7 +139,8 @@ TEST(Gradient, IsRefusedForOldOpsetsAndModelsWithoutLogits) {
   EXPECT_THAT(Refusal(LanguageModel("y = Tanh(h)", "", 12)),
               HasSubstr("is of opset 12; gradients take 13 or more"));
   const ParsedGraph parsed = LanguageModel("y = Tanh(h)");
-  const auto made = Build(parsed, {.logits = "scores", .targets = {"h"}, .values = {}, .caches = {}});
+  const auto made =
+      Build(parsed, {.logits = "scores", .targets = {"h"}, .values = {}, .caches = {}});
   EXPECT_THAT(std::string(made.status().message()), HasSubstr("has no output 'scores' of float32"));
 }
 

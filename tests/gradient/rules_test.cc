@@ -22,8 +22,8 @@ std::string Refusal(const std::string& nodes, const std::string& declared, int o
 
 TEST(Rules, AreOneForEachOperator) {
   std::set<absl::string_view> ops;
-  for (const auto rules : {ArithmeticRules(), FunctionRules(), ProductRules(), ShapeRules(),
-                           SelectionRules()}) {
+  for (const auto rules :
+       {ArithmeticRules(), FunctionRules(), ProductRules(), ShapeRules(), SelectionRules()}) {
     for (const GradientRule& rule : rules) {
       EXPECT_TRUE(ops.insert(rule.op).second) << rule.op;
       EXPECT_EQ(FindGradientRule(rule.op), &rule);

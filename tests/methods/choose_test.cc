@@ -14,8 +14,7 @@ namespace {
 // One correlated statistic, under one name.
 class OneStatistic : public FactorSource {
  public:
-  absl::StatusOr<std::shared_ptr<const Factors>> Of(const Choice& choice,
-                                                    std::int64_t k) override {
+  absl::StatusOr<std::shared_ptr<const Factors>> Of(const Choice& choice, std::int64_t k) override {
     if (choice.statistic != "x") return absl::NotFoundError(choice.statistic);
     std::vector<float> moments(static_cast<std::size_t>(k * k), 0.9F);
     for (std::int64_t i = 0; i < k; ++i) moments[static_cast<std::size_t>(i * k + i)] = 1;

@@ -160,9 +160,8 @@ TEST_F(CalibrationFileTest, RefusesGradientsThatAreNoSumsOfSquares) {
 TEST_F(CalibrationFileTest, RefusesGradientsThatAreNotWhole) {
   header_["__metadata__"]["version"] = "2";
   const auto add = [&](const char* name, const char* dtype, const Json& shape, std::size_t bytes) {
-    header_[name] = {{"dtype", dtype},
-                     {"shape", shape},
-                     {"data_offsets", {data_.size(), data_.size() + bytes}}};
+    header_[name] = {
+        {"dtype", dtype}, {"shape", shape}, {"data_offsets", {data_.size(), data_.size() + bytes}}};
     data_.append(bytes, '\1');
   };
   add("gradient_count/y", "I64", Json::array(), 8);
