@@ -41,7 +41,10 @@ def _ints(*values: int) -> Array:
 def _model(body: Body, kind: int, opset: int = 17) -> onnx.ModelProto:
     """Return a model of words: a table, `f` of its rows beside the rows, a head."""
     dtype = np.float32 if kind == TensorProto.FLOAT else np.float64
-    constants = {"table": _random(WORDS, SIZE), "head": _random(SIZE, WORDS)} | body.constants
+    constants = {
+        "table": _random(WORDS, SIZE),
+        "head": _random(SIZE, WORDS),
+    } | body.constants
     nodes = [helper.make_node("Gather", ["table", "input_ids"], ["rows"], "look up")]
     nodes.append(helper.make_node("Identity", ["rows"], ["h"]))
     for op, inputs, outputs, *rest in body.nodes:
@@ -89,12 +92,12 @@ def _runner(model: onnx.ModelProto, single: bool) -> Callable[[Array], Array]:
     moved.graph.node[1].CopyFrom(helper.make_node("Add", ["rows", "extra"], ["h"]))
     ids = TOKENS[None]
     if single:
-        session = onnxruntime.InferenceSession(
+        session: Any = onnxruntime.InferenceSession(
             moved.SerializeToString(), providers=["CPUExecutionProvider"]
         )
-        return lambda x: session.run(
-            ["logits"], {"input_ids": ids, "extra": x.astype(np.float32)}
-        )[0].astype(np.float64)
+        return lambda x: session.run(["logits"], {"input_ids": ids, "extra": x.astype(np.float32)})[
+            0
+        ].astype(np.float64)
     evaluator = ReferenceEvaluator(moved)
     return lambda x: evaluator.run(["logits"], {"input_ids": ids, "extra": x})[0]
 
@@ -145,14 +148,16 @@ PLAIN = {
         [("ReduceMean", "h", "m", {"axes": [-1]}), ("Add", "m c", "f")],
         {"c": _random(1, 1, SIZE)},
     ),
-    "sub": Body([("Sub", "b h", "d"), ("Sub", "c d", "f")], {"b": _random(SIZE), "c": _random(1)}),
+    "sub": Body(
+        [("Sub", "b h", "d"), ("Sub", "c d", "f")],
+        {"b": _random(SIZE), "c": _random(1)},
+    ),
     "mul": Body([("Mul", "h h", "s"), ("Mul", "s b", "f")], {"b": _random(SIZE)}),
     "mul by a number of each token": Body(
-        [("ReduceMean", "h", "m", {"axes": [2], "keepdims": 1}), ("Mul", "m h", "f")], {}
+        [("ReduceMean", "h", "m", {"axes": [2], "keepdims": 1}), ("Mul", "m h", "f")],
+        {},
     ),
-    "mul by one number": Body(
-        [("ReduceMean", "h", "m", {"keepdims": 0}), ("Mul", "m h", "f")], {}
-    ),
+    "mul by one number": Body([("ReduceMean", "h", "m", {"keepdims": 0}), ("Mul", "m h", "f")], {}),
     "div": Body(
         [
             *POSITIVE,
@@ -208,7 +213,11 @@ PLAIN = {
             ("Transpose", "m", "u", {"perm": [1, 3, 0, 2]}),
             ("Reshape", "u join", "f"),
         ],
-        {"split": _ints(0, 0, 2, -1), "join": _ints(0, 0, -1), "c": _random(2, 1, 4, LENGTH)},
+        {
+            "split": _ints(0, 0, 2, -1),
+            "join": _ints(0, 0, -1),
+            "c": _random(2, 1, 4, LENGTH),
+        },
     ),
     "transpose of all axes": Body(
         [("Transpose", "h", "t"), ("Mul", "t c", "m"), ("Transpose", "m", "f")],
@@ -219,7 +228,11 @@ PLAIN = {
         {"axes": _ints(1, -1)},
     ),
     "flatten": Body(
-        [("Flatten", "h", "t", {"axis": 2}), ("Tanh", "t", "u"), ("Reshape", "u s", "f")],
+        [
+            ("Flatten", "h", "t", {"axis": 2}),
+            ("Tanh", "t", "u"),
+            ("Reshape", "u s", "f"),
+        ],
         {"s": _ints(1, LENGTH, SIZE)},
     ),
     "concat and split": Body(
@@ -328,8 +341,15 @@ PLAIN = {
     ),
 }
 GAIN = {"gain": 1 + _random(SIZE) / 3, "bias": _random(SIZE)}
-QKV: list[Node] = [("MatMul", "h wq", "q"), ("MatMul", "h wk", "k"), ("MatMul", "h wv", "v")]
-LENGTHS = {"last_key": np.array([LENGTH - 1], np.int32), "total": np.array(LENGTH, np.int32)}
+QKV: list[Node] = [
+    ("MatMul", "h wq", "q"),
+    ("MatMul", "h wk", "k"),
+    ("MatMul", "h wv", "v"),
+]
+LENGTHS = {
+    "last_key": np.array([LENGTH - 1], np.int32),
+    "total": np.array(LENGTH, np.int32),
+}
 
 
 def _attention(heads: int, kv_heads: int, *, inputs: str = "", **attributes: Any) -> Body:
@@ -384,13 +404,16 @@ FUSED = {
     "root mean square": Body(
         [("SimplifiedLayerNormalization", "h gain", "f", {"epsilon": 0.1})], GAIN, True
     ),
-    "layer norm": Body(
-        [("LayerNormalization", "h gain bias", "f", {"epsilon": 0.1})], GAIN, True
-    ),
+    "layer norm": Body([("LayerNormalization", "h gain bias", "f", {"epsilon": 0.1})], GAIN, True),
     "skip root mean square": Body(
         [
             ("Tanh", "h", "t"),
-            ("ms.SkipSimplifiedLayerNormalization", "h t gain bias", "n   s", {"epsilon": 0.1}),
+            (
+                "ms.SkipSimplifiedLayerNormalization",
+                "h t gain bias",
+                "n   s",
+                {"epsilon": 0.1},
+            ),
             ("Mul", "n s", "f"),
         ],
         GAIN,
@@ -399,7 +422,12 @@ FUSED = {
     "skip layer norm": Body(
         [
             ("Tanh", "h", "t"),
-            ("ms.SkipLayerNormalization", "h t gain bias gain", "n   s", {"epsilon": 0.1}),
+            (
+                "ms.SkipLayerNormalization",
+                "h t gain bias gain",
+                "n   s",
+                {"epsilon": 0.1},
+            ),
             ("Mul", "n s", "f"),
         ],
         GAIN,
@@ -472,9 +500,7 @@ def test_gradients_of_products_weigh_what_they_read(tmp_path: Path) -> None:
     assert int(found["count/y"]) == LENGTH
 
 
-def _tiny_losses(
-    path: Path, output: str, size: int, tokens: Array
-) -> Callable[[Array], float]:
+def _tiny_losses(path: Path, output: str, size: int, tokens: Array) -> Callable[[Array], float]:
     """Return what gives the loss of a Gemma for numbers that are added to a product's output."""
     model = onnx.load(path)
     for node in model.graph.node:
@@ -631,9 +657,7 @@ def test_gradients_that_are_no_numbers_are_named(tmp_path: Path) -> None:
     assert not (tmp_path / "c").exists()
 
 
-def test_codes_are_chosen_by_gradients_where_there_are_some(
-    exported: Path, tmp_path: Path
-) -> None:
+def test_codes_are_chosen_by_gradients_where_there_are_some(exported: Path, tmp_path: Path) -> None:
     model = exported / "onnx" / "model.onnx"
     text = ("--sequences", "4", "--length", "64")
     _of_tiny(model, tmp_path / "with", *text)
