@@ -159,44 +159,138 @@ void AddUp(absl::Span<const AllocationItem> items, Allocation& all) {
   for (std::size_t i = 0; i < items.size(); ++i) all.cost += items[i].options[all.chosen[i]].cost;
 }
 
+// Where one step takes what many others would, steps in the order of their worth are no guide: of
+// the largest items all combinations of options are tried.
+std::vector<std::size_t> LargestItems(absl::Span<const AllocationItem> items) {
+  constexpr std::size_t kMostCombinations = 64;
+  std::vector<std::uint64_t> spans;
+  for (const AllocationItem& item : items) {
+    const auto [least, most] = std::minmax_element(
+        item.options.begin(), item.options.end(),
+        [](const AllocationOption& a, const AllocationOption& b) { return a.bytes < b.bytes; });
+    spans.push_back(most->bytes - least->bytes);
+  }
+  std::vector<std::size_t> order(items.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&spans](std::size_t a, std::size_t b) { return spans[a] > spans[b]; });
+  std::vector<std::size_t> largest;
+  std::size_t combinations = 1;
+  for (const std::size_t item : order) {
+    combinations *= items[item].options.size();
+    if (combinations > kMostCombinations) break;
+    largest.push_back(item);
+  }
+  return largest;
+}
+
+// An allocation, and which of the steps was the first not to be taken.
+struct Begun {
+  Allocation all;
+  std::size_t end = 0;
+};
+
+// The smallest options, but for the largest items, which get each combination of theirs.
+std::vector<Begun> Combinations(absl::Span<const AllocationItem> items,
+                                absl::Span<const std::size_t> largest) {
+  std::vector<Begun> begun;
+  std::vector<std::size_t> options(largest.size(), 0);
+  while (true) {
+    Begun one{SmallestOfAll(items), 0};
+    for (std::size_t i = 0; i < largest.size(); ++i) {
+      Choose(items, largest[i], options[i], one.all);
+    }
+    AddUp(items, one.all);
+    begun.push_back(std::move(one));
+    std::size_t i = 0;
+    while (i < largest.size() && ++options[i] == items[largest[i]].options.size()) {
+      options[i++] = 0;
+    }
+    if (i == largest.size()) return begun;
+  }
+}
+
+// Takes steps as long as they fit.
+void Spend(absl::Span<const AllocationItem> items, absl::Span<const Step> steps,
+           std::vector<bool> stopped, std::uint64_t bytes, Begun& begun) {
+  begun.end = steps.size();
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const Step& step = steps[i];
+    if (stopped[step.item]) continue;
+    if (step.bytes > bytes - begun.all.bytes) {
+      begun.end = std::min(begun.end, i);
+      stopped[step.item] = true;
+      continue;
+    }
+    Choose(items, step.item, step.to, begun.all);
+  }
+  AddUp(items, begun.all);
+}
+
+// Takes steps until the cost is low enough. False where it never is.
+bool Reach(absl::Span<const AllocationItem> items, absl::Span<const Step> steps,
+           const std::vector<bool>& stopped, double cost, Begun& begun) {
+  // The running sum may be less than the sum.
+  for (; begun.all.cost > cost; AddUp(items, begun.all)) {
+    if (begun.end == steps.size()) return false;
+    for (; begun.end < steps.size() && begun.all.cost > cost; ++begun.end) {
+      const Step& step = steps[begun.end];
+      if (!stopped[step.item]) Choose(items, step.item, step.to, begun.all);
+    }
+  }
+  return true;
+}
+
+// The best of what was begun, after the few that are best so far have been improved.
+template <typename Better>
+std::optional<Allocation> BestOf(absl::Span<const AllocationItem> items,
+                                 absl::Span<const Step> steps, const Aim& aim,
+                                 std::vector<Begun> begun, const Better& better) {
+  constexpr std::size_t kImproved = 4;
+  std::stable_sort(begun.begin(), begun.end(),
+                   [&better](const Begun& a, const Begun& b) { return better(a.all, b.all); });
+  if (begun.size() > kImproved) begun.resize(kImproved);
+  std::optional<Allocation> best;
+  for (Begun& one : begun) {
+    Improve(items, CoreOf(steps, one.end), aim, one.all);
+    AddUp(items, one.all);
+    if (!best || better(one.all, *best)) best = std::move(one.all);
+  }
+  return best;
+}
+
+std::vector<bool> Marked(std::size_t size, absl::Span<const std::size_t> items) {
+  std::vector<bool> marked(size, false);
+  for (const std::size_t item : items) marked[item] = true;
+  return marked;
+}
+
 }  // namespace
 
 std::optional<Allocation> AllocateWithin(absl::Span<const AllocationItem> items,
                                          std::uint64_t bytes) {
-  Allocation all = SmallestOfAll(items);
-  if (all.bytes > bytes) return std::nullopt;
   const std::vector<Step> steps = StepsOf(items);
-  std::size_t end = steps.size();
-  std::vector<bool> stopped(items.size(), false);
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    const Step& step = steps[i];
-    if (stopped[step.item]) continue;
-    if (step.bytes > bytes - all.bytes) {
-      end = std::min(end, i);
-      stopped[step.item] = true;
-      continue;
-    }
-    Choose(items, step.item, step.to, all);
+  const std::vector<std::size_t> largest = LargestItems(items);
+  std::vector<Begun> begun;
+  for (Begun& one : Combinations(items, largest)) {
+    if (one.all.bytes > bytes) continue;
+    Spend(items, steps, Marked(items.size(), largest), bytes, one);
+    begun.push_back(std::move(one));
   }
-  Improve(items, CoreOf(steps, end), {.bytes = bytes}, all);
-  AddUp(items, all);
-  return all;
+  return BestOf(items, steps, {.bytes = bytes}, std::move(begun),
+                [](const Allocation& a, const Allocation& b) { return a.cost < b.cost; });
 }
 
 std::optional<Allocation> AllocateFor(absl::Span<const AllocationItem> items, double cost) {
-  Allocation all = SmallestOfAll(items);
   const std::vector<Step> steps = StepsOf(items);
-  std::size_t end = 0;
-  // The running sum may be less than the sum.
-  for (; all.cost > cost; AddUp(items, all)) {
-    if (end == steps.size()) return std::nullopt;
-    for (; end < steps.size() && all.cost > cost; ++end) {
-      Choose(items, steps[end].item, steps[end].to, all);
-    }
+  const std::vector<std::size_t> largest = LargestItems(items);
+  const std::vector<bool> marked = Marked(items.size(), largest);
+  std::vector<Begun> begun;
+  for (Begun& one : Combinations(items, largest)) {
+    if (Reach(items, steps, marked, cost, one)) begun.push_back(std::move(one));
   }
-  Improve(items, CoreOf(steps, end), {.cost = cost, .fewest_bytes = true}, all);
-  AddUp(items, all);
-  return all;
+  return BestOf(items, steps, {.cost = cost, .fewest_bytes = true}, std::move(begun),
+                [](const Allocation& a, const Allocation& b) { return a.bytes < b.bytes; });
 }
 
 std::vector<FrontPoint> FrontOf(absl::Span<const AllocationItem> items) {

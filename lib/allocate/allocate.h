@@ -28,10 +28,11 @@ struct Allocation {
   double cost = 0;
 };
 
-// The least cost within `bytes`; nothing where the items' smallest options take more. What is spent
-// beyond a point of FrontOf() is tried on the items whose worth is nearest to what decides (the
-// core of the knapsack), so that the least cost is missed by no more than one item's last step, and
-// mostly not at all. Ties go to the earlier item. O(n log n) in the number of options.
+// The least cost within `bytes`; nothing where the items' smallest options take more. All
+// combinations of the largest items' options are tried, up to 64; the others are chosen along their
+// hulls by what a byte brings, and what is left is tried on those whose worth is nearest to what
+// decides (the core of the knapsack): mostly the least cost, else not far from it. Ties go to the
+// earlier item. O(n log n) in the number of options.
 std::optional<Allocation> AllocateWithin(absl::Span<const AllocationItem> items,
                                          std::uint64_t bytes);
 

@@ -140,6 +140,21 @@ TEST(AllocateTest, TheFrontFallsAndIsConvex) {
   }
 }
 
+TEST(AllocateTest, ALargeItemIsWeighedAgainstManySmallOnes) {
+  // The small ones are worth more by the byte, and leave no room for the large one.
+  std::vector<AllocationItem> items = {ItemOf({{100, 1}, {200, 0}})};
+  for (int i = 0; i < 100; ++i) items.push_back(ItemOf({{1, 0.009}, {2, 0.0}}));
+  for (int i = 0; i < 100; ++i)
+    items[static_cast<std::size_t>(i) + 1].options[0].cost += i < 10 ? 0.01 : 0;
+  const std::optional<Allocation> found = AllocateWithin(items, 310);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->chosen[0], 1U);
+  EXPECT_NEAR(found->cost, 90 * 0.009, 1e-9);
+  const std::optional<Allocation> reached = AllocateFor(items, 90 * 0.009 + 1e-9);
+  ASSERT_TRUE(reached.has_value());
+  EXPECT_EQ(reached->bytes, 310U);
+}
+
 TEST(AllocateTest, EachCostOfTheFrontCanBeAskedFor) {
   const std::vector<AllocationItem> items = RandomItems(7, 60, 3);
   for (const FrontPoint& point : FrontOf(items)) {
