@@ -406,16 +406,20 @@ absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
     best = smallest;
     std::uint64_t budget = *options.size - rest;
     // What lies between tensors depends on which they are: the exact sizes say what is left.
-    constexpr int kTries = 8;
+    constexpr int kTries = 12;
     for (int i = 0; i < kTries; ++i) {
       ONNXQUANT_ASSIGN_OR_RETURN(Chosen chosen, write(*AllocateWithin(items, budget)));
-      const bool fits = chosen.bytes <= *options.size;
-      const std::uint64_t left = fits ? *options.size - chosen.bytes : 0;
-      const std::uint64_t over = fits ? 0 : chosen.bytes - *options.size;
-      if (fits && chosen.allocation.cost < best->allocation.cost) best = std::move(chosen);
-      if (fits && left < *options.size / 1000) break;
-      budget = fits ? budget + left / 2 : budget - std::min(over, budget);
-      if (budget < smallest.allocation.bytes) break;
+      const std::uint64_t taken = chosen.allocation.bytes;
+      if (chosen.bytes > *options.size) {
+        const std::uint64_t over = chosen.bytes - *options.size;
+        if (taken < smallest.allocation.bytes + over) break;
+        budget = taken - over;
+        continue;
+      }
+      const std::uint64_t left = *options.size - chosen.bytes;
+      if (chosen.allocation.cost < best->allocation.cost) best = std::move(chosen);
+      if (left < *options.size / 1000) break;
+      budget += left / 2;
     }
   }
   if (best) {

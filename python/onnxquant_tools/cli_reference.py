@@ -30,7 +30,7 @@ COMMANDS = (
 )
 
 ENVIRONMENT = {
-    "ONNXQUANT_ONNXRUNTIME": "ONNX Runtime's shared library, for ranges, calibrate, tune and verify",
+    "ONNXQUANT_ONNXRUNTIME": "ONNX Runtime's shared library, for what runs models",
     "ONNXQUANT_CACHE": "where scripts keep what they download or build, ONNX Runtime among it",
     "XDG_CACHE_HOME": "its folder onnxquant is that place where ONNXQUANT_CACHE is not set",
     "HOME": "its folder .cache/onnxquant is that place where neither is set",
