@@ -22,6 +22,7 @@ COMMANDS = (
     "diff",
     "ranges",
     "calibrate",
+    "tune",
     "verify",
     "recover",
     "policies",

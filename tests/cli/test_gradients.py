@@ -99,7 +99,12 @@ def _runner(model: onnx.ModelProto, single: bool) -> Callable[[Array], Array]:
             0
         ].astype(np.float64)
     evaluator = ReferenceEvaluator(moved)
-    return lambda x: evaluator.run(["logits"], {"input_ids": ids, "extra": x})[0]
+
+    def logits_of(x: Array) -> Array:
+        (logits,) = evaluator.run(["logits"], {"input_ids": ids, "extra": x})
+        return np.asarray(logits)
+
+    return logits_of
 
 
 def _loss(logits: Array) -> float:

@@ -82,7 +82,7 @@ def test_the_policy_meets_the_size_and_says_what_it_costs(
     for share in (0.2, 0.5, 0.8):
         size = int(least + share * (most - least))
         policy = tmp_path / f"{share}.yaml"
-        found = _tune(model, work, "--size", size, "-o", policy, "--no-confirm")
+        found = _tune(model, work, "--size", str(size), "-o", policy, "--no-confirm")
         bytes_ = _convert(model, policy, tmp_path / str(share))
         assert bytes_ == found["bytes"]
         assert 0.97 * size <= bytes_ <= size  # tensors of a few KB begin at multiples of 4 KiB
