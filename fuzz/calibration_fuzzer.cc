@@ -27,7 +27,7 @@ std::size_t MetadataBytes(const CalibrationFile& file) {
 }
 
 void RequireTheSameAgain(const CalibrationFile& file, const Statistics& statistics) {
-  std::vector<std::uint8_t> bytes(CalibrationBytes(file.entries()));
+  std::vector<std::uint8_t> bytes(CalibrationBytes(file.entries(), file.gradients()));
   const absl::Status written =
       WriteCalibration(statistics, [&bytes](std::uint64_t at, absl::Span<const std::byte> piece) {
         Require(at + piece.size() <= bytes.size(), "no more bytes than were announced");
@@ -47,6 +47,37 @@ void RequireTheSameAgain(const CalibrationFile& file, const Statistics& statisti
             "the same values");
     Require(again->Sums(*found).value() == file.Sums(entry).value(), "the same sums");
   }
+  Require(again->gradients().size() == file.gradients().size(), "as many gradients");
+  for (const GradientInfo& info : file.gradients()) {
+    const GradientInfo* found = again->FindGradient(info.output);
+    Require(found != nullptr && found->lookup == info.lookup && found->inputs == info.inputs &&
+                found->outputs == info.outputs && found->count == info.count,
+            "the same gradients");
+    Require(again->GradientSums(*found).value() == file.GradientSums(info).value() &&
+                again->GradientSquares(*found).value() == file.GradientSquares(info).value(),
+            "the same sums of gradients");
+  }
+}
+
+// Those that can be read; whether all can.
+bool AddGradients(const CalibrationFile& file, Statistics& statistics) {
+  bool all = true;
+  for (const GradientInfo& info : file.gradients()) {
+    const auto sums = file.GradientSums(info);
+    const auto squares = file.GradientSquares(info);
+    RequireToldWell(sums.status());
+    RequireToldWell(squares.status());
+    all = all && sums.ok() && squares.ok();
+    if (!sums.ok() || !squares.ok()) continue;
+    statistics.gradients.push_back({info.output,
+                                    info.lookup,
+                                    info.inputs,
+                                    info.outputs,
+                                    info.count,
+                                    {sums->begin(), sums->end()},
+                                    {squares->begin(), squares->end()}});
+  }
+  return all;
 }
 
 void RequireSums(const std::string& path) {
@@ -69,7 +100,12 @@ void Run(const std::string& path) {
   Statistics statistics;
   statistics.metadata = file->metadata();
   for (const MomentsInfo& entry : file->entries()) {
-    RequireToldWell(factors.Of(entry.value, entry.size).status());
+    methods::Choice choice{methods::Method::kGptq, entry.value};
+    RequireToldWell(factors.Of(choice, entry.size).status());
+    for (const GradientInfo& info : file->gradients()) {
+      choice.gradient = info.output;
+      RequireToldWell(factors.Of(choice, entry.size).status());
+    }
     const auto sums = file->Sums(entry);
     RequireToldWell(sums.status());
     if (!sums.ok()) continue;
@@ -77,7 +113,8 @@ void Run(const std::string& path) {
         {entry.value, entry.size, entry.count, std::vector<float>(sums->begin(), sums->end())});
   }
   RequireSums(path);
-  const bool all = statistics.moments.size() == file->entries().size();
+  const bool all =
+      AddGradients(*file, statistics) && statistics.moments.size() == file->entries().size();
   if (all && MetadataBytes(*file) <= kMuchMetadata) RequireTheSameAgain(*file, statistics);
 }
 

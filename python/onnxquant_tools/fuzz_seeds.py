@@ -124,29 +124,33 @@ def _tokens() -> Iterator[bytes]:
 
 def _calibrations() -> Iterator[bytes]:
     random = np.random.default_rng(0)
-    for sizes in ((2,), (1, 3), (8, 4)):
-        counts, sums, offset = [], [], 0
+    for sizes, backwards in (((2,), False), ((1, 3), False), ((8, 4), False), ((3, 2), True)):
         header: dict[str, object] = {
             "__metadata__": {
                 "format": "onnxquant.calibration",
-                "version": "1",
+                "version": "2" if backwards else "1",
                 "fingerprint": "0123456789abcdef",
                 "text": "tokens" if len(sizes) == 1 else "self",
                 "seed": "0",
                 "tokens": "9",
             }
         }
-        for size in sizes:
-            header[f"count/v{size}"] = _place("I64", [], offset, 8)
-            counts.append(np.int64(9).tobytes())
-            offset += 8
-        for size in sizes:
-            rows = random.standard_normal((9, size)).astype(np.float32)
-            header[f"moments/v{size}"] = _place("F32", [size, size], offset, 4 * size * size)
-            sums.append((rows.T @ rows).tobytes())
-            offset += 4 * size * size
+        tensors: dict[str, np.ndarray] = {f"count/v{size}": np.array(9) for size in sizes}
+        rows = {size: random.standard_normal((9, size)).astype(np.float32) for size in sizes}
+        tensors |= {f"moments/v{size}": x.T @ x for size, x in rows.items()}
+        if backwards:
+            x = rows[sizes[0]]
+            tensors |= {"gradient_count/y": np.array(8), "gradients/y": x.T @ x}
+            tensors |= {"squares/y": np.arange(5, dtype=np.float32)}
+            tensors |= {"gradient_count/e": np.array(8), "lookup_gradients/e": x.T @ x}
+            tensors |= {"squares/e": np.diag(x.T @ x)}
+        data = b""
+        for name, tensor in tensors.items():
+            dtype = "I64" if tensor.dtype == np.int64 else "F32"
+            header[name] = _place(dtype, list(tensor.shape), len(data), tensor.nbytes)
+            data += tensor.tobytes()
         text = json.dumps(header).encode()
-        yield len(text).to_bytes(8, "little") + text + b"".join([*counts, *sums])
+        yield len(text).to_bytes(8, "little") + text + data
 
 
 def _place(dtype: str, shape: list[int], offset: int, length: int) -> dict[str, object]:
