@@ -140,16 +140,16 @@ def _calibrations() -> Iterator[bytes]:
         tensors |= {f"moments/v{size}": x.T @ x for size, x in rows.items()}
         if backwards:
             x = rows[sizes[0]]
-            tensors |= {"gradient_count/y": np.array(8), "gradients/y": x.T @ x}
-            tensors |= {"squares/y": np.arange(5, dtype=np.float32)}
-            tensors |= {"gradient_count/e": np.array(8), "lookup_gradients/e": x.T @ x}
-            tensors |= {"squares/e": np.diag(x.T @ x)}
+            tensors = {"gradient_count/y": np.array(8), "gradient_count/e": np.array(8)} | tensors
+            tensors |= {"gradients/y": x.T @ x, "squares/y": np.arange(5, dtype=np.float32)}
+            tensors |= {"lookup_gradients/e": x.T @ x, "squares/e": np.diag(x.T @ x)}
         data = b""
         for name, tensor in tensors.items():
             dtype = "I64" if tensor.dtype == np.int64 else "F32"
             header[name] = _place(dtype, list(tensor.shape), len(data), tensor.nbytes)
             data += tensor.tobytes()
         text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)  # tensors begin at multiples of their elements' size
         yield len(text).to_bytes(8, "little") + text + data
 
 
