@@ -233,3 +233,25 @@ def test_a_model_without_logits_is_refused(tmp_path: Path) -> None:
     )
     assert done.returncode in (1, 3), done.stderr
     assert onnx.load(model).graph.name
+
+
+def test_gradients_foretell_what_is_measured(model: Path, work: Path, tmp_path: Path) -> None:
+    statistics = tmp_path / "c.safetensors"
+    done = run("calibrate", "-t", work / "text.jsonl", "--gradients", "3", "-o", statistics, model)
+    assert done.returncode == 0, done.stderr
+    common = ("--calibration", statistics, "--max-kl", "9", "--no-confirm")
+    foretold = _tune(model, work, *common, "-o", tmp_path / "a.yaml")
+    assert foretold["measured"] == 0
+    assert foretold["tokens"] == 0
+    measured = _tune(model, work, *common, "-o", tmp_path / "b.yaml", "--measure")
+    assert measured["measured"] == len(measured["weights"])
+    pairs = [
+        (weight["kl"], other["kl"])
+        for weight, other in zip(foretold["weights"], measured["weights"], strict=True)
+        if weight["format"] == other["format"]
+    ]
+    assert len(pairs) > len(foretold["weights"]) / 2
+    ratios = sorted(first / second for first, second in pairs)
+    assert 0.5 < ratios[len(ratios) // 2] < 2
+    ranks = [np.argsort(np.argsort(column)) for column in np.array(pairs).T]
+    assert np.corrcoef(ranks[0], ranks[1])[0, 1] > 0.7
