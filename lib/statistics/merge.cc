@@ -106,7 +106,7 @@ absl::Status CheckGradientsFit(const CalibrationFile& a, const CalibrationFile& 
       }
       return UsageError(one->path(), " and ", other->path(), ": the first has gradients at '",
                         info.output, "', the second ", found == nullptr ? "has not" : "has others",
-                        "; files to add were all made with --gradients, or none");
+                        "; files to add all have gradients, or none has");
     }
   }
   return absl::OkStatus();

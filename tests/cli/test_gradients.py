@@ -618,7 +618,7 @@ def test_gradients_of_two_texts_are_added(exported: Path, tmp_path: Path) -> Non
     assert plain.returncode == 0, plain.stderr
     mixed = run("calibrate", "--merge", parts[0], tmp_path / "plain", "-o", tmp_path / "n")
     assert mixed.returncode == 1
-    assert "were all made with --gradients, or none" in mixed.stderr
+    assert "all have gradients, or none has" in mixed.stderr
 
 
 def test_a_model_without_gradients_is_calibrated_all_the_same(tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ TEST_F(MergeTest, AddsGradients) {
 
 TEST_F(MergeTest, AddsNoGradientsOfSomeRunsToMomentsOfAll) {
   EXPECT_THAT(Refusal(WithGradients(OneRun("0", 1), 1), OneRun("1", 2)),
-              HasSubstr("has gradients at 'y', the second has not; files to add were all made with "
-                        "--gradients, or none"));
+              HasSubstr("has gradients at 'y', the second has not; files to add all have "
+                        "gradients, or none has"));
 }
 
 TEST_F(MergeTest, AddsCountsAndSums) {
