@@ -1,7 +1,6 @@
 #include "lib/tune/tune.h"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -148,6 +147,15 @@ std::size_t SmallestOption(const Tunable& tunable) {
   return static_cast<std::size_t>(smallest - tunable.options.begin());
 }
 
+// Of the model in the file, whose initializers the runtime is given other values for.
+absl::StatusOr<std::string> FingerprintOfFile(const std::string& path) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Model model, Model::Load(path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(model.proto(), path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Targets targets, FindTargets(graph, types, path));
+  return FingerprintOf(model, graph, targets);
+}
+
 // What each option of each weight costs.
 class Costs {
  public:
@@ -167,8 +175,7 @@ class Costs {
   }
 
   // By weight, then by option; in nats. What gradients do not foretell is measured.
-  absl::StatusOr<std::vector<std::vector<double>>> Of(absl::Span<const Tunable> tunables,
-                                                      const std::string& fingerprint) {
+  absl::StatusOr<std::vector<std::vector<double>>> Of(absl::Span<const Tunable> tunables) {
     ONNXQUANT_ASSIGN_OR_RETURN(CostFile known, CostFile::Open(options_.cache));
     std::optional<Sensitivity> sensitivity;
     std::vector<std::vector<double>> costs;
@@ -179,10 +186,11 @@ class Costs {
         ONNXQUANT_ASSIGN_OR_RETURN(Sensitivity loaded, Listen(tunables));
         sensitivity.emplace(std::move(loaded));
         positions_ = sensitivity->positions();
+        ONNXQUANT_ASSIGN_OR_RETURN(fingerprint_, FingerprintOfFile(options_.model));
       }
       ONNXQUANT_ASSIGN_OR_RETURN(
-          costs.emplace_back(), foretold ? Foretold(tunables[i])
-                                         : Measured(tunables[i], fingerprint, *sensitivity, known));
+          costs.emplace_back(),
+          foretold ? Foretold(tunables[i]) : Measured(tunables[i], *sensitivity, known));
       if (options_.progress) options_.progress(i + 1, tunables.size());
     }
     return costs;
@@ -237,12 +245,11 @@ class Costs {
     return costs;
   }
 
-  absl::StatusOr<std::vector<double>> Measured(const Tunable& tunable,
-                                               const std::string& fingerprint,
-                                               Sensitivity& sensitivity, CostFile& known) {
+  absl::StatusOr<std::vector<double>> Measured(const Tunable& tunable, Sensitivity& sensitivity,
+                                               CostFile& known) {
     std::vector<CostKey> keys;
     for (const TunableOption& option : tunable.options) {
-      keys.push_back({fingerprint, sensitivity.text(), tunable.name,
+      keys.push_back({fingerprint_, sensitivity.text(), tunable.name,
                       candidates_[option.candidate].words, CalibrationName()});
     }
     const bool all_known = std::all_of(keys.begin(), keys.end(), [&known](const CostKey& key) {
@@ -291,18 +298,10 @@ class Costs {
   std::size_t longest_;
   std::optional<FactorCache> factors_;
   ValuesOptions values_;
+  std::string fingerprint_;  // of the model, once something is measured
   std::size_t measured_ = 0;
   std::size_t positions_ = 0;
 };
-
-// Of the model in the file, whose initializers the runtime is given other values for.
-absl::StatusOr<std::string> FingerprintOfFile(const std::string& path) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Model model, Model::Load(path));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(model.proto(), path));
-  ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, path));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Targets targets, FindTargets(graph, types, path));
-  return FingerprintOf(model, graph, targets);
-}
 
 std::vector<AllocationItem> ItemsOf(absl::Span<const Tunable> tunables,
                                     absl::Span<const std::vector<double>> costs) {
@@ -360,11 +359,10 @@ absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
   ONNXQUANT_ASSIGN_OR_RETURN(const DecidedOutput base, Decide(subject, loaded.policy));
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tunable> tunables,
                              FindTunables(subject, loaded.policy, candidates));
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::string fingerprint, FingerprintOfFile(options.model));
+  const std::size_t longest = LongestText(loaded.analysis);
   Costs measuring(options, loaded.model, candidates,
-                  files.calibration ? &*files.calibration : nullptr, LongestText(loaded.analysis));
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::vector<double>> costs,
-                             measuring.Of(tunables, fingerprint));
+                  files.calibration ? &*files.calibration : nullptr, longest);
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::vector<double>> costs, measuring.Of(tunables));
   const std::vector<AllocationItem> items = ItemsOf(tunables, costs);
   const auto write = [&](Allocation allocation) {
     return Write(subject, loaded, options, candidates, tunables, costs, std::move(allocation));
@@ -372,7 +370,7 @@ absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
   Tuning tuning;
   tuning.dtype = loaded.dtype;
   tuning.base_bytes = base.bytes;
-  tuning.longest = LongestText(loaded.analysis);
+  tuning.longest = longest;
   tuning.measured = measuring.measured();
   tuning.positions = measuring.positions();
   double base_kl = 0;
