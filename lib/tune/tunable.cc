@@ -149,8 +149,8 @@ absl::StatusOr<DecidedOutput> Decide(const TuneSubject& subject, const Policy& p
 }
 
 absl::StatusOr<std::vector<Tunable>> FindTunables(const TuneSubject& subject, const Policy& policy,
+                                                  const DecidedOutput& base,
                                                   absl::Span<const Candidate> candidates) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const DecidedOutput base, Decide(subject, policy));
   const std::vector<ValueId> weights = WeightsInBlocks(subject, base.plan);
   const WeightPlans base_plans = ByWeight(base.plan);
   std::vector<Tunable> tunables;

@@ -60,10 +60,11 @@ struct TuneSubject {
 // those of a conversion.
 absl::StatusOr<DecidedOutput> Decide(const TuneSubject& subject, const Policy& policy);
 
-// Initializers of the main graph that the policy stores in blocks of codes, each with all
-// candidates that its readers can take; those that can take but one are left out. Errors (kPolicy):
-// there are none.
+// Initializers of the main graph that the policy, decided as `base`, stores in blocks of codes,
+// each with all candidates that its readers can take; those that can take but one are left out.
+// Errors (kPolicy): there are none.
 absl::StatusOr<std::vector<Tunable>> FindTunables(const TuneSubject& subject, const Policy& policy,
+                                                  const DecidedOutput& base,
                                                   absl::Span<const Candidate> candidates);
 
 // A name as a glob that matches it alone.

@@ -358,7 +358,7 @@ absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
                              CandidatesOf(options, loaded.policy, loaded.dtype));
   ONNXQUANT_ASSIGN_OR_RETURN(const DecidedOutput base, Decide(subject, loaded.policy));
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tunable> tunables,
-                             FindTunables(subject, loaded.policy, candidates));
+                             FindTunables(subject, loaded.policy, base, candidates));
   const std::size_t longest = LongestText(loaded.analysis);
   Costs measuring(options, loaded.model, candidates,
                   files.calibration ? &*files.calibration : nullptr, longest);

@@ -49,8 +49,9 @@ class TunableTest : public ::testing::Test {
       candidate.set = ParseRule("match: {weight: a}, weights: " + format, "test")->set;
       candidate.words = format;
     }
-    return FindTunables({model_, analysis_, evidence_, "q4"}, *ParsePolicy(policy, "p.yaml"),
-                        candidates);
+    const TuneSubject subject{model_, analysis_, evidence_, "q4"};
+    const Policy parsed = *ParsePolicy(policy, "p.yaml");
+    return FindTunables(subject, parsed, *Decide(subject, parsed), candidates);
   }
 
   Model model_;

@@ -59,7 +59,8 @@ class WeightValuesTest : public ::testing::Test {
   std::vector<Tunable> Tunables(const std::vector<std::string>& formats) {
     std::vector<Candidate> candidates;
     for (const std::string& format : formats) candidates.push_back(CandidateOf(format));
-    auto found = FindTunables(*subject_, *ParsePolicy(kPolicy, "p.yaml"), candidates);
+    const Policy policy = *ParsePolicy(kPolicy, "p.yaml");
+    auto found = FindTunables(*subject_, policy, *Decide(*subject_, policy), candidates);
     EXPECT_TRUE(found.ok()) << found.status();
     return *std::move(found);
   }
