@@ -40,13 +40,16 @@ def scratch() -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session")
-def convert(binary: Path, gemma: Path, scratch: Path) -> Convert:
-    """Return a function that converts the model once for each policy and gives the folder."""
+@pytest.fixture(scope="module")
+def convert(binary: Path, gemma: Path) -> Iterator[Convert]:
+    """Return a function that converts the model once for each policy and gives the folder.
+
+    A conversion takes a second and two gigabytes of disk: those of a file's tests go away with it.
+    """
 
     @functools.cache
     def run(policy: str) -> Path:
-        folder = scratch / policy
+        folder = own / policy
         folder.mkdir()
         command = [str(binary), "--policy", policy, "-o", str(folder), "--force", str(gemma)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -54,7 +57,8 @@ def convert(binary: Path, gemma: Path, scratch: Path) -> Convert:
             pytest.fail(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}", False)
         return folder
 
-    return run
+    with scratch_folder("converted") as own:
+        yield run
 
 
 @pytest.fixture(scope="session")
