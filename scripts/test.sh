@@ -90,6 +90,7 @@ ctest_run release
 pytest_run -n "$(nproc)" tests/python tests/cli
 pytest_run tests/package
 pytest_run tests/conformance
+pytest_run tests/hazards
 pytest_run tests/random
 check "torch and transformers, to compare with" "$root/scripts/setup_torch.sh"
 wheel_run "Python package" test_wheel.sh

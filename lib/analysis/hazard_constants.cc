@@ -28,6 +28,10 @@ std::optional<Floor> FloorOf(const HazardContext& context, NodeId node) {
   if (context.Op(node) == "Clip") {
     number = context.ClipLimit(node, "min", 1);
     constant = context.Input(node, 1);
+  } else if (context.Op(node) == "Where") {
+    constant = context.Input(node, context.Scalar(context.Input(node, 1)) ? 1 : 2);
+    number = context.Scalar(constant);
+    if (number == 0.0) return std::nullopt;
   } else if (context.IsOneOf(node, {"Add", "Max"})) {
     constant = context.Input(node, context.Scalar(context.Input(node, 0)) ? 0 : 1);
     number = context.Scalar(constant);
@@ -62,8 +66,11 @@ void FindEpsAt(HazardContext& context, NodeId node, const Floor& floor) {
       context.Report({node, use.node}, why);
       context.Report(path, why);
     }
-    return context.Op(use.node) == "Sqrt" || context.Op(use.node) == "Pow" ||
-           (use.input == 0 && context.IsMover(use.node));
+    // Products, selections and larger sums of what is kept from zero are kept so by the same
+    // number.
+    constexpr const char* kKeeps[] = {"Sqrt", "Pow", "Mul", "Max", "Clip", "Abs", "Concat"};
+    if (context.Op(use.node) == "Where") return use.input > 0;
+    return context.IsOneOf(use.node, kKeeps) || (use.input == 0 && context.IsMover(use.node));
   });
 }
 

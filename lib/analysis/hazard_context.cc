@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::int64_t kLargestConstant = 256;  // elements that are worth reading
 constexpr int kLongestMove = 8;
+constexpr std::ptrdiff_t kMostInferred = 20'000;  // nodes: it takes a copy of them all
 
 constexpr const char* kMovers[] = {"Identity", "Reshape", "Unsqueeze", "Squeeze",
                                    "Expand",   "Tile",    "Transpose", "Flatten",
@@ -121,7 +122,7 @@ bool HazardContext::IsMover(NodeId node) const {
 }
 
 ValueId HazardContext::Input(NodeId node, int input) const {
-  return InputOf(graph_, node, input);
+  return node == kNone ? kNone : InputOf(graph_, node, input);
 }
 
 ValueId HazardContext::Output(NodeId node) const {
@@ -180,58 +181,41 @@ std::optional<double> HazardContext::ClipLimit(NodeId clip, const char* attribut
   return Scalar(Input(clip, input));
 }
 
-std::optional<double> HazardContext::LowerBound(ValueId value, int depth) const {
-  if (value == kNone || depth == 0) return std::nullopt;
-  if (const auto numbers = Constant(value); numbers && !numbers->empty()) {
-    return *std::min_element(numbers->begin(), numbers->end());
+bool HazardContext::IsShortProduct(NodeId node) const {
+  constexpr std::int64_t kShort = 16;
+  if (!IsOneOf(node, {"MatMul", "Gemm", "Einsum"})) return false;
+  for (const int input : {0, 1}) {
+    const ValueId value = Input(node, input);
+    const auto shape = ShapeOf(value);
+    if (!shape && !IsConstant(value)) continue;
+    if (!shape || shape->empty()) return false;
+    // Of an Einsum any axis may be the one that is summed.
+    const std::size_t rank = shape->size();
+    const bool turned = Op(node) == "Gemm" &&
+                        IntAttribute(*graph_.node(node).proto, input == 0 ? "transA" : "transB", 0);
+    const bool last = rank == 1 || (input == 0) != turned;
+    const std::int64_t summed = Op(node) == "Einsum"
+                                    ? *std::min_element(shape->begin(), shape->end())
+                                    : (*shape)[last ? rank - 1 : rank - 2];
+    if (summed > kShort) return false;
   }
-  const NodeId node = Producer(Origin(value));
-  if (node == kNone) return std::nullopt;
-  const auto bound = [&](int input) { return LowerBound(Input(node, input), depth - 1); };
-  constexpr const char* kOnes[] = {"Shape", "Size", "Cosh"};
-  constexpr const char* kNotNegative[] = {
-      "Exp",      "Relu",    "Abs",    "Sigmoid", "Softmax",         "Softplus",   "ReduceL1",
-      "ReduceL2", "NonZero", "ArgMax", "ArgMin",  "ReduceSumSquare", "HardSigmoid"};
-  constexpr const char* kKeeps[] = {"ReduceMean",  "ReduceMax", "ReduceMin", "GlobalAveragePool",
-                                    "AveragePool", "MaxPool",   "Ceil"};
-  const std::string& op = Op(node);
-  if (IsOneOf(node, kOnes)) return 1.0;
-  if (IsOneOf(node, kNotNegative)) return 0.0;
-  if (op == "Mul" && Input(node, 0) == Input(node, 1)) return 0.0;
-  if (op == "Pow" && Scalar(Input(node, 1)) == 2.0) return 0.0;
-  if (op == "Clip") return ClipLimit(node, "min", 1);
-  if (op == "Sqrt") {
-    const auto inner = bound(0);
-    return inner && *inner >= 0.0 ? std::sqrt(*inner) : 0.0;
-  }
-  if (op == "ReduceSum") {
-    const auto inner = bound(0);
-    return inner && *inner >= 0.0 ? inner : std::nullopt;
-  }
-  if (op == "Add" || op == "Mul" || op == "Max") {
-    const auto a = bound(0);
-    const auto b = bound(1);
-    if (op == "Max") return a && b ? std::optional<double>(std::max(*a, *b)) : (a ? a : b);
-    if (!a || !b) return std::nullopt;
-    if (op == "Add") return *a + *b;
-    return *a >= 0.0 && *b >= 0.0 ? std::optional<double>(*a * *b) : std::nullopt;
-  }
-  return IsOneOf(node, kKeeps) ? bound(0) : std::nullopt;
+  return true;
 }
 
 std::optional<std::vector<std::int64_t>> HazardContext::ShapeOf(ValueId value) const {
   if (value == kNone) return std::nullopt;
   if (auto shape = ConstantShape(graph_, value)) return shape;
   const onnx::ValueInfoProto* declared = graph_.value(value).declared;
-  if (declared == nullptr || !declared->type().has_tensor_type() ||
-      !declared->type().tensor_type().has_shape()) {
-    return std::nullopt;
+  if (declared != nullptr) {
+    if (auto shape = DeclaredShape(*declared, open_dims_)) return shape;
   }
-  std::vector<std::int64_t> dims;
-  for (const auto& dim : declared->type().tensor_type().shape().dim()) {
-    dims.push_back(dim.has_dim_value() ? dim.dim_value() : -1);
+  // Many exporters declare the graph's inputs and outputs alone.
+  if (!inferred_) {
+    const bool few = std::ssize(graph_.nodes()) <= kMostInferred;
+    inferred_ = few ? InferShapesWithOnnx(graph_, open_dims_) : InferredShapes();
   }
-  return dims;
+  const auto found = inferred_->find(value);
+  return found == inferred_->end() ? std::nullopt : std::optional(found->second);
 }
 
 void HazardContext::Follow(ValueId value, int depth,

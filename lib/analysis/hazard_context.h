@@ -11,6 +11,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "lib/analysis/hazards.h"
+#include "lib/analysis/onnx_inference.h"
 
 namespace onnxquant {
 
@@ -20,7 +21,8 @@ inline constexpr double kHalfLargestInteger = 2048.0;           // beyond it int
 
 class HazardContext {
  public:
-  HazardContext(const Graph& graph, const ValueTypes& types) : graph_(graph), types_(types) {}
+  HazardContext(const Graph& graph, const ValueTypes& types)
+      : graph_(graph), types_(types), open_dims_(OpenDims(graph)) {}
 
   const Graph& graph() const { return graph_; }
   NodeId NodeCount() const { return static_cast<NodeId>(graph_.nodes().size()); }
@@ -57,7 +59,15 @@ class HazardContext {
   // The number that the elements of a value are never below, where that is cheap to say.
   std::optional<double> LowerBound(ValueId value, int depth = 6) const;
 
-  // The dimensions that the model declares, -1 for those it leaves open; nothing where unknown.
+  // The number that no element's magnitude exceeds, likewise.
+  std::optional<double> Magnitude(ValueId value, int depth = 6) const;
+
+  // Whether the node is a product along so short an axis that it is one of coordinates: a turn, a
+  // projection. What a layer of a network makes is an activation.
+  bool IsShortProduct(NodeId node) const;
+
+  // The dimensions that the model declares, or that follow from those by ONNX's inference: numbers,
+  // kOpenDim or kUnknownDim. Nothing where not even their count is known.
   std::optional<std::vector<std::int64_t>> ShapeOf(ValueId value) const;
 
   // Calls `visit` with each reading of `value` and the nodes on the way to it; where it returns
@@ -84,7 +94,9 @@ class HazardContext {
 
   const Graph& graph_;
   const ValueTypes& types_;
+  const DimNames open_dims_;
   absl::flat_hash_map<NodeId, std::string> reports_;
+  mutable std::optional<InferredShapes> inferred_;  // when first asked for
 };
 
 // "1e-12", "65504".
@@ -95,11 +107,14 @@ void FindQuantizedSums(HazardContext& context);
 
 // The detectors, one for each row of HazardNames().
 void FindDecomposedNorms(HazardContext& context);
+void FindCancellations(HazardContext& context);
 void FindExpSums(HazardContext& context);
 void FindSmallEps(HazardContext& context);
 void FindNearZero(HazardContext& context);
 void FindSpectra(HazardContext& context);
 void FindLongReductions(HazardContext& context);
+void FindAngles(HazardContext& context);
+void FindCoordinates(HazardContext& context);
 void FindIntegerArithmetic(HazardContext& context);
 void FindAccumulatingLoops(HazardContext& context);
 void FindSmallConstants(HazardContext& context);

@@ -197,6 +197,35 @@ class IntegerFinder {
     });
   }
 
+  // Positions times a size: a class's share of a plane of boxes, a frame's first sample. Beyond
+  // 65504 nothing of them is left. What multiplies a mask, 1 - m or m - 1, is a fill.
+  bool MakesOffsets(NodeId node, const Knowledge& operands) const {
+    constexpr double kSize = 32.0;
+    if (context_.Op(node) != "Mul" || !operands.whole) return false;
+    for (const int input : {0, 1}) {
+      const auto size = context_.Scalar(context_.Input(node, input));
+      const NodeId other = context_.Producer(context_.Origin(context_.Input(node, 1 - input)));
+      if (!size || context_.IsOneOf(other, {"Sub", "Add"})) continue;
+      if (*size > kHalfLargestInteger) return true;
+      if (operands.kind == Kind::kCount && *size >= kSize) return true;
+    }
+    return false;
+  }
+
+  // Sums of offsets and something are as large as those.
+  void MarkReaders(NodeId offsets, const std::string& why) {
+    constexpr int kLongestWay = 6;
+    context_.Follow(context_.Output(offsets), kLongestWay,
+                    [&](const Use& use, const HazardContext::Path& /*path*/) {
+                      constexpr const char* kAsLarge[] = {"Add", "Sub", "Neg",    "Max",
+                                                          "Min", "Sum", "Concat", "Where"};
+                      const bool moves = context_.IsMover(use.node) && use.input == 0;
+                      const bool reads = moves || context_.IsOneOf(use.node, kAsLarge);
+                      if (reads) context_.Report(use.node, why);
+                      return reads;
+                    });
+  }
+
   void Check(NodeId node) {
     const ValueId output = context_.Output(node);
     if (output == kNone) return;
@@ -216,7 +245,12 @@ class IntegerFinder {
     operands.whole = std::any_of(inputs.begin(), inputs.end(), [this](ValueId value) {
       return IsTainted(value) && Of(value).whole;
     });
-    if (IsSink(node, operands) || MeetsLargeInteger(node)) Mark(node, Why(node, numbers));
+    operands.kind = numbers.kind;
+    const bool offsets = MakesOffsets(node, operands);
+    if (offsets || IsSink(node, operands) || MeetsLargeInteger(node)) {
+      Mark(node, Why(node, numbers));
+    }
+    if (offsets) MarkReaders(node, Why(node, numbers));
   }
 
   HazardContext& context_;

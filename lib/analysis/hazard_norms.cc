@@ -1,4 +1,4 @@
-// decomposed_norm and exp_sum: chains through a reduction.
+// decomposed_norm: chains from squares through a reduction to a division.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -69,11 +69,32 @@ class NormFinder {
     const NodeId node = use.node;
     if (IsRoot(context_, node) || Inverts(context_, node)) return true;
     if (context_.IsMover(node)) return use.input == 0;
+    if (context_.Op(node) == "Where") return use.input > 0;
     // Clip, and the variance as mean(x²) - mean(x)².
     if (context_.IsOneOf(node, {"Clip", "Sub"})) return use.input == 0;
     if (context_.Op(node) == "Div") return use.input == 0 && context_.OtherScalar(use).has_value();
-    return context_.IsOneOf(node, {"Add", "Max", "Mul"}) &&
-           context_.IsConstant(context_.Input(node, 1 - use.input));
+    if (!context_.IsOneOf(node, {"Add", "Max", "Mul"})) return false;
+    const ValueId other = context_.Input(node, 1 - use.input);
+    return context_.IsConstant(other) || (context_.Op(node) == "Mul" && IsLength(other));
+  }
+
+  // Whether the value is the length of a vector as well, or its square: a cosine is divided by the
+  // product of two.
+  bool IsLength(ValueId value) const {
+    constexpr int kFewSteps = 6;
+    for (int i = 0; i < kFewSteps && value != kNone; ++i) {
+      const NodeId node = context_.Producer(value);
+      if (context_.IsOneOf(node, {"ReduceL2", "ReduceSumSquare"}) || IsRoot(context_, node)) {
+        return true;
+      }
+      const bool sums = context_.IsOneOf(node, {"ReduceSum", "ReduceMean"});
+      if (sums) return SquareOf(context_, context_.Input(node, 0)) != kNone;
+      const bool second = context_.IsConstant(context_.Input(node, 0));
+      const bool keeps = context_.IsMover(node) || context_.IsOneOf(node, {"Clip", "Add", "Max"});
+      if (!keeps) return false;
+      value = context_.Input(node, second ? 1 : 0);
+    }
+    return false;
   }
 
   void Found(NodeId end, const HazardContext::Path& path) {
@@ -83,6 +104,7 @@ class NormFinder {
                      "; the squares overflow float16 beyond 256 and vanish below 0.0002");
     context_.Report({first, reduction_, end}, why);
     context_.Report(path, why);
+    ReportDot(context_.Input(end, 0), why);
     for (const NodeId node : path) {
       if (context_.Op(node) != "Sub") continue;
       const NodeId square = SquareOf(context_, context_.Input(node, 1));
@@ -92,6 +114,14 @@ class NormFinder {
     ReportCentering(context_.Input(first, 0), why);
     ReportCentering(context_.Input(end, 0), why);
     ReportCentering(context_.Input(end, 1), why);
+  }
+
+  // x · y, which outgrows float16 as x · x does, where it is divided by both lengths.
+  void ReportDot(ValueId value, const std::string& why) {
+    const NodeId sum = context_.Producer(context_.Origin(value));
+    if (context_.Op(sum) != "ReduceSum") return;
+    const NodeId product = context_.Producer(context_.Origin(context_.Input(sum, 0)));
+    if (context_.Op(product) == "Mul") context_.Report({sum, product}, why);
   }
 
   void ReportCentering(ValueId value, const std::string& why) {
@@ -108,78 +138,12 @@ class NormFinder {
   bool rooted_ = false;  // the reduction takes the root itself
 };
 
-// Whether the value is x - max(x): its exponentials lie between 0 and 1.
-bool IsBelowZero(const HazardContext& context, ValueId value) {
-  const NodeId sub = context.Producer(value);
-  if (context.Op(sub) != "Sub") return false;
-  NodeId max = context.Producer(context.Origin(context.Input(sub, 1)));
-  // The maximum of nothing may have been given a value.
-  if (context.Op(max) == "Max" && context.Scalar(context.Input(max, 0))) {
-    max = context.Producer(context.Origin(context.Input(max, 1)));
-  }
-  return context.Op(max) == "ReduceMax";
-}
-
-// log(1 + exp(x)): the exponential overflows although the result would not.
-void FindSoftplus(HazardContext& context, NodeId exp) {
-  context.Follow(context.Output(exp), 2, [&](const Use& use, const HazardContext::Path& path) {
-    if (path.empty()) return context.Op(use.node) == "Add" && context.OtherScalar(use).has_value();
-    if (context.Op(use.node) != "Log") return false;
-    const std::string why = absl::StrCat("the exponential ", context.Quote(exp),
-                                         " overflows float16 above 11.09 before the logarithm ",
-                                         context.Quote(use.node), " takes it back");
-    context.Report({exp, path.front(), use.node}, why);
-    return false;
-  });
-}
-
-void FindSumsOf(HazardContext& context, NodeId exp) {
-  const bool shifted = IsBelowZero(context, context.Input(exp, 0));
-  context.Follow(context.Output(exp), 4, [&](const Use& use, const HazardContext::Path& path) {
-    if (use.input != 0) return false;
-    if (!context.IsOneOf(use.node, {"ReduceSum", "ReduceMean", "ReduceLogSum"})) {
-      return context.IsMover(use.node);
-    }
-    const std::string why = absl::StrCat(
-        context.Quote(use.node), " sums the exponentials ", context.Quote(exp),
-        shifted ? "; float16 loses the small ones"
-                : ", which overflow float16 above 11.09: nothing subtracts the maximum first");
-    context.Report({exp, use.node}, why);
-    context.Report(path, why);
-    // What divides by the sum or takes its logarithm has to see it unrounded.
-    const ValueId sum = context.Output(use.node);
-    context.Follow(sum, 4, [&](const Use& next, const HazardContext::Path& way) {
-      const bool ends = (context.Op(next.node) == "Div" && next.input == 1) ||
-                        context.IsOneOf(next.node, {"Log", "Reciprocal"});
-      if (ends) {
-        context.Report(way, why);
-        context.Report(next.node, why);
-      }
-      return context.IsMover(next.node) ||
-             (context.Op(next.node) == "Add" && context.OtherScalar(next).has_value());
-    });
-    return false;
-  });
-}
-
 }  // namespace
 
 void FindDecomposedNorms(HazardContext& context) {
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     if (context.IsOneOf(node, {"ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2"})) {
       NormFinder(context, node).Run();
-    }
-  }
-}
-
-void FindExpSums(HazardContext& context) {
-  for (NodeId node = 0; node < context.NodeCount(); ++node) {
-    if (context.Op(node) == "Exp") {
-      FindSumsOf(context, node);
-      if (!IsBelowZero(context, context.Input(node, 0))) FindSoftplus(context, node);
-    } else if (context.Op(node) == "ReduceLogSumExp") {
-      context.Report(node, absl::StrCat(context.Quote(node),
-                                        " sums exponentials; float16 loses the small ones"));
     }
   }
 }

@@ -11,21 +11,39 @@
 
 namespace onnxquant {
 
+// What becomes of a hazard's nodes in a 16-bit type.
+enum class InHalf {
+  kRight,    // nothing, or what another setting sees to
+  kCoarse,   // digits get lost, as they do all over such a file; float32 is better
+  kDepends,  // wrong for some data
+  kWrong,    // wrong: the graph's constants prove it
+};
+
+// Names as policies write them. One table, which the parser, `inspect` and `check` iterate.
+struct HazardName {
+  const char* name;
+  const char* meaning;
+  InHalf in_float16 = InHalf::kDepends;
+  InHalf in_bfloat16 = InHalf::kRight;
+  const char* target = nullptr;  // where it is a fault, if not everywhere: "cpu"
+};
+absl::Span<const HazardName> HazardNames();
+
+// Words that name several: all that is not right in one of the types.
+inline constexpr char kHazardsOfFloat16[] = "float16";
+inline constexpr char kHazardsOfBFloat16[] = "bfloat16";
+inline constexpr char kAnyHazard[] = "any";
+// Whether a word of a policy names the hazard.
+bool IsNamedBy(const std::string& word, const HazardName& hazard);
+
 // One node with one hazard; a chain of nodes with the same hazard gives one for each.
 struct Hazard {
   NodeId node = kNone;
-  const char* name = "";  // of HazardNames()
+  const HazardName* kind = nullptr;  // of HazardNames()
   // The evidence, with the values and constants that show it: "'var' adds 1e-12, which is below
   // float16's smallest normal number 6.1e-05, before the division that makes 'y'".
   std::string why;
 };
-
-// Names as policies write them. One table, which the parser and `inspect` iterate.
-struct HazardName {
-  const char* name;
-  const char* meaning;
-};
-absl::Span<const HazardName> HazardNames();
 
 // The hazards of all nodes that read or make a float of any type, those in subgraphs included, by
 // node and then in the order of HazardNames(). What a 16-bit float would do wrong is reported of

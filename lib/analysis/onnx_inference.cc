@@ -1,55 +1,80 @@
 #include "lib/analysis/onnx_inference.h"
 
-#include <cstddef>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "lib/schema/guarded_inference.h"
 
 namespace onnxquant {
 namespace {
 
+using Visit = absl::FunctionRef<void(ValueId, const onnx::ValueInfoProto&)>;
+
 // Walks the scopes in the order in which Graph::Build numbered them.
-class Collector {
- public:
-  explicit Collector(const Graph& graph)
-      : graph_(graph), types_(graph.values().size(), ElementType::kUndefined) {}
-
-  void Collect(const onnx::GraphProto& proto) {
-    const ScopeId scope = next_++;
-    for (const auto* infos : {&proto.input(), &proto.output(), &proto.value_info()}) {
-      for (const onnx::ValueInfoProto& info : *infos) Take(scope, info);
-    }
-    for (const onnx::NodeProto& node : proto.node()) {
-      for (const onnx::AttributeProto& attribute : node.attribute()) {
-        if (attribute.has_g()) Collect(attribute.g());
-        for (const onnx::GraphProto& body : attribute.graphs()) Collect(body);
-      }
+void VisitInfos(const Graph& graph, const onnx::GraphProto& proto, ScopeId& next, Visit visit) {
+  const ScopeId scope = next++;
+  for (const auto* infos : {&proto.input(), &proto.output(), &proto.value_info()}) {
+    for (const onnx::ValueInfoProto& info : *infos) {
+      const ValueId id = graph.Find(scope, info.name());
+      if (id != kNone && info.type().has_tensor_type()) visit(id, info);
     }
   }
-
-  ValueTypes Types() && { return std::move(types_); }
-
- private:
-  void Take(ScopeId scope, const onnx::ValueInfoProto& info) {
-    const ValueId id = graph_.Find(scope, info.name());
-    if (id == kNone || !info.type().has_tensor_type()) return;
-    const auto type = ElementTypeFromOnnx(info.type().tensor_type().elem_type());
-    if (type.ok()) types_[id] = *type;
+  for (const onnx::NodeProto& node : proto.node()) {
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      if (attribute.has_g()) VisitInfos(graph, attribute.g(), next, visit);
+      for (const onnx::GraphProto& body : attribute.graphs()) VisitInfos(graph, body, next, visit);
+    }
   }
+}
 
-  const Graph& graph_;
-  ScopeId next_ = kMainScope;
-  ValueTypes types_;
-};
+void VisitInferred(const Graph& graph, Visit visit) {
+  onnx::ModelProto model = graph.model();
+  InferShapesGuarded(model);
+  ScopeId next = kMainScope;
+  VisitInfos(graph, model.graph(), next, visit);
+}
 
 }  // namespace
 
 ValueTypes InferWithOnnx(const Graph& graph) {
-  onnx::ModelProto model = graph.model();
-  InferShapesGuarded(model);
-  Collector collector(graph);
-  collector.Collect(model.graph());
-  return std::move(collector).Types();
+  ValueTypes types(graph.values().size(), ElementType::kUndefined);
+  VisitInferred(graph, [&types](ValueId id, const onnx::ValueInfoProto& info) {
+    const auto type = ElementTypeFromOnnx(info.type().tensor_type().elem_type());
+    if (type.ok()) types[id] = *type;
+  });
+  return types;
+}
+
+DimNames OpenDims(const Graph& graph) {
+  DimNames names;
+  for (const onnx::ValueInfoProto& input : graph.model().graph().input()) {
+    for (const auto& dim : input.type().tensor_type().shape().dim()) {
+      if (!dim.dim_param().empty()) names.insert(dim.dim_param());
+    }
+  }
+  return names;
+}
+
+std::optional<std::vector<std::int64_t>> DeclaredShape(const onnx::ValueInfoProto& info,
+                                                       const DimNames& open) {
+  if (!info.type().has_tensor_type() || !info.type().tensor_type().has_shape()) return std::nullopt;
+  std::vector<std::int64_t> dims;
+  for (const auto& dim : info.type().tensor_type().shape().dim()) {
+    dims.push_back(dim.has_dim_value()              ? dim.dim_value()
+                   : open.contains(dim.dim_param()) ? kOpenDim
+                                                    : kUnknownDim);
+  }
+  return dims;
+}
+
+InferredShapes InferShapesWithOnnx(const Graph& graph, const DimNames& open) {
+  InferredShapes shapes;
+  VisitInferred(graph, [&](ValueId id, const onnx::ValueInfoProto& info) {
+    const onnx::ValueInfoProto* declared = graph.value(id).declared;
+    if (declared != nullptr && DeclaredShape(*declared, open)) return;
+    if (auto shape = DeclaredShape(info, open)) shapes[id] = *std::move(shape);
+  });
+  return shapes;
 }
 
 }  // namespace onnxquant

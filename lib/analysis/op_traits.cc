@@ -57,18 +57,26 @@ struct FixedOp {
   int before_opset = std::numeric_limits<int>::max();
 };
 using May = FixedOp::May;
+constexpr char kNoHalfKernel[] = "ONNX Runtime has no float16 kernel for it";
 constexpr FixedOp kFixedOps[] = {
+    {"AffineGrid", "ONNX Runtime expands it with float32 constants", May::kBecomeFloat32},
+    {"Bernoulli", kNoHalfKernel, May::kBecomeFloat32},
     {"BitCast", "reinterprets the bits of its input"},
     // Providers without a kernel for bfloat16 take the function that ONNX's schema gives.
     {"Clip", "ONNX Runtime spells it with a Where that takes no bfloat16 before opset 16",
      May::kBecomeFloat32, ElementType::kBFloat16, 16},
     {"Constant", "a constant, stored as its readers need it"},
     {"DequantizeLinear", "its scale belongs to the quantized numbers", May::kWiden},
-    {"EyeLike", "ONNX Runtime has no float16 kernel for it", May::kBecomeFloat32},
+    {"EyeLike", kNoHalfKernel, May::kBecomeFloat32},
     {"MeanVarianceNormalization", "ONNX Runtime expands it with float32 constants",
      May::kBecomeFloat32},
-    {"MelWeightMatrix", "ONNX Runtime has no float16 kernel for it", May::kBecomeFloat32},
+    {"MelWeightMatrix", kNoHalfKernel, May::kBecomeFloat32},
+    {"Multinomial", kNoHalfKernel, May::kBecomeFloat32},
     {"QuantizeLinear", "its scale belongs to the quantized numbers", May::kWiden},
+    {"RandomNormal", kNoHalfKernel, May::kBecomeFloat32},
+    {"RandomNormalLike", kNoHalfKernel, May::kBecomeFloat32},
+    {"RandomUniform", kNoHalfKernel, May::kBecomeFloat32},
+    {"RandomUniformLike", kNoHalfKernel, May::kBecomeFloat32},
     {"TreeEnsemble", "the type of its input is that of its attributes"},
 };
 

@@ -1,11 +1,13 @@
 #include "lib/check/checkers.h"
 
+#include <iterator>
+
+#include "lib/analysis/hazards.h"
+
 namespace onnxquant {
 namespace {
 
-// In the order in which findings of one severity are shown. The hazards' names and meanings are
-// those of HazardNames(); mask_fill has a row of its own kind, since a fill that float16 holds as
-// minus infinity does what it is for.
+// In the order in which findings of one severity are shown; those of hazards come after them.
 constexpr Checker kCheckers[] = {
     {.kind = "damaged_data",
      .meaning = "external data that are missing, too short, or of another size than their tensor",
@@ -36,40 +38,6 @@ constexpr Checker kCheckers[] = {
      .meaning = "a finite constant that a Cast to float16 makes infinite, or a constant NaN",
      .on_cpu = true,
      .find = FindMaskFaults},
-    {.kind = "decomposed_norm",
-     .meaning = "a norm spelt as square, mean, root and division, in float16",
-     .find = FindHazardFaults},
-    {.kind = "exp_sum",
-     .meaning = "exponentials that are summed in float16",
-     .find = FindHazardFaults},
-    {.kind = "small_eps",
-     .meaning =
-         "an epsilon below 6.1e-05, or lost, before a division, root or logarithm in float16",
-     .find = FindHazardFaults},
-    {.kind = "near_zero",
-     .meaning = "a logarithm, root or reciprocal in float16 of what may be or round to zero",
-     .find = FindHazardFaults},
-    {.kind = "long_reduction",
-     .meaning = "a sum or mean in 16 bits over more than 2048 elements",
-     .find = FindHazardFaults},
-    {.kind = "integer_arithmetic",
-     .meaning = "positions, sizes and counts in 16 bits: float16 is exact up to 2048",
-     .find = FindHazardFaults},
-    {.kind = "accumulating_loop",
-     .meaning = "a loop that adds up in 16 bits what it carries",
-     .find = FindHazardFaults},
-    {.kind = "small_constant",
-     .meaning = "a factor or divisor below 6.1e-05 in float16",
-     .find = FindHazardFaults},
-    {.kind = "large_constant",
-     .meaning = "a factor, divisor or limit beyond 65504 in float16",
-     .find = FindHazardFaults},
-    {.kind = "transpose_fusion",
-     .meaning = "a Transpose into a MatMul whose fusion in float16 crashes ONNX Runtime's CPU "
-                "provider (target cpu)",
-     .on_webgpu = false,
-     .on_cpu = true,
-     .find = FindHazardFaults},
     {.kind = "config_contradicts",
      .meaning = "a config.json that tells Transformers.js other things than the files do",
      .on_cpu = true,
@@ -80,7 +48,22 @@ constexpr Checker kCheckers[] = {
 }  // namespace
 
 absl::Span<const Checker> Checkers() {
-  return kCheckers;
+  static const auto& all = *new std::vector<Checker>([] {
+    std::vector<Checker> rows(std::begin(kCheckers), std::end(kCheckers));
+    // mask_fill_beyond_range is a row of its own kind, since a fill that float16 holds as minus
+    // infinity does what it is for.
+    for (const HazardName& hazard : HazardNames()) {
+      if (hazard.in_float16 < InHalf::kDepends) continue;
+      const bool on_cpu = hazard.target != nullptr;
+      rows.push_back({.kind = hazard.name,
+                      .meaning = hazard.meaning,
+                      .on_webgpu = !on_cpu,
+                      .on_cpu = on_cpu,
+                      .find = FindHazardFaults});
+    }
+    return rows;
+  }());
+  return all;
 }
 
 ElementType CheckContext::TypeOf(ValueId value) const {

@@ -36,7 +36,8 @@ class FloatCodec : public Codec {
     }
     std::vector<std::uint16_t> halves(tile.floats.size());
     ONNXQUANT_RETURN_IF_ERROR(context_.account->Add(
-        Narrow(tile.floats, type_, context_.account->overflow(), absl::MakeSpan(halves))));
+        Narrow(tile.floats, type_, context_.account->overflow(), absl::MakeSpan(halves),
+               context_.account->limit())));
     return WriteElements(context_.sink, tiling(), tile, sizeof(std::uint16_t), AsBytes(halves));
   }
 

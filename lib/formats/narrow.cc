@@ -1,5 +1,8 @@
 #include "lib/formats/narrow.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
 
@@ -19,8 +22,15 @@ Limits LimitsOf(ElementType type) {
 }  // namespace
 
 std::string DescribeOverflow(const kernels::NarrowStats& stats, ElementType type, Overflow overflow,
-                             const std::string& what) {
+                             const std::string& what, double limit) {
   if (stats.overflowed == 0) return "";
+  if (limit > 0) {
+    return absl::StrCat(what, ": ", stats.overflowed,
+                        stats.overflowed == 1 ? " value lies" : " values lie", " beyond ", limit,
+                        ", where sums of mask fills end in ", NameOf(type),
+                        " (the largest magnitude is ", stats.peak, "); clamped to ±", limit,
+                        " as the policy says");
+  }
   const char* largest = LimitsOf(type).largest;
   const std::string found = absl::StrCat(
       what, ": ", stats.overflowed, stats.overflowed == 1 ? " value lies" : " values lie",
@@ -56,7 +66,20 @@ kernels::OverflowMode ModeOf(Overflow overflow) {
 }
 
 kernels::NarrowStats Narrow(absl::Span<const float> in, ElementType type, Overflow overflow,
-                            absl::Span<std::uint16_t> out) {
+                            absl::Span<std::uint16_t> out, double limit) {
+  if (limit > 0) {
+    std::vector<float> limited(in.begin(), in.end());
+    const auto most = static_cast<float>(limit);
+    kernels::NarrowStats beyond;
+    for (float& number : limited) {
+      if (!std::isfinite(number) || std::abs(number) <= most) continue;
+      ++beyond.overflowed;
+      beyond.peak = std::max(beyond.peak, static_cast<double>(std::abs(number)));
+      number = std::copysign(most, number);
+    }
+    beyond.Merge(Narrow(limited, type, overflow, out));
+    return beyond;
+  }
   const kernels::OverflowMode mode = ModeOf(overflow);
   return type == ElementType::kBFloat16 ? kernels::FloatToBFloat16(in, out, mode)
                                         : kernels::FloatToHalf(in, out, mode);
@@ -70,7 +93,7 @@ absl::Status NarrowAccount::Add(const kernels::NarrowStats& stats) {
 }
 
 void NarrowAccount::Warn(std::size_t elements, std::vector<std::string>& warnings) const {
-  for (std::string message : {DescribeOverflow(stats_, type_, overflow_, what_),
+  for (std::string message : {DescribeOverflow(stats_, type_, overflow_, what_, limit_),
                               DescribeVanished(stats_, type_, elements, what_)}) {
     if (!message.empty()) warnings.push_back(std::move(message));
   }

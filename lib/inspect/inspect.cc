@@ -128,7 +128,7 @@ class Inspector {
       InspectedHazard row;
       row.hazard = name.name;
       for (const Hazard& hazard : analysis_.hazards) {
-        if (hazard.name != row.hazard) continue;
+        if (hazard.kind != &name) continue;
         if (row.nodes++ >= kHazardExamples) continue;
         row.examples.push_back({analysis_.graph.Describe(hazard.node), hazard.why});
       }

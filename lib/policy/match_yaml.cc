@@ -102,7 +102,7 @@ absl::StatusOr<Match> ParseMatch(const YamlReader& reader, const YAML::Node& nod
   }
   if (node["hazard"]) {
     ONNXQUANT_ASSIGN_OR_RETURN(match.hazards, ParseKnown(reader, node["hazard"], "hazard",
-                                                         NamesOf(HazardNames(), {"any"})));
+                                                         NamesOf(HazardNames(), {kAnyHazard, kHazardsOfFloat16, kHazardsOfBFloat16})));
   }
   if (node["op"]) {
     ONNXQUANT_ASSIGN_OR_RETURN(match.ops, reader.Texts(node["op"], "op"));

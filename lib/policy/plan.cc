@@ -12,6 +12,7 @@
 #include "lib/policy/plan_casts.h"
 #include "lib/policy/plan_clips.h"
 #include "lib/policy/plan_coded_readers.h"
+#include "lib/policy/plan_fills.h"
 #include "lib/policy/plan_io.h"
 #include "lib/policy/plan_islands.h"
 #include "lib/policy/plan_movers.h"
@@ -43,10 +44,11 @@ absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::strin
   ResidualStream residual = FindResidualStream(graph, types, roles, uses);
   RopeCaches rope = FindRopeCaches(graph, uses);
   std::vector<CodedWeight> coded_weights = FindCodedWeights(graph, types);
+  MaskLimits mask_limits = FindMaskLimits(graph, types);
   return Analysis{std::move(graph),           std::move(types),    std::move(traits),
                   std::move(bfloat16_traits), std::move(roles),    std::move(uses),
                   std::move(hazards),         std::move(residual), std::move(rope),
-                  std::move(coded_weights)};
+                  std::move(coded_weights),   std::move(mask_limits)};
 }
 
 namespace {
@@ -92,6 +94,7 @@ absl::StatusOr<OutputPlan> MakePlan(const PlanContext& context, const std::strin
   PlanWeights(context, residual.exponents, resolver, names, plan);
   PlanRepacks(context, resolver, names, plan);
   SettleRope(context, plan);
+  LimitFills(context, plan);
   SettleCasts(context, seen_through, io, names, plan);
   plan.types = TypesOfValues(context, io, plan);
   return plan;

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "lib/analysis/coded_weights.h"
 #include "lib/analysis/hazards.h"
+#include "lib/analysis/mask_sums.h"
 #include "lib/analysis/op_traits.h"
 #include "lib/analysis/residual_stream.h"
 #include "lib/analysis/roles.h"
@@ -42,6 +43,7 @@ struct Analysis {
   ResidualStream residual;
   RopeCaches rope;
   std::vector<CodedWeight> coded_weights;
+  MaskLimits mask_limits;
 
   const NodeTraits& Traits(NodeId id, ElementType half) const {
     return (half == ElementType::kBFloat16 ? bfloat16_traits : traits).Of(id);
@@ -85,6 +87,7 @@ struct WeightCopy {
   bool made = false;
   std::uint64_t spared = 0;  // what the whole constant would take beyond `bytes`
   Overflow overflow = Overflow::kError;
+  double limit = 0;  // floats: what they are clamped to, if not the type's range
   // Names of the initializers: of floats one; of codes as many as the form has tensors.
   std::vector<std::string> names;
   std::uint64_t bytes = 0;
@@ -119,6 +122,7 @@ struct OutputPlan {
   std::vector<IoPlan> io;           // float graph inputs, then outputs
   IdVector<ElementType> types;      // by ValueId: the type in which each value leaves its producer
   IdVector<ValueId> read_in_place;  // by ValueId: itself, or what stands for it if it is left out
+  absl::flat_hash_map<NodeId, double> fill_limits;  // the node's constant is clamped to ±this
   StreamEdits stream;
   std::string residual;  // what is done to the residual stream, in a sentence; "" for nothing
   RopePlan rope;

@@ -113,7 +113,7 @@ bool CanAct(const Settings& set, const Subject& subject) {
 const Hazard* FindHazard(const Match& match, const Subject& subject) {
   for (const std::string& name : match.hazards) {
     for (const Hazard& hazard : subject.hazards) {
-      if (name == "any" || name == hazard.name) return &hazard;
+      if (IsNamedBy(name, *hazard.kind)) return &hazard;
     }
   }
   return nullptr;

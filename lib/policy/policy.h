@@ -84,7 +84,7 @@ struct Match {
   std::vector<Pattern> regexes;      // on node names, anywhere in the name
   std::vector<std::string> weights;  // globs on initializer names
   std::vector<LayerRange> layers;
-  std::vector<std::string> hazards;  // of HazardNames(), or "any"
+  std::vector<std::string> hazards;  // that IsNamedBy() knows
   std::optional<double> peak_over;   // a measured peak above this
   // Of a weight: whether the calibration that is given has what its reader multiplies it with.
   std::optional<bool> calibrated;

@@ -138,7 +138,7 @@ Json SettingsSchema() {
 Json MatchSchema() {
   Json roles = Json::array();
   for (const RoleName& role : RoleNames()) roles.push_back(role.name);
-  Json hazards = {"any"};
+  Json hazards = {kAnyHazard, kHazardsOfFloat16, kHazardsOfBFloat16};
   for (const HazardName& hazard : HazardNames()) hazards.push_back(hazard.name);
   const Json text = {{"type", "string"}};
   const Json layer = {{"anyOf",

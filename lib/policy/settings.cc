@@ -105,7 +105,7 @@ Resolved SettingsResolver::Resolve(absl::Span<const Subject> subjects) {
     const Reason& reason = by_rule_[i];
     if (const Hazard* hazard = FindHazard(rule.match, *subject)) {
       resolved.why.emplace_back(
-          absl::StrCat(reason.source(), " (", hazard->name, ": ", hazard->why, ")"),
+          absl::StrCat(reason.source(), " (", hazard->kind->name, ": ", hazard->why, ")"),
           reason.effect(), reason.fields());
     } else {
       resolved.why.push_back(reason);

@@ -11,15 +11,15 @@
 namespace onnxquant {
 
 absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(
-    const Model& model, const onnx::TensorProto& tensor, ElementType type, Overflow overflow,
-    const std::string& what, std::vector<std::string>* warnings, int exponent) {
+    const Model& model, const onnx::TensorProto& tensor, ElementType type,
+    const Overflowing& beyond, const std::string& what, std::vector<std::string>* warnings, int exponent) {
   kernels::NarrowStats stats;
   std::vector<float> floats(tensor.float_data().begin(), tensor.float_data().end());
   if (floats.empty()) {
     ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const std::byte> bytes, model.Bytes(tensor));
     floats = FloatsOfPayload(bytes, static_cast<ElementType>(tensor.data_type()),
                              IsHalf(type) ? DoubleRounding::kOdd : DoubleRounding::kNearest,
-                             ModeOf(overflow), &stats);
+                             ModeOf(beyond.overflow), &stats);
   }
   for (float& number : floats) number = std::ldexp(number, exponent);
   onnx::TensorProto result;
@@ -28,9 +28,11 @@ absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(
   result.set_data_type(static_cast<int>(type));
   std::string* raw = result.mutable_raw_data();
   std::vector<std::uint16_t> halves(IsHalf(type) ? floats.size() : 0);
-  if (IsHalf(type)) stats = Narrow(floats, type, overflow, absl::MakeSpan(halves));
-  const std::string message = DescribeOverflow(stats, type, overflow, what);
-  if (!message.empty() && overflow == Overflow::kError) return ModelError(message);
+  if (IsHalf(type)) {
+    stats = Narrow(floats, type, beyond.overflow, absl::MakeSpan(halves), beyond.limit);
+  }
+  const std::string message = DescribeOverflow(stats, type, beyond.overflow, what, beyond.limit);
+  if (!message.empty() && beyond.overflow == Overflow::kError) return ModelError(message);
   const std::string vanished = DescribeVanished(stats, type, floats.size(), what);
   for (const std::string& warning : {message, vanished}) {
     if (!warning.empty() && warnings != nullptr) warnings->push_back(warning);

@@ -17,9 +17,14 @@ namespace onnxquant {
 // too), payload in raw_data. Where the policy says error, a finite value beyond the type's
 // range is a kModel error naming `what`; otherwise the clamped or infinite values are described in
 // `warnings`, if given.
+// `limit` as of Narrow().
+struct Overflowing {
+  Overflow overflow = Overflow::kError;
+  double limit = 0;
+};
 absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(
-    const Model& model, const onnx::TensorProto& tensor, ElementType type, Overflow overflow,
-    const std::string& what, std::vector<std::string>* warnings, int exponent = 0);
+    const Model& model, const onnx::TensorProto& tensor, ElementType type,
+    const Overflowing& beyond, const std::string& what, std::vector<std::string>* warnings, int exponent = 0);
 
 }  // namespace onnxquant
 

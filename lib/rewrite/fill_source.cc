@@ -20,7 +20,7 @@ std::unique_ptr<Codec> MakeCodec(const FillJob& job, ElementType source,
                                  const CodecContext& context) {
   if (job.repack) return MakeRepackCodec(*job.repack, context);
   if (job.stored.form != nullptr) return job.stored.form->codec(job.stored, context);
-  if (job.exponent == 0 && job.type == source) return MakeCopyCodec(context);
+  if (job.exponent == 0 && job.limit == 0 && job.type == source) return MakeCopyCodec(context);
   return MakeFloatCodec(job.type, context);
 }
 
@@ -44,7 +44,8 @@ bool FillSource::AddTarget(const FillJob& job, const OutputToFill& output,
   target.exponent = job.exponent;
   target.codes = job.stored.form != nullptr;
   target.account = std::make_unique<NarrowAccount>(
-      absl::StrCat("initializer '", tensor_.name(), "'"), NarrowType(job), job.overflow);
+      absl::StrCat("initializer '", tensor_.name(), "'"), NarrowType(job), job.overflow,
+      job.limit);
   target.codec = MakeCodec(job, static_cast<ElementType>(tensor_.data_type()),
                            {PartSink(output.sink, job.targets, job.first_bytes),
                             target.account.get(), job.choice, factors});

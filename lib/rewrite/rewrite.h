@@ -32,6 +32,7 @@ struct FillJob {
   std::optional<Repack> repack;               // it keeps its numbers, which get other places
   int exponent = 0;                           // the values are multiplied by 2^this
   Overflow overflow = Overflow::kError;
+  double limit = 0;  // what the values are clamped to, if not the type's range
   // Indices into the new main graph's initializers; of a part that nothing reads, kNotStored.
   std::vector<int> targets;
   std::uint64_t first_bytes = 0;  // of each target; what lies beyond is left out. 0: all

@@ -37,6 +37,7 @@ void AddCopy(const onnx::TensorProto& source, const WeightCopy& copy, GraphWrite
   FillJob job;
   job.source = &source;
   job.overflow = copy.overflow;
+  job.limit = copy.limit;
   job.exponent = copy.exponent;
   if (copy.format.IsFloat()) {
     job.type = copy.format.type;
@@ -89,13 +90,14 @@ absl::StatusOr<onnx::TensorProto> SmallCopy(const Model& model, const onnx::Tens
                                             const WeightCopy& copy, const std::string& what,
                                             std::vector<std::string>& warnings) {
   onnx::TensorProto tensor;
-  if (copy.exponent == 0 && static_cast<int>(copy.format.type) == source.data_type()) {
+  if (copy.exponent == 0 && copy.limit == 0 &&
+      static_cast<int>(copy.format.type) == source.data_type()) {
     tensor = source;
     ONNXQUANT_RETURN_IF_ERROR(EmbedTensor(model, source, tensor));
   } else {
     ONNXQUANT_ASSIGN_OR_RETURN(
-        tensor, ConvertSmallTensor(model, source, copy.format.type, copy.overflow, what, &warnings,
-                                   copy.exponent));
+        tensor, ConvertSmallTensor(model, source, copy.format.type, {copy.overflow, copy.limit},
+                                   what, &warnings, copy.exponent));
   }
   tensor.set_name(copy.names[0]);
   return tensor;

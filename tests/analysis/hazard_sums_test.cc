@@ -23,7 +23,7 @@ TEST_F(HazardsTest, AveragesOfPicturesOfOpenSizeAreLong) {
   EXPECT_THAT(Why("long_reduction"), HasSubstr("the picture 'image' of no known size"));
 }
 
-TEST_F(HazardsTest, SmallPicturesAndOtherOpenAxesAreNotLong) {
+TEST_F(HazardsTest, SmallPicturesAreNotLongAndOpenAxesAre) {
   Find(R"((float[n, 3, 7, 7] image, float[b, s, d] text, float[b, h, w, 8] last)
   => (float[n, 3, 1, 1] a, float[n, 3, 1, 1] b, float[b, s, 1] c, float[b, 1, 1, 8] d) {
   a = GlobalAveragePool(image)
@@ -31,7 +31,36 @@ TEST_F(HazardsTest, SmallPicturesAndOtherOpenAxesAreNotLong) {
   c = ReduceMean<axes = [-1]>(text)
   d = ReduceMean<axes = [1, 3]>(last)
 })");
+  EXPECT_THAT(With("long_reduction"), UnorderedElementsAre("c", "d"));
+}
+
+TEST_F(HazardsTest, TheBatchAndFeaturesOfKnownLengthAreNotLong) {
+  Find(R"((float[b, s, 64] text) => (float[1, s, 64] a, float[b, s, 1] b) {
+  first = Constant<value = int64[1] {0}>()
+  a = ReduceSum<keepdims = 1>(text, first)
+  b = ReduceMean<axes = [-1]>(text)
+})");
   EXPECT_THAT(With("long_reduction"), IsEmpty());
+}
+
+TEST_F(HazardsTest, AShapeThatFollowsFromOthersTellsOfAnOpenAxis) {
+  Find(R"((float[b, s, 64] text) => (float[b, 64] y) <int64[1] sequence = {1}> {
+  h = Relu(text)
+  sum = ReduceSum<keepdims = 0>(h, sequence)
+  count = ReduceSum<keepdims = 0>(text, sequence)
+  y = Div(sum, count)
+})");
+  EXPECT_THAT(With("long_reduction"), UnorderedElementsAre("sum", "count", "y"));
+}
+
+TEST_F(HazardsTest, AProductAlongAnOpenAxisIsLongUnlessItsWeightsAreShares) {
+  Find(
+      R"((float[b, 8, s] k, float[b, s, 8] v, float[b, 8, s] scores) => (float[b, 8, 8] a, float[b, 8, 8] c) {
+  a = MatMul(k, v)
+  shares = Softmax<axis = -1>(scores)
+  c = MatMul(shares, v)
+})");
+  EXPECT_THAT(With("long_reduction"), UnorderedElementsAre("a"));
 }
 
 TEST_F(HazardsTest, AnAveragePoolIsAsLongAsItsWindow) {

@@ -35,14 +35,14 @@ class HazardsTest : public ::testing::Test {
   std::vector<std::string> With(const std::string& name) const {
     std::vector<std::string> outputs;
     for (const Hazard& hazard : hazards_) {
-      if (hazard.name == name) outputs.push_back(graph_->node(hazard.node).proto->output(0));
+      if (hazard.kind->name == name) outputs.push_back(graph_->node(hazard.node).proto->output(0));
     }
     return outputs;
   }
 
   std::string Why(const std::string& name) const {
     for (const Hazard& hazard : hazards_) {
-      if (hazard.name == name) return hazard.why;
+      if (hazard.kind->name == name) return hazard.why;
     }
     return "";
   }

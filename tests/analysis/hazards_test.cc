@@ -220,11 +220,10 @@ TEST_F(HazardsTest, SumsOverMoreThan2048ElementsAreLong) {
   EXPECT_THAT(Why("long_reduction"), HasSubstr("'a' reduces 4096 elements of 'x'"));
 }
 
-TEST_F(HazardsTest, ShortUnknownAndMaximumReductionsAreNotLong) {
-  EXPECT_THAT(Find(R"((float[4096, 64] x, float[n, m] z, float[1, 3, 7, 7] image)
-  => (float[4096] a, float[n] b, float[64] c, float[1, 3, 1, 1] d) {
+TEST_F(HazardsTest, ShortAndMaximumReductionsAreNotLong) {
+  EXPECT_THAT(Find(R"((float[4096, 64] x, float[1, 3, 7, 7] image)
+  => (float[4096] a, float[64] c, float[1, 3, 1, 1] d) {
   a = ReduceMean<axes = [-1], keepdims = 0>(x)
-  b = ReduceMean<axes = [-1], keepdims = 0>(z)
   c = ReduceMax<axes = [0], keepdims = 0>(x)
   d = GlobalAveragePool(image)
 })"),
@@ -309,6 +308,44 @@ TEST_F(HazardsTest, IntegersMeetLargeIntegers) {
   z = Div(wave, small)
 })");
   EXPECT_THAT(With("integer_arithmetic"), UnorderedElementsAre("wave", "y"));
+}
+
+TEST_F(HazardsTest, ClassesTimesASizeAreOffsetsAndMasksTimesAFillAreNone) {
+  Find(R"((int64[n] classes, float[n] boxes, int64[n] mask, float[n] scores, float[n, 9] x)
+=> (float[n] y, float[n] z, float[n] u)
+<float size = {7680}, float one = {1}, float fill = {10000}, float hop = {320}> {
+  number = Cast<to = 1>(classes)
+  offset = Mul(number, size)
+  y = Add(boxes, offset)
+  shown = Cast<to = 1>(mask)
+  hidden = Sub(shown, one)
+  filled = Mul(hidden, fill)
+  z = Add(scores, filled)
+  best = ArgMax<axis = 1, keepdims = 0>(x)
+  frame = Cast<to = 1>(best)
+  sample = Mul(frame, hop)
+  u = Sub(sample, boxes)
+})");
+  EXPECT_THAT(With("integer_arithmetic"),
+              UnorderedElementsAre("number", "offset", "y", "frame", "sample", "u"));
+}
+
+TEST_F(HazardsTest, WordsNameGroupsOfHazards) {
+  const auto named = [](const std::string& word) {
+    std::vector<std::string> names;
+    for (const HazardName& hazard : HazardNames()) {
+      if (IsNamedBy(word, hazard)) names.push_back(hazard.name);
+    }
+    return names;
+  };
+  EXPECT_EQ(named("any").size(), HazardNames().size());
+  EXPECT_EQ(named("float16").size(), HazardNames().size() - 2);
+  EXPECT_THAT(named("float16"),
+              testing::Not(testing::Contains(testing::AnyOf("mask_fill", "spectrum"))));
+  EXPECT_THAT(named("bfloat16"), UnorderedElementsAre("decomposed_norm", "cancellation", "exp_sum",
+                                                      "long_reduction", "angle", "coordinates",
+                                                      "integer_arithmetic", "accumulating_loop"));
+  EXPECT_THAT(named("angle"), UnorderedElementsAre("angle"));
 }
 
 TEST_F(HazardsTest, ALoopThatAddsToItsStateAccumulates) {
@@ -424,7 +461,7 @@ TEST_F(HazardsTest, AreFoundByNode) {
 })");
   ASSERT_EQ(hazards_.size(), 3U);
   ASSERT_EQ(HazardsOf(hazards_, 1).size(), 1U);
-  EXPECT_STREQ(HazardsOf(hazards_, 1)[0].name, "near_zero");
+  EXPECT_STREQ(HazardsOf(hazards_, 1)[0].kind->name, "near_zero");
   EXPECT_THAT(HazardsOf(hazards_, 7), IsEmpty());
 }
 

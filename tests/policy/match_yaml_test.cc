@@ -56,7 +56,7 @@ TEST(MatchYaml, RefusesLayersThatAreNoneOrRunBackwards) {
 TEST(MatchYaml, ReadsHazardsAndGuessesWhichWasMeant) {
   EXPECT_THAT(MatchOf("hazard: [near_zero, any]").hazards, ElementsAre("near_zero", "any"));
   EXPECT_THAT(ErrorOf("hazard: decomposed_nrom"),
-              HasSubstr("found hazard 'decomposed_nrom'; allowed are any, decomposed_norm, "));
+              HasSubstr("found hazard 'decomposed_nrom'; allowed are any, float16, bfloat16, "));
   EXPECT_THAT(ErrorOf("hazard: decomposed_nrom"), HasSubstr("did you mean 'decomposed_norm'?"));
 }
 

@@ -82,7 +82,8 @@ TEST(Policy, ElementsAreThoseOfAWeight) {
 }
 
 TEST(Policy, AHazardSelectorNeedsOneOfItsHazards) {
-  const Hazard found[] = {{0, "small_eps", "why"}};
+  const HazardName small_eps = {"small_eps", "", InHalf::kWrong, InHalf::kRight};
+  const Hazard found[] = {{0, &small_eps, "why"}};
   Match match;
   match.hazards = {"near_zero", "small_eps"};
   Subject subject = Projection();
@@ -92,8 +93,12 @@ TEST(Policy, AHazardSelectorNeedsOneOfItsHazards) {
   EXPECT_EQ(FindHazard(match, subject), &found[0]);
   match.hazards = {"near_zero"};
   EXPECT_FALSE(Matches(match, subject));
-  match.hazards = {"any"};
-  EXPECT_TRUE(Matches(match, subject));
+  match.hazards = {"bfloat16"};
+  EXPECT_FALSE(Matches(match, subject));
+  for (const char* word : {"any", "float16"}) {
+    match.hazards = {word};
+    EXPECT_TRUE(Matches(match, subject));
+  }
   EXPECT_FALSE(Matches(match, Projection()));
 }
 

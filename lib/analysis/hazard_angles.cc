@@ -1,0 +1,56 @@
+// angle: sines and cosines of what may be large.
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+#include "lib/analysis/hazard_context.h"
+
+namespace onnxquant {
+namespace {
+
+// Radians below which float16's rounding of an angle moves its sine by no more than 0.002.
+constexpr double kSmallAngle = 8.0;
+
+bool MakesAngle(const HazardContext& context, NodeId node) {
+  constexpr const char* kArithmetic[] = {"Add", "Sub",    "Mul",       "Div",  "Mod", "Neg",
+                                         "Sum", "Concat", "Where",     "Clip", "Min", "Max",
+                                         "Abs", "CumSum", "ReduceSum", "Exp",  "Pow", "Reciprocal"};
+  return context.IsMover(node) || context.IsOneOf(node, kArithmetic) ||
+         context.IsShortProduct(node);
+}
+
+}  // namespace
+
+// An angle of a thousand radians has float16's neighbours half a radian away: it, its factors and
+// what it is the sum of have to be exact. What brings it into the range of one turn, by a product
+// with a bounded function or by taking whole turns off, is what bounds it.
+void FindAngles(HazardContext& context) {
+  std::vector<bool> seen(context.graph().nodes().size(), false);
+  std::vector<NodeId> open;
+  for (NodeId turn = 0; turn < context.NodeCount(); ++turn) {
+    if (!context.IsOneOf(turn, {"Sin", "Cos", "Tan"})) continue;
+    const ValueId angle = context.Input(turn, 0);
+    if (context.IsConstant(angle)) continue;
+    const std::optional<double> bound = context.Magnitude(angle);
+    if (bound && *bound <= kSmallAngle) continue;
+    const std::string why =
+        absl::StrCat(context.Op(turn), " reads ", context.QuoteValue(angle),
+                     bound ? absl::StrCat(", an angle of up to ", NumberText(*bound))
+                           : ", an angle that nothing bounds",
+                     "; float16's neighbours of 1000 lie half a radian apart, bfloat16's 4");
+    context.Report(turn, why);
+    open.push_back(context.Producer(angle));
+    while (!open.empty()) {
+      const NodeId node = open.back();
+      open.pop_back();
+      if (node == kNone || seen[static_cast<std::size_t>(node)]) continue;
+      if (!MakesAngle(context, node)) continue;
+      seen[static_cast<std::size_t>(node)] = true;
+      context.Report(node, why);
+      for (const ValueId input : context.graph().node(node).inputs) {
+        if (context.IsFloat(input)) open.push_back(context.Producer(input));
+      }
+    }
+  }
+}
+
+}  // namespace onnxquant

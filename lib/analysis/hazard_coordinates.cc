@@ -1,0 +1,87 @@
+// coordinates: positions at which pictures are sampled, and boxes that are compared.
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "lib/analysis/hazard_context.h"
+
+namespace onnxquant {
+namespace {
+
+// Where positions are read.
+struct Reader {
+  const char* op;
+  int input;
+  const char* what;
+};
+constexpr Reader kReaders[] = {
+    {"GridSample", 1, "samples at"},         {"RoiAlign", 1, "cuts out"},
+    {"MaxRoiPool", 1, "cuts out"},           {"NonMaxSuppression", 0, "compares the boxes"},
+    {"AffineGrid", 0, "makes positions of"},
+};
+
+const Reader* ReaderAt(const HazardContext& context, NodeId node) {
+  const auto* found =
+      std::find_if(std::begin(kReaders), std::end(kReaders),
+                   [&](const Reader& reader) { return context.Op(node) == reader.op; });
+  return found == std::end(kReaders) ? nullptr : found;
+}
+
+// Arithmetic on each position; what a network makes with weights is rounded as its activations are.
+bool Places(const HazardContext& context, NodeId node) {
+  constexpr const char* kArithmetic[] = {"Add",
+                                         "Sub",
+                                         "Mul",
+                                         "Div",
+                                         "Neg",
+                                         "Sum",
+                                         "Concat",
+                                         "Exp",
+                                         "Sigmoid",
+                                         "Tanh",
+                                         "Where",
+                                         "Clip",
+                                         "Min",
+                                         "Max",
+                                         "Mean",
+                                         "Pow",
+                                         "Sqrt",
+                                         "GatherND",
+                                         "GatherElements",
+                                         "ScatterND"};
+  return context.IsMover(node) || context.IsOneOf(node, kArithmetic) ||
+         context.Op(node) == "AffineGrid" || context.IsShortProduct(node);
+}
+
+}  // namespace
+
+void FindCoordinates(HazardContext& context) {
+  std::vector<bool> seen(context.graph().nodes().size(), false);
+  std::vector<NodeId> open;
+  for (NodeId node = 0; node < context.NodeCount(); ++node) {
+    const Reader* reader = ReaderAt(context, node);
+    if (reader == nullptr) continue;
+    const ValueId positions = context.Input(node, reader->input);
+    if (!context.IsFloat(positions)) continue;
+    const std::string why = absl::StrCat(
+        context.Op(node), " ", context.Quote(node), " ", reader->what, " ",
+        context.QuoteValue(positions),
+        "; float16 has 0.5 between the positions at 1000 and none beyond 65504, bfloat16 4");
+    context.Report(node, why);
+    open.push_back(context.Producer(positions));
+    while (!open.empty()) {
+      const NodeId maker = open.back();
+      open.pop_back();
+      if (maker == kNone || seen[static_cast<std::size_t>(maker)]) continue;
+      if (!Places(context, maker)) continue;
+      seen[static_cast<std::size_t>(maker)] = true;
+      context.Report(maker, why);
+      for (const ValueId input : context.graph().node(maker).inputs) {
+        if (context.IsFloat(input)) open.push_back(context.Producer(input));
+      }
+    }
+  }
+}
+
+}  // namespace onnxquant

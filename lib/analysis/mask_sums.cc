@@ -1,0 +1,174 @@
+#include "lib/analysis/mask_sums.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <iterator>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "lib/analysis/hazard_context.h"
+
+namespace onnxquant {
+namespace {
+
+// What all fills on a way may come to: 8160 less than float16 ends at, which is for the scores, and
+// so near that its neighbours, 32 apart, swallow the scores of a row that is masked as a whole.
+constexpr double kAllFills = 57344;
+constexpr double kStep = 1024;  // of limits
+constexpr int kMostFills = 8;
+constexpr double kLeastFill = 5000;
+
+// What a value may hold.
+struct Sum {
+  int fills = 0;
+  bool with_scores = false;  // something that is no constant was added to fills
+};
+
+// An operator with a mask among its inputs, which its kernel adds to the scores.
+struct Masked {
+  const char* op;
+  int input;
+};
+constexpr Masked kMasked[] = {{"Softmax", 0},
+                              {"LogSoftmax", 0},
+                              {"Attention", 3},  // of ONNX
+                              {"Attention", 5},  // of ONNX Runtime, as what follows
+                              {"MultiHeadAttention", 5},
+                              {"GroupQueryAttention", 10}};
+
+bool ReadsMask(const Graph& graph, const Use& use) {
+  const std::string& op = graph.node(use.node).proto->op_type();
+  return std::any_of(std::begin(kMasked), std::end(kMasked), [&](const Masked& masked) {
+    return op == masked.op && use.input == masked.input;
+  });
+}
+
+class MaskSums {
+ public:
+  MaskSums(const Graph& graph, const ValueTypes& types)
+      : graph_(graph),
+        context_(graph, types),
+        sums_(graph.values().size()),
+        needs_(graph.values().size()) {}
+
+  MaskLimits Run() {
+    for (ValueId id = 0; id < static_cast<ValueId>(graph_.values().size()); ++id) {
+      if (graph_.value(id).initializer != nullptr && IsFill(id)) sums_[id].fills = 1;
+    }
+    for (const NodeId node : graph_.order()) Add(node);
+    const auto& order = graph_.order();
+    for (auto node = order.rbegin(); node != order.rend(); ++node) {
+      for (const ValueId output : graph_.node(*node).outputs) Need(output);
+    }
+    MaskLimits limits;
+    for (ValueId id = 0; id < static_cast<ValueId>(graph_.values().size()); ++id) {
+      if (!IsConstantLeaf(id)) continue;
+      Need(id);
+      if (sums_[id].fills > 0 && needs_[id].fills > 0) limits.emplace(id, LimitOf(needs_[id]));
+    }
+    return limits;
+  }
+
+ private:
+  struct Needed {
+    int fills = 0;
+    NodeId reader = kNone;  // that reads their sum
+  };
+
+  bool IsConstantLeaf(ValueId value) const {
+    if (graph_.value(value).initializer != nullptr) return true;
+    return context_.IsOneOf(graph_.value(value).producer, {"Constant", "ConstantOfShape"});
+  }
+
+  bool IsFill(ValueId constant) const {
+    if (!context_.IsFloat(constant)) return false;
+    if (const auto numbers = context_.Constant(constant)) {
+      return std::any_of(numbers->begin(), numbers->end(), [](double number) {
+        return std::isfinite(number) && std::abs(number) >= kLeastFill;
+      });
+    }
+    const auto shape = context_.ShapeOf(constant);
+    return !shape || shape->size() > 1;  // a row is a bias
+  }
+
+  static Sum Larger(const Sum& a, const Sum& b) {
+    return {std::max(a.fills, b.fills), a.with_scores || b.with_scores};
+  }
+
+  Sum OfAll(NodeId node) const {
+    Sum sum;
+    for (const ValueId input : graph_.node(node).inputs) {
+      if (input != kNone) sum = Larger(sum, sums_[input]);
+    }
+    return sum;
+  }
+
+  bool Keeps(NodeId node) const {
+    return context_.IsMover(node) ||
+           context_.IsOneOf(node, {"Where", "Concat", "Pad", "Trilu", "Max", "Min", "Clip", "Neg",
+                                   "Mul", "ScatterND", "ScatterElements", "GatherND",
+                                   "GatherElements"});
+  }
+  bool Adds(NodeId node) const { return context_.IsOneOf(node, {"Add", "Sub", "Sum"}); }
+
+  void Add(NodeId node) {
+    const ValueId output = context_.Output(node);
+    if (output == kNone || !context_.IsFloat(output)) return;
+    if (context_.IsOneOf(node, {"Constant", "ConstantOfShape"})) {
+      sums_[output].fills = IsFill(output) ? 1 : 0;
+    } else if (Keeps(node)) {
+      sums_[output] = OfAll(node);
+    } else if (Adds(node)) {
+      Sum& sum = sums_[output] = {0, OfAll(node).with_scores};
+      bool scores = false;
+      for (const ValueId input : graph_.node(node).inputs) {
+        if (input == kNone) continue;
+        sum.fills = std::min(sum.fills + sums_[input].fills, kMostFills);
+        scores = scores || (sums_[input].fills == 0 && !context_.IsConstant(input));
+      }
+      sum.with_scores = sum.fills > 0 && (sum.with_scores || scores);
+    }
+  }
+
+  void Need(ValueId value) {
+    if (value == kNone || sums_[value].fills == 0) return;
+    Needed& needed = needs_[value];
+    for (const Use& use : graph_.value(value).uses) {
+      Needed one;
+      if (ReadsMask(graph_, use)) {
+        // A kernel that takes a mask adds it to the scores itself.
+        const bool adds = !context_.IsOneOf(use.node, {"Softmax", "LogSoftmax"});
+        if (adds || sums_[value].with_scores || sums_[value].fills > 1) {
+          one = {sums_[value].fills, use.node};
+        }
+      } else if (Keeps(use.node) || Adds(use.node)) {
+        const ValueId output = context_.Output(use.node);
+        if (output != kNone) one = needs_[output];
+      }
+      if (one.fills > needed.fills) needed = one;
+    }
+  }
+
+  MaskLimit LimitOf(const Needed& needed) const {
+    const double limit = std::floor(kAllFills / needed.fills / kStep) * kStep;
+    const std::string fills =
+        needed.fills == 1 ? "a fill of a mask is" : absl::StrCat(needed.fills, " fills of masks are");
+    return {limit, absl::StrCat(fills, " added on the way to ",
+                                graph_.node(needed.reader).proto->op_type(), " ",
+                                context_.Quote(needed.reader))};
+  }
+
+  const Graph& graph_;
+  const HazardContext context_;
+  IdVector<Sum> sums_;      // by ValueId
+  IdVector<Needed> needs_;  // by ValueId
+};
+
+}  // namespace
+
+MaskLimits FindMaskLimits(const Graph& graph, const ValueTypes& types) {
+  return MaskSums(graph, types).Run();
+}
+
+}  // namespace onnxquant

@@ -1,0 +1,29 @@
+// Fills of attention masks that are added on the way to a softmax: how far each may go in float16.
+#ifndef ONNXQUANT_LIB_ANALYSIS_MASK_SUMS_H_
+#define ONNXQUANT_LIB_ANALYSIS_MASK_SUMS_H_
+
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "lib/analysis/types.h"
+#include "lib/graph/graph.h"
+
+namespace onnxquant {
+
+struct MaskLimit {
+  double limit = 0;  // a number that float16 holds: fills stay within ±this
+  std::string why;   // "2 fills of masks and the scores are added on the way to Softmax 'p'"
+};
+
+// By constant: an initializer, or what a Constant or ConstantOfShape makes. Only those that a sum
+// would bring beyond 65504, were they there already; where a Where puts a fill in the scores'
+// place, nothing is added. A softmax that reads minus infinity alone gives NaN: in float32 the same
+// row is finite, and so it has to be in float16.
+// Linear in the graph's size; the numbers of large constants are not read: whatever is added is
+// taken for a fill.
+using MaskLimits = absl::flat_hash_map<ValueId, MaskLimit>;
+MaskLimits FindMaskLimits(const Graph& graph, const ValueTypes& types);
+
+}  // namespace onnxquant
+
+#endif  // ONNXQUANT_LIB_ANALYSIS_MASK_SUMS_H_

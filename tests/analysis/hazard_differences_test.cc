@@ -1,0 +1,83 @@
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/analysis/hazards_fixture.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+TEST_F(HazardsTest, AVarianceAsADifferenceTakesBothMeansAlong) {
+  Find(R"((float[3, 8] x) => (float[3, 1] y) <float two = {2}> {
+  mean = ReduceMean<axes = [-1]>(x)
+  square = Pow(x, two)
+  power = ReduceMean<axes = [-1]>(square)
+  of_mean = Mul(mean, mean)
+  y = Sub(power, of_mean)
+})");
+  EXPECT_THAT(With("cancellation"),
+              UnorderedElementsAre("mean", "square", "power", "of_mean", "y"));
+  EXPECT_THAT(Why("cancellation"), HasSubstr("a mean of products less a product of means"));
+}
+
+TEST_F(HazardsTest, ACovarianceOfFilteredPicturesIsOne) {
+  Find(R"((float[1, 1, h, w] a, float[1, 1, h, w] b) => (float[1, 1, h, w] y)
+<float[1, 1, 3, 3] window = {1, 2, 1, 2, 4, 2, 1, 2, 1}, float ninth = {0.0625}> {
+  first = Conv(a, window)
+  second = Conv(b, window)
+  both = Mul(b, a)
+  filtered = Conv(both, window)
+  scaled = Mul(filtered, ninth)
+  means = Mul(first, second)
+  y = Sub(scaled, means)
+})");
+  EXPECT_THAT(With("cancellation"),
+              UnorderedElementsAre("first", "second", "both", "filtered", "scaled", "means", "y"));
+}
+
+TEST_F(HazardsTest, ASampleVarianceCountsItsElements) {
+  Find(R"((float[n, m] x) => (float[n, 1] y) <int64[1] last = {1}, int64 one = {1}> {
+  shape = Shape(x)
+  length = Gather(shape, one)
+  count = Cast<to = 1>(length)
+  sum = ReduceSum(x, last)
+  mean = Div(sum, count)
+  square = Mul(x, x)
+  squares = ReduceSum(square, last)
+  product = Mul(sum, mean)
+  y = Sub(squares, product)
+})");
+  EXPECT_THAT(With("cancellation"),
+              UnorderedElementsAre("sum", "mean", "square", "squares", "product", "y"));
+}
+
+TEST_F(HazardsTest, TheWidthOfABoxLosesTheGridsPointThatBothSidesHave) {
+  Find(R"((float[n, 2] near, float[n, 2] far) => (float[n, 2] y, float[n, 2] z)
+<float[1, 2] points = {1000, 1001}, float stride = {8}> {
+  low = Sub(points, near)
+  left = Mul(low, stride)
+  high = Add(far, points)
+  right = Mul(high, stride)
+  y = Sub(right, left)
+  other = Add(near, far)
+  z = Sub(other, low)
+})");
+  EXPECT_THAT(With("cancellation"), UnorderedElementsAre("low", "left", "high", "right", "y"));
+  EXPECT_THAT(Why("cancellation"), HasSubstr("'points' is a term of both of which 'y'"));
+}
+
+TEST_F(HazardsTest, ADifferenceOfOtherThingsIsNoCancellation) {
+  Find(R"((float[3, 8] x, float[3, 8] z) => (float[3, 1] y) {
+  mean = ReduceMean<axes = [-1]>(z)
+  square = Mul(x, x)
+  power = ReduceMean<axes = [-1]>(square)
+  of_mean = Mul(mean, mean)
+  y = Sub(power, of_mean)
+})");
+  EXPECT_THAT(With("cancellation"), IsEmpty());
+}
+
+}  // namespace
+}  // namespace onnxquant
