@@ -1,6 +1,8 @@
 // decomposed_norm: chains from squares through a reduction to a division.
 #include <algorithm>
+#include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/hazard_context.h"
 
@@ -33,10 +35,18 @@ bool Inverts(const HazardContext& context, NodeId node) {
   return context.Op(node) == "Pow" && context.Scalar(context.Input(node, 1)) == -0.5;
 }
 
+// What a norm scales: the product that ends it, and the factor.
+struct Scaled {
+  NodeId product = kNone;
+  ValueId factor = kNone;
+};
+
 // One reduction of squares, and the way from it to the division by its root.
 class NormFinder {
  public:
-  NormFinder(HazardContext& context, NodeId reduction) : context_(context), reduction_(reduction) {}
+  // `scaled` is added to.
+  NormFinder(HazardContext& context, NodeId reduction, std::vector<Scaled>& scaled)
+      : context_(context), reduction_(reduction), scaled_(scaled) {}
 
   void Run() {
     rooted_ = context_.Op(reduction_) == "ReduceL2";
@@ -47,7 +57,10 @@ class NormFinder {
     }
     const ValueId start = context_.Output(reduction_);
     context_.Follow(start, kLongestChain, [this](const Use& use, const HazardContext::Path& path) {
-      if (Ends(use, path)) Found(use.node, path);
+      if (Ends(use, path)) {
+        Found(use.node, path);
+        scaled_.push_back({use.node, context_.Input(use.node, use.input)});
+      }
       return Passes(use);
     });
   }
@@ -134,18 +147,56 @@ class NormFinder {
 
   HazardContext& context_;
   const NodeId reduction_;
+  std::vector<Scaled>& scaled_;
   NodeId square_ = kNone;
   bool rooted_ = false;  // the reduction takes the root itself
 };
 
+// The product that `value` is, or is before a constant is added or it is subtracted from one; the
+// node of that is in `between`.
+NodeId ScaledAt(const HazardContext& context, ValueId value, NodeId& between) {
+  between = kNone;
+  const NodeId node = context.Producer(value);
+  if (!context.IsOneOf(node, {"Add", "Sub"})) return node;
+  for (const int input : {0, 1}) {
+    if (!context.IsConstant(context.Input(node, 1 - input))) continue;
+    between = node;
+    return context.Producer(context.Input(node, input));
+  }
+  return node;
+}
+
+// x · s + (bias - mean · s), as batch norms that are folded at run time have it: where the mean is
+// many deviations large, both products are, and their difference is not.
+void FindScaledDifferences(HazardContext& context, const std::vector<Scaled>& scaled) {
+  absl::flat_hash_map<NodeId, ValueId> factors;
+  for (const Scaled& one : scaled) factors.emplace(one.product, one.factor);
+  for (const Scaled& one : scaled) {
+    for (const Use& use : context.graph().value(context.Output(one.product)).uses) {
+      if (!context.IsOneOf(use.node, {"Add", "Sub"})) continue;
+      NodeId between = kNone;
+      const NodeId other = ScaledAt(context, context.Input(use.node, 1 - use.input), between);
+      const auto found = factors.find(other);
+      if (found == factors.end() || other == one.product || found->second != one.factor) continue;
+      const std::string why =
+          absl::StrCat(context.Quote(use.node), " is the difference of two products with ",
+                       context.QuoteValue(one.factor), ", of which little may be left");
+      context.Report(use.node, why);
+      if (between != kNone) context.Report(between, why);
+    }
+  }
+}
+
 }  // namespace
 
 void FindDecomposedNorms(HazardContext& context) {
+  std::vector<Scaled> scaled;
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     if (context.IsOneOf(node, {"ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2"})) {
-      NormFinder(context, node).Run();
+      NormFinder(context, node, scaled).Run();
     }
   }
+  FindScaledDifferences(context, scaled);
 }
 
 }  // namespace onnxquant

@@ -106,9 +106,9 @@ class MaskSums {
 
   bool Keeps(NodeId node) const {
     return context_.IsMover(node) ||
-           context_.IsOneOf(node, {"Where", "Concat", "Pad", "Trilu", "Max", "Min", "Clip", "Neg",
-                                   "Mul", "ScatterND", "ScatterElements", "GatherND",
-                                   "GatherElements"});
+           context_.IsOneOf(node,
+                            {"Where", "Concat", "Pad", "Trilu", "Max", "Min", "Clip", "Neg", "Mul",
+                             "ScatterND", "ScatterElements", "GatherND", "GatherElements"});
   }
   bool Adds(NodeId node) const { return context_.IsOneOf(node, {"Add", "Sub", "Sum"}); }
 
@@ -152,8 +152,8 @@ class MaskSums {
 
   MaskLimit LimitOf(const Needed& needed) const {
     const double limit = std::floor(kAllFills / needed.fills / kStep) * kStep;
-    const std::string fills =
-        needed.fills == 1 ? "a fill of a mask is" : absl::StrCat(needed.fills, " fills of masks are");
+    const std::string fills = needed.fills == 1 ? "a fill of a mask is"
+                                                : absl::StrCat(needed.fills, " fills of masks are");
     return {limit, absl::StrCat(fills, " added on the way to ",
                                 graph_.node(needed.reader).proto->op_type(), " ",
                                 context_.Quote(needed.reader))};

@@ -35,9 +35,9 @@ class FloatCodec : public Codec {
       return WriteElements(context_.sink, tiling(), tile, sizeof(float), AsBytes(tile.floats));
     }
     std::vector<std::uint16_t> halves(tile.floats.size());
-    ONNXQUANT_RETURN_IF_ERROR(context_.account->Add(
-        Narrow(tile.floats, type_, context_.account->overflow(), absl::MakeSpan(halves),
-               context_.account->limit())));
+    ONNXQUANT_RETURN_IF_ERROR(
+        context_.account->Add(Narrow(tile.floats, type_, context_.account->overflow(),
+                                     absl::MakeSpan(halves), context_.account->limit())));
     return WriteElements(context_.sink, tiling(), tile, sizeof(std::uint16_t), AsBytes(halves));
   }
 

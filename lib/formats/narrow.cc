@@ -25,11 +25,10 @@ std::string DescribeOverflow(const kernels::NarrowStats& stats, ElementType type
                              const std::string& what, double limit) {
   if (stats.overflowed == 0) return "";
   if (limit > 0) {
-    return absl::StrCat(what, ": ", stats.overflowed,
-                        stats.overflowed == 1 ? " value lies" : " values lie", " beyond ", limit,
-                        ", where sums of mask fills end in ", NameOf(type),
-                        " (the largest magnitude is ", stats.peak, "); clamped to ±", limit,
-                        " as the policy says");
+    return absl::StrCat(
+        what, ": ", stats.overflowed, stats.overflowed == 1 ? " value lies" : " values lie",
+        " beyond ", limit, ", where sums of mask fills end in ", NameOf(type),
+        " (the largest magnitude is ", stats.peak, "); clamped to ±", limit, " as the policy says");
   }
   const char* largest = LimitsOf(type).largest;
   const std::string found = absl::StrCat(

@@ -101,8 +101,10 @@ absl::StatusOr<Match> ParseMatch(const YamlReader& reader, const YAML::Node& nod
                                ParseKnown(reader, node["role"], "role", NamesOf(RoleNames())));
   }
   if (node["hazard"]) {
-    ONNXQUANT_ASSIGN_OR_RETURN(match.hazards, ParseKnown(reader, node["hazard"], "hazard",
-                                                         NamesOf(HazardNames(), {kAnyHazard, kHazardsOfFloat16, kHazardsOfBFloat16})));
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        match.hazards,
+        ParseKnown(reader, node["hazard"], "hazard",
+                   NamesOf(HazardNames(), {kAnyHazard, kHazardsOfFloat16, kHazardsOfBFloat16})));
   }
   if (node["op"]) {
     ONNXQUANT_ASSIGN_OR_RETURN(match.ops, reader.Texts(node["op"], "op"));

@@ -15,6 +15,7 @@
 #include "lib/policy/plan_fills.h"
 #include "lib/policy/plan_io.h"
 #include "lib/policy/plan_islands.h"
+#include "lib/policy/plan_levels.h"
 #include "lib/policy/plan_movers.h"
 #include "lib/policy/plan_nodes.h"
 #include "lib/policy/plan_repacks.h"
@@ -45,9 +46,9 @@ absl::StatusOr<Analysis> Analyze(const onnx::ModelProto& model, const std::strin
   RopeCaches rope = FindRopeCaches(graph, uses);
   std::vector<CodedWeight> coded_weights = FindCodedWeights(graph, types);
   MaskLimits mask_limits = FindMaskLimits(graph, types);
-  return Analysis{std::move(graph),           std::move(types),    std::move(traits),
-                  std::move(bfloat16_traits), std::move(roles),    std::move(uses),
-                  std::move(hazards),         std::move(residual), std::move(rope),
+  return Analysis{std::move(graph),           std::move(types),      std::move(traits),
+                  std::move(bfloat16_traits), std::move(roles),      std::move(uses),
+                  std::move(hazards),         std::move(residual),   std::move(rope),
                   std::move(coded_weights),   std::move(mask_limits)};
 }
 
@@ -95,6 +96,7 @@ absl::StatusOr<OutputPlan> MakePlan(const PlanContext& context, const std::strin
   PlanRepacks(context, resolver, names, plan);
   SettleRope(context, plan);
   LimitFills(context, plan);
+  LowerSharedLevels(context, plan);
   SettleCasts(context, seen_through, io, names, plan);
   plan.types = TypesOfValues(context, io, plan);
   return plan;

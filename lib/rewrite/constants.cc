@@ -10,9 +10,12 @@
 
 namespace onnxquant {
 
-absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(
-    const Model& model, const onnx::TensorProto& tensor, ElementType type,
-    const Overflowing& beyond, const std::string& what, std::vector<std::string>* warnings, int exponent) {
+absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(const Model& model,
+                                                     const onnx::TensorProto& tensor,
+                                                     ElementType type, const Overflowing& beyond,
+                                                     const std::string& what,
+                                                     std::vector<std::string>* warnings,
+                                                     int exponent) {
   kernels::NarrowStats stats;
   std::vector<float> floats(tensor.float_data().begin(), tensor.float_data().end());
   if (floats.empty()) {

@@ -22,9 +22,12 @@ struct Overflowing {
   Overflow overflow = Overflow::kError;
   double limit = 0;
 };
-absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(
-    const Model& model, const onnx::TensorProto& tensor, ElementType type,
-    const Overflowing& beyond, const std::string& what, std::vector<std::string>* warnings, int exponent = 0);
+absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(const Model& model,
+                                                     const onnx::TensorProto& tensor,
+                                                     ElementType type, const Overflowing& beyond,
+                                                     const std::string& what,
+                                                     std::vector<std::string>* warnings,
+                                                     int exponent = 0);
 
 }  // namespace onnxquant
 

@@ -44,8 +44,7 @@ bool FillSource::AddTarget(const FillJob& job, const OutputToFill& output,
   target.exponent = job.exponent;
   target.codes = job.stored.form != nullptr;
   target.account = std::make_unique<NarrowAccount>(
-      absl::StrCat("initializer '", tensor_.name(), "'"), NarrowType(job), job.overflow,
-      job.limit);
+      absl::StrCat("initializer '", tensor_.name(), "'"), NarrowType(job), job.overflow, job.limit);
   target.codec = MakeCodec(job, static_cast<ElementType>(tensor_.data_type()),
                            {PartSink(output.sink, job.targets, job.first_bytes),
                             target.account.get(), job.choice, factors});

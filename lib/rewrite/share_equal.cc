@@ -35,7 +35,8 @@ bool StoreSameParts(const FillJob& a, const FillJob& b) {
 bool SameParts(const FillJob& a, const FillJob& b) {
   return StoreSameParts(a, b) && a.type == b.type && SameCodes(a.stored, b.stored) &&
          a.repack == b.repack && a.first_bytes == b.first_bytes && a.exponent == b.exponent &&
-         a.overflow == b.overflow && a.limit == b.limit && a.source->data_type() == b.source->data_type() &&
+         a.overflow == b.overflow && a.limit == b.limit &&
+         a.source->data_type() == b.source->data_type() &&
          std::equal(a.source->dims().begin(), a.source->dims().end(), b.source->dims().begin(),
                     b.source->dims().end());
 }

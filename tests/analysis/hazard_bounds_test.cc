@@ -11,7 +11,8 @@ class BoundsTest : public HazardsTest {
   // The bound of a model's y.
   std::optional<double> Magnitude(const std::string& nodes) {
     FindIn(ParseModel(std::string(kHazardsHead) + R"((float[n] x, bool[n] b) => (float[n] y)
-<float two = {-2}, float four = {4}> )" + nodes));
+<float two = {-2}, float four = {4}> )" +
+                      nodes));
     const ValueTypes types = *InferTypes(*graph_, "m.onnx");
     const HazardContext context(*graph_, types);
     return context.Magnitude(graph_->Find(kMainScope, "y"));

@@ -9,7 +9,8 @@ using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
 TEST_F(HazardsTest, BoxesAreComparedWhereTheyAreAndNotWhereANetworkMakesThem) {
-  Find(R"((float[6, 64] raw, int64[6] classes, float[1, 1, 6] scores, float[64, 4] w) => (int64[k, 3] y)
+  Find(
+      R"((float[6, 64] raw, int64[6] classes, float[1, 1, 6] scores, float[64, 4] w) => (int64[k, 3] y)
 <int64[1] last = {1}, int64[1] first = {0}, float size = {1280}> {
   layer = MatMul(raw, w)
   parts = Sigmoid(layer)

@@ -96,6 +96,25 @@ TEST_F(HazardsTest, ADeviationThatDividesNothingIsNoNorm) {
   EXPECT_THAT(With("decomposed_norm"), IsEmpty());
 }
 
+TEST_F(HazardsTest, WhatANormScalesStaysWideUntilTheMeanIsTakenOff) {
+  Find(R"((float[3, 8] x, float[3, 1] mean) => (float[3, 8] y, float[3, 8] z)
+<float eps = {0.001}, float bias = {0.1}> {
+  square = Mul(x, x)
+  power = ReduceMean<axes = [-1]>(square)
+  safe = Add(power, eps)
+  root = Sqrt(safe)
+  scale = Reciprocal(root)
+  scaled = Mul(x, scale)
+  of_mean = Mul(mean, scale)
+  shift = Sub(bias, of_mean)
+  y = Add(scaled, shift)
+  z = Add(scaled, x)
+})");
+  EXPECT_THAT(With("decomposed_norm"),
+              UnorderedElementsAre("square", "power", "safe", "root", "scale", "scaled", "of_mean",
+                                   "shift", "y"));
+}
+
 TEST_F(HazardsTest, FusedOperatorsHaveNone) {
   EXPECT_THAT(Find(R"((float[2, 8] x) => (float[2, 8] y) <float[8] gain, float[8] bias> {
   normed = LayerNormalization<axis = -1, epsilon = 1e-12>(x, gain, bias)

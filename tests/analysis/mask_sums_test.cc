@@ -62,7 +62,8 @@ TEST_F(MaskSumsTest, OneFillLeavesRoomForScoresAndASelectionNeedsNone) {
 
 TEST_F(MaskSumsTest, FillsThatANodeMakesAndMasksOfKernelsCount) {
   EXPECT_THAT(
-      Limits(R"((float[1, 2, 8] q, float[1, 2, 8] k, float[1, 2, 8] v, int64[2] size, int64 diagonal)
+      Limits(
+          R"((float[1, 2, 8] q, float[1, 2, 8] k, float[1, 2, 8] v, int64[2] size, int64 diagonal)
 => (float[1, 2, 8] y) {
   filled = ConstantOfShape<value = float[1] {-1e9}>(size)
   mask = Trilu<upper = 1>(filled, diagonal)

@@ -65,7 +65,7 @@ def _first_column(section: str) -> list[str]:
     [
         ("Fields", "field", RULE_WORDS),
         ("Selectors", "selector", set()),
-        ("Hazards", "hazard", {"any"}),
+        ("Hazards", "hazard", {"any", "float16", "bfloat16"}),
     ],
 )
 def test_a_table_of_the_reference_has_the_allowed_words_and_no_others(

@@ -40,14 +40,14 @@ def attention(
     opset: int = 17,
     declared: bool = False,
     heads: bool = False,
+    shared: bool = False,
     constants: str = "",
     **weights: Array,
 ) -> onnx.ModelProto:
     """Return a model of two layers, of which `rows` is all that comes out and `y` a part of it.
 
     That is the last token of every sequence but the first, which may be of nothing but padding.
-    Each layer has weights of its own: ONNX Runtime's CPU provider goes wrong where two products of
-    8-bit activations share 4-bit weights.
+    Each layer has weights of its own, or both have one set.
 
     `prepare` makes masks, once; `mask` makes `masked` of `scores`, in each layer. Scalars one,
     zero, low (-1e9), least (-3.4e38) and half_least (-65504) are there, and axes a0, a1, a2.
@@ -55,12 +55,13 @@ def attention(
     layers = []
     for i, (before, after) in enumerate([("x", "mid"), ("mid", "rows")]):
         text = (_HEADS if heads else _WHOLE).replace("BEFORE", before).replace("MASK", mask)
-        for name in [*_made(text), "query", "wo"]:
+        for name in [*_made(text), *(() if shared else ("query", "wo"))]:
             text = re.sub(rf"\b{name}\b", f"{name}_{i}", text)
         layers.append(f"{text} {after} = Add(out_{i}, {before})")
     query = _QUERY * (2 if heads else 1)  # as large a score for half of the elements
     for i in range(2):
-        weights |= {f"query_{i}": query, f"wo_{i}": normal(i, WIDTH, WIDTH, spread=0.15)}
+        suffix = "" if shared else f"_{i}"
+        weights |= {f"query{suffix}": query, f"wo{suffix}": normal(i, WIDTH, WIDTH, spread=0.15)}
     outputs = f"float[B,T,{WIDTH}] rows, float[S,{WIDTH}] y"
     graph = f"""g (float[B,T,{WIDTH}] x, int64[B,T] mask) => ({outputs})
       <int64[1] a0 = {{0}}, int64[1] a1 = {{1}}, int64[1] a2 = {{2}},
