@@ -129,7 +129,9 @@ std::optional<double> HazardContext::Magnitude(ValueId value, int depth) const {
   const bool sum = op == "Add" || op == "Sub" || op == "Sum";
   if (!product && !sum && !IsOneOf(node, {"Concat", "Max", "Min", "Where"})) return std::nullopt;
   double result = product ? 1 : 0;
+  constexpr int kMostInputs = 4;  // each of which may have as many
   const auto count = static_cast<int>(graph_.node(node).inputs.size());
+  if (count > kMostInputs) return std::nullopt;
   for (int input = op == "Where" ? 1 : 0; input < count; ++input) {
     const auto one = bound(input);
     if (!one) return std::nullopt;

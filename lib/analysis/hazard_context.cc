@@ -220,17 +220,20 @@ std::optional<std::vector<std::int64_t>> HazardContext::ShapeOf(ValueId value) c
 
 void HazardContext::Follow(ValueId value, int depth,
                            absl::FunctionRef<bool(const Use&, const Path&)> visit) const {
+  constexpr int kMostReadings = 1000;
   Path path;
-  FollowFrom(value, depth, path, visit);
+  int readings = kMostReadings;
+  FollowFrom(value, depth, readings, path, visit);
 }
 
-void HazardContext::FollowFrom(ValueId value, int depth, Path& path,
+void HazardContext::FollowFrom(ValueId value, int depth, int& readings, Path& path,
                                absl::FunctionRef<bool(const Use&, const Path&)> visit) const {
   if (value == kNone || depth == 0) return;
   for (const Use& use : graph_.value(value).uses) {
+    if (readings-- <= 0) return;
     if (!visit(use, path)) continue;
     path.push_back(use.node);
-    FollowFrom(Output(use.node), depth - 1, path, visit);
+    FollowFrom(Output(use.node), depth - 1, readings, path, visit);
     path.pop_back();
   }
 }

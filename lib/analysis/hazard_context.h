@@ -71,8 +71,8 @@ class HazardContext {
   std::optional<std::vector<std::int64_t>> ShapeOf(ValueId value) const;
 
   // Calls `visit` with each reading of `value` and the nodes on the way to it; where it returns
-  // true, goes on with the readings of that node's first output. Graphs of fewer than `depth`
-  // steps.
+  // true, goes on with the readings of that node's first output. Ways of fewer than `depth` steps;
+  // of a graph in which they are beyond counting, the first thousand readings.
   using Path = std::vector<NodeId>;
   void Follow(ValueId value, int depth,
               absl::FunctionRef<bool(const Use& use, const Path& path)> visit) const;
@@ -89,7 +89,7 @@ class HazardContext {
   absl::flat_hash_map<NodeId, std::string> TakeReports() { return std::move(reports_); }
 
  private:
-  void FollowFrom(ValueId value, int depth, Path& path,
+  void FollowFrom(ValueId value, int depth, int& readings, Path& path,
                   absl::FunctionRef<bool(const Use& use, const Path& path)> visit) const;
 
   const Graph& graph_;

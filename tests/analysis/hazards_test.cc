@@ -115,6 +115,27 @@ TEST_F(HazardsTest, WhatANormScalesStaysWideUntilTheMeanIsTakenOff) {
                                    "shift", "y"));
 }
 
+// Layers in which each node reads all of the layer before: the ways through them are beyond
+// counting.
+TEST_F(HazardsTest, GraphsOfCountlessWaysTakeNoLongerThanOthers) {
+  constexpr int kWide = 60;
+  std::string nodes = "v0 = Add(x, eps)\n";
+  std::string layer = "v0";
+  for (const char* op :
+       {"Concat<axis = 0>", "Max", "Concat<axis = 0>", "Max", "Concat<axis = 0>"}) {
+    std::string next;
+    for (int i = 0; i < kWide; ++i) {
+      const std::string name = "v" + std::to_string(nodes.size());
+      nodes += name + " = " + op + "(" + layer + ")\n";
+      next += (next.empty() ? "" : ", ") + name;
+    }
+    layer = next;
+  }
+  Find("(float[n] x) => (float[n] y) <float eps = {1e-9}> {\n" + nodes + "all = Concat<axis = 0>(" +
+       layer + ")\nsin = Sin(all)\ny = Div(x, sin)\n}");
+  EXPECT_FALSE(With("angle").empty());
+}
+
 TEST_F(HazardsTest, FusedOperatorsHaveNone) {
   EXPECT_THAT(Find(R"((float[2, 8] x) => (float[2, 8] y) <float[8] gain, float[8] bias> {
   normed = LayerNormalization<axis = -1, epsilon = 1e-12>(x, gain, bias)
