@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "lib/policy/policy_yaml.h"
 #include "onnxquant/check.h"
+#include "tools/argument_errors.h"
 #include "tools/completion.h"
 
 namespace onnxquant::cli {
@@ -405,6 +406,7 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   CLI::App* completion =
       app.add_subcommand("completion", "Print a script that lets bash complete this command line");
 
+  app.failure_message(ArgumentError);
   try {
     app.parse(argc, argv);
     if (app.get_subcommands().empty() && arguments.model.empty()) {
