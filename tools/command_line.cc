@@ -60,10 +60,12 @@ CLI::Option* AddSize(CLI::App& app, const std::string& name, std::uint64_t& size
       ->transform(CLI::Validator(whole, ""));  // before the above
 }
 
-void AddModel(CLI::App& app, Arguments& arguments, bool required) {
-  CLI::Option* option =
-      app.add_option("MODEL", arguments.model, "the ONNX model (external data beside it)")
-          ->type_name("FILE");
+constexpr char kOneModel[] = "the ONNX model (external data beside it)";
+constexpr char kModels[] =
+    "the ONNX model (external data beside it), or a folder of models that belong together";
+
+void AddModel(CLI::App& app, Arguments& arguments, bool required, const char* help = kOneModel) {
+  CLI::Option* option = app.add_option("MODEL", arguments.model, help)->type_name("FILE");
   if (required) option->required();
 }
 
@@ -92,6 +94,12 @@ void AddPolicyOptions(CLI::App& app, PlanOptions& plan) {
 void AddPlanOptions(CLI::App& app, Arguments& arguments) {
   PlanOptions& plan = arguments.plan;
   AddPolicyOptions(app, plan);
+  app.add_option("--session", arguments.sessions,
+                 "of a folder of models: another policy, or 'skip', for those of a name: "
+                 "'encoder*=fp16', 'embed_tokens=skip'; repeatable, the last that fits decides")
+      ->option_text("NAME=POLICY[:DTYPE,...]")
+      ->allow_extra_args(false)
+      ->take_all();
   app.add_option("-o,--output", plan.output,
                  "folder for the outputs, or the file of a single one (default: beside MODEL)")
       ->type_name("DIR|NAME.onnx");
@@ -306,7 +314,7 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
   app.require_subcommand(0, 1);
   app.get_formatter()->column_width(34);
   bool dry_run = false;
-  AddModel(app, arguments, false);
+  AddModel(app, arguments, false, kModels);
   AddPlanOptions(app, arguments);
   AddConvertOptions(app, arguments);
   AddVerbosity(app, arguments);
@@ -314,7 +322,7 @@ Parsed ParseCommandLine(int argc, const char* const* argv) {
 
   CLI::App* plan =
       app.add_subcommand("plan", "Print every decision and exact sizes; write nothing");
-  AddModel(*plan, arguments, true);
+  AddModel(*plan, arguments, true, kModels);
   AddPlanOptions(*plan, arguments);
   AddVerbosity(*plan, arguments);
   plan->add_option("--report", arguments.report, kReportHelp)->type_name("FILE");

@@ -81,6 +81,7 @@ struct Arguments {
   TuneArguments tune;
   PlanOptions plan;
   ApplyOptions apply;
+  std::vector<std::string> sessions;  // convert, plan: of a folder, "decoder*=q4f16:fp16"
   // All that measure, plan or check: path of the report; "" for none. calibrate, tune: of their
   // file.
   std::string report;

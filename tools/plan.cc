@@ -8,6 +8,7 @@
 #include "lib/report/table.h"
 #include "onnxquant/report.h"
 #include "tools/commands.h"
+#include "tools/folder.h"
 #include "tools/interrupt.h"
 #include "tools/print.h"
 #include "tools/report_file.h"
@@ -98,9 +99,7 @@ absl::Status ExplainAll(const Report& report, const std::string& name) {
                     report.input, DidYouMean(name, known));
 }
 
-}  // namespace
-
-absl::Status ShowPlan(const Arguments& arguments) {
+absl::Status ShowPlanOfFile(const Arguments& arguments) {
   PlanOptions options = arguments.plan;
   options.list_nodes = arguments.json || !arguments.why.empty() || !arguments.report.empty();
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, options));
@@ -122,6 +121,22 @@ absl::Status ShowPlan(const Arguments& arguments) {
   PrintText(ResultTable(report));
   PrintText(LeftInFloat(report, arguments.verbosity));
   PrintWarnings(report, arguments.verbosity);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ShowPlan(const Arguments& arguments) {
+  if (!IsFolder(arguments)) {
+    ONNXQUANT_RETURN_IF_ERROR(RefuseSessions(arguments));
+    return ShowPlanOfFile(arguments);
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Arguments> sessions, ArgumentsOfSessions(arguments));
+  for (const Arguments& session : sessions) {
+    Print("%s, policy %s\n\n", session.model, session.plan.policy);
+    ONNXQUANT_RETURN_IF_ERROR(ShowPlanOfFile(session));
+    Print("\n");
+  }
   return absl::OkStatus();
 }
 

@@ -24,6 +24,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # With its data file, of which config.json speaks.
         shutil.copytree(folder / "model" / "onnx", home / place, dirs_exist_ok=True)
     shutil.copy(folder / "model" / "config.json", home)
+    several = home / "whisper-tiny" / "onnx"
+    shutil.copytree(folder / "model" / "onnx", several)
+    for name in ("encoder_model", "decoder_model_merged", "decoder_with_past_model"):
+        shutil.copy(several / "model.onnx", several / f"{name}.onnx")
+    (several / "model.onnx").unlink()  # whose data file they read
     np.save(home / "text.npy", np.arange(2, 40, dtype=np.int64))
     # The scripts find the checkout by where they lie: each is called, not copied.
     (home / "scripts").mkdir()

@@ -1,0 +1,129 @@
+#include "tools/folder.h"
+
+#include <fnmatch.h>
+
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "lib/base/error.h"
+#include "onnxquant/sessions.h"
+
+namespace onnxquant::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kSkip[] = "skip";
+
+// "decoder*=q4f16:fp16,q4f16": which models, which policy, which of its outputs.
+struct Choice {
+  std::string text;
+  std::string glob;
+  std::string policy;
+  std::vector<std::string> dtypes;  // empty: those of --dtype
+};
+
+absl::StatusOr<Choice> ParseChoice(const std::string& text) {
+  Choice choice;
+  choice.text = text;
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    return UsageError("--session: found '", text,
+                      "'; expected NAME=POLICY, NAME=POLICY:DTYPE,… or NAME=skip");
+  }
+  choice.glob = text.substr(0, equals);
+  const std::string what = text.substr(equals + 1);
+  const std::size_t colon = what.rfind(':');
+  choice.policy = what.substr(0, colon);
+  if (colon != std::string::npos) {
+    choice.dtypes = absl::StrSplit(what.substr(colon + 1), ',', absl::SkipEmpty());
+    if (choice.dtypes.empty() || choice.policy.empty()) {
+      return UsageError("--session: '", text, "' names no ",
+                        choice.policy.empty() ? "policy" : "dtype", " beside the ':'");
+    }
+  }
+  return choice;
+}
+
+std::string NamesOf(const std::vector<Session>& sessions) {
+  return absl::StrJoin(sessions, ", ", [](std::string* out, const Session& session) {
+    absl::StrAppend(out, session.name);
+  });
+}
+
+absl::Status RefuseWhatIsOfOne(const Arguments& arguments, const std::vector<Session>& sessions) {
+  const char* option = !arguments.report.empty() ? "--report"
+                       : !arguments.why.empty()  ? "--why"
+                       : arguments.json          ? "--json"
+                                                 : nullptr;
+  if (option != nullptr) {
+    return UsageError(option, " is of one model, and ", arguments.model, " is a folder of ",
+                      NamesOf(sessions), "; name the file of one");
+  }
+  if (absl::EndsWith(arguments.plan.output, ".onnx")) {
+    return UsageError("-o ", arguments.plan.output, " names one file, and ", arguments.model,
+                      " is a folder of ", NamesOf(sessions), "; name a folder");
+  }
+  return absl::OkStatus();
+}
+
+// Where outputs are to go: beside the model, or in a folder that is laid out as the source's.
+std::string OutputFor(const Arguments& arguments, const Session& session) {
+  if (arguments.plan.output.empty()) return "";
+  const fs::path parent = fs::path(session.path).parent_path();
+  std::error_code error;
+  const bool inner = !fs::equivalent(parent, arguments.model, error);
+  return inner ? (fs::path(arguments.plan.output) / parent.filename()).string()
+               : arguments.plan.output;
+}
+
+}  // namespace
+
+absl::Status RefuseSessions(const Arguments& arguments) {
+  if (arguments.sessions.empty()) return absl::OkStatus();
+  return UsageError("--session is of the models in a folder, and ", arguments.model, " is none");
+}
+
+bool IsFolder(const Arguments& arguments) {
+  std::error_code error;
+  return fs::is_directory(arguments.model, error);
+}
+
+absl::StatusOr<std::vector<Arguments>> ArgumentsOfSessions(const Arguments& arguments) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Session> sessions, FindSessions(arguments.model));
+  ONNXQUANT_RETURN_IF_ERROR(RefuseWhatIsOfOne(arguments, sessions));
+  std::vector<Choice> choices;
+  for (const std::string& text : arguments.sessions) {
+    ONNXQUANT_ASSIGN_OR_RETURN(choices.emplace_back(), ParseChoice(text));
+  }
+  std::vector<bool> fits(choices.size(), false);
+  std::vector<Arguments> all;
+  for (const Session& session : sessions) {
+    Arguments one = arguments;
+    one.model = session.path;
+    one.plan.output = OutputFor(arguments, session);
+    for (std::size_t i = 0; i < choices.size(); ++i) {  // the last that fits decides
+      if (fnmatch(choices[i].glob.c_str(), session.name.c_str(), 0) != 0) continue;
+      fits[i] = true;
+      one.plan.policy = choices[i].policy;
+      one.plan.dtypes = choices[i].dtypes.empty() ? arguments.plan.dtypes : choices[i].dtypes;
+    }
+    if (one.plan.policy != kSkip) all.push_back(std::move(one));
+  }
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    if (fits[i]) continue;
+    return UsageError("--session ", choices[i].text, " fits none of the models in ",
+                      arguments.model, ", which are ", NamesOf(sessions));
+  }
+  if (all.empty()) {
+    return UsageError("--session leaves none of ", NamesOf(sessions), " to convert");
+  }
+  return all;
+}
+
+}  // namespace onnxquant::cli
