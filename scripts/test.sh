@@ -88,8 +88,9 @@ ctest_run release
 [ "$all" -eq 0 ] || export ONNXQUANT_KILLS=200
 # The others measure time, share what is costly, or take much memory.
 pytest_run -n "$(nproc)" tests/python tests/cli
-pytest_run -n "$(nproc)" --dist worksteal tests/conformance tests/hazards tests/random
+pytest_run -n "$(nproc)" --dist worksteal tests/conformance tests/hazards
 pytest_run tests/package
+pytest_run tests/random
 check "torch and transformers, to compare with" "$root/scripts/setup_torch.sh"
 wheel_run "Python package" test_wheel.sh
 check "other converters, for the documentation" "$root/scripts/setup_converters.sh"

@@ -9,7 +9,9 @@ namespace onnxquant {
 namespace {
 
 ValueId At(ValueIds values, int index) {
-  return index < static_cast<int>(values.size()) ? values[static_cast<std::size_t>(index)] : kNone;
+  return index >= 0 && index < static_cast<int>(values.size())
+             ? values[static_cast<std::size_t>(index)]
+             : kNone;
 }
 
 // Whether what the node makes is its first input, rounded or widened.

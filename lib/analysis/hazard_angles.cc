@@ -11,9 +11,10 @@ namespace {
 constexpr double kSmallAngle = 8.0;
 
 bool MakesAngle(const HazardContext& context, NodeId node) {
-  constexpr const char* kArithmetic[] = {"Add", "Sub",    "Mul",       "Div",  "Mod", "Neg",
-                                         "Sum", "Concat", "Where",     "Clip", "Min", "Max",
-                                         "Abs", "CumSum", "ReduceSum", "Exp",  "Pow", "Reciprocal"};
+  constexpr const char* kArithmetic[] = {
+      "Add",   "Sub",  "Mul",     "Div",  "Mod",    "Neg",       "Sum", "Concat", "Where",
+      "Clip",  "Min",  "Max",     "Abs",  "CumSum", "ReduceSum", "Exp", "Pow",    "Reciprocal",
+      "Floor", "Tanh", "Sigmoid", "Atan", "Resize", "Upsample",  "Pad"};
   return context.IsMover(node) || context.IsOneOf(node, kArithmetic) ||
          context.IsShortProduct(node);
 }
@@ -21,8 +22,8 @@ bool MakesAngle(const HazardContext& context, NodeId node) {
 }  // namespace
 
 // An angle of a thousand radians has float16's neighbours half a radian away: it, its factors and
-// what it is the sum of have to be exact. What brings it into the range of one turn, by a product
-// with a bounded function or by taking whole turns off, is what bounds it.
+// what it is the sum of have to be exact, and what whole turns are taken off (x - floor(x), Mod) as
+// well. What a bounded function makes is small.
 void FindAngles(HazardContext& context) {
   std::vector<bool> seen(context.graph().nodes().size(), false);
   std::vector<NodeId> open;

@@ -26,7 +26,6 @@ constexpr Bounded kBounded[] = {{"Sigmoid", 1},
                                 {"Softmax", 1},
                                 {"Hardmax", 1},
                                 {"Sign", 1},
-                                {"OneHot", 1},
                                 {"Atan", kQuarterTurn},
                                 {"Asin", kQuarterTurn},
                                 {"Acos", 2 * kQuarterTurn}};
@@ -108,12 +107,6 @@ std::optional<double> HazardContext::Magnitude(ValueId value, int depth) const {
     if (!least || !most) return std::nullopt;
     return std::max(std::abs(*least), std::abs(*most));
   }
-  const ValueId first = Input(node, 0);
-  if (op == "Mod") return bound(1);
-  if (op == "Sub") {  // x - floor(x)
-    const NodeId whole = Producer(Origin(Input(node, 1)));
-    if (IsOneOf(whole, {"Floor", "Round", "Ceil"}) && Input(whole, 0) == first) return 1.0;
-  }
   if (op == "Div") {
     const auto divisor = Constant(Input(node, 1));
     const auto inner = bound(0);
@@ -129,7 +122,7 @@ std::optional<double> HazardContext::Magnitude(ValueId value, int depth) const {
   const bool sum = op == "Add" || op == "Sub" || op == "Sum";
   if (!product && !sum && !IsOneOf(node, {"Concat", "Max", "Min", "Where"})) return std::nullopt;
   double result = product ? 1 : 0;
-  constexpr int kMostInputs = 4;  // each of which may have as many
+  constexpr int kMostInputs = 3;  // each of which may have as many
   const auto count = static_cast<int>(graph_.node(node).inputs.size());
   if (count > kMostInputs) return std::nullopt;
   for (int input = op == "Where" ? 1 : 0; input < count; ++input) {

@@ -29,9 +29,11 @@ std::optional<Floor> FloorOf(const HazardContext& context, NodeId node) {
     number = context.ClipLimit(node, "min", 1);
     constant = context.Input(node, 1);
   } else if (context.Op(node) == "Where") {
-    constant = context.Input(node, context.Scalar(context.Input(node, 1)) ? 1 : 2);
-    number = context.Scalar(constant);
-    if (number == 0.0) return std::nullopt;
+    for (const int input : {1, 2}) {
+      const auto one = context.Scalar(context.Input(node, input));
+      if (one && *one > 0.0 && (!number || *one < *number)) number = one;
+    }
+    return number ? std::optional(Floor{*number, false}) : std::nullopt;
   } else if (context.IsOneOf(node, {"Add", "Max"})) {
     constant = context.Input(node, context.Scalar(context.Input(node, 0)) ? 0 : 1);
     number = context.Scalar(constant);
@@ -65,9 +67,18 @@ void FindEpsAt(HazardContext& context, NodeId node, const Floor& floor) {
                        context.Op(use.node), " makes ", context.Quote(use.node));
       context.Report({node, use.node}, why);
       context.Report(path, why);
+      // 1 / eps is beyond float16, where nothing is multiplied by it.
+      const bool inverts =
+          context.Op(use.node) == "Reciprocal" ||
+          (context.Op(use.node) == "Div" && context.IsConstant(context.Input(use.node, 0)));
+      const ValueId inverse = context.Output(use.node);
+      if (inverts && inverse != kNone) {
+        for (const Use& next : context.graph().value(inverse).uses) {
+          if (context.Op(next.node) == "Mul") context.Report(next.node, why);
+        }
+      }
     }
-    // Products, selections and larger sums of what is kept from zero are kept so by the same
-    // number.
+    // Products with what is kept from zero, and selections of it, are kept so by the same number.
     constexpr const char* kKeeps[] = {"Sqrt", "Pow", "Mul", "Max", "Clip", "Abs", "Concat"};
     if (context.Op(use.node) == "Where") return use.input > 0;
     return context.IsOneOf(use.node, kKeeps) || (use.input == 0 && context.IsMover(use.node));
@@ -108,11 +119,21 @@ bool IsMask(const HazardContext& context, ValueId value) {
   return false;
 }
 
+// Whether numbers that are added are a mask's: zeros and fills, which are hardly above zero.
+bool LooksLikeFills(const std::vector<double>& numbers) {
+  constexpr double kLeastFill = 1000;
+  return std::all_of(numbers.begin(), numbers.end(), [&](double number) {
+    return number == 0.0 || !std::isfinite(number) || std::abs(number) >= kLeastFill;
+  });
+}
+
 // A mask is a fill that stands for minus infinity: clamped, it does the same.
 bool FillsAMask(const HazardContext& context, NodeId node, int input, double number) {
   if (context.Op(node) == "Mul") {
     return number < 0.0 || IsMask(context, context.Input(node, 1 - input));
   }
+  const bool adds = context.IsOneOf(node, {"Add", "Sub"});
+  if (adds && !LooksLikeFills(*context.Constant(context.Input(node, input)))) return false;
   return context.IsOneOf(node, {"Where", "Add", "Sub", "Sum", "Max", "Min", "Clip", "Pad",
                                 "ScatterND", "ScatterElements", "Concat"});
 }
@@ -124,10 +145,11 @@ constexpr const char* kKeepsRange[] = {"Add", "Sub", "Mul",  "Div", "Neg",   "Ab
 // The readers of numbers that a factor of `scale` has sent beyond float16's range, up to those
 // that bring them back (a logarithm, a limit, a division by as much): in float16 they would be
 // read as infinity.
-void DragReaders(HazardContext& context, ValueId value, double scale, int depth,
+void DragReaders(HazardContext& context, ValueId value, double scale, int depth, int& readings,
                  const std::string& why) {
   if (value == kNone || depth == 0) return;
   for (const Use& use : context.graph().value(value).uses) {
+    if (readings-- <= 0) return;
     context.Report(use.node, why);
     if (!context.IsOneOf(use.node, kKeepsRange) && !(context.IsMover(use.node) && use.input == 0)) {
       continue;
@@ -138,7 +160,7 @@ void DragReaders(HazardContext& context, ValueId value, double scale, int depth,
     if (context.Op(use.node) == "Div") reached = other && use.input == 0 ? scale / *other : 0.0;
     if (std::abs(reached) <= kHalfLargest) continue;
     for (const ValueId output : context.graph().node(use.node).outputs) {
-      DragReaders(context, output, reached, depth - 1, why);
+      DragReaders(context, output, reached, depth - 1, readings, why);
     }
   }
 }
@@ -154,8 +176,9 @@ void FindBeyondRange(HazardContext& context, bool fills) {
           absl::StrCat("the constant ", NumberText(largest), ", beyond float16's 65504");
       context.Report(node, absl::StrCat(context.Op(node), " reads ", constant));
       if (fills || context.Op(node) != "Mul") return;
+      int readings = kMostReadings;
       DragReaders(
-          context, context.Output(node), largest, kLongestDrag,
+          context, context.Output(node), largest, kLongestDrag, readings,
           absl::StrCat("reads what Mul ", context.Quote(node), " multiplies by ", constant));
     });
   }

@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "lib/analysis/graph_walk.h"
 #include "lib/analysis/weight_uses.h"
 #include "lib/kernels/half.h"
@@ -103,6 +105,28 @@ std::optional<std::vector<double>> ReadConstantNode(const onnx::NodeProto& node)
   return std::nullopt;
 }
 
+// The longest axis of an operand of an Einsum that its result lacks; 1 where there is none, as in
+// an outer product. Of equations with "..." or without "->", the operand's longest axis.
+std::int64_t SummedByEinsum(const onnx::NodeProto& einsum, int input,
+                            const std::vector<std::int64_t>& shape) {
+  const onnx::AttributeProto* attribute = FindAttribute(einsum, "equation");
+  const std::string text =
+      attribute == nullptr ? "" : absl::StrReplaceAll(attribute->s(), {{" ", ""}});
+  const std::size_t arrow = text.find("->");
+  const std::vector<std::string> terms = absl::StrSplit(text.substr(0, arrow), ',');
+  const auto index = static_cast<std::size_t>(input);
+  const bool spelt = arrow != std::string::npos && index < terms.size() &&
+                     terms[index].size() == shape.size() && text.find("...") == std::string::npos;
+  if (!spelt) return *std::max_element(shape.begin(), shape.end());
+  std::int64_t longest = 1;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (text.find(terms[index][axis], arrow) != std::string::npos) continue;
+    if (shape[axis] == kOpenDim) return kOpenDim;
+    longest = std::max(longest, shape[axis]);
+  }
+  return longest;
+}
+
 }  // namespace
 
 const std::string& HazardContext::Op(NodeId node) const {
@@ -189,15 +213,15 @@ bool HazardContext::IsShortProduct(NodeId node) const {
     const auto shape = ShapeOf(value);
     if (!shape && !IsConstant(value)) continue;
     if (!shape || shape->empty()) return false;
-    // Of an Einsum any axis may be the one that is summed.
     const std::size_t rank = shape->size();
     const bool turned = Op(node) == "Gemm" &&
                         IntAttribute(*graph_.node(node).proto, input == 0 ? "transA" : "transB", 0);
     const bool last = rank == 1 || (input == 0) != turned;
     const std::int64_t summed = Op(node) == "Einsum"
-                                    ? *std::min_element(shape->begin(), shape->end())
+                                    ? SummedByEinsum(*graph_.node(node).proto, input, *shape)
                                     : (*shape)[last ? rank - 1 : rank - 2];
-    if (summed > kShort) return false;
+    // An axis of no known length may be one of coordinates, an open one is none.
+    if (summed > kShort || summed == kOpenDim) return false;
   }
   return true;
 }
@@ -220,7 +244,6 @@ std::optional<std::vector<std::int64_t>> HazardContext::ShapeOf(ValueId value) c
 
 void HazardContext::Follow(ValueId value, int depth,
                            absl::FunctionRef<bool(const Use&, const Path&)> visit) const {
-  constexpr int kMostReadings = 1000;
   Path path;
   int readings = kMostReadings;
   FollowFrom(value, depth, readings, path, visit);

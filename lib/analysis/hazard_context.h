@@ -18,6 +18,7 @@ namespace onnxquant {
 inline constexpr double kHalfLargest = 65504.0;
 inline constexpr double kHalfSmallestNormal = 6.103515625e-05;  // 2^-14
 inline constexpr double kHalfLargestInteger = 2048.0;           // beyond it integers get lost
+inline constexpr int kMostReadings = 1000;                      // that one walk looks at
 
 class HazardContext {
  public:
@@ -60,7 +61,7 @@ class HazardContext {
   std::optional<double> LowerBound(ValueId value, int depth = 6) const;
 
   // The number that no element's magnitude exceeds, likewise.
-  std::optional<double> Magnitude(ValueId value, int depth = 6) const;
+  std::optional<double> Magnitude(ValueId value, int depth = 5) const;
 
   // Whether the node is a product along so short an axis that it is one of coordinates: a turn, a
   // projection. What a layer of a network makes is an activation.

@@ -14,17 +14,23 @@ struct Reader {
   const char* op;
   int input;
   const char* what;
+  bool itself = true;  // its other inputs have the same type
 };
 constexpr Reader kReaders[] = {
     {"GridSample", 1, "samples at"},         {"RoiAlign", 1, "cuts out"},
     {"MaxRoiPool", 1, "cuts out"},           {"NonMaxSuppression", 0, "compares the boxes"},
-    {"AffineGrid", 0, "makes positions of"},
+    {"AffineGrid", 0, "makes positions of"}, {"Resize", 2, "makes a size of", false},
+    {"Resize", 1, "cuts out", false},        {"Upsample", 1, "makes a size of", false},
 };
 
+// The first that finds computed positions at the node.
 const Reader* ReaderAt(const HazardContext& context, NodeId node) {
   const auto* found =
-      std::find_if(std::begin(kReaders), std::end(kReaders),
-                   [&](const Reader& reader) { return context.Op(node) == reader.op; });
+      std::find_if(std::begin(kReaders), std::end(kReaders), [&](const Reader& reader) {
+        const ValueId value = context.Input(node, reader.input);
+        return context.Op(node) == reader.op && context.IsFloat(value) &&
+               !context.IsConstant(value);
+      });
   return found == std::end(kReaders) ? nullptr : found;
 }
 
@@ -49,7 +55,12 @@ bool Places(const HazardContext& context, NodeId node) {
                                          "Sqrt",
                                          "GatherND",
                                          "GatherElements",
-                                         "ScatterND"};
+                                         "ScatterND",
+                                         "Relu",
+                                         "Pad",
+                                         "Floor",
+                                         "ReduceMin",
+                                         "ReduceMax"};
   return context.IsMover(node) || context.IsOneOf(node, kArithmetic) ||
          context.Op(node) == "AffineGrid" || context.IsShortProduct(node);
 }
@@ -63,12 +74,11 @@ void FindCoordinates(HazardContext& context) {
     const Reader* reader = ReaderAt(context, node);
     if (reader == nullptr) continue;
     const ValueId positions = context.Input(node, reader->input);
-    if (!context.IsFloat(positions)) continue;
     const std::string why = absl::StrCat(
         context.Op(node), " ", context.Quote(node), " ", reader->what, " ",
         context.QuoteValue(positions),
         "; float16 has 0.5 between the positions at 1000 and none beyond 65504, bfloat16 4");
-    context.Report(node, why);
+    if (reader->itself) context.Report(node, why);
     open.push_back(context.Producer(positions));
     while (!open.empty()) {
       const NodeId maker = open.back();

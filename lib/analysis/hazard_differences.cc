@@ -149,19 +149,39 @@ void FindCommonTerms(HazardContext& context, NodeId difference) {
   context.Report(way, why);
 }
 
+// Of either sign, and as a sum with one term negated.
+bool IsDifferenceOfMeans(const HazardContext& context, NodeId node, std::vector<NodeId>& way) {
+  ValueId terms[] = {context.Input(node, 0), context.Input(node, 1)};
+  NodeId neg = kNone;
+  if (context.Op(node) == "Add") {
+    for (ValueId& term : terms) {
+      const NodeId maker = context.Producer(term);
+      if (neg != kNone || context.Op(maker) != "Neg") continue;
+      neg = maker;
+      term = context.Input(maker, 0);
+    }
+  }
+  if (context.Op(node) != "Sub" && neg == kNone) return false;
+  for (const int first : {0, 1}) {
+    way.clear();
+    if (neg != kNone) way.push_back(neg);
+    const auto product = MeanOfProduct(context, terms[first], way);
+    if (!product) continue;
+    way.push_back(product->node);
+    if (IsProductOfMeans(context, terms[1 - first], *product, way)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 // Both terms are about the square of the mean, and what is left of them the variance: where the
 // mean is 40 deviations, each loses 11 bits.
 void FindCancellations(HazardContext& context) {
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
-    if (context.Op(node) != "Sub") continue;
-    FindCommonTerms(context, node);
+    if (context.Op(node) == "Sub") FindCommonTerms(context, node);
     std::vector<NodeId> way;
-    const auto product = MeanOfProduct(context, context.Input(node, 0), way);
-    if (!product) continue;
-    way.push_back(product->node);
-    if (!IsProductOfMeans(context, context.Input(node, 1), *product, way)) continue;
+    if (!IsDifferenceOfMeans(context, node, way)) continue;
     const std::string why =
         absl::StrCat("part of ", context.Quote(node),
                      ", a mean of products less a product of means: what is left of two large "

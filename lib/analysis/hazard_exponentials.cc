@@ -1,5 +1,6 @@
 // exp_sum: exponentials that are summed, or divided by each other.
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -78,7 +79,10 @@ class ExponentialFinder {
       if (!context_.IsConstant(first)) Set(node, {.length = 1, .exp = node});
       return;
     }
-    const ValueIds& inputs = context_.graph().node(node).inputs;
+    ValueIds inputs = context_.graph().node(node).inputs;
+    if (context_.Op(node) == "Where") {
+      inputs = inputs.subspan(std::min<std::size_t>(1, inputs.size()));  // the condition selects
+    }
     const auto is_exponential = [this](ValueId value) { return IsExponential(value); };
     const bool any = std::any_of(inputs.begin(), inputs.end(), is_exponential);
     const bool all = std::all_of(inputs.begin(), inputs.end(), [&](ValueId value) {
@@ -101,7 +105,9 @@ class ExponentialFinder {
     } else if (any && (context_.IsOneOf(node, {"Mul", "Concat", "CumSum"}) ||
                        (context_.Op(node) == "Div" && IsExponential(first)))) {
       Set(node, next);
-    } else if (any && all && context_.IsOneOf(node, {"Add", "Sub", "Sum", "Where", "Neg", "Pow"})) {
+    } else if (any && all &&
+               context_.IsOneOf(node,
+                                {"Add", "Sub", "Sum", "Where", "Neg", "Pow", "Max", "Clip"})) {
       next.several = next.several || context_.IsOneOf(node, {"Add", "Sub", "Sum"});
       Set(node, next);
     } else if (any && (IsSum(node) || context_.IsOneOf(node, {"Add", "Sub"}))) {

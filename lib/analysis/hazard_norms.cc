@@ -170,9 +170,14 @@ NodeId ScaledAt(const HazardContext& context, ValueId value, NodeId& between) {
 // many deviations large, both products are, and their difference is not.
 void FindScaledDifferences(HazardContext& context, const std::vector<Scaled>& scaled) {
   absl::flat_hash_map<NodeId, ValueId> factors;
-  for (const Scaled& one : scaled) factors.emplace(one.product, one.factor);
+  std::vector<Scaled> products;  // each once
   for (const Scaled& one : scaled) {
-    for (const Use& use : context.graph().value(context.Output(one.product)).uses) {
+    if (factors.emplace(one.product, one.factor).second) products.push_back(one);
+  }
+  for (const Scaled& one : products) {
+    const ValueId output = context.Output(one.product);
+    if (output == kNone) continue;
+    for (const Use& use : context.graph().value(output).uses) {
       if (!context.IsOneOf(use.node, {"Add", "Sub"})) continue;
       NodeId between = kNone;
       const NodeId other = ScaledAt(context, context.Input(use.node, 1 - use.input), between);

@@ -75,6 +75,7 @@ bool HasFeaturesFirst(const HazardContext& context, ValueId value) {
     const NodeId node = context.Producer(value);
     if (node == kNone) return false;
     if (context.IsOneOf(node, {"Conv", "BatchNormalization"})) return true;
+    if (context.Op(node) == "Transpose") return false;
     value = context.Input(node, 0);
   }
   return false;
@@ -84,13 +85,16 @@ bool HasFeaturesFirst(const HazardContext& context, ValueId value) {
 // time. The batch is none. Where shapes are not declared, the axis before the features is taken for
 // one.
 bool ReducesSequence(const HazardContext& context, NodeId node) {
-  const std::optional<std::vector<std::int64_t>> axes = AxesOf(context, node);
+  std::optional<std::vector<std::int64_t>> axes = AxesOf(context, node);
   if (!axes) return false;
   const ValueId value = context.Input(node, 0);
   const auto shape = context.ShapeOf(value);
   const std::int64_t rank = shape            ? std::ssize(*shape)
                             : value == kNone ? -1
                                              : RankOf(context.graph(), value);
+  if (axes->empty()) {  // all of them
+    for (std::int64_t axis = 0; axis < rank; ++axis) axes->push_back(axis);
+  }
   return std::any_of(axes->begin(), axes->end(), [&](std::int64_t axis) {
     if (!shape && rank < 0) return axis == -2;
     if (axis < 0) axis += rank;
@@ -107,6 +111,14 @@ bool AreShares(const HazardContext& context, ValueId value) {
   for (int i = 0; i < kFewSteps && value != kNone; ++i) {
     const NodeId node = context.Producer(value);
     if (context.IsOneOf(node, {"Softmax", "OneHot"})) return true;
+    // One that is spelt out: exponentials by their sum.
+    const NodeId sum = context.Op(node) == "Div"
+                           ? context.Producer(context.Origin(context.Input(node, 1)))
+                           : kNone;
+    if (context.Op(sum) == "ReduceSum" &&
+        context.Origin(context.Input(sum, 0)) == context.Origin(context.Input(node, 0))) {
+      return true;
+    }
     const bool selects = context.Op(node) == "Where";
     if (!selects && !context.IsMover(node) && !context.IsOneOf(node, {"Dropout", "Mul", "Div"})) {
       return false;
@@ -124,9 +136,12 @@ bool MultipliesSequence(const HazardContext& context, NodeId node) {
   if (context.IsConstant(a) || context.IsConstant(b)) return false;
   const auto left = context.ShapeOf(a);
   const auto right = context.ShapeOf(b);
-  const bool open = (left && left->size() > 1 && left->back() == kOpenDim) ||
-                    (right && right->size() > 1 && (*right)[right->size() - 2] == kOpenDim);
-  return open && !AreShares(context, a) && !AreShares(context, b);
+  const auto is_long = [](std::int64_t dim) {
+    return dim == kOpenDim || static_cast<double>(dim) > kHalfLargestInteger;
+  };
+  const bool sequence = (left && left->size() > 1 && is_long(left->back())) ||
+                        (right && right->size() > 1 && is_long((*right)[right->size() - 2]));
+  return sequence && !AreShares(context, a) && !AreShares(context, b);
 }
 
 // Such sums grow with the sequence: what is made of them until something divides.
@@ -249,9 +264,10 @@ void FindLongReductions(HazardContext& context) {
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     if (context.Op(node) == "CumSum") CheckCumSum(context, node);
     if (context.Op(node) == "MatMul" && MultipliesSequence(context, node)) {
-      const std::string why = absl::StrCat(context.Quote(node),
-                                           " adds along an axis of no known length, and no softmax "
-                                           "makes shares of what it adds");
+      const std::string why =
+          absl::StrCat(context.Quote(node),
+                       " adds along an axis that is long, or of no known length, and no softmax "
+                       "makes shares of what it adds");
       context.Report(node, why);
       ReportUntilDivided(context, node, why);
     }
@@ -261,9 +277,11 @@ void FindLongReductions(HazardContext& context) {
     if (static_cast<double>(length) <= kHalfLargestInteger) {
       const bool pools = context.Op(node) == "AveragePool";
       if (!pools && ReducesPicture(context, node) && HasOpenPicture(context, node)) {
-        context.Report(node, absl::StrCat(context.Quote(node), " reduces the picture ",
-                                          context.QuoteValue(context.Input(node, 0)),
-                                          " of no known size to one; GPUs add in float16"));
+        const std::string why = absl::StrCat(context.Quote(node), " reduces the picture ",
+                                             context.QuoteValue(context.Input(node, 0)),
+                                             " of no known size to one; GPUs add in float16");
+        context.Report(node, why);
+        if (context.Op(node) == "ReduceSum") ReportUntilDivided(context, node, why);
       } else if (sums && ReducesSequence(context, node)) {
         const std::string why = absl::StrCat(context.Quote(node), " reduces an axis of ",
                                              context.QuoteValue(context.Input(node, 0)),
@@ -273,8 +291,10 @@ void FindLongReductions(HazardContext& context) {
       }
       continue;
     }
-    context.Report(node, absl::StrCat(context.Quote(node), " reduces ", length, " elements of ",
-                                      context.QuoteValue(context.Input(node, 0)), " to one"));
+    const std::string why = absl::StrCat(context.Quote(node), " reduces ", length, " elements of ",
+                                         context.QuoteValue(context.Input(node, 0)), " to one");
+    context.Report(node, why);
+    if (context.Op(node) == "ReduceSum") ReportUntilDivided(context, node, why);
   }
 }
 

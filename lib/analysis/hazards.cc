@@ -44,7 +44,7 @@ constexpr HazardName kNames[] = {
      "filters or a Fourier transform of which the power is taken: not for 8-bit activations",
      kRight},
     {"transpose_fusion", "a Transpose into a MatMul whose fusion crashes ONNX Runtime", kWrong,
-     kRight, "cpu"},
+     kRight, HazardTarget::kCpu},
 };
 constexpr void (*kFinders[])(HazardContext&) = {
     FindDecomposedNorms,   FindCancellations,     FindExpSums,          FindSmallEps,

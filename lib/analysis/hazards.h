@@ -19,13 +19,16 @@ enum class InHalf {
   kWrong,    // wrong: the graph's constants prove it
 };
 
+// Where a hazard is a fault.
+enum class HazardTarget { kAny, kCpu };
+
 // Names as policies write them. One table, which the parser, `inspect` and `check` iterate.
 struct HazardName {
   const char* name;
   const char* meaning;
   InHalf in_float16 = InHalf::kDepends;
   InHalf in_bfloat16 = InHalf::kRight;
-  const char* target = nullptr;  // where it is a fault, if not everywhere: "cpu"
+  HazardTarget target = HazardTarget::kAny;
 };
 absl::Span<const HazardName> HazardNames();
 

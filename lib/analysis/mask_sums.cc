@@ -27,20 +27,24 @@ struct Sum {
 
 // An operator with a mask among its inputs, which its kernel adds to the scores.
 struct Masked {
+  const char* domain;
   const char* op;
   int input;
 };
-constexpr Masked kMasked[] = {{"Softmax", 0},
-                              {"LogSoftmax", 0},
-                              {"Attention", 3},  // of ONNX
-                              {"Attention", 5},  // of ONNX Runtime, as what follows
-                              {"MultiHeadAttention", 5},
-                              {"GroupQueryAttention", 10}};
+constexpr char kMs[] = "com.microsoft";
+constexpr Masked kMasked[] = {
+    {"", "Softmax", 0},
+    {"", "LogSoftmax", 0},
+    {"", "ReduceMax", 0},  // of a softmax that is spelt out          {"", "Attention", 3},
+    {kMs, "Attention", 5},
+    {kMs, "MultiHeadAttention", 5},
+    {kMs, "GroupQueryAttention", 10}};
 
 bool ReadsMask(const Graph& graph, const Use& use) {
-  const std::string& op = graph.node(use.node).proto->op_type();
+  const onnx::NodeProto& node = *graph.node(use.node).proto;
+  const std::string domain = IsOnnxDomain(node.domain()) ? "" : node.domain();
   return std::any_of(std::begin(kMasked), std::end(kMasked), [&](const Masked& masked) {
-    return op == masked.op && use.input == masked.input;
+    return domain == masked.domain && node.op_type() == masked.op && use.input == masked.input;
   });
 }
 
@@ -50,7 +54,8 @@ class MaskSums {
       : graph_(graph),
         context_(graph, types),
         sums_(graph.values().size()),
-        needs_(graph.values().size()) {}
+        needs_(graph.values().size()),
+        elsewhere_(graph.values().size(), false) {}
 
   MaskLimits Run() {
     for (ValueId id = 0; id < static_cast<ValueId>(graph_.values().size()); ++id) {
@@ -65,7 +70,9 @@ class MaskSums {
     for (ValueId id = 0; id < static_cast<ValueId>(graph_.values().size()); ++id) {
       if (!IsConstantLeaf(id)) continue;
       Need(id);
-      if (sums_[id].fills > 0 && needs_[id].fills > 0) limits.emplace(id, LimitOf(needs_[id]));
+      // What reads the constant elsewhere, a limit of activations for one, takes it as it is.
+      const bool fills = sums_[id].fills > 0 && needs_[id].fills > 0 && !elsewhere_[id];
+      if (fills) limits.emplace(id, LimitOf(needs_[id]));
     }
     return limits;
   }
@@ -106,15 +113,19 @@ class MaskSums {
 
   bool Keeps(NodeId node) const {
     return context_.IsMover(node) ||
-           context_.IsOneOf(node,
-                            {"Where", "Concat", "Pad", "Trilu", "Max", "Min", "Clip", "Neg", "Mul",
-                             "ScatterND", "ScatterElements", "GatherND", "GatherElements"});
+           context_.IsOneOf(
+               node, {"Where", "Concat", "Pad", "Trilu", "Max", "Min", "Clip", "Neg", "Mul", "Div",
+                      "ScatterND", "ScatterElements", "GatherND", "GatherElements"});
   }
   bool Adds(NodeId node) const { return context_.IsOneOf(node, {"Add", "Sub", "Sum"}); }
 
   void Add(NodeId node) {
-    const ValueId output = context_.Output(node);
-    if (output == kNone || !context_.IsFloat(output)) return;
+    for (const ValueId output : graph_.node(node).outputs) {
+      if (output != kNone && context_.IsFloat(output)) Add(node, output);
+    }
+  }
+
+  void Add(NodeId node, ValueId output) {
     if (context_.IsOneOf(node, {"Constant", "ConstantOfShape"})) {
       sums_[output].fills = IsFill(output) ? 1 : 0;
     } else if (Keeps(node)) {
@@ -143,10 +154,12 @@ class MaskSums {
           one = {sums_[value].fills, use.node};
         }
       } else if (Keeps(use.node) || Adds(use.node)) {
-        const ValueId output = context_.Output(use.node);
-        if (output != kNone) one = needs_[output];
+        for (const ValueId output : graph_.node(use.node).outputs) {
+          if (output != kNone && needs_[output].fills > one.fills) one = needs_[output];
+        }
       }
       if (one.fills > needed.fills) needed = one;
+      elsewhere_[value] = elsewhere_[value] || one.fills == 0;
     }
   }
 
@@ -161,8 +174,9 @@ class MaskSums {
 
   const Graph& graph_;
   const HazardContext context_;
-  IdVector<Sum> sums_;      // by ValueId
-  IdVector<Needed> needs_;  // by ValueId
+  IdVector<Sum> sums_;        // by ValueId
+  IdVector<Needed> needs_;    // by ValueId
+  IdVector<bool> elsewhere_;  // by ValueId: something reads it that leads to no softmax
 };
 
 }  // namespace

@@ -8,6 +8,8 @@
 namespace onnxquant {
 namespace {
 
+constexpr int kMostDims = 64;  // no tensor that anything computes with has more
+
 using Visit = absl::FunctionRef<void(ValueId, const onnx::ValueInfoProto&)>;
 
 // Walks the scopes in the order in which Graph::Build numbered them.
@@ -58,9 +60,11 @@ DimNames OpenDims(const Graph& graph) {
 std::optional<std::vector<std::int64_t>> DeclaredShape(const onnx::ValueInfoProto& info,
                                                        const DimNames& open) {
   if (!info.type().has_tensor_type() || !info.type().tensor_type().has_shape()) return std::nullopt;
+  if (info.type().tensor_type().shape().dim_size() > kMostDims) return std::nullopt;
   std::vector<std::int64_t> dims;
   for (const auto& dim : info.type().tensor_type().shape().dim()) {
-    dims.push_back(dim.has_dim_value()              ? dim.dim_value()
+    const bool known = dim.has_dim_value() && dim.dim_value() >= 0;
+    dims.push_back(known                            ? dim.dim_value()
                    : open.contains(dim.dim_param()) ? kOpenDim
                                                     : kUnknownDim);
   }

@@ -54,7 +54,7 @@ absl::Span<const Checker> Checkers() {
     // infinity does what it is for.
     for (const HazardName& hazard : HazardNames()) {
       if (hazard.in_float16 < InHalf::kDepends) continue;
-      const bool on_cpu = hazard.target != nullptr;
+      const bool on_cpu = hazard.target == HazardTarget::kCpu;
       rows.push_back({.kind = hazard.name,
                       .meaning = hazard.meaning,
                       .on_webgpu = !on_cpu,

@@ -41,10 +41,20 @@ void LowerSharedLevels(const PlanContext& context, OutputPlan& plan) {
       Lower(readers, reasons, plan);
     }
   }
+  for (const RepackPlan& repack : plan.repacks) {
+    const CodedWeight& weight = context.analysis.coded_weights[repack.weight];
+    std::vector<NodeId> readers;
+    for (std::size_t i = 0; i < repack.readers.size(); ++i) {
+      const bool leveled = repack.readers[i] != nullptr && repack.readers[i]->accuracy_level;
+      if (leveled) readers.push_back(weight.readers[i].slot.node);
+    }
+    Lower(readers, reasons, plan);
+  }
   // Codes that the source has.
   absl::flat_hash_map<ValueId, std::vector<NodeId>> readers;
   for (NodeId id = 0; id < context.node_count(); ++id) {
-    if (context.graph().node(id).proto->op_type() != "MatMulNBits") continue;
+    const onnx::NodeProto& node = *context.graph().node(id).proto;
+    if (node.op_type() != "MatMulNBits" || node.domain() != "com.microsoft") continue;
     const ValueId codes = InputOf(context.graph(), id, 1);
     if (codes != kNone) readers[codes].push_back(id);
   }

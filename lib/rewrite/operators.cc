@@ -15,8 +15,10 @@ absl::Status SetOutputType(const RewriteInput& input, NodeId id, onnx::NodeProto
   const NodePlan& plan = input.PlanOf(id);
   if (!plan.changes || node.output_size() == 0) return absl::OkStatus();
   const ValueId output = input.graph().node(id).outputs[0];
+  const auto limited = input.plan.fill_limits.find(id);
+  const double limit = limited == input.plan.fill_limits.end() ? 0.0 : limited->second;
   const bool stays = plan.mixed || output == kNone || !IsFloat(input.OriginalType(output)) ||
-                     input.OriginalType(output) == plan.compute;
+                     (input.OriginalType(output) == plan.compute && limit == 0);
   if (stays) return absl::OkStatus();
   if (traits.type_attribute != nullptr) {
     SetInt(node, traits.type_attribute, static_cast<int>(plan.compute));
@@ -27,8 +29,6 @@ absl::Status SetOutputType(const RewriteInput& input, NodeId id, onnx::NodeProto
     zero.set_data_type(onnx::TensorProto::FLOAT);
     zero.add_dims(1);
     zero.add_float_data(0.0F);
-    const auto limited = input.plan.fill_limits.find(id);
-    const double limit = limited == input.plan.fill_limits.end() ? 0.0 : limited->second;
     ONNXQUANT_ASSIGN_OR_RETURN(
         onnx::TensorProto converted,
         ConvertSmallTensor(input.model, value == nullptr ? zero : value->t(), plan.compute,

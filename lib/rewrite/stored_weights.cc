@@ -115,8 +115,8 @@ absl::Status EmitConstants(const EmitInput& input, NodeId id, GraphWriter& write
     onnx::NodeProto node = *source.proto;
     node.set_output(0, copy.names[0]);
     if (copy.names[0] != source.proto->output(0)) node.set_name(writer.UniqueNode(copy.names[0]));
-    const bool as_it_is =
-        copy.format.type == input.OriginalType(weight.weight) && copy.exponent == 0;
+    const bool as_it_is = copy.format.type == input.OriginalType(weight.weight) &&
+                          copy.exponent == 0 && copy.limit == 0;
     if (as_it_is) {
       ONNXQUANT_RETURN_IF_ERROR(EmbedTensors(input.model, *source.proto, node));
     } else {

@@ -37,6 +37,21 @@ TEST_F(HazardsTest, ACovarianceOfFilteredPicturesIsOne) {
               UnorderedElementsAre("first", "second", "both", "filtered", "scaled", "means", "y"));
 }
 
+TEST_F(HazardsTest, AVarianceMayBeSpeltWithItsTermsTurnedOrNegated) {
+  for (const char* difference :
+       {"y = Sub(of_mean, power)", "minus = Neg(of_mean) y = Add(minus, power)"}) {
+    Find(std::string(R"((float[3, 8] x) => (float[3, 1] y) {
+  mean = ReduceMean<axes = [-1]>(x)
+  square = Mul(x, x)
+  power = ReduceMean<axes = [-1]>(square)
+  of_mean = Mul(mean, mean)
+  )") + difference +
+         "\n}");
+    EXPECT_THAT(With("cancellation"),
+                testing::IsSupersetOf({"mean", "square", "power", "of_mean", "y"}));
+  }
+}
+
 TEST_F(HazardsTest, ASampleVarianceCountsItsElements) {
   Find(R"((float[n, m] x) => (float[n, 1] y) <int64[1] last = {1}, int64 one = {1}> {
   shape = Shape(x)

@@ -1,4 +1,4 @@
-"""What is said of arguments that do not fit: one line with the program's name, and what was meant."""
+"""What is said of arguments that do not fit: a line with the program's name, and what was meant."""
 
 import re
 
