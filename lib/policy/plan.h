@@ -122,7 +122,7 @@ struct OutputPlan {
   std::vector<IoPlan> io;           // float graph inputs, then outputs
   IdVector<ElementType> types;      // by ValueId: the type in which each value leaves its producer
   IdVector<ValueId> read_in_place;  // by ValueId: itself, or what stands for it if it is left out
-  absl::flat_hash_map<NodeId, double> fill_limits;  // what a ConstantOfShape fills with: at most ±this
+  absl::flat_hash_map<NodeId, double> fill_limits;  // of what a ConstantOfShape fills with
   StreamEdits stream;
   std::string residual;  // what is done to the residual stream, in a sentence; "" for nothing
   RopePlan rope;
