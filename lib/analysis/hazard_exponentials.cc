@@ -189,7 +189,10 @@ class ExponentialFinder {
 }  // namespace
 
 void FindExpSums(HazardContext& context) {
-  ExponentialFinder(context).Run();
+  const auto& nodes = context.graph().nodes();
+  const bool any = std::any_of(nodes.begin(), nodes.end(),
+                               [](const Node& node) { return node.proto->op_type() == "Exp"; });
+  if (any) ExponentialFinder(context).Run();
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     if (context.Op(node) == "ReduceLogSumExp") {
       context.Report(node, absl::StrCat(context.Quote(node),

@@ -182,6 +182,12 @@ class MaskSums {
 }  // namespace
 
 MaskLimits FindMaskLimits(const Graph& graph, const ValueTypes& types) {
+  const auto is_masked = [](const Node& node) {
+    return std::any_of(std::begin(kMasked), std::end(kMasked), [&node](const Masked& masked) {
+      return node.proto->op_type() == masked.op;
+    });
+  };
+  if (std::none_of(graph.nodes().begin(), graph.nodes().end(), is_masked)) return {};
   return MaskSums(graph, types).Run();
 }
 

@@ -63,20 +63,24 @@ def convert(binary: Path, gemma: Path) -> Iterator[Convert]:
 
 @pytest.fixture(scope="session")
 def broken(gemma: Path, scratch: Path) -> Breaking:
-    """Return a function that writes the broken file of a kind, once, and gives its path.
+    """Return a function that gives the broken file of a kind, which it writes if need be.
 
-    Each in a process of its own, since it needs gigabytes of memory.
+    Each in a process of its own, since it needs gigabytes of memory. Who needs one last may remove
+    its folder.
     """
+    made: dict[str, Path] = {}
 
-    @functools.cache
     def run(kind: str) -> Path:
+        if kind in made and made[kind].exists():
+            return made[kind]
         folder = scratch / "broken" / kind
         command = [str(ROOT / "scripts" / "python.sh"), "-m", "onnxquant_tools.broken_models"]
         command += [kind, str(gemma), str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             pytest.fail(f"{kind} cannot be written:\n{done.stderr[-2000:]}", False)
-        return Path(done.stdout.splitlines()[-1])
+        made[kind] = Path(done.stdout.splitlines()[-1])
+        return made[kind]
 
     return run
 

@@ -64,6 +64,7 @@ def repaired(
     _run(binary, made.policy, made.broken, folder)
     yield made
     shutil.rmtree(folder)
+    shutil.rmtree(made.broken.parent)  # no other test reads it after these
 
 
 def of_kinds(kinds: list[str]) -> pytest.MarkDecorator:
