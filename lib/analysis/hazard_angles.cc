@@ -1,6 +1,4 @@
 // angle: sines and cosines of what may be large.
-#include <cstddef>
-
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/hazard_context.h"
 
@@ -25,8 +23,7 @@ bool MakesAngle(const HazardContext& context, NodeId node) {
 // what it is the sum of have to be exact, and what whole turns are taken off (x - floor(x), Mod) as
 // well. What a bounded function makes is small.
 void FindAngles(HazardContext& context) {
-  std::vector<bool> seen(context.graph().nodes().size(), false);
-  std::vector<NodeId> open;
+  IdVector<bool> seen(context.graph().nodes().size(), false);
   for (NodeId turn = 0; turn < context.NodeCount(); ++turn) {
     if (!context.IsOneOf(turn, {"Sin", "Cos", "Tan"})) continue;
     const ValueId angle = context.Input(turn, 0);
@@ -39,18 +36,8 @@ void FindAngles(HazardContext& context) {
                            : ", an angle that nothing bounds",
                      "; float16's neighbours of 1000 lie half a radian apart, bfloat16's 4");
     context.Report(turn, why);
-    open.push_back(context.Producer(angle));
-    while (!open.empty()) {
-      const NodeId node = open.back();
-      open.pop_back();
-      if (node == kNone || seen[static_cast<std::size_t>(node)]) continue;
-      if (!MakesAngle(context, node)) continue;
-      seen[static_cast<std::size_t>(node)] = true;
-      context.Report(node, why);
-      for (const ValueId input : context.graph().node(node).inputs) {
-        if (context.IsFloat(input)) open.push_back(context.Producer(input));
-      }
-    }
+    context.ReportMakers(angle, why, seen,
+                         [&context](NodeId node) { return MakesAngle(context, node); });
   }
 }
 

@@ -63,8 +63,7 @@ std::optional<double> HazardContext::LowerBound(ValueId value, int depth) const 
   const std::string& op = Op(node);
   if (IsOneOf(node, kOnes)) return 1.0;
   if (IsOneOf(node, kNotNegative)) return 0.0;
-  if (op == "Mul" && Input(node, 0) == Input(node, 1)) return 0.0;
-  if (op == "Pow" && Scalar(Input(node, 1)) == 2.0) return 0.0;
+  if (IsSquare(node)) return 0.0;
   if (op == "Clip") return ClipLimit(node, "min", 1);
   if (op == "Sqrt") {
     const auto inner = bound(0);

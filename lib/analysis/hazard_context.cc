@@ -145,6 +145,11 @@ bool HazardContext::IsMover(NodeId node) const {
   return IsOneOf(node, kMovers);
 }
 
+bool HazardContext::IsSquare(NodeId node) const {
+  if (Op(node) == "Pow") return Scalar(Input(node, 1)) == 2.0;
+  return Op(node) == "Mul" && Input(node, 0) == Input(node, 1);
+}
+
 ValueId HazardContext::Input(NodeId node, int input) const {
   return node == kNone ? kNone : InputOf(graph_, node, input);
 }
@@ -280,6 +285,21 @@ void HazardContext::Report(NodeId node, const std::string& why) {
 
 void HazardContext::Report(absl::Span<const NodeId> nodes, const std::string& why) {
   for (const NodeId node : nodes) Report(node, why);
+}
+
+void HazardContext::ReportMakers(ValueId value, const std::string& why, IdVector<bool>& seen,
+                                 absl::FunctionRef<bool(NodeId)> makes) {
+  std::vector<NodeId> open = {Producer(value)};
+  while (!open.empty()) {
+    const NodeId node = open.back();
+    open.pop_back();
+    if (node == kNone || seen[node] || !makes(node)) continue;
+    seen[node] = true;
+    Report(node, why);
+    for (const ValueId input : graph_.node(node).inputs) {
+      if (IsFloat(input)) open.push_back(Producer(input));
+    }
+  }
 }
 
 std::string NumberText(double number) {

@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "lib/analysis/hazards.h"
 #include "lib/analysis/onnx_inference.h"
+#include "lib/base/id_vector.h"
 
 namespace onnxquant {
 
@@ -33,6 +34,8 @@ class HazardContext {
   bool IsOneOf(NodeId node, absl::Span<const char* const> ops) const;
   // Moves or renames the elements of its first input.
   bool IsMover(NodeId node) const;
+  // Pow(x, 2) or Mul(x, x).
+  bool IsSquare(NodeId node) const;
 
   // kNone where the slot is absent or empty.
   ValueId Input(NodeId node, int input) const;
@@ -85,6 +88,11 @@ class HazardContext {
   // Notes a hazard of the node; the first reason stays. Nodes without any float are left out.
   void Report(NodeId node, const std::string& why);
   void Report(absl::Span<const NodeId> nodes, const std::string& why);
+
+  // The makers of a float value, those of what they read and so on, as far as `makes` says; not
+  // those that have been seen, which are added to.
+  void ReportMakers(ValueId value, const std::string& why, IdVector<bool>& seen,
+                    absl::FunctionRef<bool(NodeId)> makes);
 
   // What has been reported since the last call.
   absl::flat_hash_map<NodeId, std::string> TakeReports() { return std::move(reports_); }

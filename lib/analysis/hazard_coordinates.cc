@@ -1,6 +1,5 @@
 // coordinates: positions at which pictures are sampled, and boxes that are compared.
 #include <algorithm>
-#include <cstddef>
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
@@ -68,8 +67,7 @@ bool Places(const HazardContext& context, NodeId node) {
 }  // namespace
 
 void FindCoordinates(HazardContext& context) {
-  std::vector<bool> seen(context.graph().nodes().size(), false);
-  std::vector<NodeId> open;
+  IdVector<bool> seen(context.graph().nodes().size(), false);
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     const Reader* reader = ReaderAt(context, node);
     if (reader == nullptr) continue;
@@ -79,18 +77,8 @@ void FindCoordinates(HazardContext& context) {
         context.QuoteValue(positions),
         "; float16 has 0.5 between the positions at 1000 and none beyond 65504, bfloat16 4");
     if (reader->itself) context.Report(node, why);
-    open.push_back(context.Producer(positions));
-    while (!open.empty()) {
-      const NodeId maker = open.back();
-      open.pop_back();
-      if (maker == kNone || seen[static_cast<std::size_t>(maker)]) continue;
-      if (!Places(context, maker)) continue;
-      seen[static_cast<std::size_t>(maker)] = true;
-      context.Report(maker, why);
-      for (const ValueId input : context.graph().node(maker).inputs) {
-        if (context.IsFloat(input)) open.push_back(context.Producer(input));
-      }
-    }
+    context.ReportMakers(positions, why, seen,
+                         [&context](NodeId maker) { return Places(context, maker); });
   }
 }
 

@@ -36,7 +36,8 @@ bool MayOverflow(const HazardContext& context, NodeId exp) {
 }
 
 // What becomes of exponentials until they are normalized. Products, sums of several, and what
-// moves or selects them are exponentials still; the sum of one and something else is none.
+// moves or selects them are exponentials still; a sum of one and something else may be divided by
+// another such, and is none where it is summed.
 class ExponentialFinder {
  public:
   explicit ExponentialFinder(HazardContext& context)

@@ -245,7 +245,6 @@ class IntegerFinder {
     operands.whole = std::any_of(inputs.begin(), inputs.end(), [this](ValueId value) {
       return IsTainted(value) && Of(value).whole;
     });
-    operands.kind = numbers.kind;
     const bool offsets = MakesOffsets(node, operands);
     if (offsets || IsSink(node, operands) || MeetsLargeInteger(node)) {
       Mark(node, Why(node, numbers));

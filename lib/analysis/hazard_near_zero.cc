@@ -22,11 +22,6 @@ bool IsWhole(const HazardContext& context, ValueId value) {
   return false;
 }
 
-bool IsSquare(const HazardContext& context, NodeId node) {
-  if (context.Op(node) == "Pow") return context.Scalar(context.Input(node, 1)) == 2.0;
-  return context.Op(node) == "Mul" && context.Input(node, 0) == context.Input(node, 1);
-}
-
 // The inputs through which a power (a sum of squares, possibly weighted) may reach the node's
 // result; none where the result is something else.
 std::vector<ValueId> PowersOf(const HazardContext& context, NodeId node) {
@@ -53,7 +48,7 @@ struct Squares {
 bool FindSquares(const HazardContext& context, ValueId value, int depth, Squares& found) {
   const NodeId node = context.Producer(value);
   if (node == kNone || depth == 0) return false;
-  const bool square = IsSquare(context, node);
+  const bool square = context.IsSquare(node);
   bool any = square;
   if (!square) {
     for (const ValueId input : PowersOf(context, node)) {
@@ -149,7 +144,7 @@ void FindSpectra(HazardContext& context) {
   const auto is_only_squared = [&context](NodeId square) {
     const absl::Span<const Use> uses = context.graph().value(context.Input(square, 0)).uses;
     return std::all_of(uses.begin(), uses.end(),
-                       [&context](const Use& use) { return IsSquare(context, use.node); });
+                       [&context](const Use& use) { return context.IsSquare(use.node); });
   };
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     if (!context.IsOneOf(node, {"Log", "Sqrt"})) continue;

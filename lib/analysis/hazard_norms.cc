@@ -11,14 +11,10 @@ namespace {
 
 constexpr int kLongestChain = 12;
 
-// The node that makes `value` if that is a square: Pow(x, 2) or Mul(x, x); else kNone.
+// The node that makes `value` if that is a square; else kNone.
 NodeId SquareOf(const HazardContext& context, ValueId value) {
   const NodeId node = context.Producer(context.Origin(value));
-  if (context.Op(node) == "Pow") {
-    return context.Scalar(context.Input(node, 1)) == 2.0 ? node : kNone;
-  }
-  const bool square = context.Op(node) == "Mul" && context.Input(node, 0) == context.Input(node, 1);
-  return square ? node : kNone;
+  return context.IsSquare(node) ? node : kNone;
 }
 
 bool IsRoot(const HazardContext& context, NodeId node) {

@@ -12,7 +12,7 @@ namespace onnxquant {
 
 struct MaskLimit {
   double limit = 0;  // a number that float16 holds: fills stay within ±this
-  std::string why;   // "2 fills of masks and the scores are added on the way to Softmax 'p'"
+  std::string why;   // "2 fills of masks are added on the way to Softmax 'p'"
 };
 
 // By constant: an initializer, or what a Constant or ConstantOfShape makes. Only those that a sum
