@@ -15,6 +15,7 @@
 
 namespace onnxquant {
 
+// One graph of a folder that a runtime loads as a session of its own, such as a decoder.
 struct Session {
   std::string name = {};  // "decoder_model_merged"
   std::string path = {};  // of the file to convert

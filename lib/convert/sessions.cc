@@ -44,10 +44,11 @@ absl::StatusOr<std::vector<Session>> FindSessions(const std::string& folder) {
     files[stem.base].emplace(stem.dtype, model.string());
   }
   std::vector<Session> sessions;
-  for (const auto& [base, by_dtype] : files) {
+  for (const auto& base : files) {  // no structured binding: clang 14 captures none
+    const std::map<std::string, std::string>& by_dtype = base.second;
     const auto* best = std::find_if(std::begin(kSources), std::end(kSources),
                                     [&](const char* one) { return by_dtype.contains(one); });
-    if (best != std::end(kSources)) sessions.push_back({base, by_dtype.at(*best)});
+    if (best != std::end(kSources)) sessions.push_back({base.first, by_dtype.at(*best)});
   }
   if (!sessions.empty()) return sessions;
   std::vector<std::string> names;
