@@ -41,8 +41,14 @@ function(onnxquant_hide target)
     POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 endfunction()
 
+# Folders that are compiled without onnx's definitions, with which precompiled headers were.
+set(_without_onnx "^(allocate|base|files|kernels|methods|report|text)(_test)?$")
+
 # What most files include, compiled once for the libraries that know onnx.
 if(ONNXQUANT_PRECOMPILE_HEADERS)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-fpch-preprocess)  # ccache asks for it
+  endif()
   set(_empty "${PROJECT_BINARY_DIR}/precompiled.cc")
   file(CONFIGURE OUTPUT "${_empty}" CONTENT "")
   add_library(onnxquant_precompiled STATIC "${_empty}")
@@ -56,6 +62,18 @@ if(ONNXQUANT_PRECOMPILE_HEADERS)
     <absl/strings/str_format.h> <absl/strings/str_join.h> <onnx/onnx_pb.h> <nlohmann/json.hpp>)
 endif()
 
+# The same for the tests, which all read Google Test's as well.
+if(ONNXQUANT_PRECOMPILE_HEADERS AND ONNXQUANT_BUILD_TESTS)
+  add_library(onnxquant_precompiled_tests STATIC "${_empty}")
+  target_link_libraries(onnxquant_precompiled_tests PRIVATE onnxquant_options onnxquant_onnx
+                        GTest::gmock absl::statusor absl::strings absl::flat_hash_map)
+  target_include_directories(onnxquant_precompiled_tests PRIVATE "${PROJECT_SOURCE_DIR}/include")
+  target_precompile_headers(onnxquant_precompiled_tests PRIVATE
+    <algorithm> <filesystem> <functional> <map> <memory> <optional> <set> <sstream> <string>
+    <vector> <absl/container/flat_hash_map.h> <absl/status/statusor.h> <absl/strings/str_cat.h>
+    <absl/strings/str_join.h> <gmock/gmock.h> <gtest/gtest.h> <onnx/onnx_pb.h>)
+endif()
+
 function(onnxquant_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   add_library(onnxquant_${name} STATIC ${ARG_SOURCES})
@@ -64,8 +82,7 @@ function(onnxquant_library name)
                         PRIVATE onnxquant_options ${ARG_PRIVATE_DEPS})
   target_include_directories(onnxquant_${name} PUBLIC "${PROJECT_SOURCE_DIR}"
                              "${PROJECT_SOURCE_DIR}/include")
-  # The others are compiled without onnx's definitions, with which the headers were.
-  if(ONNXQUANT_PRECOMPILE_HEADERS AND NOT name MATCHES "^(base|text|kernels|files|report)$")
+  if(ONNXQUANT_PRECOMPILE_HEADERS AND NOT name MATCHES "${_without_onnx}")
     target_precompile_headers(onnxquant_${name} REUSE_FROM onnxquant_precompiled)
   endif()
 endfunction()
@@ -75,6 +92,9 @@ function(onnxquant_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE onnxquant_options ${ARG_LIBS} GTest::gmock
                         GTest::gtest_main)
+  if(ONNXQUANT_PRECOMPILE_HEADERS AND NOT name MATCHES "${_without_onnx}")
+    target_precompile_headers(${name} REUSE_FROM onnxquant_precompiled_tests)
+  endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
 endfunction()
 

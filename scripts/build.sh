@@ -9,6 +9,7 @@ shift || true
 [ -x "$cache/venv/bin/cmake" ] || die "$cache/venv is missing; run scripts/setup.sh"
 export PATH="$cache/venv/bin:$PATH"
 export CCACHE_DIR="${CCACHE_DIR:-$cache/ccache}" CCACHE_BASEDIR="$root"
+export CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_NOHASHDIR=1  # headers compiled before, other folders
 launcher=()
 if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 cd "$root"
