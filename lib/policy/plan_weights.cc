@@ -195,6 +195,10 @@ Subject SubjectOfUse(const PlanContext& context, std::size_t use_index) {
   subject.reading = ReadingOf(context, use);
   subject.calibrated = !StatisticOf(context, use).empty();
   subject.turns = context.analysis.rope.cache_of.contains(use.weight);
+  // The readings of one constant stand side by side.
+  const std::vector<WeightUse>& uses = context.analysis.weight_uses;
+  subject.shared = (use_index > 0 && uses[use_index - 1].weight == use.weight) ||
+                   (use_index + 1 < uses.size() && uses[use_index + 1].weight == use.weight);
   subject.stores =
       !HoldsCodes(*context.graph().node(node).proto) &&
       context.Traits(node).inputs[static_cast<std::size_t>(use.reader.input)] == SlotRule::kFollows;

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "lib/formats/formats.h"
+#include "lib/policy/setting_row.h"
 
 namespace onnxquant {
 namespace {
@@ -43,15 +43,6 @@ bool HasElements(const Match& match, const Subject& subject) {
   for (const std::int64_t dim : subject.reading->dims) elements *= static_cast<double>(dim);
   return elements >= match.least_elements.value_or(0) &&
          elements <= match.most_elements.value_or(elements);
-}
-
-bool CanStore(const WeightFormat& format, const Subject& subject) {
-  if (format.IsFloat()) return subject.stores;
-  return subject.reading && MayFit(format, *subject.reading);
-}
-
-bool TakesLevel(const Subject& subject) {
-  return subject.levels || (subject.reading && MayTakeAccuracyLevel(*subject.reading));
 }
 
 }  // namespace
@@ -101,13 +92,9 @@ bool Matches(const Match& match, const Subject& subject) {
 }
 
 bool CanAct(const Settings& set, const Subject& subject) {
-  return ((set.compute || set.overflow) && subject.computes) || (set.io && subject.io) ||
-         (set.weights && CanStore(*set.weights, subject)) ||
-         (set.accuracy_level && TakesLevel(subject)) ||
-         (set.method && subject.reading && MayTakeMethod(*subject.reading)) ||
-         (set.tie && subject.reading && MayTie(*subject.reading)) ||
-         (set.residual && subject.sums) || (set.rope_cache && subject.turns) ||
-         set.keep.has_value();
+  return std::any_of(SettingRows().begin(), SettingRows().end(), [&](const SettingRow* row) {
+    return row->given(set) && row->acts(set, subject);
+  });
 }
 
 const Hazard* FindHazard(const Match& match, const Subject& subject) {
@@ -123,16 +110,9 @@ int LeastOpset(const Policy& policy) {
   constexpr int kCastByNumber = 6;
   int opset = kCastByNumber;
   const auto take = [&opset](const Settings& set) {
-    constexpr int kCastsToBFloat16 = 13;
-    const bool bfloat16 = (set.compute && *set.compute == ElementType::kBFloat16) ||
-                          (set.io && *set.io == ElementType::kBFloat16) ||
-                          (set.weights && set.weights->type == ElementType::kBFloat16);
-    if (bfloat16) opset = std::max(opset, kCastsToBFloat16);
-    if (set.weights) opset = std::max(opset, LeastOpset(*set.weights));
-    constexpr int kHasRange = 11;
-    const bool computes_tables =
-        set.rope_cache && set.rope_cache->kind == RopeCacheSetting::Kind::kComputed;
-    if (computes_tables) opset = std::max(opset, kHasRange);
+    for (const SettingRow* row : SettingRows()) {
+      if (row->opset != nullptr && row->given(set)) opset = std::max(opset, row->opset(set));
+    }
   };
   for (const OutputSpec& output : policy.outputs) take(output.defaults);
   for (const Rule& rule : policy.rules) take(rule.set);

@@ -136,6 +136,7 @@ struct Subject {
   bool io = false;        // `io`: a graph input or output that may change its type
   bool sums = false;      // `residual`
   bool turns = false;     // `rope_cache`: its constant is a table of a rotary embedding
+  bool shared = false;    // `tie`: its constant has other readers
 };
 
 // Whether some field of a rule can act on the subject.

@@ -1,25 +1,21 @@
 #include "lib/policy/settings.h"
 
 #include <cstddef>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "lib/policy/setting_row.h"
 
 namespace onnxquant {
 namespace {
 
 void Apply(const Settings& set, Resolved& resolved) {
-  if (set.compute) resolved.compute = *set.compute;
-  if (set.weights) resolved.weights = *set.weights;
-  if (set.io) resolved.io = *set.io;
-  if (set.accuracy_level) resolved.accuracy_level = *set.accuracy_level;
-  if (set.overflow) resolved.overflow = *set.overflow;
-  if (set.keep) resolved.keep = *set.keep;
-  if (set.residual) resolved.residual = *set.residual;
-  if (set.rope_cache) resolved.rope_cache = *set.rope_cache;
-  if (set.method) resolved.method = *set.method;
-  if (set.tie) resolved.tie = *set.tie;
+  for (const SettingRow* row : SettingRows()) {
+    if (row->given(set)) row->apply(set, resolved);
+  }
 }
 
 bool Names(const Match& match) {
@@ -29,11 +25,11 @@ bool Names(const Match& match) {
 }  // namespace
 
 FieldSet FieldsOf(const Settings& set) {
-  return (set.compute ? kComputeField : 0U) | (set.weights ? kWeightsField : 0U) |
-         (set.io ? kIoField : 0U) | (set.accuracy_level ? kAccuracyLevelField : 0U) |
-         (set.overflow ? kOverflowField : 0U) | (set.keep ? kKeepField : 0U) |
-         (set.residual ? kResidualField : 0U) | (set.method ? kMethodField : 0U) |
-         (set.tie ? kTieField : 0U);
+  FieldSet fields = 0;
+  for (const SettingRow* row : SettingRows()) {
+    if (row->given(set)) fields |= row->field;
+  }
+  return fields;
 }
 
 Reasons OnlyFor(FieldSet fields, const Reasons& reasons) {
@@ -46,20 +42,8 @@ Reasons OnlyFor(FieldSet fields, const Reasons& reasons) {
 
 std::string EffectOf(const Settings& set) {
   std::vector<std::string> parts;
-  if (set.compute) parts.push_back(absl::StrCat("compute: ", TypeWord(*set.compute)));
-  if (set.weights) parts.push_back(absl::StrCat("weights: ", ToString(*set.weights)));
-  if (set.io) parts.push_back(absl::StrCat("io: ", TypeWord(*set.io)));
-  if (set.accuracy_level) parts.push_back(absl::StrCat("accuracy_level: ", *set.accuracy_level));
-  if (set.keep) parts.push_back(absl::StrCat("keep: ", *set.keep ? "true" : "false"));
-  if (set.residual) parts.push_back(absl::StrCat("residual: ", ToString(*set.residual)));
-  if (set.rope_cache) parts.push_back(absl::StrCat("rope_cache: ", ToString(*set.rope_cache)));
-  if (set.method) parts.push_back(absl::StrCat("method: ", methods::RowOf(*set.method).word));
-  if (set.tie) parts.push_back(absl::StrCat("tie: ", *set.tie ? "true" : "false"));
-  if (set.overflow) {
-    const char* name = *set.overflow == Overflow::kClamp      ? "clamp"
-                       : *set.overflow == Overflow::kInfinity ? "infinity"
-                                                              : "error";
-    parts.push_back(absl::StrCat("overflow: ", name));
+  for (const SettingRow* row : SettingRows()) {
+    if (row->given(set)) parts.push_back(absl::StrCat(row->key, ": ", row->words(set)));
   }
   return absl::StrJoin(parts, ", ");
 }

@@ -25,6 +25,7 @@ inline constexpr FieldSet kKeepField = 1U << 5U;
 inline constexpr FieldSet kResidualField = 1U << 6U;
 inline constexpr FieldSet kMethodField = 1U << 7U;
 inline constexpr FieldSet kTieField = 1U << 8U;
+inline constexpr FieldSet kRopeCacheField = 1U << 9U;
 FieldSet FieldsOf(const Settings& set);
 
 // One thing that decided: "output 'q4' of gemma-web sets weights: int4 block 32 symmetric",

@@ -46,6 +46,22 @@ constexpr char kTableAndHead[] =
   y = MatMul(x, w)
 })";
 
+TEST_F(PlanWeightsTest, TieActsWhereAConstantHasOtherReaders) {
+  Settings tie;
+  tie.tie = false;
+  Load(kTableAndHead);
+  for (const std::size_t use : {0, 1}) {
+    EXPECT_TRUE(CanAct(tie, SubjectOfUse(*context_, use)));
+  }
+  Load(R"(g (float[2, 64] x) => (float[2, 64] y) <float[64, 64] v, float[64, 64] w> {
+    u = MatMul(x, v)
+    y = MatMul(u, w)
+  })");
+  for (const std::size_t use : {0, 1}) {
+    EXPECT_FALSE(CanAct(tie, SubjectOfUse(*context_, use)));
+  }
+}
+
 TEST_F(PlanWeightsTest, EachCopyHasReasonsOfItsOwnReader) {
   Load(kTableAndHead, "  - {match: {op: MatMul}, weights: int4}\n");
   ResolveNodes(*context_, *resolver_, plan_);
