@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from near_ties import NEAR_TIE, distances
-from real_model import CONTINUATION, DTYPES, Convert, Generate, Provider
+from onnxquant_tools.near_ties import NEAR_TIE, distances
+from real_model import CONTINUATION, DTYPES, PROMPT, Convert, Generate, Provider
 
 RIGHT_FILES = [("gemma-safe", dtype) for dtype in DTYPES] + [
     ("gemma-web", "fp16"),
@@ -41,14 +41,14 @@ def test_four_bits_with_zero_points_answer_on_webgpu_as_on_the_cpu_up_to_near_ti
     model = convert(policy) / f"model_{dtype}.onnx"
     run = generate(model, "webgpu")
     assert (run["nan"], run["inf"]) == (0, 0)
-    found = distances(model, run["tokens"])
+    found = distances(model, PROMPT, run["tokens"])
     print(policy, dtype, run["text"], found)
     assert max(found) < NEAR_TIE
 
 
 def test_the_distances_see_a_token_that_is_no_near_tie(convert: Convert) -> None:
     model = convert("gemma-web") / "model_q4f16.onnx"
-    assert max(distances(model, [506, 2364])) > 2 * NEAR_TIE
+    assert max(distances(model, PROMPT, [506, 2364])) > 2 * NEAR_TIE
 
 
 def test_the_answer_check_sees_the_fault_of_a_float16_residual_stream_on_webgpu(

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from near_ties import NEAR_TIE, distances
 from onnxquant_tools.compare_logits import compare, default_tokens
+from onnxquant_tools.near_ties import NEAR_TIE, distances
 from onnxquant_tools.product import scratch_folder
-from real_model import Convert, Generate
+from real_model import PROMPT, Convert, Generate
 
 # Nats of mean KL divergence to float32 over the first 256 tokens of the text, which the model did
 # not write, as a share of what nearest codes lose. 1536 tokens are few: 24,576 come to 0.31.
@@ -81,6 +81,6 @@ def test_they_answer_on_webgpu_as_on_the_cpu_up_to_near_ties(
     model = calibrated(policy) / "model_q4f16.onnx"
     run = generate(model, "webgpu")
     assert (run["nan"], run["inf"]) == (0, 0)
-    found = distances(model, run["tokens"])
+    found = distances(model, PROMPT, run["tokens"])
     print(policy, run["text"], found)
     assert max(found) < NEAR_TIE

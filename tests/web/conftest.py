@@ -159,13 +159,26 @@ def page(browser: Browser, web: Path, models: Path) -> Iterator[DemoPage]:
 
 
 @pytest.fixture(scope="session")
-def expected(gemma: Path) -> Expected:
-    """Return the tokens and the text with which the float32 model continues the prompt."""
+def run_of_float32(gemma: Path) -> dict[str, Any]:
+    """Return how the float32 model continues the prompt on the CPU."""
     command = [
         *(str(ROOT / "scripts" / "python.sh"), "-m", "onnxquant_tools.run_model", str(gemma)),
         *("--prompt", PROMPT, "--count", str(TOKENS), "--json"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    run = json.loads(done.stdout)
+    run: dict[str, Any] = json.loads(done.stdout)
     assert run["text"] == " the capital of the country of"
-    return run["tokens"], run["text"]
+    return run
+
+
+@pytest.fixture(scope="session")
+def prompt(run_of_float32: dict[str, Any]) -> list[int]:
+    """Return the tokens of the page's first prompt."""
+    tokens: list[int] = run_of_float32["prompt"]
+    return tokens
+
+
+@pytest.fixture(scope="session")
+def expected(run_of_float32: dict[str, Any]) -> Expected:
+    """Return the tokens and the text with which the float32 model continues the prompt."""
+    return run_of_float32["tokens"], run_of_float32["text"]

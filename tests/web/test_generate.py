@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from demo_page import DemoPage, Generation
+from onnxquant_tools.near_ties import NEAR_TIE, distances
 from web_model import Convert, Expected, file_of
 
 
@@ -53,6 +54,19 @@ def test_four_bits_on_webgpu_begin_with_the_four_tokens_of_float32(
     result = _generate(page, convert(policy, "q4f16"), "webgpu", 4)
     assert (result.shown["error-text"], result.state) == ("", "done")
     assert result.tokens == expected[0][:4]
+
+
+def test_the_smallest_file_on_webgpu_writes_the_text_of_the_cpu_up_to_near_ties(
+    page: DemoPage, convert: Convert, prompt: list[int]
+) -> None:
+    """Table and head in 4 bits: the first choices lie near each other, as the logits show."""
+    model = convert("gemma-small", "q4f16")
+    result = _generate(page, model, "webgpu", 4)
+    assert (result.shown["error-text"], result.state) == ("", "done")
+    found = distances(model, prompt, result.tokens)
+    print(found)
+    assert len(found) == 4
+    assert max(found) < NEAR_TIE
 
 
 @pytest.fixture(scope="module")
