@@ -5,9 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "lib/analysis/hazard_context.h"
 #include "lib/check/checkers.h"
 #include "lib/policy/dtypes.h"
+#include "lib/policy/families.h"
 
 namespace onnxquant {
 namespace {
@@ -16,32 +16,6 @@ namespace {
 constexpr char kAnyModel[] = "repair";
 // Says the same of Gemma 2 and 3 in the files that Transformers.js asks for.
 constexpr char kGemma[] = "gemma-web";
-
-bool HasRole(const Analysis& analysis, Role role) {
-  return std::any_of(analysis.roles.nodes.begin(), analysis.roles.nodes.end(),
-                     [role](const NodeRole& node) { return node.role == role; });
-}
-
-// Whether every branch that joins the residual stream ends in an RMS norm, as in Gemma 2 and 3.
-bool HasPostNorms(const Analysis& analysis) {
-  const HazardContext walker(analysis.graph, analysis.types);
-  const auto from_norm = [&](ValueId value) {
-    const NodeId node = walker.Producer(walker.Origin(value));
-    if (node == kNone || !IsScaleInvariantNorm(analysis.graph, node)) return false;
-    return analysis.graph.node(node).proto->op_type() != "LayerNormalization";
-  };
-  const std::vector<NodeId>& adds = analysis.residual.adds;
-  return !adds.empty() && std::all_of(adds.begin(), adds.end(), [&](NodeId add) {
-    return from_norm(walker.Input(add, 0)) || from_norm(walker.Input(add, 1));
-  });
-}
-
-bool IsGemma(const Analysis& analysis) {
-  const Role roles[] = {Role::kEmbedding, Role::kLmHead, Role::kNorm, Role::kResidual};
-  return std::all_of(std::begin(roles), std::end(roles),
-                     [&](Role role) { return HasRole(analysis, role); }) &&
-         HasPostNorms(analysis);
-}
 
 bool HasBlocks(const Graph& graph) {
   return std::any_of(graph.nodes().begin(), graph.nodes().end(),
