@@ -7,16 +7,17 @@
 #include "lib/base/error.h"
 #include "lib/base/limits.h"
 #include "lib/convert/calibration.h"
-#include "lib/policy/policy_yaml.h"
 
 namespace onnxquant {
 
+absl::StatusOr<PolicyText> PolicyTextOf(const PlanOptions& options) {
+  if (options.policy_yaml.empty()) return ReadPolicy(options.policy);
+  return PolicyText{options.policy_yaml, options.policy.empty() ? "policy" : options.policy};
+}
+
 absl::StatusOr<Policy> PolicyOf(const PlanOptions& options) {
-  ONNXQUANT_ASSIGN_OR_RETURN(
-      Policy policy,
-      options.policy_yaml.empty()
-          ? LoadPolicy(options.policy)
-          : ParsePolicy(options.policy_yaml, options.policy.empty() ? "policy" : options.policy));
+  ONNXQUANT_ASSIGN_OR_RETURN(const PolicyText text, PolicyTextOf(options));
+  ONNXQUANT_ASSIGN_OR_RETURN(Policy policy, ParsePolicy(text.yaml, text.file));
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < options.rules.size(); ++i) {
     bytes += options.rules[i].size();

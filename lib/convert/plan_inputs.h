@@ -9,10 +9,14 @@
 #include "lib/policy/evidence.h"
 #include "lib/policy/plan.h"
 #include "lib/policy/policy.h"
+#include "lib/policy/policy_yaml.h"
 #include "lib/statistics/calibration_file.h"
 #include "onnxquant/quantize.h"
 
 namespace onnxquant {
+
+// The policy's text, which the options hold or name. Errors: kPolicy.
+absl::StatusOr<PolicyText> PolicyTextOf(const PlanOptions& options);
 
 // The policy with the rules that are appended to it. Errors: kPolicy.
 absl::StatusOr<Policy> PolicyOf(const PlanOptions& options);

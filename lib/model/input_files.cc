@@ -1,10 +1,10 @@
-#include "tools/input_files.h"
+#include "lib/model/input_files.h"
 
 #include <filesystem>
 
 #include "lib/model/model.h"
 
-namespace onnxquant::cli {
+namespace onnxquant {
 namespace {
 
 namespace fs = std::filesystem;
@@ -34,10 +34,10 @@ std::vector<std::string> FilesReadFor(const std::vector<std::string>& models,
     files.push_back(path);
     AddConfigurations(path, files);
     const absl::StatusOr<Model> model = Model::LoadToExamine(path);
-    if (!model.ok()) continue;  // the command itself says what is wrong with it
+    if (!model.ok()) continue;  // whoever reads it says what is wrong with it
     for (const ExternalFile& file : model->external_files()) files.push_back(file.path);
   }
   return files;
 }
 
-}  // namespace onnxquant::cli
+}  // namespace onnxquant
