@@ -1,13 +1,10 @@
 #include "tools/text_file.h"
 
-#include <cstddef>
-#include <filesystem>
 #include <utility>
 
-#include "absl/types/span.h"
 #include "lib/base/as_bytes.h"
 #include "lib/base/error.h"
-#include "lib/files/folder.h"
+#include "lib/files/single_output.h"
 
 namespace onnxquant::cli {
 
@@ -17,15 +14,11 @@ absl::StatusOr<TextFile> TextFile::Open(const std::string& path, bool force,
                                         const char* option) {
   TextFile file;
   if (path.empty()) return file;
-  const std::filesystem::path target(path);
   const Waiting waiting{.cancelled = apply.cancelled, .notice = apply.notice};
   ONNXQUANT_ASSIGN_OR_RETURN(
       OutputFiles files,
-      OutputFiles::Create(ParentFolder(path),
-                          {.force = force, .waiting = waiting, .option = option}));
-  for (const std::string& input : inputs) files.Protect(input);
+      OpenOutput({.path = path, .force = force, .waiting = waiting, .option = option}, inputs, 0));
   file.files_.emplace(std::move(files));
-  ONNXQUANT_RETURN_IF_ERROR(file.files_->Add(target.filename().string(), 0).status());
   return file;
 }
 

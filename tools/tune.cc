@@ -1,31 +1,22 @@
-#include "lib/tune/tune.h"
+#include "lib/tune/tune_file.h"
 
 #include <algorithm>
-#include <chrono>
-#include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "lib/base/as_bytes.h"
 #include "lib/base/error.h"
-#include "lib/files/folder.h"
-#include "lib/files/output_files.h"
 #include "lib/report/table.h"
-#include "lib/tune/confirm.h"
 #include "tools/commands.h"
-#include "tools/input_files.h"
 #include "tools/measure.h"
 #include "tools/print.h"
 
 namespace onnxquant::cli {
 namespace {
 
-using Json = nlohmann::json;
 using Align = Table::Align;
 
 absl::StatusOr<TuneOptions> OptionsOf(const Arguments& arguments) {
@@ -48,24 +39,6 @@ absl::StatusOr<TuneOptions> OptionsOf(const Arguments& arguments) {
   options.progress = StepsOf(arguments);
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
   return options;
-}
-
-// Its folder is looked at before anything is measured.
-absl::StatusOr<OutputFiles> OpenOutput(const Arguments& arguments) {
-  const Waiting waiting{.cancelled = arguments.apply.cancelled, .notice = arguments.apply.notice};
-  ONNXQUANT_ASSIGN_OR_RETURN(
-      OutputFiles files,
-      OutputFiles::Create(ParentFolder(arguments.report),
-                          {.force = arguments.measure.force, .waiting = waiting, .option = "-o"}));
-  for (const std::string& input :
-       FilesReadFor({arguments.model},
-                    {arguments.measure.tokens, arguments.plan.calibration, arguments.plan.ranges,
-                     arguments.plan.policy, arguments.tune.cache})) {
-    files.Protect(input);
-  }
-  ONNXQUANT_RETURN_IF_ERROR(
-      files.Add(std::filesystem::path(arguments.report).filename().string(), 0).status());
-  return files;
 }
 
 std::string Kl(double kl) {
@@ -120,50 +93,15 @@ void PrintChoice(const Tuning& tuning) {
   PrintText(table.ToString() + "\n");
 }
 
-Json FrontJson(const Tuning& tuning) {
-  Json front = Json::array();
-  for (const FrontPoint& point : tuning.front) {
-    front.push_back({{"bytes", point.bytes}, {"kl", point.cost}});
-  }
-  return front;
-}
-
-Json ToJson(const Arguments& arguments, const Tuning& tuning, const std::optional<double>& measured,
-            double seconds) {
-  Json weights = Json::array();
-  for (const TunedWeight& weight : tuning.weights) {
-    weights.push_back({{"name", weight.name},
-                       {"role", weight.role},
-                       {"layer", weight.layer < 0 ? Json() : Json(weight.layer)},
-                       {"format", ToString(*weight.set.weights)},
-                       {"bytes", weight.bytes},
-                       {"kl", weight.cost},
-                       {"changed", !weight.base}});
-  }
-  return {{"model", arguments.model},
-          {"output", arguments.report.empty() ? Json() : Json(arguments.report)},
-          {"dtype", tuning.dtype},
-          {"bytes", tuning.policy.empty() ? Json() : Json(tuning.bytes)},
-          {"predicted_kl", tuning.policy.empty() ? Json() : Json(tuning.kl)},
-          {"measured_kl", measured ? Json(*measured) : Json()},
-          {"bytes_before", tuning.base_bytes},
-          {"predicted_kl_before", tuning.base_kl ? Json(*tuning.base_kl) : Json()},
-          {"tokens", tuning.positions},
-          {"measured", tuning.measured},
-          {"seconds", seconds},
-          {"front", FrontJson(tuning)},
-          {"weights", std::move(weights)}};
-}
-
-void PrintSummary(const Arguments& arguments, const Tuning& tuning,
-                  const std::optional<double>& measured) {
+void PrintSummary(const Arguments& arguments, const TuneReport& report) {
   if (arguments.verbosity == Verbosity::kQuiet) return;
+  const Tuning& tuning = report.tuning;
   if (arguments.tune.front) PrintFront(tuning);
   if (tuning.policy.empty()) return;
   PrintChoice(tuning);
-  Print("%s: %s, %s bytes, predicted KL %s", arguments.report, tuning.dtype,
+  Print("%s: %s, %s bytes, predicted KL %s", report.output, tuning.dtype,
         WithSeparators(tuning.bytes), Kl(tuning.kl));
-  if (measured) Print(", measured on other text %s", Kl(*measured));
+  if (report.measured_kl) Print(", measured on other text %s", Kl(*report.measured_kl));
   Print(" (before: %s bytes%s)\n", WithSeparators(tuning.base_bytes),
         tuning.base_kl ? absl::StrCat(", predicted ", Kl(*tuning.base_kl)) : "");
 }
@@ -171,29 +109,17 @@ void PrintSummary(const Arguments& arguments, const Tuning& tuning,
 }  // namespace
 
 absl::Status ShowTuning(const Arguments& arguments) {
-  const auto start = std::chrono::steady_clock::now();
   ONNXQUANT_ASSIGN_OR_RETURN(const TuneOptions options, OptionsOf(arguments));
-  std::optional<OutputFiles> output;
-  if (!arguments.report.empty()) {
-    ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles files, OpenOutput(arguments));
-    output.emplace(std::move(files));
-  }
-  ONNXQUANT_ASSIGN_OR_RETURN(const Tuning tuning, Tune(options));
-  std::optional<double> measured;
-  if (!tuning.policy.empty() && arguments.tune.confirm) {
-    ONNXQUANT_ASSIGN_OR_RETURN(measured, Confirm(options, tuning));
-  }
-  if (output && !tuning.policy.empty()) {
-    ONNXQUANT_RETURN_IF_ERROR(output->WriteAt(0, 0, AsBytes(tuning.policy)));
-    ONNXQUANT_RETURN_IF_ERROR(output->Commit());
-  }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const SingleOutput output{
+      .path = arguments.report,
+      .force = arguments.measure.force,
+      .waiting = {.cancelled = arguments.apply.cancelled, .notice = arguments.apply.notice}};
+  ONNXQUANT_ASSIGN_OR_RETURN(const TuneReport report,
+                             TuneToFile(options, output, arguments.tune.confirm));
   if (arguments.json) {
-    PrintText(ToJson(arguments, tuning, measured, seconds.count())
-                  .dump(2, ' ', false, Json::error_handler_t::replace) +
-              "\n");
+    PrintText(ToJson(report));
   } else {
-    PrintSummary(arguments, tuning, measured);
+    PrintSummary(arguments, report);
   }
   return absl::OkStatus();
 }
