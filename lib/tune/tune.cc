@@ -359,6 +359,9 @@ absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
   ONNXQUANT_ASSIGN_OR_RETURN(const DecidedOutput base, Decide(subject, loaded.policy));
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tunable> tunables,
                              FindTunables(subject, loaded.policy, base, candidates));
+  // A policy that no rules can be added to is told of before anything is measured.
+  ONNXQUANT_RETURN_IF_ERROR(
+      WithRules(loaded.text.yaml, loaded.text.file, {}, loaded.dtype, {}, {}).status());
   const std::size_t longest = LongestText(loaded.analysis);
   Costs measuring(options, loaded.model, candidates,
                   files.calibration ? &*files.calibration : nullptr, longest);

@@ -109,6 +109,12 @@ struct RulesPlace {
 
 absl::StatusOr<RulesPlace> FindRules(const std::string& yaml, const std::string& file) {
   ONNXQUANT_ASSIGN_OR_RETURN(const YAML::Node root, YamlReader(file).Parse(yaml, "a policy"));
+  const auto misplaced = [&file](int line) {
+    return PolicyError(file, ":", line + 1,
+                       ": chosen formats are added as rules at the end of the ",
+                       "policy; let 'rules:' be its last key, with a line '- match: …' for each");
+  };
+  if (root.Style() == YAML::EmitterStyle::Flow) return misplaced(root.Mark().line);
   int last = -1;
   int rules = -1;
   for (const auto& entry : root) {
@@ -117,11 +123,6 @@ absl::StatusOr<RulesPlace> FindRules(const std::string& yaml, const std::string&
   }
   if (rules < 0) return RulesPlace{"  ", false};
   const YAML::Node list = root["rules"];
-  const auto misplaced = [&file](int line) {
-    return PolicyError(file, ":", line + 1,
-                       ": chosen formats are added as rules at the end of the ",
-                       "policy; let 'rules:' be its last key, with a line '- match: …' for each");
-  };
   if (rules != last || !list.IsSequence() || list.size() == 0 ||
       list.Style() == YAML::EmitterStyle::Flow) {
     return misplaced(rules);
