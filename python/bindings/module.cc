@@ -19,9 +19,11 @@
 #include "onnxquant/recover.h"
 #include "onnxquant/report.h"
 #include "python/bindings/background.h"
+#include "python/bindings/calibrate.h"
 #include "python/bindings/measure.h"
 #include "python/bindings/model_argument.h"
 #include "python/bindings/python_runner.h"
+#include "python/bindings/tune.h"
 #include "tools/program.h"
 
 namespace onnxquant::python {
@@ -174,6 +176,8 @@ PYBIND11_MODULE(_native, module) {
            py::arg("tensors") = std::vector<py::buffer>());
   BindPlan(module);
   BindMeasure(module);
+  BindCalibrate(module);
+  BindTune(module);
   module.def("inspect", &Inspect, py::arg("model"));
   module.def("check", &Check, py::arg("model"), py::arg("target"), py::arg("ranges"));
   module.def("diff", &Diff, py::arg("first"), py::arg("second"));

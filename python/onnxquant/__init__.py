@@ -5,8 +5,9 @@
     report = onnxquant.quantize("onnx/model.onnx", "gemma-safe")
 
 `plan` decides and shows, `quantize` writes, `recover` mends what a killed run left; `check`,
-`inspect`, `diff`, `ranges` and `verify` look at models. What these return shows itself as a table
-in notebooks, and has `to_dict()` and `to_pandas()`.
+`inspect`, `diff`, `ranges` and `verify` look at models; `calibrate` makes statistics to choose
+codes by, and `tune` a policy of a size. What these return shows itself as a table in notebooks, and
+has `to_dict()` and `to_pandas()`.
 """
 
 import importlib
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from onnxquant import export
     from onnxquant._native import __version__
     from onnxquant.api import check, diff, inspect, plan, quantize, recover
+    from onnxquant.calibration import Calibration, calibrate, merge_calibrations
     from onnxquant.errors import (
         CancelledError,
         InternalError,
@@ -39,10 +41,12 @@ if TYPE_CHECKING:
         Report,
         Verification,
     )
+    from onnxquant.tuning import Tuning, tune
 
 # Loaded when asked for: onnxquant.export works without the native part.
 _PLACES = {
     "onnxquant.api": ("check", "diff", "inspect", "plan", "quantize", "recover"),
+    "onnxquant.calibration": ("Calibration", "calibrate", "merge_calibrations"),
     "onnxquant.errors": (
         "CancelledError",
         "InternalError",
@@ -66,11 +70,13 @@ _PLACES = {
         "Report",
         "Verification",
     ),
+    "onnxquant.tuning": ("Tuning", "tune"),
     "onnxquant._native": ("__version__",),
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 
 __all__ = [
+    "Calibration",
     "CancelledError",
     "Check",
     "Diff",
@@ -85,20 +91,24 @@ __all__ = [
     "Ranges",
     "Recovery",
     "Report",
+    "Tuning",
     "UsageError",
     "Verification",
     "VerifyError",
     "WriteError",
     "__version__",
+    "calibrate",
     "check",
     "diff",
     "export",
     "inspect",
+    "merge_calibrations",
     "plan",
     "policies",
     "quantize",
     "ranges",
     "recover",
+    "tune",
     "verify",
 ]
 

@@ -55,6 +55,35 @@ class VerifyOptions:
         self, max_kl: float | None, min_top1: float | None, max_error: float | None
     ) -> None: ...
 
+class CalibrationOptions:
+    model: str
+    tokens: str
+    count: int
+    sequences: int
+    length: int
+    batch: int
+    gradients: int
+    memory: int
+    seed: int
+    dims: dict[str, int]
+    def __init__(self) -> None: ...
+
+class TuneOptions:
+    model: str
+    plan: PlanOptions
+    formats: list[str]
+    size: int | None
+    max_kl: float | None
+    tokens: str
+    count: int
+    cache: str
+    measure: bool
+    threads: int
+    memory: int
+    seed: int
+    dims: dict[str, int]
+    def __init__(self) -> None: ...
+
 def inspect(model: Model) -> str: ...
 def check(model: Model, target: str, ranges: str) -> str: ...
 def diff(first: Model, second: Model) -> str: ...
@@ -66,4 +95,11 @@ def check_rule(rule: str, origin: str) -> None: ...
 def to_html(plan: str, ranges: str, verification: str, check: str) -> str: ...
 def measure_ranges(options: RangesOptions, load: Any, progress: _Progress) -> str: ...
 def verify(options: VerifyOptions, load: Any, progress: _Progress) -> str: ...
+def calibrate(
+    options: CalibrationOptions, output: str, force: bool, load: Any, progress: _Progress
+) -> str: ...
+def merge_calibrations(files: Sequence[str], output: str, force: bool) -> str: ...
+def tune(
+    options: TuneOptions, output: str, force: bool, confirm: bool, load: Any, progress: _Progress
+) -> tuple[str, str]: ...
 def main(arguments: Sequence[str], load: Any) -> int: ...

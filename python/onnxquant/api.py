@@ -2,22 +2,25 @@
 
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from onnxquant import _native
+from onnxquant.arguments import (
+    AnyPath,
+    AnyPolicy,
+    AnyRanges,
+    AnyRules,
+    Progress,
+    plan_options,
+    ranges_file,
+)
 from onnxquant.errors import UsageError
 from onnxquant.models import native_model
-from onnxquant.policy import Policy, rule_text
-from onnxquant.results import Check, Diff, Inspection, Plan, Ranges, Recovery, Report
+from onnxquant.results import Check, Diff, Inspection, Plan, Recovery, Report
 
-AnyPath = str | os.PathLike[str]
-AnyPolicy = str | os.PathLike[str] | Mapping[str, Any] | Policy
-AnyRules = str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]]
-Progress = Callable[[int, int], object]
+if TYPE_CHECKING:
+    from onnxquant.calibration import Calibration
 
 
 def plan(
@@ -27,8 +30,8 @@ def plan(
     dtypes: Iterable[str] = (),
     output: AnyPath | None = None,
     rules: AnyRules = (),
-    ranges: AnyPath | Mapping[str, Any] | Ranges | None = None,
-    calibration: AnyPath | None = None,
+    ranges: AnyRanges | None = None,
+    calibration: "AnyPath | Calibration | None" = None,
     max_shard: int = 1_900_000_000,
     max_growth: float = 8,
     update_config: bool = True,
@@ -45,8 +48,8 @@ def plan(
         None. A model in memory needs one.
     rules: more rules, as `--set` takes them: "match: {role: norm}, compute: float32"; or as dicts.
     ranges: what `onnxquant.ranges` measured, or a JSON file of it.
-    calibration: the file of statistics that `onnxquant calibrate` made of this model, for
-        policies whose method reads them.
+    calibration: what `onnxquant.calibrate` summed up of this model, or its file, for policies
+        whose method reads statistics.
     max_shard: bytes of one external data file; browsers need less than 2 GB, and a tensor that is
         larger can be for other programs only.
     max_growth: the most an output may take, in multiples of the model: tensors that share their
@@ -59,21 +62,14 @@ def plan(
     native, is_file = native_model(model, model_path)
     if output is None and not is_file:
         raise UsageError("a model in memory needs output=, the folder for the files")
-    chosen = Policy.of(policy)
-    options = _native.PlanOptions()
-    options.policy = chosen.origin
-    options.policy_yaml = chosen.yaml
-    more = [rules] if isinstance(rules, str | Mapping) else rules
-    options.rules = [*chosen.rules, *map(rule_text, more)]
-    options.dtypes = [dtypes] if isinstance(dtypes, str) else list(dtypes)
+    options = plan_options(policy, dtypes=dtypes, rules=rules, calibration=calibration)
     # Where it is now: notebooks change their folder between a plan and its application.
     folder_of_files = os.path.dirname(os.fspath(model)) if output is None else os.fspath(output)
     options.output = os.path.abspath(folder_of_files)
-    options.calibration = "" if calibration is None else os.path.abspath(os.fspath(calibration))
     options.max_shard = max_shard
     options.max_growth = max_growth
     options.update_config = update_config
-    with _ranges_file(ranges) as options.ranges:
+    with ranges_file(ranges) as options.ranges:
         return Plan(_native.NativePlan(native, options))
 
 
@@ -84,8 +80,8 @@ def quantize(
     dtypes: Iterable[str] = (),
     output: AnyPath | None = None,
     rules: AnyRules = (),
-    ranges: AnyPath | Mapping[str, Any] | Ranges | None = None,
-    calibration: AnyPath | None = None,
+    ranges: AnyRanges | None = None,
+    calibration: "AnyPath | Calibration | None" = None,
     max_shard: int = 1_900_000_000,
     max_growth: float = 8,
     update_config: bool = True,
@@ -127,7 +123,7 @@ def check(
     model: Any,
     *,
     target: str = "webgpu",
-    ranges: AnyPath | Mapping[str, Any] | Ranges | None = None,
+    ranges: AnyRanges | None = None,
     model_path: AnyPath | None = None,
 ) -> Check:
     """Say what is wrong with a model, where, and what mends it.
@@ -142,7 +138,7 @@ def check(
     model at all.
     """
     native, _ = native_model(model, model_path)
-    with _ranges_file(ranges) as measured:
+    with ranges_file(ranges) as measured:
         found = json.loads(_native.check(native, target, measured))
 
     def mend(policy_name: str, dtype: str, directory: str) -> Report:
@@ -173,15 +169,3 @@ def recover(directory: AnyPath) -> Recovery:
     false where there was nothing to do. Raises UsageError for what is no folder, and WriteError.
     """
     return Recovery(_native.recover(os.fspath(directory)))
-
-
-@contextmanager
-def _ranges_file(ranges: AnyPath | Mapping[str, Any] | Ranges | None) -> Iterator[str]:
-    """Give the file that holds the ranges; "" for none."""
-    if ranges is None or isinstance(ranges, str | os.PathLike):
-        yield "" if ranges is None else os.fspath(ranges)
-        return
-    with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
-        path = Path(folder) / "ranges.json"
-        path.write_text(json.dumps(dict(ranges)), encoding="utf-8")
-        yield str(path)

@@ -4,10 +4,12 @@ import re
 
 # The command line's options, as messages of the native part name them, and the arguments here.
 _ARGUMENTS = {
+    "--cache": "cache",
     "--calibration FILE": "calibration=",
     "--dim": "dims=",
     "--dtype": "dtypes=",
     "--force": "force=True",
+    "--format": "formats",
     "--max-error": "max_error",
     "--max-growth": "max_growth",
     "--max-kl": "max_kl",
@@ -15,19 +17,25 @@ _ARGUMENTS = {
     "--memory": "memory",
     "--min-top1": "min_top1",
     "--no-config": "update_config=False",
+    "--no-confirm": "confirm=False",
     "--policy": "policy",
     "--ranges FILE": "ranges=",
     "--seed": "seed",
     "--set": "rules",
+    "--size": "size",
     "--tokens": "tokens",
     "-o": "output=",
 }
 
 
 def in_python(message: str) -> str:
-    """Return a message with the names of arguments in the place of options."""
+    """Return a message with the names of arguments in the place of options.
+
+    Commands in quotes stay as they are.
+    """
     options = "|".join(map(re.escape, _ARGUMENTS))
-    return re.sub(rf"(?<![\w-])({options})(?![\w-])", lambda m: _ARGUMENTS[m[1]], message)
+    pattern = rf"'onnxquant [^'\n]*'|(?<![\w-])({options})(?![\w-])"
+    return re.sub(pattern, lambda m: _ARGUMENTS[m[1]] if m[1] else m[0], message)
 
 
 class OnnxquantError(Exception):

@@ -1,24 +1,21 @@
 """Running models to measure them, with the onnxruntime package that is installed."""
 
-import operator
+import json
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterable, Mapping
 
 from onnxquant import _native
-from onnxquant.errors import OnnxquantError, UsageError
+from onnxquant.arguments import (
+    AnyPath,
+    Progress,
+    Tokens,
+    check_least,
+    file_of,
+    fill_run,
+    tokens_file,
+)
 from onnxquant.results import Ranges, Verification
 from onnxquant.runner import load
-
-AnyPath = str | os.PathLike[str]
-# "self" (the model writes its own text), a file, one sequence of ids, or several.
-Tokens = str | os.PathLike[str] | Sequence[int] | Sequence[Sequence[int]] | Any
-Progress = Callable[[int, int], object]
 
 
 def ranges(
@@ -43,10 +40,12 @@ def ranges(
     Raises UsageError, ModelError or VerifyError.
     """
     options = _native.RangesOptions()
-    options.model = _path(model)
-    with _tokens_file(tokens) as options.tokens:
-        _fill(options, count, chunk, seed, dims, memory)
-        return Ranges(_json(_native.measure_ranges(options, load, progress)))
+    options.model = file_of(model)
+    check_least(1, chunk=chunk)
+    options.chunk = chunk
+    fill_run(options, count=count, seed=seed, dims=dims, memory=memory)
+    with tokens_file(tokens) as options.tokens:
+        return Ranges(json.loads(_native.measure_ranges(options, load, progress)))
 
 
 def verify(
@@ -79,79 +78,16 @@ def verify(
     Raises UsageError, ModelError or VerifyError.
     """
     options = _native.VerifyOptions()
-    options.reference = _path(reference)
+    options.reference = file_of(reference)
     several = [candidates] if isinstance(candidates, str | os.PathLike) else candidates
-    options.candidates = [_path(candidate) for candidate in several]
+    options.candidates = [file_of(candidate) for candidate in several]
     options.providers = [providers] if isinstance(providers, str) else list(providers)
-    _check_least(0, greedy=greedy)
+    check_least(0, greedy=greedy)
+    check_least(1, chunk=chunk)
+    options.chunk = chunk
+    fill_run(options, count=count, seed=seed, dims=dims, memory=memory)
     options.greedy = greedy
     options.layers = layers
     options.set_thresholds(max_kl, min_top1, max_error)
-    with _tokens_file(tokens) as options.tokens:
-        _fill(options, count, chunk, seed, dims, memory)
-        return Verification(_json(_native.verify(options, load, progress)))
-
-
-def _fill(
-    options: _native.RangesOptions | _native.VerifyOptions,
-    count: int,
-    chunk: int,
-    seed: int,
-    dims: Mapping[str, int] | None,
-    memory: int,
-) -> None:
-    _check_least(0, count=count, seed=seed, memory=memory)
-    _check_least(1, chunk=chunk)
-    _check_least(0, **{f"dims[{name!r}]": size for name, size in (dims or {}).items()})
-    options.count = count
-    options.chunk = chunk
-    options.seed = seed
-    options.dims = dict(dims or {})
-    if memory > 0:
-        options.memory = memory
-
-
-def _check_least(least: int, **numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < least:
-            raise UsageError(f"{name}={number}: expected at least {least}")
-
-
-def _path(model: Any) -> str:
-    if isinstance(model, str | os.PathLike):
-        return os.fspath(model)
-    raise UsageError(
-        f"a model of type {type(model).__name__}: models are run from files; expected a path"
-    )
-
-
-@contextmanager
-def _tokens_file(tokens: Tokens | None) -> Iterator[str]:
-    """Give the file that holds the tokens, or "self". Messages name ids as "tokens"."""
-    if tokens is None or isinstance(tokens, str | os.PathLike):
-        yield "" if tokens is None else os.fspath(tokens)
-        return
-    rows = list(tokens)
-    sequences = rows if rows and np.ndim(rows[0]) == 1 else [rows]
-    with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
-        path = Path(folder) / "tokens.jsonl"
-        text = "\n".join(str([_token(token) for token in row]) for row in sequences)
-        path.write_text(text + "\n", encoding="utf-8")
-        try:
-            yield str(path)
-        except OnnxquantError as error:
-            raise type(error)(str(error).replace(str(path), "tokens")) from None
-
-
-def _token(token: Any) -> int:
-    try:
-        return operator.index(token)
-    except TypeError:
-        raise UsageError(f"tokens: found {token!r}; token ids are integers") from None
-
-
-def _json(text: str) -> dict[str, Any]:
-    import json
-
-    content: dict[str, Any] = json.loads(text)
-    return content
+    with tokens_file(tokens) as options.tokens:
+        return Verification(json.loads(_native.verify(options, load, progress)))

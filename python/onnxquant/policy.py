@@ -49,7 +49,7 @@ class Policy:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], origin: str = "policy") -> Self:
         """Take what the YAML would hold, as dicts, lists, strings and numbers."""
-        return cls(_flow(content), origin)
+        return cls(_lines(content), origin)
 
     @classmethod
     def of(cls, policy: "str | os.PathLike[str] | Mapping[str, Any] | Policy") -> "Policy":
@@ -131,6 +131,17 @@ class Policy:
 def rule_text(rule: str | Mapping[str, Any]) -> str:
     """Return a rule as `--set` takes it: the inside of a flow mapping."""
     return rule if isinstance(rule, str) else _flow(rule)[1:-1]
+
+
+def _lines(content: Mapping[str, Any]) -> str:
+    """Return a policy as YAML with a line for each key and rule, so that rules can be added."""
+    lines = [f"{key}: {_flow(value)}" for key, value in content.items() if key != "rules"]
+    rules = content.get("rules", [])
+    if not isinstance(rules, list | tuple):
+        lines.append(f"rules: {_flow(rules)}")
+    elif rules:
+        lines += ["rules:", *(f"  - {_flow(rule)}" for rule in rules)]
+    return "\n".join(lines) + "\n" if lines else "{}"
 
 
 def _flow(value: Any) -> str:

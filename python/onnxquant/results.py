@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 
-def _frame(rows: Iterable[dict[str, Any]]) -> "pandas.DataFrame":
+def frame(rows: Iterable[dict[str, Any]]) -> "pandas.DataFrame":
+    """Return a pandas.DataFrame of the rows. Raises ImportError where pandas is missing."""
     try:
         import pandas
     except ImportError as error:
@@ -115,7 +116,7 @@ class Output(Result):
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the weights, a row each."""
-        return _frame(self.tensors)
+        return frame(self.tensors)
 
     def __repr__(self) -> str:
         return f"<Output {self.dtype}: {len(self.tensors)} weights, {self.bytes:,} bytes>"
@@ -170,7 +171,7 @@ class Report(Result):
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the weights of all outputs, a row each."""
-        return _frame(
+        return frame(
             {"dtype": output.dtype, **row} for output in self.outputs for row in output.tensors
         )
 
@@ -225,7 +226,7 @@ class Inspection(Result):
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the weights, a row each."""
-        return _frame(self._data["weights"])
+        return frame(self._data["weights"])
 
     def __repr__(self) -> str:
         data = self._data
@@ -283,7 +284,7 @@ class Check(Result):
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the findings, a row each."""
-        return _frame(self.findings)
+        return frame(self.findings)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the report as a page of its own that asks the network for nothing."""
@@ -315,7 +316,7 @@ class Diff(Result):
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the weights that differ, a row each."""
-        return _frame(self._data["weights"])
+        return frame(self._data["weights"])
 
     def __repr__(self) -> str:
         found = {
@@ -387,7 +388,7 @@ class Ranges(Result):
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return the values, a row each."""
-        return _frame(self.rows())
+        return frame(self.rows())
 
     def __repr__(self) -> str:
         return f"<Ranges: {len(self.values)} values, {len(self.overflowing())} beyond float16>"
@@ -439,7 +440,7 @@ class Verification(Result):
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return a row for each candidate on each provider (and each output, without logits)."""
-        return _frame(self._rows())
+        return frame(self._rows())
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the report as a page of its own, with charts, that asks the network for nothing."""

@@ -1,5 +1,8 @@
 """Small models for the tests of the installed package."""
 
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +69,32 @@ def make_text_model() -> onnx.ModelProto:
     )
 
 
+def make_layers() -> onnx.ModelProto:
+    """Return a language model of 50 tokens: an embedding, three layers beside a stream, a head."""
+    nodes = [onnx.helper.make_node("Gather", ["table", "input_ids"], ["s0"], "embed")]
+    weights = {"table": _array(10, 50, WIDTH) * 10, "head": _array(11, WIDTH, 50) * 3}
+    for i in range(3):
+        nodes += [
+            onnx.helper.make_node("MatMul", [f"s{i}", f"up{i}"], [f"u{i}"], f"up_proj{i}"),
+            onnx.helper.make_node("Relu", [f"u{i}"], [f"r{i}"], f"relu{i}"),
+            onnx.helper.make_node("MatMul", [f"r{i}", f"down{i}"], [f"d{i}"], f"down_proj{i}"),
+            onnx.helper.make_node("Add", [f"s{i}", f"d{i}"], [f"s{i + 1}"], f"add{i}"),
+        ]
+        weights[f"up{i}"] = _array(20 + i, WIDTH, 2 * WIDTH)
+        weights[f"down{i}"] = _array(30 + i, 2 * WIDTH, WIDTH)
+    nodes.append(onnx.helper.make_node("MatMul", ["s3", "head"], ["logits"], "lm_head"))
+    graph = onnx.helper.make_graph(
+        nodes,
+        "layers",
+        [onnx.helper.make_tensor_value_info("input_ids", onnx.TensorProto.INT64, ["b", "n"])],
+        [onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["b", "n", 50])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    return onnx.helper.make_model(
+        graph, ir_version=10, opset_imports=[onnx.helper.make_opsetid("", 21)]
+    )
+
+
 @pytest.fixture
 def mlp(tmp_path: Path) -> Path:
     """Return model.onnx in a folder of its own."""
@@ -82,3 +111,26 @@ def text_model(tmp_path: Path) -> Path:
     path.parent.mkdir()
     onnx.save(make_text_model(), path)
     return path
+
+
+@pytest.fixture
+def layers(tmp_path: Path) -> Path:
+    """Return the file of a language model with weights to choose formats for."""
+    path = tmp_path / "layers" / "model.onnx"
+    path.parent.mkdir()
+    onnx.save(make_layers(), path)
+    return path
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Take SIGINT as a terminal's program does: a shell's background job starts ignoring it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def interrupt() -> Callable[[], None]:
+    """Return what presses Ctrl-C."""
+    return lambda: os.kill(os.getpid(), signal.SIGINT)

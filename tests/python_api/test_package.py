@@ -23,7 +23,8 @@ def test_all_names_are_there_and_documented() -> None:
 
 def test_the_stub_is_what_the_native_part_offers(tmp_path: Path) -> None:
     # pybind11's classes have a metaclass of their own; what they offer is checked all the same.
-    classes = ("Model", "NativePlan", "PlanOptions", "RangesOptions", "VerifyOptions")
+    options = ("Calibration", "Plan", "Ranges", "Tune", "Verify")
+    classes = ("Model", "NativePlan", *(f"{name}Options" for name in options))
     allowed = tmp_path / "metaclasses"
     allowed.write_text("".join(f"onnxquant._native.{name}\n" for name in classes))
     command = ("-m", "mypy.stubtest", "onnxquant._native", "--allowlist", str(allowed))

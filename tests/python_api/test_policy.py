@@ -26,6 +26,20 @@ def test_a_dict_is_a_policy(mlp: Path, tmp_path: Path) -> None:
     assert formats == {"up": "float16", "bias": "float16", "down": "float32"}
 
 
+def test_a_dict_becomes_yaml_with_a_line_for_each_key_and_rule() -> None:
+    outputs = {"fp16": {"compute": "float16", "weights": "float16", "io": "float32"}}
+    rules = [{"match": {"role": "norm"}, "compute": "float32"}] * 2
+    policy = Policy.from_dict({"policy": 1, "rules": rules, "name": "mine", "outputs": outputs})
+    lines = policy.yaml.splitlines()
+    assert [line.split(":")[0] for line in lines[:4]] == ["policy", "name", "outputs", "rules"]
+    assert lines[4:] == ['  - {match: {role: "norm"}, compute: "float32"}'] * 2
+    with pytest.raises(onnxquant.PolicyError, match="policy:5:"):
+        Policy.from_dict({"policy": 1, "name": "mine", "outputs": outputs, "rules": [{}, {}]})
+    for wrong in ({}, {"rules": "none"}):
+        with pytest.raises(onnxquant.PolicyError):
+            Policy.from_dict({**wrong})
+
+
 def test_rules_are_added_in_code_and_the_last_wins(mlp: Path, tmp_path: Path) -> None:
     base = Policy.from_name("fp16")
     kept = base.with_rule({"name": "*_proj"}, compute="float32", weights="float32")
