@@ -124,7 +124,8 @@ TEST(TunedRulesTest, RulesThatAreNoLinesAtTheEndAreRefused) {
   for (const std::string& yaml :
        {"policy: 1\nname: p\nrules:\n  - match: {role: norm}\n    weights: float32\n" + outputs,
         "policy: 1\nname: p\n" + outputs + "rules: [{match: {role: norm}, weights: float32}]\n",
-        "policy: 1\nname: p\n" + outputs + "rules: []\n"}) {
+        "policy: 1\nname: p\n" + outputs + "rules: []\n",
+        std::string("{policy: 1, name: p, outputs: {}}\n")}) {
     const auto text =
         WithRules(yaml, "p.yaml", std::vector<TunedWeight>{Weight("a", "q_proj", 0, "int8")}, "q4",
                   std::vector<std::string>{}, std::vector<std::string>{});
