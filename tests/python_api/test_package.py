@@ -38,17 +38,21 @@ def test_users_code_is_type_checked(tmp_path: Path) -> None:
         "import onnxquant\n"
         "report: onnxquant.Report = onnxquant.quantize('m.onnx', 'fp16', output='out')\n"
         "sizes: list[int] = [output.bytes for output in report.outputs]\n"
+        "calibration: onnxquant.Calibration = onnxquant.calibrate('m.onnx', 'c')\n"
+        "tuning = onnxquant.tune('m.onnx', 'q4', size=9, calibration=calibration)\n"
+        "onnxquant.plan('m.onnx', tuning.policy, calibration=calibration)\n"
     )
     bad = tmp_path / "bad.py"
     bad.write_text(
         "import onnxquant\nonnxquant.quantize('m.onnx', 'fp16', outputs='out')\n"
-        "onnxquant.quantise('m.onnx')\n"
+        "onnxquant.quantise('m.onnx')\nonnxquant.tune('m.onnx', 'q4', size='200M')\n"
     )
     assert _run(sys.executable, "-m", "mypy", "--strict", str(good)).returncode == 0
     refused = _run(sys.executable, "-m", "mypy", "--strict", str(bad))
     assert refused.returncode == 1
     assert "outputs" in refused.stdout
     assert "quantise" in refused.stdout
+    assert "size" in refused.stdout
 
 
 def test_the_exporter_is_there_without_its_own_import() -> None:
