@@ -1,7 +1,6 @@
 """Policies of a size: a format for each weight, chosen by what it costs."""
 
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -214,7 +213,7 @@ def _check_aim(size: int | None, max_kl: float | None, front: bool) -> None:
         raise UsageError("size=, max_kl= or front=True is needed")
     if size is not None:
         check_least(0, size=size)
-    if max_kl is not None and not (math.isfinite(max_kl) and max_kl >= 0):
+    if max_kl is not None and not max_kl >= 0:  # NaN is refused, too
         raise UsageError(f"max_kl={max_kl}: expected a number of nats, at least 0")
 
 
