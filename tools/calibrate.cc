@@ -1,6 +1,8 @@
 #include "lib/calibrate/calibrate_file.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -8,7 +10,9 @@
 #include "lib/base/error.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/interrupt.h"
 #include "tools/measure.h"
+#include "tools/options.h"
 #include "tools/print.h"
 #include "tools/progress.h"
 
@@ -17,15 +21,80 @@ namespace {
 
 using Align = Table::Align;
 
-void PrintWarnings(const Arguments& arguments, const std::vector<std::string>& warnings) {
-  if (arguments.verbosity == Verbosity::kQuiet) return;
+class CalibrateCommand final : public Command {
+ public:
+  void AddOptions(CLI::App& app) override;
+  std::string Missing() const override;
+  absl::Status Run(const Surroundings& surroundings) const override;
+
+ private:
+  absl::StatusOr<CalibrationOptions> Options(const Surroundings& surroundings) const;
+  void PrintReport(const CalibrationReport& report, const Surroundings& surroundings) const;
+
+  CalibrationOptions options_;  // as far as options set its members themselves
+  std::string tokens_;          // "": its default
+  RuntimeOptions runtime_;
+  std::uint64_t memory_ = 0;        // 0: its default
+  std::vector<std::string> merge_;  // files to add up instead of running a model
+  std::string output_;
+  bool force_ = false;
+  bool json_ = false;
+};
+
+void CalibrateCommand::AddOptions(CLI::App& app) {
+  CLI::Option* model = AddModel(app, options_.model);
+  app.add_option("-o,--output", output_, "the file of statistics to write")
+      ->type_name("FILE")
+      ->required();
+  app.add_option("-t,--tokens", tokens_,
+                 "token ids: a .npy, .jsonl or text file, or 'self': the model writes its own text")
+      ->option_text("FILE|self (self)");
+  app.add_option("--count", options_.count, "read only so many tokens of a file (default: all)")
+      ->type_name("N");
+  app.add_option("--sequences", options_.sequences,
+                 "texts that the model writes itself, or runs on made-up inputs")
+      ->check(CLI::Range(1, 1 << 20))
+      ->option_text("N (96)");
+  app.add_option("--length", options_.length, "tokens of each text that the model writes")
+      ->check(CLI::Range(1, 1 << 20))
+      ->option_text("N (256)");
+  app.add_option("--batch", options_.batch,
+                 "texts written side by side, at most: more are faster and take more memory")
+      ->check(CLI::Range(1, 4096))
+      ->option_text("N (96)");
+  app.add_option("--gradients", options_.gradients,
+                 "read so many texts backwards, too, for gradients, which weigh tokens for "
+                 "method: gptq; 24 is a good number")
+      ->check(CLI::Range(0, 1 << 20))
+      ->option_text("N (0)");
+  runtime_.Add(app);
+  AddSize(app, "--memory", memory_,
+          "for sums, above which the model runs again for the rest: 512M, 2G, 512Mi")
+      ->option_text("SIZE (4Gi)");
+  app.add_option("--merge", merge_,
+                 "add up these files, of one model and different texts, instead of running one")
+      ->option_text("FILE FILE ...")
+      ->expected(2, 1 << 16)
+      ->excludes(model);
+  AddForce(app, force_, "replace an existing file");
+  AddJson(app, json_);
+  AddVerbosity(app);
+}
+
+std::string CalibrateCommand::Missing() const {
+  return options_.model.empty() && merge_.empty() ? "MODEL, or --merge," : "";
+}
+
+void PrintWarnings(const std::vector<std::string>& warnings, const Surroundings& surroundings) {
+  if (surroundings.quiet()) return;
   for (const std::string& warning : warnings) PrintError("warning: %s\n", warning);
 }
 
-void PrintReport(const Arguments& arguments, const CalibrationReport& report) {
-  if (arguments.json) return PrintText(ToJson(report));
-  if (arguments.verbosity == Verbosity::kQuiet) return;
-  if (arguments.verbosity == Verbosity::kVerbose) {
+void CalibrateCommand::PrintReport(const CalibrationReport& report,
+                                   const Surroundings& surroundings) const {
+  if (json_) return PrintText(ToJson(report));
+  if (surroundings.quiet()) return;
+  if (surroundings.verbose()) {
     Table table({{"value"}, {"elements", Align::kRight}, {"rows", Align::kRight}});
     for (const MomentsInfo& value : report.values) {
       table.AddRow({value.value, absl::StrCat(value.size), WithSeparators(value.count)});
@@ -36,12 +105,11 @@ void PrintReport(const Arguments& arguments, const CalibrationReport& report) {
         report.metadata.at("tokens"), HumanBytes(report.bytes));
 }
 
-void PrintUnobserved(const Arguments& arguments, const CalibrationPlan& plan) {
+void PrintUnobserved(const CalibrationPlan& plan, const Surroundings& surroundings) {
   constexpr std::size_t kShown = 5;
-  if (arguments.verbosity == Verbosity::kQuiet) return;
-  const std::size_t shown = arguments.verbosity == Verbosity::kVerbose
-                                ? plan.others.size()
-                                : std::min(kShown, plan.others.size());
+  if (surroundings.quiet()) return;
+  const std::size_t shown =
+      surroundings.verbose() ? plan.others.size() : std::min(kShown, plan.others.size());
   for (std::size_t i = 0; i < shown; ++i) {
     PrintError("not observed: %s: %s\n", plan.others[i].node, plan.others[i].reason);
   }
@@ -50,48 +118,43 @@ void PrintUnobserved(const Arguments& arguments, const CalibrationPlan& plan) {
   }
 }
 
-absl::StatusOr<CalibrationOptions> OptionsOf(const Arguments& arguments) {
-  const MeasureArguments& measure = arguments.measure;
-  CalibrationOptions options;
-  options.model = arguments.model;
-  if (!measure.tokens.empty()) options.tokens = measure.tokens;
-  options.count = measure.count;
-  options.sequences = arguments.calibrate.sequences;
-  options.length = arguments.calibrate.length;
-  options.batch = arguments.calibrate.batch;
-  options.gradients = arguments.calibrate.gradients;
-  if (measure.memory > 0) options.memory = measure.memory;
-  options.runner = RunnerOptionsOf(measure);
-  options.factory = measure.factory;
+absl::StatusOr<CalibrationOptions> CalibrateCommand::Options(
+    const Surroundings& surroundings) const {
+  CalibrationOptions options = options_;
+  if (!tokens_.empty()) options.tokens = tokens_;
+  if (memory_ > 0) options.memory = memory_;
+  options.runner = RunnerOptionsOf(runtime_);
+  options.factory = surroundings.factory;
   options.tool = absl::StrCat("onnxquant ", ONNXQUANT_VERSION);
-  options.cancelled = CancelledOf(arguments);
-  ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
+  options.cancelled = CancelledOf(surroundings);
+  ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(runtime_));
   return options;
+}
+
+absl::Status CalibrateCommand::Run(const Surroundings& surroundings) const {
+  HoldInterrupts();  // it polls
+  const SingleOutput output{.path = output_, .force = force_, .waiting = surroundings.waiting()};
+  if (!merge_.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const CalibrationReport merged, MergeToFile(merge_, output));
+    PrintReport(merged, surroundings);
+    return absl::OkStatus();
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(CalibrationOptions options, Options(surroundings));
+  Progress progress(!surroundings.quiet(), Progress::Unit::kTokens);
+  options.progress = [&](std::uint64_t done, std::uint64_t total) { progress.Update(done, total); };
+  const absl::StatusOr<CalibrationReport> made = CalibrateToFile(
+      options, output, [&](const CalibrationPlan& plan) { PrintUnobserved(plan, surroundings); });
+  progress.Finish();
+  if (!made.ok()) return made.status();
+  PrintWarnings(made->warnings, surroundings);
+  PrintReport(*made, surroundings);
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status ShowCalibration(const Arguments& arguments) {
-  const SingleOutput output{
-      .path = arguments.report,
-      .force = arguments.measure.force,
-      .waiting = {.cancelled = arguments.apply.cancelled, .notice = arguments.apply.notice}};
-  if (!arguments.calibrate.merge.empty()) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const CalibrationReport merged,
-                               MergeToFile(arguments.calibrate.merge, output));
-    PrintReport(arguments, merged);
-    return absl::OkStatus();
-  }
-  ONNXQUANT_ASSIGN_OR_RETURN(CalibrationOptions options, OptionsOf(arguments));
-  Progress progress(arguments.verbosity != Verbosity::kQuiet, Progress::Unit::kTokens);
-  options.progress = [&](std::uint64_t done, std::uint64_t total) { progress.Update(done, total); };
-  const absl::StatusOr<CalibrationReport> made = CalibrateToFile(
-      options, output, [&](const CalibrationPlan& plan) { PrintUnobserved(arguments, plan); });
-  progress.Finish();
-  if (!made.ok()) return made.status();
-  PrintWarnings(arguments, made->warnings);
-  PrintReport(arguments, *made);
-  return absl::OkStatus();
+std::unique_ptr<Command> NewCalibrate() {
+  return std::make_unique<CalibrateCommand>();
 }
 
 }  // namespace onnxquant::cli

@@ -1,8 +1,10 @@
 #include "onnxquant/check.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,12 +16,67 @@
 #include "tools/check_run.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
+#include "tools/options.h"
 #include "tools/print.h"
 #include "tools/result_table.h"
 #include "tools/text_file.h"
 
 namespace onnxquant::cli {
 namespace {
+
+class CheckCommand final : public Command {
+ public:
+  void AddOptions(CLI::App& app) override;
+  absl::Status Run(const Surroundings& surroundings) const override;
+
+ private:
+  absl::StatusOr<TextFile> OpenReport(const Surroundings& surroundings) const;
+  absl::Status Fix(const CheckResult& result, const Surroundings& surroundings) const;
+
+  std::string model_;
+  CheckOptions options_;
+  bool strict_ = false;  // warnings count
+  bool fix_ = false;     // convert as the check recommends
+  std::string output_;   // for that
+  bool json_ = false;
+  std::string report_;
+  bool force_ = false;
+  bool run_ = false;  // run the model, too
+  ProviderOptions where_;
+  RunOptions how_;
+};
+
+void CheckCommand::AddOptions(CLI::App& app) {
+  AddModel(app, model_)->required();
+  app.add_option(
+         "--target", options_.target,
+         "where the model shall run: webgpu, or cpu, which computes 16-bit graphs in float32")
+      ->option_text("webgpu|cpu (webgpu)")
+      ->check(CLI::IsMember({"webgpu", "cpu"}));
+  app.add_option("--ranges", options_.ranges,
+                 "measured ranges (JSON): they decide what the weights leave open")
+      ->type_name("FILE");
+  app.add_flag("--strict", strict_, "warnings make exit status 5, too");
+  app.add_flag(
+      "--fix", fix_,
+      "convert the model as the check recommends; exit status 0 if what comes of it has no error");
+  app.add_option("-o,--output", output_,
+                 "folder for what --fix writes, or its file (default: 'fixed' beside MODEL)")
+      ->type_name("DIR|NAME.onnx");
+  AddJson(app, json_);
+  AddReport(app, report_);
+  AddForce(app, force_, "replace existing outputs and reports");
+  app.add_flag("--run", run_,
+               "run the model, too: does it load, give numbers, write more than one token?");
+  where_.Add(app, "--run runs it");
+  how_.Add(app);
+  AddVerbosity(app);
+  std::vector<std::string> kinds;
+  for (const CheckKind& kind : CheckKinds()) {
+    kinds.push_back(absl::StrCat("  ", kind.kind, ": ", kind.meaning));
+  }
+  app.footer("What is looked for:\n" + absl::StrJoin(kinds, "\n"));
+}
 
 std::string Count(std::size_t count, const char* what) {
   return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
@@ -117,80 +174,83 @@ absl::Status Remaining(const CheckResult& before, const CheckResult& after, cons
 }
 
 // Converts as the result says, and looks at what came of it.
-absl::Status Fix(const Arguments& arguments, const CheckResult& result) {
+absl::Status CheckCommand::Fix(const CheckResult& result, const Surroundings& surroundings) const {
   if (result.command.empty()) {
     PrintError(
         "%s: %s\n", result.path,
         result.findings.empty() ? std::string("there is nothing to mend") : NoCommand(result));
-    return Verdict(result, arguments.strict);
+    return Verdict(result, strict_);
   }
-  const bool quiet = arguments.verbosity == Verbosity::kQuiet;
-  Arguments conversion = arguments;
-  conversion.plan.policy = result.policy;
-  conversion.plan.dtypes = {result.dtype};
-  if (conversion.plan.output.empty()) {
-    conversion.plan.output = (std::filesystem::path(result.path).parent_path() / "fixed").string();
+  PlanOptions options;
+  options.policy = result.policy;
+  options.dtypes = {result.dtype};
+  options.ranges = options_.ranges;
+  options.output = output_;
+  if (options.output.empty()) {
+    options.output = (std::filesystem::path(result.path).parent_path() / "fixed").string();
   }
-  if (!quiet) PrintError("mending %s with policy %s\n", result.path, result.policy);
-  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(conversion.model, conversion.plan));
+  ApplyOptions apply;
+  apply.force = force_;
+  apply.cancelled = surroundings.cancelled;
+  apply.notice = surroundings.notice;
+  if (!surroundings.quiet()) PrintError("mending %s with policy %s\n", result.path, result.policy);
+  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(model_, options));
   HoldInterrupts();
-  ONNXQUANT_ASSIGN_OR_RETURN(const Report report, ApplyPlan(plan, conversion.apply));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Report report, ApplyPlan(plan, apply));
   const std::string made =
       (std::filesystem::path(report.directory) / report.outputs.front().files.front().name)
           .string();
   // Ranges of the input's sums say nothing of an output that rounds otherwise.
   ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult after,
                              CheckModel(made, {.target = result.target, .ranges = ""}));
-  if (!quiet) PrintError("wrote %s\n", made);
-  return Remaining(result, after, made, arguments.strict);
+  if (!surroundings.quiet()) PrintError("wrote %s\n", made);
+  return Remaining(result, after, made, strict_);
 }
 
-std::vector<std::string> ReportInputs(const Arguments& arguments) {
-  if (arguments.report.empty()) return {};
-  return FilesReadFor({arguments.model}, {arguments.plan.ranges, arguments.measure.tokens});
+absl::StatusOr<TextFile> CheckCommand::OpenReport(const Surroundings& surroundings) const {
+  std::vector<std::string> inputs;
+  if (!report_.empty()) inputs = FilesReadFor({model_}, {options_.ranges, how_.tokens});
+  return TextFile::Open(report_, force_, surroundings.waiting(), inputs, "--report");
 }
 
-}  // namespace
-
-absl::Status Check(const Arguments& arguments) {
-  CheckOptions options;
-  options.target = arguments.target;
-  options.ranges = arguments.plan.ranges;
-  const auto open_report = [&arguments] {
-    return TextFile::Open(arguments.report, arguments.apply.force, arguments.apply,
-                          ReportInputs(arguments), "--report");
-  };
+absl::Status CheckCommand::Run(const Surroundings& surroundings) const {
   HoldInterrupts();
-  ONNXQUANT_RETURN_IF_ERROR(open_report().status());  // only tried, before the work begins
+  ONNXQUANT_RETURN_IF_ERROR(
+      OpenReport(surroundings).status());  // only tried, before the work begins
   ReleaseInterrupts();
-  ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult result, CheckModel(arguments.model, options));
+  ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult result, CheckModel(model_, options_));
   HoldInterrupts();
   std::vector<AloneResult> runs;
-  if (arguments.run) {
-    ONNXQUANT_ASSIGN_OR_RETURN(runs, RunChecked(arguments));
+  if (run_) {
+    ONNXQUANT_ASSIGN_OR_RETURN(runs, RunChecked(model_, where_, how_, surroundings));
   }
   const std::string json = WithRuns(result, runs);
-  if (arguments.json) {
+  if (json_) {
     PrintText(json);
-  } else if (arguments.verbosity != Verbosity::kQuiet) {
+  } else if (!surroundings.quiet()) {
     PrintRuns(runs);
-    PrintResult(result, arguments.verbosity == Verbosity::kVerbose);
+    PrintResult(result, surroundings.verbose());
   }
   std::fflush(stdout);  // before what follows on stderr
-  ONNXQUANT_ASSIGN_OR_RETURN(TextFile report, open_report());
-  ONNXQUANT_RETURN_IF_ERROR(
-      report.Write(IsHtmlName(arguments.report)
-                       ? ToHtml({.plan = "", .ranges = "", .verification = "", .check = json})
-                       : json));
+  ONNXQUANT_ASSIGN_OR_RETURN(TextFile report, OpenReport(surroundings));
+  ONNXQUANT_RETURN_IF_ERROR(report.Write(
+      IsHtmlName(report_) ? ToHtml({.plan = "", .ranges = "", .verification = "", .check = json})
+                          : json));
   ReleaseInterrupts();
-  if (arguments.fix) return Fix(arguments, result);
-  ONNXQUANT_RETURN_IF_ERROR(Verdict(result, arguments.strict));
+  if (fix_) return Fix(result, surroundings);
+  ONNXQUANT_RETURN_IF_ERROR(Verdict(result, strict_));
   for (const AloneResult& run : runs) {
     if (run.passed()) continue;
     return MakeError(ErrorKind::kVerify, absl::StrCat(result.path, " on ", run.provider, ": ",
                                                       absl::StrJoin(run.failures, "; ")));
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+std::unique_ptr<Command> NewCheck() {
+  return std::make_unique<CheckCommand>();
 }
 
 }  // namespace onnxquant::cli

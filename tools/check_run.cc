@@ -10,19 +10,21 @@
 
 namespace onnxquant::cli {
 
-absl::StatusOr<std::vector<AloneResult>> RunChecked(const Arguments& arguments) {
-  const MeasureArguments& measure = arguments.measure;
+absl::StatusOr<std::vector<AloneResult>> RunChecked(const std::string& model,
+                                                    const ProviderOptions& where,
+                                                    const RunOptions& run,
+                                                    const Surroundings& surroundings) {
   AloneOptions options;
-  options.model = arguments.model;
-  options.providers = measure.providers;
-  options.tokens = measure.tokens;
-  options.count = measure.count;
-  options.greedy = measure.greedy;
-  options.runner = RunnerOptionsOf(measure);
-  options.factory = measure.factory;
-  options.cancelled = CancelledOf(arguments);
-  options.progress = StepsOf(arguments);
-  ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
+  options.model = model;
+  options.providers = where.providers;
+  options.tokens = run.tokens;
+  options.count = run.count;
+  options.greedy = where.greedy;
+  options.runner = RunnerOptionsOf(run.runtime);
+  options.factory = surroundings.factory;
+  options.cancelled = CancelledOf(surroundings);
+  options.progress = StepsOf(surroundings);
+  ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(run.runtime));
   return RunAlone(options);
 }
 

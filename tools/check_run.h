@@ -9,11 +9,14 @@
 #include "absl/types/span.h"
 #include "lib/verify/alone.h"
 #include "onnxquant/check.h"
-#include "tools/command_line.h"
+#include "tools/options.h"
 
 namespace onnxquant::cli {
 
-absl::StatusOr<std::vector<AloneResult>> RunChecked(const Arguments& arguments);
+absl::StatusOr<std::vector<AloneResult>> RunChecked(const std::string& model,
+                                                    const ProviderOptions& where,
+                                                    const RunOptions& run,
+                                                    const Surroundings& surroundings);
 
 // A line for each provider.
 void PrintRuns(absl::Span<const AloneResult> runs);

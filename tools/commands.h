@@ -1,24 +1,38 @@
-// The commands. Each prints its result on stdout and returns an error status for main to print.
+// The table of commands.
 #ifndef ONNXQUANT_TOOLS_COMMANDS_H_
 #define ONNXQUANT_TOOLS_COMMANDS_H_
 
-#include "absl/status/status.h"
-#include "tools/command_line.h"
+#include <memory>
+
+#include "absl/types/span.h"
+#include "tools/command.h"
 
 namespace onnxquant::cli {
 
-absl::Status Convert(const Arguments& arguments);
-absl::Status ShowPlan(const Arguments& arguments);
-absl::Status Inspect(const Arguments& arguments);
-absl::Status Check(const Arguments& arguments);
-absl::Status Diff(const Arguments& arguments);
-absl::Status ShowRanges(const Arguments& arguments);
-absl::Status ShowCalibration(const Arguments& arguments);
-absl::Status ShowTuning(const Arguments& arguments);
-absl::Status Verify(const Arguments& arguments);
-absl::Status ShowRecovery(const Arguments& arguments);
-absl::Status ShowPolicies(const Arguments& arguments);
-absl::Status ShowFormats(const Arguments& arguments);
+struct CommandRow {
+  const char* name;
+  const char* about;
+  std::unique_ptr<Command> (*make)();
+};
+
+// In the order of --help. A new command is a row here, and a file of its own.
+absl::Span<const CommandRow> Commands();
+
+// What the program does where no command is named.
+std::unique_ptr<Command> NewConvert();
+
+std::unique_ptr<Command> NewPlan();
+std::unique_ptr<Command> NewInspect();
+std::unique_ptr<Command> NewCheck();
+std::unique_ptr<Command> NewDiff();
+std::unique_ptr<Command> NewRanges();
+std::unique_ptr<Command> NewCalibrate();
+std::unique_ptr<Command> NewTune();
+std::unique_ptr<Command> NewVerify();
+std::unique_ptr<Command> NewRecover();
+std::unique_ptr<Command> NewPolicies();
+std::unique_ptr<Command> NewFormats();
+std::unique_ptr<Command> NewCompletion();
 
 }  // namespace onnxquant::cli
 

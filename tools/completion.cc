@@ -1,10 +1,14 @@
 #include "tools/completion.h"
 
+#include <memory>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "lib/policy/policy_yaml.h"
+#include "tools/commands.h"
+#include "tools/print.h"
 
 namespace onnxquant::cli {
 namespace {
@@ -52,6 +56,19 @@ std::vector<std::string> NamesOf(const CLI::Option& option) {
   return names;
 }
 
+class CompletionCommand final : public Command {
+ public:
+  void AddOptions(CLI::App& /*app*/) override {}
+  absl::Status Run(const Surroundings& surroundings) const override;
+};
+
+absl::Status CompletionCommand::Run(const Surroundings& surroundings) const {
+  std::vector<std::string> policies;
+  for (const BuiltinPolicy& builtin : BuiltinPolicies()) policies.emplace_back(builtin.name);
+  PrintText(BashCompletion(*surroundings.app, policies));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string BashCompletion(const CLI::App& app, const std::vector<std::string>& policies) {
@@ -80,6 +97,10 @@ std::string BashCompletion(const CLI::App& app, const std::vector<std::string>& 
                                        {"@POLICIES@", absl::StrJoin(policies, " ")},
                                        {"@VALUES@", absl::StrJoin(values, "|")},
                                        {"@OPTIONS@", cases}});
+}
+
+std::unique_ptr<Command> NewCompletion() {
+  return std::make_unique<CompletionCommand>();
 }
 
 }  // namespace onnxquant::cli

@@ -1,6 +1,8 @@
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +16,8 @@
 #include "tools/commands.h"
 #include "tools/folder.h"
 #include "tools/interrupt.h"
+#include "tools/options.h"
+#include "tools/plan.h"
 #include "tools/print.h"
 #include "tools/progress.h"
 #include "tools/report_file.h"
@@ -24,39 +28,76 @@ namespace {
 
 namespace fs = std::filesystem;
 
+class ConvertCommand final : public Command {
+ public:
+  void AddOptions(CLI::App& app) override;
+  std::string Missing() const override;
+  absl::Status Run(const Surroundings& surroundings) const override;
+
+ private:
+  absl::StatusOr<Report> Write(const ConversionOptions& conversion, const Plan& plan, bool last,
+                               const Surroundings& surroundings) const;
+  absl::Status ConvertFile(const Surroundings& surroundings) const;
+  absl::Status ConvertFolder(const Surroundings& surroundings) const;
+
+  ConversionOptions conversion_;
+  int threads_ = ApplyOptions().threads;
+  std::uint64_t memory_ = ApplyOptions().memory;
+  bool dry_run_ = false;
+};
+
+void ConvertCommand::AddOptions(CLI::App& app) {
+  conversion_.Add(app);
+  AddForce(app, conversion_.force, "replace existing outputs");
+  AddThreadsAndMemory(app, threads_, memory_);
+  AddReport(app, conversion_.report);
+  AddVerbosity(app);
+  app.add_flag("-n,--dry-run", dry_run_, "print the plan and write nothing, as 'onnxquant plan'");
+}
+
+// MODEL cannot be required: the names of commands may stand in its place.
+std::string ConvertCommand::Missing() const {
+  if (conversion_.model.empty()) return "MODEL";
+  return conversion_.plan.policy.empty() ? kNoPolicy : "";
+}
+
 // Of a file that is named for a dtype only that output is written: this says so.
-const char* WhyOnlyOne(const Arguments& arguments, const std::string& dtype) {
-  const std::string stem = fs::path(arguments.model).stem().string();
-  const bool all = !arguments.plan.dtypes.empty() || SplitSourceStem(stem).dtype != dtype;
+const char* WhyOnlyOne(const ConversionOptions& conversion, const std::string& dtype) {
+  const std::string stem = fs::path(conversion.model).stem().string();
+  const bool all = !conversion.plan.dtypes.empty() || SplitSourceStem(stem).dtype != dtype;
   return all ? "" : " (the dtype that MODEL is named for; --dtype asks for others)";
 }
 
 // The folder, or the one file that was named.
-std::string Destination(const Arguments& arguments, const Report& plan) {
+std::string Destination(const ConversionOptions& conversion, const Report& plan) {
   const fs::path file = fs::path(plan.directory) / plan.outputs[0].files[0].name;
-  const bool named = fs::path(arguments.plan.output).filename() == file.filename();
+  const bool named = fs::path(conversion.plan.output).filename() == file.filename();
   return named ? file.string() : plan.directory;
 }
 
 // Writes what is planned, and tells of it. `last`: nothing is written after it.
-absl::StatusOr<Report> Write(const Arguments& arguments, const Plan& plan, bool last) {
-  const bool quiet = arguments.verbosity == Verbosity::kQuiet;
-  ApplyOptions apply = arguments.apply;
-  ONNXQUANT_ASSIGN_OR_RETURN(apply.texts, ReportTexts(arguments, plan.report()));
-  if (!quiet) {
+absl::StatusOr<Report> ConvertCommand::Write(const ConversionOptions& conversion, const Plan& plan,
+                                             bool last, const Surroundings& surroundings) const {
+  ApplyOptions apply;
+  apply.force = conversion.force;
+  apply.threads = threads_;
+  apply.memory = memory_;
+  apply.cancelled = surroundings.cancelled;
+  ONNXQUANT_ASSIGN_OR_RETURN(apply.texts, ReportTexts(conversion, plan.report()));
+  if (!surroundings.quiet()) {
     const char* why = plan.report().outputs.size() == 1
-                          ? WhyOnlyOne(arguments, plan.report().outputs[0].dtype)
+                          ? WhyOnlyOne(conversion, plan.report().outputs[0].dtype)
                           : "";
-    PrintError("%s: %s; policy %s; writing %s%s to %s\n", arguments.model,
-               HumanBytes(plan.report().input_bytes), arguments.plan.policy,
-               DtypeList(plan.report()), why, Destination(arguments, plan.report()));
+    PrintError("%s: %s; policy %s; writing %s%s to %s\n", conversion.model,
+               HumanBytes(plan.report().input_bytes), conversion.plan.policy,
+               DtypeList(plan.report()), why, Destination(conversion, plan.report()));
   }
-  Progress progress(!quiet);
+  Progress progress(!surroundings.quiet());
   apply.progress = [&progress](std::uint64_t done, std::uint64_t total) {
     progress.Update(done, total);
   };
-  if (apply.notice) {
-    apply.notice = [&progress, &say = arguments.apply.notice](const std::string& sentence) {
+  if (surroundings.notice) {
+    apply.notice = [&progress, &say = surroundings.notice](const std::string& sentence) {
       progress.Finish();
       say(sentence);
     };
@@ -64,25 +105,27 @@ absl::StatusOr<Report> Write(const Arguments& arguments, const Plan& plan, bool 
   absl::StatusOr<Report> report = ApplyPlan(plan, apply);
   progress.Finish();
   if (report.ok() && last) std::signal(SIGPIPE, SIG_DFL);  // all is written: now it may
-  if (!report.ok() || quiet) return report;
+  if (!report.ok() || surroundings.quiet()) return report;
   PrintText(ResultTable(*report));
-  PrintText(LeftInFloat(*report, arguments.verbosity));
+  PrintText(LeftInFloat(*report, surroundings.verbosity));
   std::fflush(stdout);  // before what follows on stderr
-  PrintWarnings(*report, arguments.verbosity);
+  PrintWarnings(*report, surroundings.verbosity);
   return report;
 }
 
-absl::StatusOr<Plan> PlanOf(const Arguments& arguments) {
-  PlanOptions options = arguments.plan;
-  options.list_nodes = !arguments.report.empty();
-  return MakePlan(arguments.model, options);
+absl::StatusOr<Plan> PlanOf(const ConversionOptions& conversion) {
+  PlanOptions options = conversion.plan;
+  options.list_nodes = !conversion.report.empty();
+  return MakePlan(conversion.model, options);
 }
 
 // All models of a folder: nothing is written before all are planned.
-absl::Status ConvertFolder(const Arguments& arguments) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Arguments> sessions, ArgumentsOfSessions(arguments));
+absl::Status ConvertCommand::ConvertFolder(const Surroundings& surroundings) const {
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      const std::vector<ConversionOptions> sessions,
+      ConversionsOf(conversion_, conversion_.report.empty() ? "" : "--report"));
   std::vector<Plan> plans;
-  for (const Arguments& session : sessions) {
+  for (const ConversionOptions& session : sessions) {
     ONNXQUANT_ASSIGN_OR_RETURN(Plan plan, PlanOf(session));
     plans.push_back(std::move(plan));
   }
@@ -92,9 +135,10 @@ absl::Status ConvertFolder(const Arguments& arguments) {
   std::size_t files = 0;
   double seconds = 0;
   for (std::size_t i = 0; i < sessions.size(); ++i) {
-    absl::StatusOr<Report> report = Write(sessions[i], plans[i], i + 1 == sessions.size());
+    absl::StatusOr<Report> report =
+        Write(sessions[i], plans[i], i + 1 == sessions.size(), surroundings);
     if (!report.ok()) {
-      if (i > 0 && arguments.verbosity != Verbosity::kQuiet) {
+      if (i > 0 && !surroundings.quiet()) {
         PrintError("%d of %d models had been converted before this\n", i, sessions.size());
       }
       return report.status();
@@ -106,29 +150,34 @@ absl::Status ConvertFolder(const Arguments& arguments) {
       files += output.files.size();
     }
   }
-  if (arguments.verbosity != Verbosity::kQuiet) {
+  if (!surroundings.quiet()) {
     PrintError("done: %d models of %s, %d files of %s, in %.1f s\n", sessions.size(),
                HumanBytes(input_bytes), files, HumanBytes(output_bytes), seconds);
   }
   return absl::OkStatus();
 }
 
-absl::Status ConvertFile(const Arguments& arguments) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, PlanOf(arguments));
+absl::Status ConvertCommand::ConvertFile(const Surroundings& surroundings) const {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, PlanOf(conversion_));
   HoldInterrupts();  // from here on there are files to clean up
-  ONNXQUANT_ASSIGN_OR_RETURN(const Report report, Write(arguments, plan, true));
-  if (arguments.verbosity != Verbosity::kQuiet) PrintError("done in %.1f s\n", report.seconds);
+  ONNXQUANT_ASSIGN_OR_RETURN(const Report report, Write(conversion_, plan, true, surroundings));
+  if (!surroundings.quiet()) PrintError("done in %.1f s\n", report.seconds);
   return absl::OkStatus();
+}
+
+absl::Status ConvertCommand::Run(const Surroundings& surroundings) const {
+  if (dry_run_) return ShowPlan(conversion_, {}, surroundings);
+  // A reader that leaves (2>&1 | head -1) must not end the run half way.
+  std::signal(SIGPIPE, SIG_IGN);
+  if (IsFolder(conversion_)) return ConvertFolder(surroundings);
+  ONNXQUANT_RETURN_IF_ERROR(RefuseSessions(conversion_));
+  return ConvertFile(surroundings);
 }
 
 }  // namespace
 
-absl::Status Convert(const Arguments& arguments) {
-  // A reader that leaves (2>&1 | head -1) must not end the run half way.
-  std::signal(SIGPIPE, SIG_IGN);
-  if (IsFolder(arguments)) return ConvertFolder(arguments);
-  ONNXQUANT_RETURN_IF_ERROR(RefuseSessions(arguments));
-  return ConvertFile(arguments);
+std::unique_ptr<Command> NewConvert() {
+  return std::make_unique<ConvertCommand>();
 }
 
 }  // namespace onnxquant::cli

@@ -1,6 +1,8 @@
 #include "lib/inspect/diff.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,12 +11,34 @@
 #include "lib/base/error.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/options.h"
 #include "tools/print.h"
 
 namespace onnxquant::cli {
 namespace {
 
 constexpr std::size_t kNamesShown = 20;
+
+class DiffCommand final : public Command {
+ public:
+  void AddOptions(CLI::App& app) override;
+  absl::Status Run(const Surroundings& surroundings) const override;
+
+ private:
+  void PrintSummary(const ModelDiff& diff) const;
+  void PrintGraphBytes(const ModelDiff& diff) const;
+
+  std::string first_;
+  std::string second_;
+  bool json_ = false;
+};
+
+void DiffCommand::AddOptions(CLI::App& app) {
+  app.add_option("A", first_, "the first ONNX model")->type_name("FILE")->required();
+  app.add_option("B", second_, "the second ONNX model")->type_name("FILE")->required();
+  AddJson(app, json_);
+  AddVerbosity(app);
+}
 
 void PrintNames(const std::string& title, const std::vector<std::string>& names, bool all) {
   if (names.empty()) return;
@@ -47,20 +71,20 @@ void PrintWeights(const ModelDiff& diff) {
   PrintText(table.ToString() + "\n");
 }
 
-void PrintSummary(const Arguments& arguments, const ModelDiff& diff) {
+void DiffCommand::PrintSummary(const ModelDiff& diff) const {
   if (diff.summary.empty()) return;
-  Print("A: %s\nB: %s\n\nwhat matters:\n", arguments.model, arguments.other);
+  Print("A: %s\nB: %s\n\nwhat matters:\n", first_, second_);
   for (const std::string& sentence : diff.summary) Print("- %s\n", sentence);
   Print("\n");
 }
 
 // What makes one .onnx file larger than the other.
-void PrintGraphBytes(const Arguments& arguments, const ModelDiff& diff) {
+void DiffCommand::PrintGraphBytes(const ModelDiff& diff) const {
   if (diff.first_bytes.bytes == diff.second_bytes.bytes) return;
   using Align = Table::Align;
   Table table({{"bytes of the .onnx file"},
-               {arguments.model, Align::kRight},
-               {arguments.other, Align::kRight},
+               {first_, Align::kRight},
+               {second_, Align::kRight},
                {"difference", Align::kRight},
                {"how many", Align::kRight}});
   const auto add = [&table](const char* what, std::uint64_t one, std::uint64_t two,
@@ -81,22 +105,18 @@ void PrintGraphBytes(const Arguments& arguments, const ModelDiff& diff) {
   PrintText(table.ToString() + "\n");
 }
 
-}  // namespace
-
-absl::Status Diff(const Arguments& arguments) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const ModelDiff diff, DiffModels(arguments.model, arguments.other));
-  if (arguments.json) {
+absl::Status DiffCommand::Run(const Surroundings& surroundings) const {
+  ONNXQUANT_ASSIGN_OR_RETURN(const ModelDiff diff, DiffModels(first_, second_));
+  if (json_) {
     PrintText(ToJson(diff));
     return absl::OkStatus();
   }
-  const bool all = arguments.verbosity == Verbosity::kVerbose;
-  PrintSummary(arguments, diff);
+  const bool all = surroundings.verbose();
+  PrintSummary(diff);
   for (const std::string& opset : diff.opsets) Print("opset %s\n", opset);
   if (!diff.ir_version.empty()) Print("IR version %s\n", diff.ir_version);
   if (!diff.ops.empty()) {
-    Table table({{"operator"},
-                 {arguments.model, Table::Align::kRight},
-                 {arguments.other, Table::Align::kRight}});
+    Table table({{"operator"}, {first_, Table::Align::kRight}, {second_, Table::Align::kRight}});
     for (const OpDifference& row : diff.ops) {
       table.AddRow({row.op, absl::StrCat(row.first), absl::StrCat(row.second)});
     }
@@ -108,20 +128,26 @@ absl::Status Diff(const Arguments& arguments) {
     types.push_back(absl::StrCat(row.value, ": ", row.first, " and ", row.second));
   }
   PrintNames("values of different types", types, all);
-  PrintNames(absl::StrCat("nodes only in ", arguments.model), diff.only_first_nodes, all);
-  PrintNames(absl::StrCat("nodes only in ", arguments.other), diff.only_second_nodes, all);
+  PrintNames(absl::StrCat("nodes only in ", first_), diff.only_first_nodes, all);
+  PrintNames(absl::StrCat("nodes only in ", second_), diff.only_second_nodes, all);
   std::vector<std::string> nodes;
   for (const NodeDifference& row : diff.nodes) {
     nodes.push_back(absl::StrCat(row.name, ": ", row.what));
   }
   PrintNames("nodes of one name that differ", nodes, all);
-  PrintNames(absl::StrCat("weights only in ", arguments.model), diff.only_first_weights, all);
-  PrintNames(absl::StrCat("weights only in ", arguments.other), diff.only_second_weights, all);
+  PrintNames(absl::StrCat("weights only in ", first_), diff.only_first_weights, all);
+  PrintNames(absl::StrCat("weights only in ", second_), diff.only_second_weights, all);
   PrintWeights(diff);
-  PrintGraphBytes(arguments, diff);
+  PrintGraphBytes(diff);
   Print("%d weights are equal, %zu differ%s\n", diff.equal_weights, diff.weights.size(),
         diff.Empty() ? "; the models are equal" : "");
   return absl::OkStatus();
+}
+
+}  // namespace
+
+std::unique_ptr<Command> NewDiff() {
+  return std::make_unique<DiffCommand>();
 }
 
 }  // namespace onnxquant::cli

@@ -56,69 +56,66 @@ std::string NamesOf(const std::vector<Session>& sessions) {
   });
 }
 
-absl::Status RefuseWhatIsOfOne(const Arguments& arguments, const std::vector<Session>& sessions) {
-  const char* option = !arguments.report.empty() ? "--report"
-                       : !arguments.why.empty()  ? "--why"
-                       : arguments.json          ? "--json"
-                                                 : nullptr;
-  if (option != nullptr) {
-    return UsageError(option, " is of one model, and ", arguments.model, " is a folder of ",
+absl::Status RefuseWhatIsOfOne(const ConversionOptions& folder, const std::string& of_one,
+                               const std::vector<Session>& sessions) {
+  if (!of_one.empty()) {
+    return UsageError(of_one, " is of one model, and ", folder.model, " is a folder of ",
                       NamesOf(sessions), "; name the file of one");
   }
-  if (absl::EndsWith(arguments.plan.output, ".onnx")) {
-    return UsageError("-o ", arguments.plan.output, " names one file, and ", arguments.model,
+  if (absl::EndsWith(folder.plan.output, ".onnx")) {
+    return UsageError("-o ", folder.plan.output, " names one file, and ", folder.model,
                       " is a folder of ", NamesOf(sessions), "; name a folder");
   }
   return absl::OkStatus();
 }
 
 // Where outputs are to go: beside the model, or in a folder that is laid out as the source's.
-std::string OutputFor(const Arguments& arguments, const Session& session) {
-  if (arguments.plan.output.empty()) return "";
+std::string OutputFor(const ConversionOptions& folder, const Session& session) {
+  if (folder.plan.output.empty()) return "";
   const fs::path parent = fs::path(session.path).parent_path();
   std::error_code error;
-  const bool inner = !fs::equivalent(parent, arguments.model, error);
-  return inner ? (fs::path(arguments.plan.output) / parent.filename()).string()
-               : arguments.plan.output;
+  const bool inner = !fs::equivalent(parent, folder.model, error);
+  return inner ? (fs::path(folder.plan.output) / parent.filename()).string() : folder.plan.output;
 }
 
 }  // namespace
 
-absl::Status RefuseSessions(const Arguments& arguments) {
-  if (arguments.sessions.empty()) return absl::OkStatus();
-  return UsageError("--session is of the models in a folder, and ", arguments.model, " is none");
+absl::Status RefuseSessions(const ConversionOptions& conversion) {
+  if (conversion.sessions.empty()) return absl::OkStatus();
+  return UsageError("--session is of the models in a folder, and ", conversion.model, " is none");
 }
 
-bool IsFolder(const Arguments& arguments) {
+bool IsFolder(const ConversionOptions& conversion) {
   std::error_code error;
-  return fs::is_directory(arguments.model, error);
+  return fs::is_directory(conversion.model, error);
 }
 
-absl::StatusOr<std::vector<Arguments>> ArgumentsOfSessions(const Arguments& arguments) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Session> sessions, FindSessions(arguments.model));
-  ONNXQUANT_RETURN_IF_ERROR(RefuseWhatIsOfOne(arguments, sessions));
+absl::StatusOr<std::vector<ConversionOptions>> ConversionsOf(const ConversionOptions& folder,
+                                                             const std::string& of_one) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Session> sessions, FindSessions(folder.model));
+  ONNXQUANT_RETURN_IF_ERROR(RefuseWhatIsOfOne(folder, of_one, sessions));
   std::vector<Choice> choices;
-  for (const std::string& text : arguments.sessions) {
+  for (const std::string& text : folder.sessions) {
     ONNXQUANT_ASSIGN_OR_RETURN(choices.emplace_back(), ParseChoice(text));
   }
   std::vector<bool> fits(choices.size(), false);
-  std::vector<Arguments> all;
+  std::vector<ConversionOptions> all;
   for (const Session& session : sessions) {
-    Arguments one = arguments;
+    ConversionOptions one = folder;
     one.model = session.path;
-    one.plan.output = OutputFor(arguments, session);
+    one.plan.output = OutputFor(folder, session);
     for (std::size_t i = 0; i < choices.size(); ++i) {  // the last that fits decides
       if (fnmatch(choices[i].glob.c_str(), session.name.c_str(), 0) != 0) continue;
       fits[i] = true;
       one.plan.policy = choices[i].policy;
-      one.plan.dtypes = choices[i].dtypes.empty() ? arguments.plan.dtypes : choices[i].dtypes;
+      one.plan.dtypes = choices[i].dtypes.empty() ? folder.plan.dtypes : choices[i].dtypes;
     }
     if (one.plan.policy != kSkip) all.push_back(std::move(one));
   }
   for (std::size_t i = 0; i < choices.size(); ++i) {
     if (fits[i]) continue;
-    return UsageError("--session ", choices[i].text, " fits none of the models in ",
-                      arguments.model, ", which are ", NamesOf(sessions));
+    return UsageError("--session ", choices[i].text, " fits none of the models in ", folder.model,
+                      ", which are ", NamesOf(sessions));
   }
   if (all.empty()) {
     return UsageError("--session leaves none of ", NamesOf(sessions), " to convert");

@@ -2,23 +2,26 @@
 #ifndef ONNXQUANT_TOOLS_FOLDER_H_
 #define ONNXQUANT_TOOLS_FOLDER_H_
 
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "tools/command_line.h"
+#include "tools/options.h"
 
 namespace onnxquant::cli {
 
 // Whether MODEL is a folder.
-bool IsFolder(const Arguments& arguments);
+bool IsFolder(const ConversionOptions& conversion);
 
-// The arguments for each model of the folder, in the order of their names: with its path, the
-// policy and dtypes that --session gives it, and the folder of its outputs. Errors: kUsage (an
-// argument that holds of one model only; a --session that no model's name fits), kModel.
-absl::StatusOr<std::vector<Arguments>> ArgumentsOfSessions(const Arguments& arguments);
+// What to convert of the folder, in the order of the models' names: each model's path, the policy
+// and dtypes that --session gives it, and the folder of its outputs. `of_one`: an option that is
+// given and holds of one model only; "" for none. Errors: kUsage (such an option; a --session that
+// no model's name fits), kModel.
+absl::StatusOr<std::vector<ConversionOptions>> ConversionsOf(const ConversionOptions& folder,
+                                                             const std::string& of_one);
 
 // kUsage where --session is given for what is no folder.
-absl::Status RefuseSessions(const Arguments& arguments);
+absl::Status RefuseSessions(const ConversionOptions& conversion);
 
 }  // namespace onnxquant::cli
 

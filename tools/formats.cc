@@ -1,6 +1,8 @@
 #include "lib/formats/formats.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -10,12 +12,22 @@
 #include "lib/formats/parameters.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/options.h"
 #include "tools/print.h"
 
 namespace onnxquant::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+class FormatsCommand final : public Command {
+ public:
+  void AddOptions(CLI::App& app) override { AddJson(app, json_); }
+  absl::Status Run(const Surroundings& surroundings) const override;
+
+ private:
+  bool json_ = false;
+};
 
 bool Has(const Format& form, Parameter parameter) {
   return std::find(form.parameters.begin(), form.parameters.end(), parameter) !=
@@ -70,9 +82,7 @@ Json ToJson(const Format& form, const FormatWord& word) {
           {"about", std::string(form.about)}};
 }
 
-}  // namespace
-
-absl::Status ShowFormats(const Arguments& arguments) {
+absl::Status FormatsCommand::Run(const Surroundings& /*surroundings*/) const {
   Json rows = Json::array();
   Table table({{"word"}, {"form"}, {"read by"}, {"parameters"}, {"runs on"}, {"what it is"}});
   for (const std::string& word : CodeWords()) {
@@ -87,8 +97,14 @@ absl::Status ShowFormats(const Arguments& arguments) {
       }
     }
   }
-  PrintText(arguments.json ? Json{{"formats", std::move(rows)}}.dump(2) + "\n" : table.ToString());
+  PrintText(json_ ? Json{{"formats", std::move(rows)}}.dump(2) + "\n" : table.ToString());
   return absl::OkStatus();
+}
+
+}  // namespace
+
+std::unique_ptr<Command> NewFormats() {
+  return std::make_unique<FormatsCommand>();
 }
 
 }  // namespace onnxquant::cli

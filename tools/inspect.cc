@@ -1,6 +1,8 @@
 #include "lib/inspect/inspect.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,12 +11,29 @@
 #include "lib/base/error.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/options.h"
 #include "tools/print.h"
 
 namespace onnxquant::cli {
 namespace {
 
 constexpr std::size_t kWeightsShown = 20;
+
+class InspectCommand final : public Command {
+ public:
+  void AddOptions(CLI::App& app) override;
+  absl::Status Run(const Surroundings& surroundings) const override;
+
+ private:
+  std::string model_;
+  bool json_ = false;
+};
+
+void InspectCommand::AddOptions(CLI::App& app) {
+  AddModel(app, model_)->required();
+  AddJson(app, json_);
+  AddVerbosity(app);
+}
 
 void PrintValues(const char* title, const std::vector<InspectedValue>& values) {
   Table table({{title}, {"type"}, {"shape"}, {"role"}});
@@ -80,11 +99,9 @@ void PrintFindings(const Inspection& inspection) {
   Print("'onnxquant check %s' says why, and what to do\n", inspection.path);
 }
 
-}  // namespace
-
-absl::Status Inspect(const Arguments& arguments) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Inspection inspection, InspectModel(arguments.model));
-  if (arguments.json) {
+absl::Status InspectCommand::Run(const Surroundings& surroundings) const {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Inspection inspection, InspectModel(model_));
+  if (json_) {
     PrintText(ToJson(inspection));
     return absl::OkStatus();
   }
@@ -107,9 +124,15 @@ absl::Status Inspect(const Arguments& arguments) {
   PrintValues("output", inspection.outputs);
   PrintRoles(inspection);
   PrintHazards(inspection);
-  PrintWeights(inspection, arguments.verbosity == Verbosity::kVerbose);
+  PrintWeights(inspection, surroundings.verbose());
   PrintFindings(inspection);
   return absl::OkStatus();
+}
+
+}  // namespace
+
+std::unique_ptr<Command> NewInspect() {
+  return std::make_unique<InspectCommand>();
 }
 
 }  // namespace onnxquant::cli

@@ -9,10 +9,10 @@
 
 namespace onnxquant::cli {
 
-absl::StatusOr<InputOptions> InputOptionsOf(const MeasureArguments& measure) {
+absl::StatusOr<InputOptions> InputOptionsOf(const RuntimeOptions& runtime) {
   InputOptions options;
-  options.seed = measure.seed;
-  for (const std::string& text : measure.dims) {
+  options.seed = runtime.seed;
+  for (const std::string& text : runtime.dims) {
     const std::size_t equals = text.rfind('=');
     std::int64_t size = 0;
     if (equals == std::string::npos || !absl::SimpleAtoi(text.substr(equals + 1), &size) ||
@@ -24,18 +24,18 @@ absl::StatusOr<InputOptions> InputOptionsOf(const MeasureArguments& measure) {
   return options;
 }
 
-RunnerOptions RunnerOptionsOf(const MeasureArguments& measure) {
+RunnerOptions RunnerOptionsOf(const RuntimeOptions& runtime) {
   RunnerOptions options;
-  options.library = measure.library;
+  options.library = runtime.library;
   return options;
 }
 
-std::function<bool()> CancelledOf(const Arguments& arguments) {
-  return [flag = arguments.apply.cancelled] { return flag != nullptr && flag->load(); };
+std::function<bool()> CancelledOf(const Surroundings& surroundings) {
+  return [flag = surroundings.cancelled] { return flag != nullptr && flag->load(); };
 }
 
-std::function<void(std::size_t, std::size_t)> StepsOf(const Arguments& arguments) {
-  if (arguments.verbosity == Verbosity::kQuiet || isatty(STDERR_FILENO) == 0) return nullptr;
+std::function<void(std::size_t, std::size_t)> StepsOf(const Surroundings& surroundings) {
+  if (surroundings.quiet() || isatty(STDERR_FILENO) == 0) return nullptr;
   return [](std::size_t done, std::size_t total) {
     std::fprintf(stderr, "\r\x1b[Kstep %zu of %zu%s", done, total, done == total ? "\r\x1b[K" : "");
     std::fflush(stderr);

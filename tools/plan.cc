@@ -1,3 +1,7 @@
+#include "tools/plan.h"
+
+#include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,6 +20,29 @@
 
 namespace onnxquant::cli {
 namespace {
+
+class PlanCommand final : public Command {
+ public:
+  void AddOptions(CLI::App& app) override;
+  std::string Missing() const override { return conversion_.plan.policy.empty() ? kNoPolicy : ""; }
+  absl::Status Run(const Surroundings& surroundings) const override {
+    return ShowPlan(conversion_, view_, surroundings);
+  }
+
+ private:
+  ConversionOptions conversion_;
+  PlanView view_;
+};
+
+void PlanCommand::AddOptions(CLI::App& app) {
+  conversion_.Add(app)->required();
+  AddVerbosity(app);
+  AddReport(app, conversion_.report);
+  AddForce(app, conversion_.force, "replace an existing report");
+  app.add_option("--why", view_.why, "explain this tensor, node, input or output")
+      ->type_name("NAME");
+  AddJson(app, view_.json);
+}
 
 std::string LayerText(int layer) {
   return layer < 0 ? "" : absl::StrCat(layer);
@@ -99,45 +126,56 @@ absl::Status ExplainAll(const Report& report, const std::string& name) {
                     report.input, DidYouMean(name, known));
 }
 
-absl::Status ShowPlanOfFile(const Arguments& arguments) {
-  PlanOptions options = arguments.plan;
-  options.list_nodes = arguments.json || !arguments.why.empty() || !arguments.report.empty();
-  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(arguments.model, options));
+absl::Status ShowPlanOfFile(const ConversionOptions& conversion, const PlanView& view,
+                            const Surroundings& surroundings) {
+  PlanOptions options = conversion.plan;
+  options.list_nodes = view.json || !view.why.empty() || !conversion.report.empty();
+  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(conversion.model, options));
   const Report& report = plan.report();
   HoldInterrupts();  // while the report's file is half written
-  ONNXQUANT_RETURN_IF_ERROR(WriteReport(arguments, report));
+  ONNXQUANT_RETURN_IF_ERROR(WriteReport(conversion, surroundings.waiting(), report));
   ReleaseInterrupts();
-  if (!arguments.why.empty()) return ExplainAll(report, arguments.why);
-  if (arguments.json) {
+  if (!view.why.empty()) return ExplainAll(report, view.why);
+  if (view.json) {
     PrintText(ToJson(report));
     return absl::OkStatus();
   }
   for (const OutputReport& output : report.outputs) {
-    if (arguments.verbosity == Verbosity::kQuiet) break;
+    if (surroundings.quiet()) break;
     PrintText(absl::StrCat(output.dtype, "\n", TensorTable(output)));
     PrintSharedCost(output);
     Print("\n");
   }
   PrintText(ResultTable(report));
-  PrintText(LeftInFloat(report, arguments.verbosity));
-  PrintWarnings(report, arguments.verbosity);
+  PrintText(LeftInFloat(report, surroundings.verbosity));
+  PrintWarnings(report, surroundings.verbosity);
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status ShowPlan(const Arguments& arguments) {
-  if (!IsFolder(arguments)) {
-    ONNXQUANT_RETURN_IF_ERROR(RefuseSessions(arguments));
-    return ShowPlanOfFile(arguments);
+absl::Status ShowPlan(const ConversionOptions& conversion, const PlanView& view,
+                      const Surroundings& surroundings) {
+  if (!IsFolder(conversion)) {
+    ONNXQUANT_RETURN_IF_ERROR(RefuseSessions(conversion));
+    return ShowPlanOfFile(conversion, view, surroundings);
   }
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Arguments> sessions, ArgumentsOfSessions(arguments));
-  for (const Arguments& session : sessions) {
+  const char* of_one = !conversion.report.empty() ? "--report"
+                       : !view.why.empty()        ? "--why"
+                       : view.json                ? "--json"
+                                                  : "";
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<ConversionOptions> sessions,
+                             ConversionsOf(conversion, of_one));
+  for (const ConversionOptions& session : sessions) {
     Print("%s, policy %s\n\n", session.model, session.plan.policy);
-    ONNXQUANT_RETURN_IF_ERROR(ShowPlanOfFile(session));
+    ONNXQUANT_RETURN_IF_ERROR(ShowPlanOfFile(session, view, surroundings));
     Print("\n");
   }
   return absl::OkStatus();
+}
+
+std::unique_ptr<Command> NewPlan() {
+  return std::make_unique<PlanCommand>();
 }
 
 }  // namespace onnxquant::cli

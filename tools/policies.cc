@@ -1,3 +1,5 @@
+#include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,23 +13,40 @@
 #include "tools/print.h"
 
 namespace onnxquant::cli {
+namespace {
 
-absl::Status ShowPolicies(const Arguments& arguments) {
-  if (arguments.schema) {
+class PoliciesCommand final : public Command {
+ public:
+  void AddOptions(CLI::App& app) override;
+  absl::Status Run(const Surroundings& surroundings) const override;
+
+ private:
+  std::string name_;
+  bool schema_ = false;
+};
+
+void PoliciesCommand::AddOptions(CLI::App& app) {
+  CLI::Option* name = app.add_option("NAME", name_, "print this policy's YAML")->type_name("NAME");
+  app.add_flag("--schema", schema_, "print a JSON Schema of policy files, for editors")
+      ->excludes(name);
+}
+
+absl::Status PoliciesCommand::Run(const Surroundings& /*surroundings*/) const {
+  if (schema_) {
     PrintText(PolicySchema());
     return absl::OkStatus();
   }
   std::vector<std::string> names;
   for (const BuiltinPolicy& builtin : BuiltinPolicies()) {
-    if (arguments.policy_name == builtin.name) {
+    if (name_ == builtin.name) {
       PrintText(builtin.yaml);
       return absl::OkStatus();
     }
     names.emplace_back(builtin.name);
   }
-  if (!arguments.policy_name.empty()) {
-    return PolicyError("there is no built-in policy '", arguments.policy_name, "'; there are ",
-                       absl::StrJoin(names, ", "), DidYouMean(arguments.policy_name, names));
+  if (!name_.empty()) {
+    return PolicyError("there is no built-in policy '", name_, "'; there are ",
+                       absl::StrJoin(names, ", "), DidYouMean(name_, names));
   }
   Table table({{"policy"}, {"outputs"}, {"what it does"}});
   for (const BuiltinPolicy& builtin : BuiltinPolicies()) {
@@ -38,6 +57,12 @@ absl::Status ShowPolicies(const Arguments& arguments) {
   }
   PrintText(table.ToString());
   return absl::OkStatus();
+}
+
+}  // namespace
+
+std::unique_ptr<Command> NewPolicies() {
+  return std::make_unique<PoliciesCommand>();
 }
 
 }  // namespace onnxquant::cli

@@ -8,7 +8,6 @@
 #include "lib/simulate/simulated_provider.h"
 #include "onnxquant/error.h"
 #include "tools/command_line.h"
-#include "tools/commands.h"
 #include "tools/interrupt.h"
 #include "tools/print.h"
 
@@ -36,51 +35,20 @@ ExitStatus ExitStatusOf(const absl::Status& status) {
   return ExitStatus::kInternal;
 }
 
-absl::Status Run(const Arguments& arguments) {
-  switch (arguments.command) {
-    case Command::kConvert:
-      return Convert(arguments);
-    case Command::kPlan:
-      return ShowPlan(arguments);
-    case Command::kInspect:
-      return Inspect(arguments);
-    case Command::kCheck:
-      return Check(arguments);
-    case Command::kDiff:
-      return Diff(arguments);
-    case Command::kRanges:
-      HoldInterrupts();  // it polls
-      return ShowRanges(arguments);
-    case Command::kCalibrate:
-      HoldInterrupts();  // it polls
-      return ShowCalibration(arguments);
-    case Command::kTune:
-      HoldInterrupts();  // it polls
-      return ShowTuning(arguments);
-    case Command::kVerify:
-      HoldInterrupts();  // it polls
-      return Verify(arguments);
-    case Command::kRecover:
-      return ShowRecovery(arguments);
-    case Command::kPolicies:
-      return ShowPolicies(arguments);
-    case Command::kFormats:
-      return ShowFormats(arguments);
-  }
-  return absl::OkStatus();
-}
-
 int ParseAndRun(int argc, const char* const* argv, const RunnerFactory& factory) {
-  Parsed parsed = ParseCommandLine(argc, argv);
+  const Parsed parsed = ParseCommandLine(argc, argv);
   if (parsed.leave_with) return *parsed.leave_with;
-  parsed.arguments.apply.cancelled = CatchInterrupts();
-  if (parsed.arguments.verbosity != Verbosity::kQuiet) {
-    parsed.arguments.apply.notice = [](const std::string& sentence) {
+  Surroundings surroundings;
+  surroundings.app = parsed.app.get();
+  surroundings.verbosity = parsed.verbosity;
+  surroundings.cancelled = CatchInterrupts();
+  if (!surroundings.quiet()) {
+    surroundings.notice = [](const std::string& sentence) {
       std::fprintf(stderr, "%s\n", sentence.c_str());
     };
   }
-  parsed.arguments.measure.factory = WithSimulatedProvider(factory);
-  const absl::Status status = Run(parsed.arguments);
+  surroundings.factory = WithSimulatedProvider(factory);
+  const absl::Status status = parsed.command->Run(surroundings);
   if (!status.ok()) {
     PrintText(absl::StrCat("onnxquant: ", std::string(status.message()), "\n"), stderr);
   }

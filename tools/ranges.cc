@@ -1,5 +1,7 @@
 #include "lib/trace/ranges.h"
 
+#include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,7 +11,9 @@
 #include "lib/model/input_files.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/interrupt.h"
 #include "tools/measure.h"
+#include "tools/options.h"
 #include "tools/print.h"
 #include "tools/text_file.h"
 
@@ -19,6 +23,34 @@ namespace {
 using Align = Table::Align;
 
 constexpr double kMaskFill = 1e30;  // masks are filled with -3.4e38 or -1e38
+
+class RangesCommand final : public Command {
+ public:
+  void AddOptions(CLI::App& app) override;
+  absl::Status Run(const Surroundings& surroundings) const override;
+
+ private:
+  std::string model_;
+  RunOptions run_;
+  std::string output_;
+  bool force_ = false;
+  bool json_ = false;
+  double margin_ = 2;  // how near to 65504 a value is shown
+};
+
+void RangesCommand::AddOptions(CLI::App& app) {
+  AddModel(app, model_)->required();
+  run_.Add(app);
+  AddForce(app, force_, "replace an existing report");
+  AddJson(app, json_);
+  app.add_option("-o,--output", output_, "write the ranges as JSON, for --ranges")
+      ->type_name("FILE");
+  app.add_option("--margin", margin_,
+                 "also print values whose peak comes within this factor of 65504")
+      ->check(CLI::Range(1.0, 1e9))
+      ->option_text("X (2)");
+  AddVerbosity(app);
+}
 
 bool Overflows(const ValueRange& value) {
   return value.range.beyond_fp16 > 0;
@@ -69,33 +101,37 @@ void PrintRanges(const RangeReport& ranges, double margin) {
   }
 }
 
-}  // namespace
-
-absl::Status ShowRanges(const Arguments& arguments) {
-  const MeasureArguments& measure = arguments.measure;
+absl::Status RangesCommand::Run(const Surroundings& surroundings) const {
+  HoldInterrupts();  // it polls
   RangesOptions options;
-  options.model = arguments.model;
-  options.tokens = measure.tokens;
-  options.count = measure.count;
-  options.chunk = measure.chunk;
-  if (measure.memory > 0) options.memory = measure.memory;
-  options.runner = RunnerOptionsOf(measure);
-  options.factory = measure.factory;
-  options.cancelled = CancelledOf(arguments);
-  options.progress = StepsOf(arguments);
-  ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
+  options.model = model_;
+  options.tokens = run_.tokens;
+  options.count = run_.count;
+  options.chunk = run_.chunk;
+  if (run_.memory > 0) options.memory = run_.memory;
+  options.runner = RunnerOptionsOf(run_.runtime);
+  options.factory = surroundings.factory;
+  options.cancelled = CancelledOf(surroundings);
+  options.progress = StepsOf(surroundings);
+  ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(run_.runtime));
   std::vector<std::string> inputs;
-  if (!arguments.report.empty()) inputs = FilesReadFor({arguments.model}, {measure.tokens});
-  ONNXQUANT_ASSIGN_OR_RETURN(
-      TextFile file, TextFile::Open(arguments.report, measure.force, arguments.apply, inputs));
+  if (!output_.empty()) inputs = FilesReadFor({model_}, {run_.tokens});
+  ONNXQUANT_ASSIGN_OR_RETURN(TextFile file,
+                             TextFile::Open(output_, force_, surroundings.waiting(), inputs));
   ONNXQUANT_ASSIGN_OR_RETURN(const RangeReport ranges, MeasureRanges(options));
   const std::string json = ToJson(ranges);
-  if (arguments.json) {
+  if (json_) {
     PrintText(json);
-  } else if (arguments.verbosity != Verbosity::kQuiet) {
-    PrintRanges(ranges, measure.margin);
+  } else if (!surroundings.quiet()) {
+    PrintRanges(ranges, margin_);
   }
   return file.Write(json);
+}
+
+}  // namespace
+
+std::unique_ptr<Command> NewRanges() {
+  return std::make_unique<RangesCommand>();
 }
 
 }  // namespace onnxquant::cli

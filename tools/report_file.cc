@@ -32,28 +32,28 @@ bool IsOutput(const fs::path& path, const Report& plan) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<ReportText>> ReportTexts(const Arguments& arguments,
+absl::StatusOr<std::vector<ReportText>> ReportTexts(const ConversionOptions& conversion,
                                                     const Report& plan) {
   std::vector<ReportText> texts;
-  if (arguments.report.empty()) return texts;
-  if (IsOutput(arguments.report, plan)) {
-    return WriteError(arguments.report,
+  if (conversion.report.empty()) return texts;
+  if (IsOutput(conversion.report, plan)) {
+    return WriteError(conversion.report,
                       ": is written by this run itself; choose another file for --report");
   }
-  if (!IsHtmlName(arguments.report)) {
+  if (!IsHtmlName(conversion.report)) {
     texts.push_back(
-        {arguments.report, [](const Report& report) { return ToJson(report); }, kOption});
+        {conversion.report, [](const Report& report) { return ToJson(report); }, kOption});
     return texts;
   }
   std::string ranges;
-  if (!arguments.plan.ranges.empty()) {
+  if (!conversion.plan.ranges.empty()) {
     // A second time, which a pipe would not bear.
     const TextRule rule = {.kind = ErrorKind::kUsage,
                            .what = "the file of ranges that an HTML report shows",
                            .largest = limits::kRangesBytes};
-    ONNXQUANT_ASSIGN_OR_RETURN(ranges, ReadText(arguments.plan.ranges, rule));
+    ONNXQUANT_ASSIGN_OR_RETURN(ranges, ReadText(conversion.plan.ranges, rule));
   }
-  texts.push_back({arguments.report,
+  texts.push_back({conversion.report,
                    [ranges](const Report& report) {
                      return ToHtml({.plan = ToJson(report), .ranges = ranges, .verification = ""});
                    },
@@ -61,15 +61,16 @@ absl::StatusOr<std::vector<ReportText>> ReportTexts(const Arguments& arguments,
   return texts;
 }
 
-absl::Status WriteReport(const Arguments& arguments, const Report& plan) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<ReportText> texts, ReportTexts(arguments, plan));
+absl::Status WriteReport(const ConversionOptions& conversion, const Waiting& waiting,
+                         const Report& plan) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<ReportText> texts, ReportTexts(conversion, plan));
   std::vector<std::string> inputs = plan.input_files;
-  inputs.push_back(arguments.plan.policy);
-  if (!arguments.plan.ranges.empty()) inputs.push_back(arguments.plan.ranges);
-  if (!arguments.plan.calibration.empty()) inputs.push_back(arguments.plan.calibration);
+  inputs.push_back(conversion.plan.policy);
+  if (!conversion.plan.ranges.empty()) inputs.push_back(conversion.plan.ranges);
+  if (!conversion.plan.calibration.empty()) inputs.push_back(conversion.plan.calibration);
   for (const ReportText& text : texts) {
-    ONNXQUANT_ASSIGN_OR_RETURN(TextFile file, TextFile::Open(text.path, arguments.apply.force,
-                                                             arguments.apply, inputs, kOption));
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        TextFile file, TextFile::Open(text.path, conversion.force, waiting, inputs, kOption));
     ONNXQUANT_RETURN_IF_ERROR(file.Write(text.text(plan)));
   }
   return absl::OkStatus();

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "onnxquant/report.h"
-#include "tools/command_line.h"
+#include "tools/command.h"
 
 namespace onnxquant::cli {
 

@@ -8,13 +8,11 @@
 
 namespace onnxquant::cli {
 
-absl::StatusOr<TextFile> TextFile::Open(const std::string& path, bool force,
-                                        const ApplyOptions& apply,
+absl::StatusOr<TextFile> TextFile::Open(const std::string& path, bool force, const Waiting& waiting,
                                         const std::vector<std::string>& inputs,
                                         const char* option) {
   TextFile file;
   if (path.empty()) return file;
-  const Waiting waiting{.cancelled = apply.cancelled, .notice = apply.notice};
   ONNXQUANT_ASSIGN_OR_RETURN(
       OutputFiles files,
       OpenOutput({.path = path, .force = force, .waiting = waiting, .option = option}, inputs, 0));

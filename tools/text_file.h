@@ -9,7 +9,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/files/output_files.h"
-#include "onnxquant/quantize.h"
 
 namespace onnxquant::cli {
 
@@ -18,9 +17,7 @@ class TextFile {
  public:
   // Refused (kWrite): a file that exists (unless `force`), one of the inputs, a folder that cannot
   // be written to. Nothing when `path` is "". Errors name the `option` that gave the path.
-  // `apply` says what a run does that has to wait for another one.
-  static absl::StatusOr<TextFile> Open(const std::string& path, bool force,
-                                       const ApplyOptions& apply,
+  static absl::StatusOr<TextFile> Open(const std::string& path, bool force, const Waiting& waiting,
                                        const std::vector<std::string>& inputs,
                                        const char* option = "-o");
 

@@ -1,7 +1,9 @@
 #include "lib/tune/tune_file.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,7 +13,9 @@
 #include "lib/base/error.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/interrupt.h"
 #include "tools/measure.h"
+#include "tools/options.h"
 #include "tools/print.h"
 
 namespace onnxquant::cli {
@@ -19,25 +23,81 @@ namespace {
 
 using Align = Table::Align;
 
-absl::StatusOr<TuneOptions> OptionsOf(const Arguments& arguments) {
-  const MeasureArguments& measure = arguments.measure;
-  TuneOptions options;
-  options.model = arguments.model;
-  options.plan = arguments.plan;
-  options.formats = arguments.tune.formats;
-  options.size = arguments.tune.size;
-  options.max_kl = measure.max_kl;
-  if (!measure.tokens.empty()) options.tokens = measure.tokens;
-  if (measure.count > 0) options.count = measure.count;
-  options.cache = arguments.tune.cache;
-  options.measure = arguments.tune.measure;
-  options.threads = arguments.apply.threads;
-  options.memory = arguments.apply.memory;
-  options.runner = RunnerOptionsOf(measure);
-  options.factory = measure.factory;
-  options.cancelled = arguments.apply.cancelled;
-  options.progress = StepsOf(arguments);
-  ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
+class TuneCommand final : public Command {
+ public:
+  void AddOptions(CLI::App& app) override;
+  std::string Missing() const override;
+  absl::Status Run(const Surroundings& surroundings) const override;
+
+ private:
+  absl::StatusOr<TuneOptions> Options(const Surroundings& surroundings) const;
+  void PrintSummary(const TuneReport& report) const;
+
+  TuneOptions options_;  // as far as options set its members themselves
+  std::string tokens_;   // "": its default
+  RuntimeOptions runtime_;
+  std::string output_;
+  bool front_ = false;
+  bool confirm_ = true;
+  bool force_ = false;
+  bool json_ = false;
+};
+
+void TuneCommand::AddOptions(CLI::App& app) {
+  AddModel(app, options_.model)->required();
+  AddPolicy(app, options_.plan);
+  CLI::Option* bytes = AddSize(app, "--size", options_.size,
+                               "of all files of the output: 200M (decimal), 190Mi (binary)")
+                           ->option_text("SIZE");
+  CLI::Option* kl = app.add_option("--max-kl", options_.max_kl,
+                                   "the fewest bytes at no more than this predicted KL, in nats")
+                        ->type_name("NATS")
+                        ->check(CLI::NonNegativeNumber);
+  bytes->excludes(kl);
+  app.add_option("-o,--output", output_, "the policy file to write")->type_name("FILE");
+  app.add_flag("--front", front_, "print what each size costs; without --size nothing else");
+  app.add_option("--format", options_.formats,
+                 "what weights may be stored in, as policies say it: "
+                 "'{format: int4, block: 16}'; repeatable (default: the output's, and int8)")
+      ->option_text("FORMAT")
+      ->allow_extra_args(false)
+      ->take_all();
+  app.add_option("-t,--tokens", tokens_,
+                 "what costs are measured on: token ids, or 'self': the model writes its own text")
+      ->option_text("FILE|self (self)");
+  app.add_option("--count", options_.count, "tokens of it")
+      ->check(CLI::Range(2, 1 << 20))
+      ->option_text("N (128)");
+  app.add_flag("--measure", options_.measure,
+               "measure costs also where the calibration has gradients, which foretell them");
+  app.add_option("--cache", options_.cache,
+                 "keep what was measured in this file, and measure only what it lacks")
+      ->type_name("FILE");
+  app.add_flag_callback(
+      "--no-confirm", [this] { confirm_ = false; },
+      "do not measure at the end what the policy costs");
+  runtime_.Add(app);
+  AddThreadsAndMemory(app, options_.threads, options_.memory);
+  AddForce(app, force_, "replace an existing policy file");
+  AddJson(app, json_);
+  AddVerbosity(app);
+}
+
+std::string TuneCommand::Missing() const {
+  const bool chooses = options_.size || options_.max_kl;
+  if (!chooses && !front_) return "--size, --max-kl or --front";
+  if (chooses && output_.empty()) return "-o";
+  return options_.plan.policy.empty() ? kNoPolicy : "";
+}
+
+absl::StatusOr<TuneOptions> TuneCommand::Options(const Surroundings& surroundings) const {
+  TuneOptions options = options_;
+  if (!tokens_.empty()) options.tokens = tokens_;
+  options.runner = RunnerOptionsOf(runtime_);
+  options.factory = surroundings.factory;
+  options.cancelled = surroundings.cancelled;
+  options.progress = StepsOf(surroundings);
+  ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(runtime_));
   return options;
 }
 
@@ -93,10 +153,9 @@ void PrintChoice(const Tuning& tuning) {
   PrintText(table.ToString() + "\n");
 }
 
-void PrintSummary(const Arguments& arguments, const TuneReport& report) {
-  if (arguments.verbosity == Verbosity::kQuiet) return;
+void TuneCommand::PrintSummary(const TuneReport& report) const {
   const Tuning& tuning = report.tuning;
-  if (arguments.tune.front) PrintFront(tuning);
+  if (front_) PrintFront(tuning);
   if (tuning.policy.empty()) return;
   PrintChoice(tuning);
   Print("%s: %s, %s bytes, predicted KL %s", report.output, tuning.dtype,
@@ -106,22 +165,23 @@ void PrintSummary(const Arguments& arguments, const TuneReport& report) {
         tuning.base_kl ? absl::StrCat(", predicted ", Kl(*tuning.base_kl)) : "");
 }
 
-}  // namespace
-
-absl::Status ShowTuning(const Arguments& arguments) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const TuneOptions options, OptionsOf(arguments));
-  const SingleOutput output{
-      .path = arguments.report,
-      .force = arguments.measure.force,
-      .waiting = {.cancelled = arguments.apply.cancelled, .notice = arguments.apply.notice}};
-  ONNXQUANT_ASSIGN_OR_RETURN(const TuneReport report,
-                             TuneToFile(options, output, arguments.tune.confirm));
-  if (arguments.json) {
+absl::Status TuneCommand::Run(const Surroundings& surroundings) const {
+  HoldInterrupts();  // it polls
+  ONNXQUANT_ASSIGN_OR_RETURN(const TuneOptions options, Options(surroundings));
+  const SingleOutput output{.path = output_, .force = force_, .waiting = surroundings.waiting()};
+  ONNXQUANT_ASSIGN_OR_RETURN(const TuneReport report, TuneToFile(options, output, confirm_));
+  if (json_) {
     PrintText(ToJson(report));
-  } else {
-    PrintSummary(arguments, report);
+  } else if (!surroundings.quiet()) {
+    PrintSummary(report);
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+std::unique_ptr<Command> NewTune() {
+  return std::make_unique<TuneCommand>();
 }
 
 }  // namespace onnxquant::cli

@@ -1,6 +1,8 @@
 #include "lib/verify/verify.h"
 
+#include <CLI/CLI.hpp>
 #include <cmath>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,7 +14,9 @@
 #include "lib/report/html.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
+#include "tools/interrupt.h"
 #include "tools/measure.h"
+#include "tools/options.h"
 #include "tools/print.h"
 #include "tools/text_file.h"
 
@@ -22,6 +26,46 @@ namespace {
 using Align = Table::Align;
 constexpr char kTick[] = "✓";
 constexpr char kCross[] = "✗";
+
+class VerifyCommand final : public Command {
+ public:
+  void AddOptions(CLI::App& app) override;
+  absl::Status Run(const Surroundings& surroundings) const override;
+
+ private:
+  std::string reference_;
+  std::vector<std::string> candidates_;
+  RunOptions run_;
+  ProviderOptions where_;
+  bool layers_ = false;  // compare inner values
+  Thresholds thresholds_;
+  std::string report_;
+  bool force_ = false;
+  bool json_ = false;
+};
+
+void VerifyCommand::AddOptions(CLI::App& app) {
+  app.add_option("REF", reference_, "the ONNX model that is right")->type_name("FILE")->required();
+  app.add_option("CAND", candidates_, "ONNX models to compare with it")
+      ->type_name("FILE")
+      ->required();
+  run_.Add(app);
+  AddForce(app, force_, "replace an existing report");
+  AddJson(app, json_);
+  where_.Add(app, "the candidates run");
+  app.add_flag("--layers", layers_,
+               "compare the values inside, too, and show by layer how far they part");
+  app.add_option("--max-kl", thresholds_.max_kl, "fail above this mean KL divergence, in nats")
+      ->type_name("NATS");
+  app.add_option("--min-top1", thresholds_.min_top1, "fail below this share of equal first choices")
+      ->option_text("SHARE")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--max-error", thresholds_.max_error,
+                 "models without logits: fail above this error of an output")
+      ->type_name("X");
+  AddReport(app, report_);
+  AddVerbosity(app);
+}
 
 std::string Short(double value) {
   return std::isnan(value) ? "-" : absl::StrFormat("%.3g", value);
@@ -177,43 +221,46 @@ absl::Status Verdict(const Verification& verification) {
                    absl::StrCat("verification failed: ", absl::StrJoin(lines, "\n  ")));
 }
 
-}  // namespace
-
-absl::Status Verify(const Arguments& arguments) {
-  const MeasureArguments& measure = arguments.measure;
+absl::Status VerifyCommand::Run(const Surroundings& surroundings) const {
+  HoldInterrupts();  // it polls
   VerifyOptions options;
-  options.reference = arguments.model;
-  options.candidates = arguments.candidates;
-  options.providers = measure.providers;
-  options.tokens = measure.tokens;
-  options.count = measure.count;
-  options.chunk = measure.chunk;
-  options.greedy = measure.greedy;
-  options.thresholds = {measure.max_kl, measure.min_top1, measure.max_error};
-  options.layers = measure.layers;
-  if (measure.memory > 0) options.memory = measure.memory;
-  options.runner = RunnerOptionsOf(measure);
-  options.factory = measure.factory;
-  options.cancelled = CancelledOf(arguments);
-  options.progress = StepsOf(arguments);
-  ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(measure));
+  options.reference = reference_;
+  options.candidates = candidates_;
+  options.providers = where_.providers;
+  options.tokens = run_.tokens;
+  options.count = run_.count;
+  options.chunk = run_.chunk;
+  options.greedy = where_.greedy;
+  options.thresholds = thresholds_;
+  options.layers = layers_;
+  if (run_.memory > 0) options.memory = run_.memory;
+  options.runner = RunnerOptionsOf(run_.runtime);
+  options.factory = surroundings.factory;
+  options.cancelled = CancelledOf(surroundings);
+  options.progress = StepsOf(surroundings);
+  ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(run_.runtime));
   std::vector<std::string> models = options.candidates;
   models.push_back(options.reference);
   std::vector<std::string> inputs;
-  if (!arguments.report.empty()) inputs = FilesReadFor(models, {measure.tokens});
-  ONNXQUANT_ASSIGN_OR_RETURN(TextFile report, TextFile::Open(arguments.report, measure.force,
-                                                             arguments.apply, inputs, "--report"));
+  if (!report_.empty()) inputs = FilesReadFor(models, {run_.tokens});
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      TextFile report, TextFile::Open(report_, force_, surroundings.waiting(), inputs, "--report"));
   ONNXQUANT_ASSIGN_OR_RETURN(const Verification verification, onnxquant::Verify(options));
   const std::string json = ToJson(verification);
-  if (arguments.json) {
+  if (json_) {
     PrintText(json);
-  } else if (arguments.verbosity != Verbosity::kQuiet) {
+  } else if (!surroundings.quiet()) {
     PrintVerification(verification, options.providers);
   }
   ONNXQUANT_RETURN_IF_ERROR(report.Write(
-      IsHtmlName(arguments.report) ? ToHtml({.plan = "", .ranges = "", .verification = json})
-                                   : json));
+      IsHtmlName(report_) ? ToHtml({.plan = "", .ranges = "", .verification = json}) : json));
   return Verdict(verification);
+}
+
+}  // namespace
+
+std::unique_ptr<Command> NewVerify() {
+  return std::make_unique<VerifyCommand>();
 }
 
 }  // namespace onnxquant::cli

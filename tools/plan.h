@@ -1,0 +1,23 @@
+// What `plan` prints, and a conversion with --dry-run.
+#ifndef ONNXQUANT_TOOLS_PLAN_H_
+#define ONNXQUANT_TOOLS_PLAN_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "tools/command.h"
+#include "tools/options.h"
+
+namespace onnxquant::cli {
+
+struct PlanView {
+  std::string why;    // explain this tensor, node, input or output alone; "": show all
+  bool json = false;  // as JSON
+};
+
+absl::Status ShowPlan(const ConversionOptions& conversion, const PlanView& view,
+                      const Surroundings& surroundings);
+
+}  // namespace onnxquant::cli
+
+#endif  // ONNXQUANT_TOOLS_PLAN_H_
