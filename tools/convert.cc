@@ -57,8 +57,7 @@ void ConvertCommand::AddOptions(CLI::App& app) {
 
 // MODEL cannot be required: the names of commands may stand in its place.
 std::string ConvertCommand::Missing() const {
-  if (conversion_.model.empty()) return "MODEL";
-  return conversion_.plan.policy.empty() ? kNoPolicy : "";
+  return conversion_.model.empty() ? "MODEL" : "";
 }
 
 // Of a file that is named for a dtype only that output is written: this says so.
@@ -89,8 +88,9 @@ absl::StatusOr<Report> ConvertCommand::Write(const ConversionOptions& conversion
                           ? WhyOnlyOne(conversion, plan.report().outputs[0].dtype)
                           : "";
     PrintError("%s: %s; policy %s; writing %s%s to %s\n", conversion.model,
-               HumanBytes(plan.report().input_bytes), conversion.plan.policy,
-               DtypeList(plan.report()), why, Destination(conversion, plan.report()));
+               HumanBytes(plan.report().input_bytes),
+               PolicyText(conversion.plan.policy, plan.report()), DtypeList(plan.report()), why,
+               Destination(conversion, plan.report()));
   }
   Progress progress(!surroundings.quiet());
   apply.progress = [&progress](std::uint64_t done, std::uint64_t total) {

@@ -49,10 +49,11 @@ CLI::Option* AddSize(CLI::App& app, const std::string& name, std::optional<std::
   return AddAnySize(app, name, size, help);
 }
 
-void AddPolicy(CLI::App& app, PlanOptions& plan) {
-  app.add_option("-p,--policy", plan.policy,
-                 "a built-in policy's name (see 'onnxquant policies') or a YAML file")
-      ->type_name("NAME|FILE");
+CLI::Option* AddPolicy(CLI::App& app, PlanOptions& plan) {
+  CLI::Option* policy =
+      app.add_option("-p,--policy", plan.policy,
+                     "a built-in policy's name (see 'onnxquant policies'), or a YAML file")
+          ->type_name("NAME|FILE");
   app.add_option("-d,--dtype", plan.dtypes, "only these of the policy's outputs: fp16,q4,q4f16")
       ->option_text("DTYPE,...")
       ->delimiter(',')
@@ -68,6 +69,7 @@ void AddPolicy(CLI::App& app, PlanOptions& plan) {
   app.add_option("--calibration", plan.calibration,
                  "statistics that 'onnxquant calibrate' made, for method: gptq")
       ->type_name("FILE");
+  return policy;
 }
 
 void AddThreadsAndMemory(CLI::App& app, int& threads, std::uint64_t& memory) {
@@ -114,7 +116,8 @@ CLI::Option* ConversionOptions::Add(CLI::App& app) {
                      "the ONNX model (external data beside it), or a folder of models that belong "
                      "together")
           ->type_name("FILE");
-  AddPolicy(app, plan);
+  plan.policy = kAutoPolicy;
+  AddPolicy(app, plan)->option_text("NAME|FILE (auto: by the model's family)");
   app.add_option("--session", sessions,
                  "of a folder of models: another policy, or 'skip', for those of a name: "
                  "'encoder*=fp16', 'embed_tokens=skip'; repeatable, the last that fits decides")

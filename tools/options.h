@@ -25,11 +25,8 @@ CLI::Option* AddSize(CLI::App& app, const std::string& name, std::uint64_t& size
 CLI::Option* AddSize(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& size,
                      const std::string& help);
 
-// What decides: the policy, and what it reads.
-void AddPolicy(CLI::App& app, PlanOptions& plan);
-
-// What is missing where no policy is given.
-inline constexpr char kNoPolicy[] = "--policy (see 'onnxquant policies' for the built-in ones)";
+// What decides: the policy, whose option is returned, and what it reads.
+CLI::Option* AddPolicy(CLI::App& app, PlanOptions& plan);
 
 void AddThreadsAndMemory(CLI::App& app, int& threads, std::uint64_t& memory);
 

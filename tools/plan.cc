@@ -24,7 +24,6 @@ namespace {
 class PlanCommand final : public Command {
  public:
   void AddOptions(CLI::App& app) override;
-  std::string Missing() const override { return conversion_.plan.policy.empty() ? kNoPolicy : ""; }
   absl::Status Run(const Surroundings& surroundings) const override {
     return ShowPlan(conversion_, view_, surroundings);
   }
@@ -126,8 +125,9 @@ absl::Status ExplainAll(const Report& report, const std::string& name) {
                     report.input, DidYouMean(name, known));
 }
 
+// `in_folder`: one of several models.
 absl::Status ShowPlanOfFile(const ConversionOptions& conversion, const PlanView& view,
-                            const Surroundings& surroundings) {
+                            bool in_folder, const Surroundings& surroundings) {
   PlanOptions options = conversion.plan;
   options.list_nodes = view.json || !view.why.empty() || !conversion.report.empty();
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(conversion.model, options));
@@ -139,6 +139,9 @@ absl::Status ShowPlanOfFile(const ConversionOptions& conversion, const PlanView&
   if (view.json) {
     PrintText(ToJson(report));
     return absl::OkStatus();
+  }
+  if (in_folder || !report.policy_choice.empty()) {
+    Print("%s, policy %s\n\n", conversion.model, PolicyText(conversion.plan.policy, report));
   }
   for (const OutputReport& output : report.outputs) {
     if (surroundings.quiet()) break;
@@ -158,7 +161,7 @@ absl::Status ShowPlan(const ConversionOptions& conversion, const PlanView& view,
                       const Surroundings& surroundings) {
   if (!IsFolder(conversion)) {
     ONNXQUANT_RETURN_IF_ERROR(RefuseSessions(conversion));
-    return ShowPlanOfFile(conversion, view, surroundings);
+    return ShowPlanOfFile(conversion, view, false, surroundings);
   }
   const char* of_one = !conversion.report.empty() ? "--report"
                        : !view.why.empty()        ? "--why"
@@ -167,8 +170,7 @@ absl::Status ShowPlan(const ConversionOptions& conversion, const PlanView& view,
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<ConversionOptions> sessions,
                              ConversionsOf(conversion, of_one));
   for (const ConversionOptions& session : sessions) {
-    Print("%s, policy %s\n\n", session.model, session.plan.policy);
-    ONNXQUANT_RETURN_IF_ERROR(ShowPlanOfFile(session, view, surroundings));
+    ONNXQUANT_RETURN_IF_ERROR(ShowPlanOfFile(session, view, true, surroundings));
     Print("\n");
   }
   return absl::OkStatus();

@@ -154,6 +154,11 @@ std::string LeftInFloat(const Report& report, Verbosity verbosity) {
   return text;
 }
 
+std::string PolicyText(const std::string& asked, const Report& report) {
+  if (report.policy_choice.empty()) return asked;
+  return absl::StrCat(report.outputs[0].policy, " (", report.policy_choice, ")");
+}
+
 std::string DtypeList(const Report& report) {
   std::vector<std::string> names;
   for (const OutputReport& output : report.outputs) names.push_back(output.dtype);

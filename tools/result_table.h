@@ -12,6 +12,9 @@ namespace onnxquant::cli {
 // A row per file: bytes, ratio to the input, weights by format, values kept in float32, casts.
 std::string ResultTable(const Report& report);
 
+// As it was `asked` for; where it was left open, that which was chosen, and why.
+std::string PolicyText(const std::string& asked, const Report& report);
+
 // "fp16, q4, q4f16"
 std::string DtypeList(const Report& report);
 

@@ -87,7 +87,8 @@ std::string TuneCommand::Missing() const {
   const bool chooses = options_.size || options_.max_kl;
   if (!chooses && !front_) return "--size, --max-kl or --front";
   if (chooses && output_.empty()) return "-o";
-  return options_.plan.policy.empty() ? kNoPolicy : "";
+  return options_.plan.policy.empty() ? "--policy (see 'onnxquant policies' for the built-in ones)"
+                                      : "";
 }
 
 absl::StatusOr<TuneOptions> TuneCommand::Options(const Surroundings& surroundings) const {

@@ -16,7 +16,8 @@
 
 namespace onnxquant {
 
-// What was found, as data: nothing is read but the model's structure.
+// What was found, as data: nothing is read but the model's structure. A plan asks for it where its
+// policy is kAutoPolicy.
 struct PolicyChoice {
   std::string policy = {};               // "gemma-web"
   std::vector<std::string> dtypes = {};  // of its outputs; empty: all

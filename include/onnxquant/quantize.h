@@ -20,9 +20,13 @@
 
 namespace onnxquant {
 
+// Leaves the policy to ChoosePolicy (choose_policy.h), and its dtypes where none are asked for.
+inline constexpr char kAutoPolicy[] = "auto";
+
 // Every member has a default, so that {.policy = "gemma-safe"} compiles without a warning.
 struct PlanOptions {
-  std::string policy = {};               // a built-in policy's name, or a YAML file's path
+  // A built-in policy's name, a YAML file's path, or kAutoPolicy.
+  std::string policy = {};
   std::string policy_yaml = {};          // a policy's text, in place of `policy`; "": none
   std::vector<std::string> rules = {};   // appended to it: "match: {role: norm}, compute: float32"
   std::vector<std::string> dtypes = {};  // which of the policy's outputs; empty: all

@@ -102,6 +102,7 @@ struct Report {
   std::string input;                     // path of the model
   std::vector<std::string> input_files;  // the model and its data files, as far as they are files
   std::uint64_t input_bytes = 0;         // with its external data
+  std::string policy_choice;             // why this policy, where it was left open; else ""
   std::string directory;                 // where the outputs go
   std::string config;                    // path of the config.json that is updated; "" for none
   std::vector<OutputReport> outputs;

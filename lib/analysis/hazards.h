@@ -24,8 +24,8 @@ enum class HazardTarget { kAny, kCpu };
 
 // Names as policies write them. One table, which the parser, `inspect` and `check` iterate.
 struct HazardName {
-  const char* name;
-  const char* meaning;
+  const char* name = "";
+  const char* meaning = "";
   InHalf in_float16 = InHalf::kDepends;
   InHalf in_bfloat16 = InHalf::kRight;
   HazardTarget target = HazardTarget::kAny;

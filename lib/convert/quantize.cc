@@ -25,6 +25,7 @@
 #include "lib/policy/plan.h"
 #include "lib/rewrite/share_equal.h"
 #include "lib/statistics/factor_cache.h"
+#include "onnxquant/choose_policy.h"
 
 namespace onnxquant {
 
@@ -180,24 +181,45 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
   return absl::OkStatus();
 }
 
-absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const PlanOptions& options) {
+// The options, where the policy is left open with the one that suits the model; and why that one.
+struct Settled {
+  PlanOptions options;
+  std::string why;
+};
+
+template <typename Source>
+absl::StatusOr<Settled> Settle(const Source& source, const PlanOptions& options) {
+  Settled settled{options, ""};
+  if (options.policy != kAutoPolicy || !options.policy_yaml.empty()) return settled;
+  ONNXQUANT_ASSIGN_OR_RETURN(PolicyChoice choice, ChoosePolicy(source));
+  settled.options.policy = std::move(choice.policy);
+  if (options.dtypes.empty()) settled.options.dtypes = std::move(choice.dtypes);
+  settled.why = std::move(choice.why);
+  return settled;
+}
+
+absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const Settled& settled) {
   auto state = std::make_unique<PlanAccess::State>(std::move(model));
-  ONNXQUANT_RETURN_IF_ERROR(IfUnchanged(state->model, DecideAll(policy, options, state.get())));
+  ONNXQUANT_RETURN_IF_ERROR(
+      IfUnchanged(state->model, DecideAll(policy, settled.options, state.get())));
+  state->report.policy_choice = settled.why;
   return PlanAccess::Make(std::move(state));
 }
 
 }  // namespace
 
 absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& options) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(options));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Settled settled, Settle(model_path, options));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(settled.options));
   ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::LoadToConvert(model_path, LeastOpset(policy)));
-  return PlanFor(std::move(model), policy, options);
+  return PlanFor(std::move(model), policy, settled);
 }
 
 absl::StatusOr<Plan> MakePlan(const ModelInMemory& model, const PlanOptions& options) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(options));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Settled settled, Settle(model, options));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(settled.options));
   ONNXQUANT_ASSIGN_OR_RETURN(Model loaded, Model::FromMemoryToConvert(model, LeastOpset(policy)));
-  return PlanFor(std::move(loaded), policy, options);
+  return PlanFor(std::move(loaded), policy, settled);
 }
 
 absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options) {

@@ -122,7 +122,7 @@ absl::Status CheckHalfScales(absl::Span<const std::uint16_t> scales, int steps,
 // What every codec is made with.
 struct CodecContext {
   PartSink sink;
-  NarrowAccount* account;  // for numbers that are rounded on the way
+  NarrowAccount* account = nullptr;  // for numbers that are rounded on the way
   // Of forms that take a method: which, and where its statistics are.
   methods::Choice choice = {};
   methods::FactorSource* factors = nullptr;

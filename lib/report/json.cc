@@ -81,6 +81,7 @@ std::string ToJson(const Report& report) {
   const Json json = {{"onnxquant", 1},
                      {"input", report.input},
                      {"input_bytes", report.input_bytes},
+                     {"policy_choice", report.policy_choice},
                      {"directory", report.directory},
                      {"config", report.config},
                      {"bytes_read", report.bytes_read},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxquant import _native
 from onnxquant.arguments import (
+    AUTO,
     AnyPath,
     AnyPolicy,
     AnyRanges,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def plan(
     model: Any,
-    policy: AnyPolicy,
+    policy: AnyPolicy = AUTO,
     *,
     dtypes: Iterable[str] = (),
     output: AnyPath | None = None,
@@ -42,7 +43,8 @@ def plan(
     model: a path, an onnx.ModelProto or an onnx_ir.Model. An ir.Model's weights are read where
         they lie: do not change them before the plan is applied. A ModelProto's are copied once,
         since protobuf gives them out no other way.
-    policy: a built-in policy's name, a YAML file, a dict, or a Policy.
+    policy: a built-in policy's name, a YAML file, a dict, or a Policy; "auto" for the built-in one
+        that suits the model's family, which the plan's `policy_choice` gives the reason for.
     dtypes: only these of the policy's outputs ("fp16", "q4", "q4f16" …); all if empty.
     output: the folder for the files, or, of one output, its file, NAME.onnx; beside the model if
         None. A model in memory needs one.
@@ -75,7 +77,7 @@ def plan(
 
 def quantize(
     model: Any,
-    policy: AnyPolicy,
+    policy: AnyPolicy = AUTO,
     *,
     dtypes: Iterable[str] = (),
     output: AnyPath | None = None,

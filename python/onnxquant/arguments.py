@@ -17,6 +17,8 @@ from onnxquant.policy import Policy, rule_text
 from onnxquant.results import Ranges
 
 AnyPath = str | os.PathLike[str]
+# Leaves the policy to the family of the model.
+AUTO = "auto"
 AnyPolicy = str | os.PathLike[str] | Mapping[str, Any] | Policy
 AnyRules = str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]]
 AnyRanges = AnyPath | Mapping[str, Any] | Ranges
@@ -79,12 +81,16 @@ def plan_options(
     calibration: AnyPath | None,
 ) -> _native.PlanOptions:
     """Return the options that say what becomes of a model; ranges and output are to be set."""
-    chosen = Policy.of(policy)
     options = _native.PlanOptions()
-    options.policy = chosen.origin
-    options.policy_yaml = chosen.yaml
     more = [rules] if isinstance(rules, str | Mapping) else rules
-    options.rules = [*chosen.rules, *map(rule_text, more)]
+    options.rules = [*map(rule_text, more)]
+    if policy == AUTO:
+        options.policy = AUTO
+    else:
+        chosen = Policy.of(policy)
+        options.policy = chosen.origin
+        options.policy_yaml = chosen.yaml
+        options.rules = [*chosen.rules, *options.rules]
     options.dtypes = [dtypes] if isinstance(dtypes, str) else list(dtypes)
     # Where it is now: notebooks change their folder between a plan and its application.
     options.calibration = "" if calibration is None else os.path.abspath(os.fspath(calibration))

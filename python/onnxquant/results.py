@@ -147,6 +147,11 @@ class Report(Result):
         raise UsageError(f"there is no output '{dtype}'; there are {known}")
 
     @property
+    def policy_choice(self) -> str:
+        """Return why this policy, where it was left open ("auto"); "" where it was not."""
+        return str(self._data["policy_choice"])
+
+    @property
     def directory(self) -> Path:
         """Return where the files are."""
         return Path(self._data["directory"])

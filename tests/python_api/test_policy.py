@@ -14,6 +14,14 @@ def test_a_policy_by_name_is_what_its_yaml_says(mlp: Path, tmp_path: Path) -> No
     assert by_name.to_dict() == by_text.to_dict()
 
 
+def test_where_none_is_named_the_models_family_decides(mlp: Path, tmp_path: Path) -> None:
+    report = onnxquant.quantize(mlp, output=tmp_path)
+    assert sorted(report.paths) == ["fp16", "q4f16"]
+    assert {output.to_dict()["policy"] for output in report.outputs} == {"transformersjs"}
+    assert "no family" in report.policy_choice
+    assert onnxquant.plan(mlp, "fp16", output=tmp_path).policy_choice == ""
+
+
 def test_a_dict_is_a_policy(mlp: Path, tmp_path: Path) -> None:
     policy = {
         "policy": 1,

@@ -1,0 +1,105 @@
+"""Where no policy is named, the model's family decides, and the program says so."""
+
+import json
+from pathlib import Path
+
+import onnx
+import onnx.parser
+import pytest
+from program import run
+
+PLAIN = """<ir_version: 10, opset_import: ["" : 21]>
+g (float[2, 8] x) => (float[2, 8] y) <float[8, 8] w> { y = MatMul(x, w) }"""
+
+# One layer of a decoder: POST stands between a branch and the stream that it joins.
+DECODER = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
+g (int64[n] ids) => (float[n, 64] logits)
+<float[64, 64] table, float[64] gain, float[64, 64] w, float[64, 64] head> {
+  h0 = Gather(table, ids)
+  n0 = SimplifiedLayerNormalization<axis = -1>(h0, gain)
+  p = MatMul(n0, w)
+  b0 = POST
+  h1 = Add(h0, b0)
+  n1 = SimplifiedLayerNormalization<axis = -1>(h1, gain)
+  logits = MatMul(n1, head)
+}"""
+GEMMA = DECODER.replace("POST", "SimplifiedLayerNormalization<axis = -1>(p, gain)")
+OTHER = DECODER.replace("POST", "Identity(p)")
+
+
+def _write(folder: Path, text: str, half: bool = False) -> Path:
+    """Write a model whose values without a maker are initializers."""
+    model = onnx.parser.parse_model(text)
+    made = {name for node in model.graph.node for name in node.output}
+    inputs = {value.name for value in model.graph.input}
+    infos = [*model.graph.value_info]
+    del model.graph.value_info[:]
+    for info in infos:
+        if info.name in made | inputs:
+            continue
+        shape = [dim.dim_value for dim in info.type.tensor_type.shape.dim]
+        count = 1
+        for size in shape:
+            count *= size
+        kind = onnx.TensorProto.FLOAT16 if half else onnx.TensorProto.FLOAT
+        values = [0.01 * (i % 7 - 3) for i in range(count)]
+        model.graph.initializer.append(onnx.helper.make_tensor(info.name, kind, shape, values))
+    path = folder / "model.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "policy", "dtypes"),
+    [
+        (PLAIN, "transformersjs", ["fp16", "q4f16"]),
+        (OTHER, "llm-web", ["fp16", "q4", "q4f16", "q8"]),
+        (GEMMA, "gemma-web", ["fp16", "q4", "q4f16", "q8"]),
+    ],
+)
+def test_the_family_decides(tmp_path: Path, text: str, policy: str, dtypes: list[str]) -> None:
+    model = _write(tmp_path, text)
+    plan = run("plan", "--json", model)
+    assert plan.returncode == 0, plan.stderr
+    report = json.loads(plan.stdout)
+    assert [output["dtype"] for output in report["outputs"]] == dtypes
+    assert {output["policy"] for output in report["outputs"]} == {policy}
+    assert report["policy_choice"] != ""
+    done = run(model)
+    assert done.returncode == 0, done.stderr
+    assert f"policy {policy} ({report['policy_choice']}); writing " in done.stderr
+
+
+def test_auto_is_what_holds_where_nothing_is_said(tmp_path: Path) -> None:
+    model = _write(tmp_path, PLAIN)
+    assert run("plan", model).stdout == run("plan", "--policy", "auto", model).stdout
+    assert "policy transformersjs (it belongs to no family" in run("plan", model).stdout
+    assert "family" not in run("plan", "--policy", "fp16", model).stdout
+
+
+def test_dtypes_are_those_that_are_asked_for(tmp_path: Path) -> None:
+    model = _write(tmp_path, PLAIN)
+    report = json.loads(run("plan", "--json", "--dtype", "q8", model).stdout)
+    assert [output["dtype"] for output in report["outputs"]] == ["q8"]
+    unknown = run("plan", "--dtype", "q9", model)
+    assert unknown.returncode == 1
+    assert "q9" in unknown.stderr
+
+
+def test_a_file_in_sixteen_bits_is_to_be_checked_first(tmp_path: Path) -> None:
+    model = _write(tmp_path, PLAIN.replace("float[", "float16["), half=True)
+    done = run(model)
+    assert done.returncode == 1
+    assert f"'onnxquant check {model}'" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_each_model_of_a_folder_has_a_family_of_its_own(tmp_path: Path) -> None:
+    for name, text in (("encoder", PLAIN), ("decoder", OTHER)):
+        (tmp_path / name).mkdir()
+        _write(tmp_path / name, text).rename(tmp_path / f"{name}.onnx")
+        (tmp_path / name).rmdir()
+    plan = run("plan", "--quiet", tmp_path)
+    assert plan.returncode == 0, plan.stderr
+    assert f"{tmp_path / 'decoder.onnx'}, policy llm-web (it is a language model" in plan.stdout
+    assert f"{tmp_path / 'encoder.onnx'}, policy transformersjs (it belongs" in plan.stdout
