@@ -95,7 +95,13 @@ function(onnxquant_test name)
   if(ONNXQUANT_PRECOMPILE_HEADERS AND NOT name MATCHES "${_without_onnx}")
     target_precompile_headers(${name} REUSE_FROM onnxquant_precompiled_tests)
   endif()
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  # Under a sanitizer what takes seconds takes minutes.
+  if(ONNXQUANT_SANITIZE)
+    set(seconds 1800)
+  else()
+    set(seconds 300)
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${seconds})
 endfunction()
 
 # What feeds bytes to one entry of the library; `common` is linked into each. An engine other than
