@@ -28,7 +28,7 @@ def test_a_wrong_argument_is_told_in_one_line_with_the_programs_name(
     done = run(*arguments)
     assert done.returncode == 1
     assert done.stdout == ""
-    known = [word for word in arguments[:1] if word in ("plan", "check")]
+    known = [word for word in arguments[:1] if word in ("plan", "check", "tune")]
     name = " ".join(["onnxquant", *known])
     assert re.fullmatch(rf"onnxquant: .*{said} '{name} --help' lists what is\n", done.stderr), (
         done.stderr
