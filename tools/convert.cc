@@ -123,7 +123,7 @@ absl::StatusOr<Plan> PlanOf(const ConversionOptions& conversion) {
 absl::Status ConvertCommand::ConvertFolder(const Surroundings& surroundings) const {
   ONNXQUANT_ASSIGN_OR_RETURN(
       const std::vector<ConversionOptions> sessions,
-      ConversionsOf(conversion_, conversion_.report.empty() ? "" : "--report"));
+      ConversionsOf(conversion_, conversion_.report.empty() ? "" : "--report", surroundings));
   std::vector<Plan> plans;
   for (const ConversionOptions& session : sessions) {
     ONNXQUANT_ASSIGN_OR_RETURN(Plan plan, PlanOf(session));

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "lib/base/error.h"
+#include "onnxquant/choose_policy.h"
 #include "onnxquant/sessions.h"
 
 namespace onnxquant::cli {
@@ -78,6 +79,31 @@ std::string OutputFor(const ConversionOptions& folder, const Session& session) {
   return inner ? (fs::path(folder.plan.output) / parent.filename()).string() : folder.plan.output;
 }
 
+// What one model gives another takes. Where families ask for different policies, all models that
+// are left open get that of language models, of which every model takes what it can.
+absl::Status AgreeOnAPolicy(const std::string& folder, const Surroundings& surroundings,
+                            std::vector<ConversionOptions>& all) {
+  constexpr char kForAll[] = "llm-web";
+  std::vector<ConversionOptions*> open;
+  std::vector<std::string> chosen;
+  bool differ = false;
+  for (ConversionOptions& one : all) {
+    if (one.plan.policy != kAutoPolicy) continue;
+    ONNXQUANT_ASSIGN_OR_RETURN(const PolicyChoice choice, ChoosePolicy(one.model));
+    differ = differ || (!open.empty() && !absl::EndsWith(chosen.back(), " " + choice.policy));
+    open.push_back(&one);
+    chosen.push_back(absl::StrCat(fs::path(one.model).filename().string(), " ", choice.policy));
+  }
+  if (!differ) return absl::OkStatus();
+  for (ConversionOptions* one : open) one->plan.policy = kForAll;
+  if (surroundings.notice) {
+    surroundings.notice(absl::StrCat(folder, ": by themselves its models would get ",
+                                     absl::StrJoin(chosen, ", "), "; together all get ", kForAll,
+                                     ", so that what one gives fits what another takes"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status RefuseSessions(const ConversionOptions& conversion) {
@@ -91,7 +117,8 @@ bool IsFolder(const ConversionOptions& conversion) {
 }
 
 absl::StatusOr<std::vector<ConversionOptions>> ConversionsOf(const ConversionOptions& folder,
-                                                             const std::string& of_one) {
+                                                             const std::string& of_one,
+                                                             const Surroundings& surroundings) {
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Session> sessions, FindSessions(folder.model));
   ONNXQUANT_RETURN_IF_ERROR(RefuseWhatIsOfOne(folder, of_one, sessions));
   std::vector<Choice> choices;
@@ -120,6 +147,7 @@ absl::StatusOr<std::vector<ConversionOptions>> ConversionsOf(const ConversionOpt
   if (all.empty()) {
     return UsageError("--session leaves none of ", NamesOf(sessions), " to convert");
   }
+  ONNXQUANT_RETURN_IF_ERROR(AgreeOnAPolicy(folder.model, surroundings, all));
   return all;
 }
 

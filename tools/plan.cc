@@ -168,7 +168,7 @@ absl::Status ShowPlan(const ConversionOptions& conversion, const PlanView& view,
                        : view.json                ? "--json"
                                                   : "";
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<ConversionOptions> sessions,
-                             ConversionsOf(conversion, of_one));
+                             ConversionsOf(conversion, of_one, surroundings));
   for (const ConversionOptions& session : sessions) {
     ONNXQUANT_RETURN_IF_ERROR(ShowPlanOfFile(session, view, true, surroundings));
     Print("\n");

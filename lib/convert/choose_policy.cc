@@ -1,6 +1,6 @@
 #include "onnxquant/choose_policy.h"
 
-#include <cstdint>
+#include <cstddef>
 #include <string>
 
 #include "lib/base/error.h"
@@ -15,27 +15,24 @@ namespace {
 // The lowest opset that models are converted to; families do not depend on it.
 constexpr int kLeastOpset = 6;
 
-// Whether more elements of the main graph's initializers are in 16 bits than in 32.
-bool IsHalfAlready(const onnx::GraphProto& graph) {
-  double half = 0;
-  double single = 0;
-  for (const onnx::TensorProto& tensor : graph.initializer()) {
-    double elements = 1;
-    for (const std::int64_t dim : tensor.dims()) elements *= static_cast<double>(dim);
-    const int type = tensor.data_type();
-    if (type == onnx::TensorProto::FLOAT16 || type == onnx::TensorProto::BFLOAT16) half += elements;
-    if (type == onnx::TensorProto::FLOAT) single += elements;
+// Whether more values, weights among them, are in 16 bits than in 32.
+bool IsHalfAlready(const ValueTypes& types) {
+  std::ptrdiff_t half = 0;
+  std::ptrdiff_t single = 0;
+  for (const ElementType type : types) {
+    if (IsHalf(type)) ++half;
+    if (type == ElementType::kFloat) ++single;
   }
   return half > single;
 }
 
 absl::StatusOr<PolicyChoice> Choose(const Model& model) {
-  if (IsHalfAlready(model.proto().graph())) {
-    return UsageError(model.path(), ": its floats are in 16 bits already: 'onnxquant check ",
-                      model.path(),
-                      "' says whether they are right and mends what is not; or say --policy");
-  }
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(model.proto(), model.path()));
+  if (IsHalfAlready(analysis.types)) {
+    return UsageError(model.path(), ": its floats are in 16 bits already: 'onnxquant check ",
+                      model.path(), "' says whether they are right, and with --fix mends what is ",
+                      "not; or say --policy");
+  }
   const Family& family = FamilyOf(analysis);
   PolicyChoice choice;
   choice.policy = std::string(family.policy);

@@ -95,16 +95,24 @@ WebConfigEntry ConfigEntry(const Analysis& analysis, const OutputPlan& plan,
   return entry;
 }
 
+// The options, where the policy is left open with the one that suits the model; the outputs of that
+// one which are enough; and why that one.
+struct Settled {
+  PlanOptions options;
+  std::vector<std::string> dtypes;  // empty: all
+  std::string why;
+};
+
 // The outputs that are wanted: those asked for; of a file that is named for a dtype which the
 // policy writes, that one, since such a file is to be mended rather than made anything else; else
 // all.
-std::vector<std::string> WantedDtypes(const PlanOptions& options, const Policy& policy,
+std::vector<std::string> WantedDtypes(const Settled& settled, const Policy& policy,
                                       const std::string& source_dtype) {
-  if (!options.dtypes.empty()) return options.dtypes;
+  if (!settled.options.dtypes.empty()) return settled.options.dtypes;
   const bool has_it = std::any_of(
       policy.outputs.begin(), policy.outputs.end(),
       [&source_dtype](const OutputSpec& output) { return output.dtype == source_dtype; });
-  return has_it ? std::vector<std::string>{source_dtype} : std::vector<std::string>{};
+  return has_it ? std::vector<std::string>{source_dtype} : settled.dtypes;
 }
 
 void WarnOfLargeShards(PlannedOutput& output) {
@@ -128,7 +136,8 @@ absl::Status RefuseInputAsConfig(const std::string& config,
   return absl::OkStatus();
 }
 
-absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAccess::State* state) {
+absl::Status DecideAll(const Policy& policy, const Settled& settled, PlanAccess::State* state) {
+  const PlanOptions& options = settled.options;
   const std::string model_path = state->model.path();
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(state->model.proto(), model_path));
   ONNXQUANT_RETURN_IF_ERROR(CheckTypes(analysis.graph, analysis.types, model_path));
@@ -137,7 +146,7 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
   const FileStem source = SplitSourceStem(std::filesystem::path(model_path).stem().string());
   ONNXQUANT_ASSIGN_OR_RETURN(
       std::vector<OutputPlan> plans,
-      MakePlans(analysis, policy, WantedDtypes(options, policy, source.dtype), model_path,
+      MakePlans(analysis, policy, WantedDtypes(settled, policy, source.dtype), model_path,
                 files.evidence));
   const OutputPlace place = PlaceOf(model_path, options.output, source.base);
   ONNXQUANT_RETURN_IF_ERROR(RefuseOneFileForMany(place, plans));
@@ -181,27 +190,20 @@ absl::Status DecideAll(const Policy& policy, const PlanOptions& options, PlanAcc
   return absl::OkStatus();
 }
 
-// The options, where the policy is left open with the one that suits the model; and why that one.
-struct Settled {
-  PlanOptions options;
-  std::string why;
-};
-
 template <typename Source>
 absl::StatusOr<Settled> Settle(const Source& source, const PlanOptions& options) {
-  Settled settled{options, ""};
+  Settled settled{options, {}, ""};
   if (options.policy != kAutoPolicy || !options.policy_yaml.empty()) return settled;
   ONNXQUANT_ASSIGN_OR_RETURN(PolicyChoice choice, ChoosePolicy(source));
   settled.options.policy = std::move(choice.policy);
-  if (options.dtypes.empty()) settled.options.dtypes = std::move(choice.dtypes);
+  settled.dtypes = std::move(choice.dtypes);
   settled.why = std::move(choice.why);
   return settled;
 }
 
 absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const Settled& settled) {
   auto state = std::make_unique<PlanAccess::State>(std::move(model));
-  ONNXQUANT_RETURN_IF_ERROR(
-      IfUnchanged(state->model, DecideAll(policy, settled.options, state.get())));
+  ONNXQUANT_RETURN_IF_ERROR(IfUnchanged(state->model, DecideAll(policy, settled, state.get())));
   state->report.policy_choice = settled.why;
   return PlanAccess::Make(std::move(state));
 }

@@ -32,17 +32,28 @@ std::string AsGemma(const Analysis& analysis) {
   return "it looks like Gemma 2 or 3: every branch of its residual stream ends in a norm";
 }
 
-// Nothing bounds the stream of a decoder whose branches end in products; several are known to pass
-// 65504.
+bool HasLayerNorms(const Graph& graph) {
+  return std::any_of(graph.nodes().begin(), graph.nodes().end(), [](const Node& node) {
+    const std::string& op = node.proto->op_type();
+    return op == "LayerNormalization" || op == "SkipLayerNormalization";
+  });
+}
+
+// Nothing bounds a stream whose branches end in products; those of several decoders, and of what is
+// made of them without a head, are known to pass 65504.
 std::string AsLanguageModel(const Analysis& analysis) {
   if (analysis.residual.adds.empty()) return "";
   const auto caches =
       std::any_of(analysis.roles.values.begin(), analysis.roles.values.end(),
                   [](const auto& value) { return value.second.role == Role::kKvCache; });
   if (caches) return "it is a language model: it has a key-value cache and a residual stream";
-  const bool head = HasRole(analysis, Role::kEmbedding) && HasRole(analysis, Role::kLmHead);
-  return head ? "it is a language model: it has an embedding, a residual stream and an lm_head"
-              : "";
+  if (!HasRole(analysis, Role::kEmbedding)) return "";
+  if (!HasRole(analysis, Role::kLmHead)) {
+    return HasLayerNorms(analysis.graph)
+               ? ""
+               : "it is made of a language model: it has an embedding and a residual stream";
+  }
+  return "it is a language model: it has an embedding, a residual stream and an lm_head";
 }
 
 std::string AsAnything(const Analysis& /*analysis*/) {

@@ -1,6 +1,7 @@
 """Where no policy is named, the model's family decides, and the program says so."""
 
 import json
+import re
 from pathlib import Path
 
 import onnx
@@ -94,12 +95,46 @@ def test_a_file_in_sixteen_bits_is_to_be_checked_first(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
-def test_each_model_of_a_folder_has_a_family_of_its_own(tmp_path: Path) -> None:
-    for name, text in (("encoder", PLAIN), ("decoder", OTHER)):
-        (tmp_path / name).mkdir()
-        _write(tmp_path / name, text).rename(tmp_path / f"{name}.onnx")
-        (tmp_path / name).rmdir()
-    plan = run("plan", "--quiet", tmp_path)
+@pytest.mark.parametrize(
+    ("texts", "policies"),
+    [
+        ({"encoder": PLAIN, "decoder": OTHER}, {"llm-web"}),
+        ({"encoder": PLAIN, "vision": PLAIN}, {"transformersjs"}),
+        ({"a": GEMMA, "b": GEMMA}, {"gemma-web"}),
+        ({"encoder": PLAIN, "decoder": GEMMA}, {"llm-web"}),
+    ],
+)
+def test_the_models_of_a_folder_get_one_policy(
+    tmp_path: Path, texts: dict[str, str], policies: set[str]
+) -> None:
+    for name, text in texts.items():
+        _write(tmp_path, text).rename(tmp_path / f"{name}.onnx")
+    plan = run("plan", tmp_path)
     assert plan.returncode == 0, plan.stderr
-    assert f"{tmp_path / 'decoder.onnx'}, policy llm-web (it is a language model" in plan.stdout
-    assert f"{tmp_path / 'encoder.onnx'}, policy transformersjs (it belongs" in plan.stdout
+    found = set(re.findall(r"\.onnx, policy ([\w-]+)", plan.stdout))
+    assert found == policies
+    assert ("together all get llm-web" in plan.stderr) == (policies == {"llm-web"})
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in texts:
+        types = {
+            value.type.tensor_type.elem_type
+            for value in onnx.load(tmp_path / f"{name}_fp16.onnx").graph.output
+        }
+        assert types <= {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16}
+        if policies == {"llm-web"} and name == "encoder":
+            assert types == {onnx.TensorProto.FLOAT16}
+
+
+def test_of_a_file_that_is_named_for_a_dtype_that_one_is_written(tmp_path: Path) -> None:
+    model = _write(tmp_path, PLAIN).rename(tmp_path / "model_quantized.onnx")
+    report = json.loads(run("plan", "--json", model).stdout)
+    assert [output["dtype"] for output in report["outputs"]] == ["q8"]
+
+
+def test_what_is_made_of_a_language_model_without_its_head_is_one(tmp_path: Path) -> None:
+    text = GEMMA.replace("logits = MatMul(n1, head)", "logits = Identity(n1)")
+    model = _write(tmp_path, text)
+    assert "policy llm-web (it is made of a language model" in run("plan", model).stdout
+    text = text.replace("SimplifiedLayerNormalization", "LayerNormalization")
+    assert "policy transformersjs" in run("plan", _write(tmp_path, text)).stdout

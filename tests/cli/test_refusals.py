@@ -166,7 +166,7 @@ def test_an_unknown_policy(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("--policy", "fp16"), ("MODEL",), ("--nonsense",), ("plan",), ("diff", "a.onnx")],
+    [(), ("--policy", "fp16"), ("--nonsense",), ("plan",), ("diff", "a.onnx")],
 )
 def test_a_wrong_command_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = run(*arguments, cwd=tmp_path)
