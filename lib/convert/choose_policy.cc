@@ -30,8 +30,8 @@ absl::StatusOr<PolicyChoice> Choose(const Model& model) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(model.proto(), model.path()));
   if (IsHalfAlready(analysis.types)) {
     return UsageError(model.path(), ": its floats are in 16 bits already: 'onnxquant check ",
-                      model.path(), "' says whether they are right, and with --fix mends what is ",
-                      "not; or say --policy");
+                      model.path(),
+                      "' says whether they are right and how to mend what is not; or say --policy");
   }
   const Family& family = FamilyOf(analysis);
   PolicyChoice choice;

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime as ort
-from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import HealthCheck, Phase, assume, event, given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 from onnxquant_tools.build_gemma_reference import quantized_matmul
@@ -104,6 +104,8 @@ def cases(draw: st.DrawFn) -> Case:
     tail = draw(st.sampled_from([0, 1, block - 1]) | st.integers(0, block - 1))
     rows = max(1, whole * block + tail)
     columns = draw(st.sampled_from([1, 2, 3]) | st.integers(1, 33))
+    # Of as many numbers as a block WebGPU reads one scale for all columns: such a weight stays.
+    assume(columns == 1 or rows * columns != block)
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     kinds = draw(st.lists(st.sampled_from(FILLS), min_size=1, max_size=4))
     matrix = random.normal(0, 0.05, (rows, columns))
