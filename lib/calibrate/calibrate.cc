@@ -139,10 +139,7 @@ class Calibrator {
     std::uint64_t done = 0;
     run.read = [&](std::size_t tokens) {
       done += tokens;
-      if (options_.progress) {
-        options_.progress(plan_.passes.size() * Whole() + done,
-                          plan_.passes.size() * Whole() + BackwardTokens());
-      }
+      Show(unread_ + plan_.passes.size() * Whole() + done);
     };
     for (const std::vector<std::size_t>& places : plan_.gradient_passes) {
       ONNXQUANT_ASSIGN_OR_RETURN(std::vector<GradientMoments> sums,
@@ -184,6 +181,7 @@ class Calibrator {
   absl::Status WriteText(Decoder& decoder, Loaded& loaded) {
     ONNXQUANT_ASSIGN_OR_RETURN(const std::int64_t start, FirstOwnToken(options_.model, decoder));
     own_text_ = true;
+    if (!decoder.cached()) unread_ = Whole();
     const std::size_t batch = BatchOf(decoder);
     ONNXQUANT_RETURN_IF_ERROR(CheckTokens({{start}}, decoder.text().vocabulary, options_.model));
     for (std::size_t first = 0; first < options_.sequences; first += batch) {
@@ -201,6 +199,8 @@ class Calibrator {
           Report(first * options_.length + ++steps * text.sequences);
           return status;
         };
+      } else {
+        text.wrote = [&] { Show(first * options_.length + ++steps * text.sequences); };
       }
       ONNXQUANT_ASSIGN_OR_RETURN(TokenSequences written, WriteBatch(decoder, text, loaded.outputs));
       for (auto& sequence : written) sequences_.push_back(std::move(sequence));
@@ -264,10 +264,13 @@ class Calibrator {
   }
 
   // `done` of the pass that runs.
-  void Report(std::uint64_t done) const {
+  void Report(std::uint64_t done) const { Show(unread_ + pass_ * Whole() + done); }
+
+  // `done` of everything.
+  void Show(std::uint64_t done) const {
     if (!options_.progress) return;
-    options_.progress(pass_ * Whole() + done,
-                      plan_.passes.size() * Whole() + (made_up_ ? 0 : BackwardTokens()));
+    options_.progress(done,
+                      unread_ + plan_.passes.size() * Whole() + (made_up_ ? 0 : BackwardTokens()));
   }
 
   void Warn() {
@@ -300,6 +303,7 @@ class Calibrator {
   Calibration result_;
   TokenSequences sequences_;
   std::size_t pass_ = 0;
+  std::uint64_t unread_ = 0;  // tokens that are written, and not read while they are
   bool own_text_ = false;
   bool made_up_ = false;
 };

@@ -121,6 +121,7 @@ absl::StatusOr<TokenSequences> WriteBatch(Decoder& decoder, const BatchText& tex
     if (at == text.length) break;
     ONNXQUANT_ASSIGN_OR_RETURN(newest, Draw(results[0], randoms));
     for (std::size_t i = 0; i < newest.size(); ++i) sequences[i].push_back(newest[i]);
+    if (text.wrote) text.wrote();
   }
   decoder.Reset();
   return sequences;

@@ -26,6 +26,7 @@ struct BatchText {
   // Given the named outputs of each step: for the newest token of each sequence or, of a decoder
   // without a cache, for all tokens so far. May be null.
   std::function<absl::Status(absl::Span<const Tensor>)> visit = nullptr;
+  std::function<void()> wrote = nullptr;  // called for each token that all sequences have more
 };
 
 // Tokens drawn from the model's own distribution (temperature 1, the whole vocabulary). Resets the

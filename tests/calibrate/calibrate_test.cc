@@ -1,5 +1,6 @@
 #include "lib/calibrate/calibrate.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <string>
@@ -86,6 +87,23 @@ TEST_F(CalibrateTest, SumsUpWhatProductsReadOfAFile) {
   EXPECT_EQ(metadata.at("fingerprint").size(), 16U);
   EXPECT_FALSE(metadata.contains("seed"));
   EXPECT_TRUE(made->warnings.empty());
+}
+
+TEST_F(CalibrateTest, TellsOfTextThatAModelWithoutACacheWritesAndThenReads) {
+  options_.sequences = 3;
+  options_.length = 20;
+  options_.batch = 2;
+  std::vector<std::uint64_t> done;
+  options_.progress = [&](std::uint64_t now, std::uint64_t total) {
+    EXPECT_EQ(total, 120U);  // 60 tokens, twice
+    done.push_back(now);
+  };
+  const auto made = Run();
+  ASSERT_TRUE(made.ok()) << made.status();
+  ASSERT_FALSE(done.empty());
+  EXPECT_TRUE(std::is_sorted(done.begin(), done.end()));
+  EXPECT_LE(done.front(), 2U);
+  EXPECT_EQ(done.back(), 120U);
 }
 
 TEST_F(CalibrateTest, GivesTheSameInManyPasses) {

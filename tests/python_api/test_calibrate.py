@@ -240,8 +240,9 @@ def test_an_exception_of_progress_stops_the_run_and_leaves_nothing(
 
     (tmp_path / "out").mkdir()
     with pytest.raises(RuntimeError, match="enough"):
-        # Of a model without a cache progress is told once its text is read, not while it writes.
-        onnxquant.calibrate(layers, tmp_path / "out" / "c", TOKENS * 20_000, progress=refuse)
+        onnxquant.calibrate(
+            layers, tmp_path / "out" / "c", sequences=100_000, batch=1, progress=refuse
+        )
     assert list((tmp_path / "out").iterdir()) == []
 
 
