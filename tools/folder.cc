@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <system_error>
 
@@ -84,18 +85,18 @@ std::string OutputFor(const ConversionOptions& folder, const Session& session) {
 absl::Status AgreeOnAPolicy(const std::string& folder, const Surroundings& surroundings,
                             std::vector<ConversionOptions>& all) {
   constexpr char kForAll[] = "llm-web";
-  std::vector<ConversionOptions*> open;
+  std::set<std::string> policies;
   std::vector<std::string> chosen;
-  bool differ = false;
-  for (ConversionOptions& one : all) {
+  for (const ConversionOptions& one : all) {
     if (one.plan.policy != kAutoPolicy) continue;
     ONNXQUANT_ASSIGN_OR_RETURN(const PolicyChoice choice, ChoosePolicy(one.model));
-    differ = differ || (!open.empty() && !absl::EndsWith(chosen.back(), " " + choice.policy));
-    open.push_back(&one);
     chosen.push_back(absl::StrCat(fs::path(one.model).filename().string(), " ", choice.policy));
+    policies.insert(choice.policy);
   }
-  if (!differ) return absl::OkStatus();
-  for (ConversionOptions* one : open) one->plan.policy = kForAll;
+  if (policies.size() < 2) return absl::OkStatus();
+  for (ConversionOptions& one : all) {
+    if (one.plan.policy == kAutoPolicy) one.plan.policy = kForAll;
+  }
   if (surroundings.notice) {
     surroundings.notice(absl::StrCat(folder, ": by themselves its models would get ",
                                      absl::StrJoin(chosen, ", "), "; together all get ", kForAll,
