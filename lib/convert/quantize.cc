@@ -105,7 +105,7 @@ struct Settled {
 
 // The outputs that are wanted: those asked for; of a file that is named for a dtype which the
 // policy writes, that one, since such a file is to be mended rather than made anything else; else
-// all.
+// those that are enough, or all.
 std::vector<std::string> WantedDtypes(const Settled& settled, const Policy& policy,
                                       const std::string& source_dtype) {
   if (!settled.options.dtypes.empty()) return settled.options.dtypes;

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper, parser
+from onnx import parser
 
 from onnxquant_tools.conformance_cases import load_cases
+from onnxquant_tools.text_models import with_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 8192  # bytes of a model: fuzzers get further with small ones
@@ -51,22 +52,6 @@ def _texts() -> Iterator[str]:
         yield from re.findall(r'R"\((.*?)\)"', path.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def _with_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Give a payload to what is declared and not made, as the C++ tests do."""
-    made = {name for node in model.graph.node for name in node.output}
-    made |= {tensor.name for tensor in model.graph.initializer}
-    for info in model.graph.value_info:
-        kind = info.type.tensor_type
-        if info.name in made or kind.elem_type not in (1, 7, 10):
-            continue
-        shape = [dim.dim_value for dim in kind.shape.dim]
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
-        values = (np.arange(int(np.prod(shape))) * 37 % 101 - 50) / 64
-        array = values.reshape(shape).astype(dtype)
-        model.graph.initializer.append(numpy_helper.from_array(array, info.name))
-    return model
-
-
 def _field(number: int, content: bytes) -> bytes:
     """Return a length-delimited field of the wire format."""
     size, length = len(content), b""
@@ -91,7 +76,7 @@ def _models() -> Iterator[bytes]:
         if not text.lstrip().startswith("<"):
             continue
         try:
-            yield _with_weights(parser.parse_model(text)).SerializeToString()
+            yield with_weights(parser.parse_model(text)).SerializeToString()
         except (parser.ParseError, ValueError, TypeError):  # wrong on purpose, or made of pieces
             continue
     yield from _in_pieces()

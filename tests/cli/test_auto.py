@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 import onnx.parser
 import pytest
+from onnxquant_tools.text_models import with_weights
 from program import run
 
 PLAIN = """<ir_version: 10, opset_import: ["" : 21]>
@@ -28,25 +29,9 @@ GEMMA = DECODER.replace("POST", "SimplifiedLayerNormalization<axis = -1>(p, gain
 OTHER = DECODER.replace("POST", "Identity(p)")
 
 
-def _write(folder: Path, text: str, half: bool = False) -> Path:
-    """Write a model whose values without a maker are initializers."""
-    model = onnx.parser.parse_model(text)
-    made = {name for node in model.graph.node for name in node.output}
-    inputs = {value.name for value in model.graph.input}
-    infos = [*model.graph.value_info]
-    del model.graph.value_info[:]
-    for info in infos:
-        if info.name in made | inputs:
-            continue
-        shape = [dim.dim_value for dim in info.type.tensor_type.shape.dim]
-        count = 1
-        for size in shape:
-            count *= size
-        kind = onnx.TensorProto.FLOAT16 if half else onnx.TensorProto.FLOAT
-        values = [0.01 * (i % 7 - 3) for i in range(count)]
-        model.graph.initializer.append(onnx.helper.make_tensor(info.name, kind, shape, values))
+def _write(folder: Path, text: str) -> Path:
     path = folder / "model.onnx"
-    onnx.save(model, path)
+    onnx.save(with_weights(onnx.parser.parse_model(text)), path)
     return path
 
 
@@ -88,7 +73,7 @@ def test_dtypes_are_those_that_are_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_file_in_sixteen_bits_is_to_be_checked_first(tmp_path: Path) -> None:
-    model = _write(tmp_path, PLAIN.replace("float[", "float16["), half=True)
+    model = _write(tmp_path, PLAIN.replace("float[", "float16["))
     done = run(model)
     assert done.returncode == 1
     assert f"'onnxquant check {model}'" in done.stderr
