@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "tools/folder.h"
 #include "tools/interrupt.h"
 #include "tools/options.h"
+#include "tools/own_statistics.h"
 #include "tools/plan.h"
 #include "tools/print.h"
 #include "tools/progress.h"
@@ -44,6 +46,7 @@ class ConvertCommand final : public Command {
   int threads_ = ApplyOptions().threads;
   std::uint64_t memory_ = ApplyOptions().memory;
   bool dry_run_ = false;
+  std::string calibrate_;  // "": no statistics are made; "self", or a file of tokens
 };
 
 void ConvertCommand::AddOptions(CLI::App& app) {
@@ -52,7 +55,15 @@ void ConvertCommand::AddOptions(CLI::App& app) {
   AddThreadsAndMemory(app, threads_, memory_);
   AddReport(app, conversion_.report);
   AddVerbosity(app);
-  app.add_flag("-n,--dry-run", dry_run_, "print the plan and write nothing, as 'onnxquant plan'");
+  CLI::Option* dry_run = app.add_flag("-n,--dry-run", dry_run_,
+                                      "print the plan and write nothing, as 'onnxquant plan'");
+  app.add_option(
+         "--calibrate", calibrate_,
+         "make statistics for method: gptq on the way, in minutes, and keep none: the model "
+         "writes text ('self'), or reads the tokens of FILE")
+      ->option_text("self|FILE")
+      ->excludes("--calibration")
+      ->excludes(dry_run);
 }
 
 // MODEL cannot be required: the names of commands may stand in its place.
@@ -157,10 +168,35 @@ absl::Status ConvertCommand::ConvertFolder(const Surroundings& surroundings) con
   return absl::OkStatus();
 }
 
+// Whether any output has a weight whose codes statistics chose.
+bool ReadsStatistics(const Report& plan) {
+  for (const OutputReport& output : plan.outputs) {
+    for (const TensorRow& tensor : output.tensors) {
+      if (!tensor.statistic.empty()) return true;
+    }
+  }
+  return false;
+}
+
 absl::Status ConvertCommand::ConvertFile(const Surroundings& surroundings) const {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, PlanOf(conversion_));
+  ConversionOptions conversion = conversion_;
+  std::optional<OwnStatistics> statistics;
+  if (!calibrate_.empty()) {
+    HoldInterrupts();  // it polls
+    ONNXQUANT_ASSIGN_OR_RETURN(OwnStatistics made,
+                               OwnStatistics::Make(conversion.model, calibrate_, surroundings));
+    statistics.emplace(std::move(made));
+    conversion.plan.calibration = statistics->path();
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, PlanOf(conversion));
+  if (statistics && !ReadsStatistics(plan.report()) && !surroundings.quiet()) {
+    PrintError(
+        "warning: --calibrate: nothing that policy %s writes is chosen by statistics; it "
+        "needs method: gptq\n",
+        PolicyText(conversion.plan.policy, plan.report()));
+  }
   HoldInterrupts();  // from here on there are files to clean up
-  ONNXQUANT_ASSIGN_OR_RETURN(const Report report, Write(conversion_, plan, true, surroundings));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Report report, Write(conversion, plan, true, surroundings));
   if (!surroundings.quiet()) PrintError("done in %.1f s\n", report.seconds);
   return absl::OkStatus();
 }
@@ -169,7 +205,11 @@ absl::Status ConvertCommand::Run(const Surroundings& surroundings) const {
   if (dry_run_) return ShowPlan(conversion_, {}, surroundings);
   // A reader that leaves (2>&1 | head -1) must not end the run half way.
   std::signal(SIGPIPE, SIG_IGN);
-  if (IsFolder(conversion_)) return ConvertFolder(surroundings);
+  if (IsFolder(conversion_)) {
+    if (calibrate_.empty()) return ConvertFolder(surroundings);
+    return UsageError(conversion_.model,
+                      ": is a folder, and --calibrate runs one model; name the file");
+  }
   ONNXQUANT_RETURN_IF_ERROR(RefuseSessions(conversion_));
   return ConvertFile(surroundings);
 }

@@ -1,13 +1,11 @@
 #include "lib/tune/confirm.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
-#include <string>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/files/temporary_folder.h"
 #include "lib/verify/verify.h"
 
 namespace onnxquant {
@@ -15,39 +13,11 @@ namespace {
 
 constexpr std::size_t kTokens = 256;
 
-// A folder of its own that goes with the object.
-class TemporaryFolder {
- public:
-  static absl::StatusOr<TemporaryFolder> Create() {
-    std::error_code error;
-    std::string path =
-        (std::filesystem::temp_directory_path(error) / "onnxquant-tune-XXXXXX").string();
-    if (error || mkdtemp(path.data()) == nullptr) {
-      return WriteError(path,
-                        ": no folder for temporary files can be made; set TMPDIR to one that "
-                        "can be written to, or give --no-confirm");
-    }
-    return TemporaryFolder(std::move(path));
-  }
-  TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::move(other.path_)) {
-    other.path_.clear();
-  }
-  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
-  ~TemporaryFolder() {
-    std::error_code error;
-    if (!path_.empty()) std::filesystem::remove_all(path_, error);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
-
 }  // namespace
 
 absl::StatusOr<double> Confirm(const TuneOptions& options, const Tuning& tuning) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const TemporaryFolder folder, TemporaryFolder::Create());
+  ONNXQUANT_ASSIGN_OR_RETURN(const TemporaryFolder folder,
+                             TemporaryFolder::Create("give --no-confirm"));
   PlanOptions plan = options.plan;
   plan.policy = "the tuned policy";
   plan.policy_yaml = tuning.policy;

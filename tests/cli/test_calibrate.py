@@ -423,3 +423,52 @@ def test_the_start_token_is_that_of_the_configuration(exported: Path, tmp_path: 
         found.append(load_file(out))
         _assert_equal(found[-1], _moments(model, [np.array([start])]))
     assert os.path.getsize(tmp_path / "3") == os.path.getsize(tmp_path / "4")
+
+
+def test_a_conversion_makes_statistics_on_the_way(
+    model: Path, tokens: Path, tmp_path: Path
+) -> None:
+    statistics = tmp_path / "c.safetensors"
+    _calibrate(statistics, model, "--tokens", tokens)
+    common = ("--policy", "gemma-q4", "--dtype", "q4", model)
+    kept = run(*common, "-o", tmp_path / "kept", "--calibration", statistics)
+    assert kept.returncode == 0, kept.stderr
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    done = subprocess.run(
+        [BINARY, *common, "-o", tmp_path / "own", "--calibrate", tokens],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "'onnxquant calibrate' keeps them" in done.stderr
+    assert list(scratch.glob("onnxquant*")) == []
+    for name in ("model_q4.onnx", "model_q4.onnx_data"):
+        assert (tmp_path / "own" / name).read_bytes() == (tmp_path / "kept" / name).read_bytes()
+
+
+def test_statistics_for_nothing_are_told_of(tmp_path: Path) -> None:
+    path = save(small_model(), tmp_path)
+    done = run("--policy", "fp16", "--calibrate", "self", "-o", tmp_path / "out", path)
+    assert done.returncode == 0, done.stderr
+    assert "nothing that policy fp16 writes is chosen by statistics" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "expected"),
+    [
+        (("--calibrate", "self", "--calibration", "c"), 1, "--calibrat"),
+        (("--calibrate", "self", "--dry-run"), 1, "--calibrate"),
+        (("--calibrate", "none.npy"), 1, "none.npy: the file of token ids"),
+    ],
+)
+def test_what_cannot_be_calibrated_on_the_way_is_told(
+    model: Path, arguments: tuple[str, ...], status: int, expected: str, tmp_path: Path
+) -> None:
+    done = run("--policy", "gemma-q4", *arguments, "-o", tmp_path / "out", model)
+    assert done.returncode == status, done.stderr
+    assert expected in done.stderr
+    assert not (tmp_path / "out").exists()
