@@ -11,12 +11,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "lib/base/error.h"
+#include "lib/model/input_files.h"
+#include "lib/report/html.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
 #include "tools/measure.h"
 #include "tools/options.h"
 #include "tools/print.h"
+#include "tools/text_file.h"
 
 namespace onnxquant::cli {
 namespace {
@@ -37,6 +40,7 @@ class TuneCommand final : public Command {
   std::string tokens_;   // "": its default
   RuntimeOptions runtime_;
   std::string output_;
+  std::string report_;  // its path; "": none
   bool front_ = false;
   bool confirm_ = true;
   bool force_ = false;
@@ -78,7 +82,8 @@ void TuneCommand::AddOptions(CLI::App& app) {
       "do not measure at the end what the policy costs");
   runtime_.Add(app);
   AddThreadsAndMemory(app, options_.threads, options_.memory);
-  AddForce(app, force_, "replace an existing policy file");
+  AddReport(app, report_);
+  AddForce(app, force_, "replace an existing policy file and report");
   AddJson(app, json_);
   AddVerbosity(app);
 }
@@ -170,9 +175,20 @@ absl::Status TuneCommand::Run(const Surroundings& surroundings) const {
   HoldInterrupts();  // it polls
   ONNXQUANT_ASSIGN_OR_RETURN(const TuneOptions options, Options(surroundings));
   const SingleOutput output{.path = output_, .force = force_, .waiting = surroundings.waiting()};
+  std::vector<std::string> inputs;
+  if (!report_.empty()) {
+    inputs = FilesReadFor({options.model},
+                          {options.plan.policy, options.plan.calibration, options.tokens, output_});
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      TextFile page, TextFile::Open(report_, force_, surroundings.waiting(), inputs, "--report"));
   ONNXQUANT_ASSIGN_OR_RETURN(const TuneReport report, TuneToFile(options, output, confirm_));
+  const std::string json = ToJson(report);
+  ONNXQUANT_RETURN_IF_ERROR(page.Write(
+      IsHtmlName(report_) ? ToHtml({.plan = "", .ranges = "", .verification = "", .tuning = json})
+                          : json));
   if (json_) {
-    PrintText(ToJson(report));
+    PrintText(json);
   } else if (!surroundings.quiet()) {
     PrintSummary(report);
   }

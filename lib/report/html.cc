@@ -36,7 +36,8 @@ std::string Block(const char* id, const std::string& text) {
 std::string ToHtml(const HtmlData& data) {
   const std::string blocks =
       absl::StrCat(Block("plan-data", data.plan), Block("ranges-data", data.ranges),
-                   Block("verify-data", data.verification), Block("check-data", data.check));
+                   Block("verify-data", data.verification), Block("check-data", data.check),
+                   Block("tune-data", data.tuning));
   // Cut at its marks in turn, so that nothing in what is put in is taken for one.
   const std::vector<std::pair<std::string, std::string>> parts = {
       {"/*css*/", kReportCSS}, {"<!--data-->", blocks}, {"/*js*/", kReportJS}};

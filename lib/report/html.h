@@ -12,6 +12,7 @@ struct HtmlData {
   std::string ranges;        // as 'onnxquant ranges' writes them
   std::string verification;  // a Verification
   std::string check = {};    // a CheckResult
+  std::string tuning = {};   // a TuneReport
 };
 
 // One file of UTF-8 that asks the network for nothing and forbids itself to

@@ -53,6 +53,7 @@ TEST(Html, HoldsTheDataAsItIs) {
   EXPECT_EQ(DataOf(page, "check-data"), "");
   EXPECT_EQ(DataOf(ToHtml({"", "", "", R"({"findings": []})"}), "check-data"),
             R"({"findings":[]})");
+  EXPECT_EQ(DataOf(ToHtml({"", "", "", "", R"({"front": []})"}), "tune-data"), R"({"front":[]})");
   EXPECT_EQ(page.rfind("<!doctype html>", 0), 0U);
 }
 

@@ -151,6 +151,34 @@ def test_a_check_shows_each_finding_with_its_remedy_and_the_command(checked: Rep
     assert checked.faults() == []
 
 
+@pytest.fixture(scope="module")
+def tuned(browser: Browser, folder: Path) -> ReportPage:
+    """Return the page of a policy that was tuned to a size, with the front."""
+    tokens = folder / "few.npy"
+    np.save(tokens, np.arange(8, dtype=np.int64))
+    _run(
+        *("tune", "--policy", folder / "p.yaml", "--dtype", "q4", folder / "model.onnx", "-q"),
+        *("--size", "50k", "--front", "--tokens", tokens, "-o", folder / "tuned.yaml"),
+        *("--no-confirm", "--report", folder / "tune.html"),
+    )
+    return ReportPage(browser, folder / "tune.html")
+
+
+def test_a_tuning_shows_what_each_size_costs_and_what_was_chosen(tuned: ReportPage) -> None:
+    for width in (380, 1200):
+        tuned.open("dark", width)
+        assert tuned.evaluate("document.documentElement.scrollWidth") <= width
+    data: Any = tuned.evaluate("JSON.parse(document.getElementById('tune-data').textContent)")
+    assert tuned.count(".front-chart .spot") == len(data["front"]) > 2
+    assert tuned.count(".front-chart .bar") == 2  # before, and chosen; nothing was measured
+    tuned.evaluate("document.querySelector('.front-chart .spot').focus()")
+    tuned.press("End")
+    assert tuned.texts("#tip")[0].startswith("chosen: ")
+    stored = tuned.texts("#tuning .scroll td:nth-child(3)")
+    assert sum(int(count) for count in stored[-2:]) <= len(data["weights"])
+    assert tuned.faults() == []
+
+
 def _column(page: ReportPage, number: int) -> list[str]:
     return page.texts(f"#plan tbody tr > :nth-child({number})")
 

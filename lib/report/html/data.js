@@ -10,6 +10,7 @@ const plan = block('plan-data');
 const ranges = block('ranges-data');
 const verification = block('verify-data');
 const check = block('check-data');
+const tuning = block('tune-data');
 
 function bytesText(bytes) {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -91,12 +91,13 @@ function setUpTheme() {
 }
 
 setUpTheme();
-const subject = plan ? plan.input : verification ? verification.reference : check ? check.path : '';
+const subject = plan ? plan.input : verification ? verification.reference : check ? check.path : tuning ? tuning.model : '';
 document.getElementById('subject').textContent = subject;
 document.title = `onnxquant: ${subject.split('/').pop()}`;
 const parts = [];
 if (plan && plan.outputs.length) parts.push(...planParts());
 if (verification) parts.push(...verifySection());
 if (check) parts.push(checkSection());
+if (tuning) parts.push(tuneSection());
 main.append(...parts);
 document.body.dataset.state = 'ready';
