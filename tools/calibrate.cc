@@ -37,6 +37,7 @@ class CalibrateCommand final : public Command {
   std::uint64_t memory_ = 0;        // 0: its default
   std::vector<std::string> merge_;  // files to add up instead of running a model
   std::string output_;
+  KeepOptions keep_;
   bool force_ = false;
   bool json_ = false;
 };
@@ -61,7 +62,7 @@ void CalibrateCommand::AddOptions(CLI::App& app) {
   app.add_option("--batch", options_.batch,
                  "texts written side by side, at most: more are faster and take more memory")
       ->check(CLI::Range(1, 4096))
-      ->option_text("N (96)");
+      ->option_text("N (32)");
   app.add_option("--gradients", options_.gradients,
                  "read so many texts backwards, too, for gradients, which weigh tokens for "
                  "method: gptq; 24 is a good number")
@@ -76,6 +77,12 @@ void CalibrateCommand::AddOptions(CLI::App& app) {
       ->option_text("FILE FILE ...")
       ->expected(2, 1 << 16)
       ->excludes(model);
+  app.add_option(
+         "--keep-every", keep_.every,
+         "between texts, keep what was summed so far in FILE.unfinished, from which the next "
+         "run goes on, when so many seconds have passed")
+      ->option_text("SECONDS (60)")
+      ->check(CLI::Range(0.0, 1e9));
   AddForce(app, force_, "replace an existing file");
   AddJson(app, json_);
   AddVerbosity(app);
@@ -142,8 +149,14 @@ absl::Status CalibrateCommand::Run(const Surroundings& surroundings) const {
   ONNXQUANT_ASSIGN_OR_RETURN(CalibrationOptions options, Options(surroundings));
   Progress progress(!surroundings.quiet(), Progress::Unit::kTokens);
   options.progress = [&](std::uint64_t done, std::uint64_t total) { progress.Update(done, total); };
-  const absl::StatusOr<CalibrationReport> made = CalibrateToFile(
-      options, output, [&](const CalibrationPlan& plan) { PrintUnobserved(plan, surroundings); });
+  KeepOptions keep = keep_;
+  keep.notice = [&](const std::string& sentence) {
+    progress.Finish();
+    if (!surroundings.quiet()) PrintError("%s\n", sentence);
+  };
+  const absl::StatusOr<CalibrationReport> made =
+      CalibrateToFile(options, output, keep,
+                      [&](const CalibrationPlan& plan) { PrintUnobserved(plan, surroundings); });
   progress.Finish();
   if (!made.ok()) return made.status();
   PrintWarnings(made->warnings, surroundings);

@@ -35,7 +35,7 @@ absl::StatusOr<OwnStatistics> OwnStatistics::Make(const std::string& model,
   Progress progress(!surroundings.quiet(), Progress::Unit::kTokens);
   options.progress = [&](std::uint64_t done, std::uint64_t total) { progress.Update(done, total); };
   const absl::StatusOr<CalibrationReport> made =
-      CalibrateToFile(options, SingleOutput{.path = statistics.path()});
+      CalibrateToFile(options, SingleOutput{.path = statistics.path()}, {.every = -1});
   progress.Finish();
   ONNXQUANT_RETURN_IF_ERROR(made.status());
   if (!surroundings.quiet()) {

@@ -12,6 +12,8 @@
 #include "lib/calibrate/gradient_stage.h"
 #include "lib/calibrate/moment_sums.h"
 #include "lib/calibrate/observed_model.h"
+#include "lib/files/mapped_file.h"
+#include "lib/files/own_names.h"
 #include "lib/model/model.h"
 #include "lib/runtime/any_model.h"
 #include "lib/runtime/batch_text.h"
@@ -65,13 +67,21 @@ std::size_t PositionsOf(const Graph& graph, const ValueTypes& types) {
 
 class Calibrator {
  public:
-  Calibrator(const CalibrationOptions& options, const CalibrationPlan& plan, ObservedModel model)
-      : options_(options), plan_(plan), model_(std::move(model)) {
+  // `run`: as of RunOf, where anything is kept.
+  Calibrator(const CalibrationOptions& options, const CalibrationPlan& plan, ObservedModel model,
+             std::string run)
+      : options_(options), plan_(plan), model_(std::move(model)), run_(std::move(run)) {
     if (plan_.positions > 0) options_.length = std::min(options_.length, plan_.positions);
   }
 
   absl::StatusOr<Calibration> Run() {
-    for (std::size_t pass = 0; pass < plan_.passes.size(); ++pass) {
+    std::size_t pass = 0;
+    if (options_.resume != nullptr) {
+      pass = options_.resume->place().pass;
+      sequences_ = options_.resume->place().written;
+      result_.statistics.moments = options_.resume->Done();
+    }
+    for (; pass < plan_.passes.size(); ++pass) {
       ONNXQUANT_RETURN_IF_ERROR(RunPass(pass));
     }
     ONNXQUANT_RETURN_IF_ERROR(RunBackwards());
@@ -116,6 +126,11 @@ class Calibrator {
     ONNXQUANT_ASSIGN_OR_RETURN(Loaded loaded, Load(pass, first && options_.tokens == kSelf));
     ONNXQUANT_ASSIGN_OR_RETURN(const std::optional<TextInterface> text,
                                FindTextInterface(loaded.runner->signature()));
+    begin_ = 0;
+    if (options_.resume != nullptr && options_.resume->place().pass == pass) {
+      ONNXQUANT_RETURN_IF_ERROR(options_.resume->Restore(loaded.sums));
+      begin_ = options_.resume->place().texts;
+    }
     if (!text.has_value()) {
       made_up_ = true;
       ONNXQUANT_RETURN_IF_ERROR(RunOnMadeUpInputs(loaded));
@@ -151,19 +166,19 @@ class Calibrator {
   }
 
   absl::Status RunOnText(Decoder& decoder, Loaded& loaded) {
-    if (pass_ == 0) {
-      if (options_.tokens == kSelf) {
-        ONNXQUANT_RETURN_IF_ERROR(WriteText(decoder, loaded));
-        // Read while it was written, where each token was read once.
-        if (decoder.cached()) return absl::OkStatus();
-      } else {
-        ONNXQUANT_ASSIGN_OR_RETURN(sequences_, GetTokens({options_.model, options_.tokens,
-                                                          options_.count, 0, options_.cancelled},
-                                                         decoder));
-        // The decoder sees no logits, which the model without them does not give.
-        ONNXQUANT_RETURN_IF_ERROR(CheckTokens(sequences_, model_.vocabulary(), options_.tokens));
-      }
+    if (options_.tokens == kSelf) {
+      own_text_ = true;
+      if (!decoder.cached()) unread_ = Whole();
+      if (pass_ == 0) ONNXQUANT_RETURN_IF_ERROR(WriteText(decoder, loaded));
+      // Read while it was written, where each token was read once.
+      if (pass_ == 0 && decoder.cached()) return absl::OkStatus();
+    } else if (sequences_.empty()) {
+      ONNXQUANT_ASSIGN_OR_RETURN(sequences_, GetTokens({options_.model, options_.tokens,
+                                                        options_.count, 0, options_.cancelled},
+                                                       decoder));
     }
+    // The decoder sees no logits, which the model without them does not give.
+    ONNXQUANT_RETURN_IF_ERROR(CheckTokens(sequences_, model_.vocabulary(), options_.tokens));
     return ReadText(decoder, loaded);
   }
 
@@ -180,11 +195,9 @@ class Calibrator {
 
   absl::Status WriteText(Decoder& decoder, Loaded& loaded) {
     ONNXQUANT_ASSIGN_OR_RETURN(const std::int64_t start, FirstOwnToken(options_.model, decoder));
-    own_text_ = true;
-    if (!decoder.cached()) unread_ = Whole();
     const std::size_t batch = BatchOf(decoder);
     ONNXQUANT_RETURN_IF_ERROR(CheckTokens({{start}}, decoder.text().vocabulary, options_.model));
-    for (std::size_t first = 0; first < options_.sequences; first += batch) {
+    for (std::size_t first = sequences_.size(); first < options_.sequences; first += batch) {
       BatchText text;
       text.start = start;
       text.first = first;
@@ -204,15 +217,28 @@ class Calibrator {
       }
       ONNXQUANT_ASSIGN_OR_RETURN(TokenSequences written, WriteBatch(decoder, text, loaded.outputs));
       for (auto& sequence : written) sequences_.push_back(std::move(sequence));
+      ONNXQUANT_RETURN_IF_ERROR(Save(loaded.sums, decoder.cached() ? sequences_.size() : 0));
     }
     return absl::OkStatus();
+  }
+
+  // `texts`: of this pass, read so far.
+  absl::Status Save(MomentSums& sums, std::size_t texts) {
+    if (!options_.save) return absl::OkStatus();
+    const SnapshotPlace place{run_, pass_, texts, own_text_ ? sequences_ : TokenSequences()};
+    return options_.save(place, result_.statistics.moments, sums);
   }
 
   // Without a cache a step sees none before it: it is as long as models bear.
   absl::Status ReadText(Decoder& decoder, Loaded& loaded) {
     const std::size_t chunk = decoder.cached() ? options_.chunk : kWholeTokens;
     std::uint64_t done = 0;
-    for (const std::vector<std::int64_t>& sequence : sequences_) {
+    for (std::size_t i = 0; i < sequences_.size(); ++i) {
+      const std::vector<std::int64_t>& sequence = sequences_[i];
+      if (i < begin_) {
+        done += sequence.size();
+        continue;
+      }
       decoder.Reset();
       for (std::size_t at = 0; at < sequence.size(); at += chunk) {
         ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
@@ -223,6 +249,7 @@ class Calibrator {
         ONNXQUANT_RETURN_IF_ERROR(loaded.sums.Add(values));
         Report(done += tokens.size());
       }
+      ONNXQUANT_RETURN_IF_ERROR(Save(loaded.sums, i + 1));
     }
     return absl::OkStatus();
   }
@@ -300,9 +327,11 @@ class Calibrator {
   CalibrationOptions options_;
   const CalibrationPlan& plan_;
   ObservedModel model_;
+  std::string run_;
   Calibration result_;
   TokenSequences sequences_;
   std::size_t pass_ = 0;
+  std::size_t begin_ = 0;     // texts of the pass that another run has read
   std::uint64_t unread_ = 0;  // tokens that are written, and not read while they are
   bool own_text_ = false;
   bool made_up_ = false;
@@ -346,10 +375,31 @@ absl::StatusOr<CalibrationPlan> PlanCalibration(const CalibrationOptions& option
   return plan;
 }
 
+absl::StatusOr<std::string> RunOf(const CalibrationOptions& options, const CalibrationPlan& plan) {
+  std::string text = kSelf;
+  if (options.tokens != kSelf) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(options.tokens));
+    const absl::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()),
+                                  file.bytes().size());
+    text = absl::StrCat("tokens ", Checksum(bytes), " of ", options.count);
+  }
+  std::string run =
+      absl::StrCat(options.tool, " of ", plan.fingerprint, " on ", text, ", seed ",
+                   options.inputs.seed, ", ", options.sequences, " x ", options.length, " by ",
+                   options.batch, ", steps of ", options.chunk);
+  for (const auto& [name, size] : options.inputs.dims) absl::StrAppend(&run, " ", name, "=", size);
+  for (const std::vector<std::size_t>& pass : plan.passes) absl::StrAppend(&run, " +", pass.size());
+  return run;
+}
+
 absl::StatusOr<Calibration> Calibrate(const CalibrationOptions& options,
                                       const CalibrationPlan& plan) {
   ONNXQUANT_ASSIGN_OR_RETURN(ObservedModel model, ObservedModel::Load(options.model));
-  return Calibrator(options, plan, std::move(model)).Run();
+  std::string run;
+  if (options.save) {
+    ONNXQUANT_ASSIGN_OR_RETURN(run, RunOf(options, plan));
+  }
+  return Calibrator(options, plan, std::move(model), std::move(run)).Run();
 }
 
 }  // namespace onnxquant

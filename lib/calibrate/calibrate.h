@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "lib/calibrate/gradient_plan.h"
+#include "lib/calibrate/snapshot.h"
 #include "lib/runtime/inputs.h"
 #include "lib/runtime/runner.h"
 #include "lib/runtime/text_source.h"
@@ -26,7 +27,7 @@ struct CalibrationOptions {
   // Of the model's own text; of a model without tokens, how often it runs on made-up inputs.
   std::size_t sequences = 96;
   std::size_t length = 256;  // tokens of a sequence
-  std::size_t batch = 96;    // sequences side by side, at most; fewer where caches would not fit
+  std::size_t batch = 32;    // sequences side by side, at most; fewer where caches would not fit
   std::size_t chunk = 256;   // tokens of a file in a step
   // Of the text, so many sequences are also read backwards, for gradients; 0: none.
   std::size_t gradients = 0;
@@ -39,6 +40,13 @@ struct CalibrationOptions {
   std::string tool;  // "onnxquant 1.2.3", for the metadata
   std::function<bool()> cancelled;
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // tokens, over all passes
+  // Called between texts with what has been summed so far; whether and where it is kept is not
+  // decided here. None: it is not called.
+  std::function<absl::Status(const SnapshotPlace& place, absl::Span<const Moments> done,
+                             MomentSums& sums)>
+      save;
+  // Of the same run (RunOf), from which it goes on; null: it begins.
+  const Snapshot* resume = nullptr;
 };
 
 // What will be observed, decided before anything runs.
@@ -60,6 +68,10 @@ struct CalibrationPlan {
 // Errors: kModel for a model that cannot be read, has nothing to observe, or holds codes; kUsage
 // for a memory that one value's sums exceed.
 absl::StatusOr<CalibrationPlan> PlanCalibration(const CalibrationOptions& options);
+
+// All that decides the sums, as text: what was kept of a run serves another of the same text alone.
+// Errors: those of reading the file of tokens.
+absl::StatusOr<std::string> RunOf(const CalibrationOptions& options, const CalibrationPlan& plan);
 
 struct Calibration {
   Statistics statistics;  // in the plan's order

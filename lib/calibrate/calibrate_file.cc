@@ -1,9 +1,13 @@
 #include "lib/calibrate/calibrate_file.h"
 
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
 #include "lib/model/input_files.h"
 #include "lib/statistics/merge.h"
@@ -12,6 +16,61 @@ namespace onnxquant {
 namespace {
 
 using Json = nlohmann::json;
+using Clock = std::chrono::steady_clock;
+constexpr char kUnfinished[] = ".unfinished";
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Keeps what was summed, now and then.
+class Keeper {
+ public:
+  Keeper(SingleOutput output, const KeepOptions& keep) : output_(std::move(output)), keep_(keep) {}
+
+  // What another run of the same has kept.
+  std::optional<Snapshot> Find(const std::string& run) const {
+    std::error_code error;
+    if (!std::filesystem::exists(output_.path, error)) return std::nullopt;
+    absl::StatusOr<Snapshot> found = Snapshot::Open(output_.path);
+    if (!found.ok()) {
+      Say(absl::StrCat(found.status().message(), "; this run begins anew"));
+      return std::nullopt;
+    }
+    if (found->place().run != run) {
+      Say(absl::StrCat(output_.path, ": is of another run; this one begins anew"));
+      return std::nullopt;
+    }
+    Say(absl::StrCat("going on from ", output_.path));
+    return *std::move(found);
+  }
+
+  absl::Status Keep(const SnapshotPlace& place, absl::Span<const Moments> done, MomentSums& sums) {
+    constexpr double kShare = 9;  // of the time that keeping takes, at least
+    if (failed_ || SecondsSince(last_) < std::max(keep_.every, kShare * took_)) {
+      return absl::OkStatus();
+    }
+    const Clock::time_point start = Clock::now();
+    const absl::Status written = WriteSnapshot(output_, place, done, sums);
+    last_ = Clock::now();
+    took_ = SecondsSince(start);
+    if (KindOf(written) == ErrorKind::kCancelled) return written;
+    failed_ = !written.ok();
+    if (failed_) Say(absl::StrCat(written.message(), "; an interrupted run will begin anew"));
+    return absl::OkStatus();
+  }
+
+ private:
+  void Say(const std::string& sentence) const {
+    if (keep_.notice) keep_.notice(sentence);
+  }
+
+  SingleOutput output_;
+  const KeepOptions& keep_;
+  Clock::time_point last_ = Clock::now();
+  double took_ = 0;
+  bool failed_ = false;
+};
 
 absl::Status Write(const Statistics& statistics, OutputFiles& files) {
   ONNXQUANT_RETURN_IF_ERROR(
@@ -65,19 +124,35 @@ Json GradientsJson(const CalibrationReport& report) {
 }  // namespace
 
 absl::StatusOr<CalibrationReport> CalibrateToFile(
-    const CalibrationOptions& options, const SingleOutput& output,
+    const CalibrationOptions& options, const SingleOutput& output, const KeepOptions& keep,
     const std::function<void(const CalibrationPlan&)>& planned) {
-  const auto start = std::chrono::steady_clock::now();
+  const Clock::time_point start = Clock::now();
   ONNXQUANT_ASSIGN_OR_RETURN(CalibrationPlan plan, PlanCalibration(options));
   std::vector<GradientInfo> gradients;
   for (const GradientPlan::Place& place : plan.gradients.places) gradients.push_back(place.info);
   const std::uint64_t bytes = CalibrationBytes(plan.values, gradients);
   std::vector<std::string> texts;
   if (options.tokens != kSelf) texts.push_back(options.tokens);
-  ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles files,
-                             OpenOutput(output, FilesReadFor({options.model}, texts), bytes));
+  const std::vector<std::string> inputs = FilesReadFor({options.model}, texts);
+  ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles files, OpenOutput(output, inputs, bytes));
   if (planned) planned(plan);
-  ONNXQUANT_ASSIGN_OR_RETURN(Calibration made, Calibrate(options, plan));
+  const std::string kept = output.path + kUnfinished;
+  const bool keeps =
+      keep.every >= 0 && std::find(inputs.begin(), inputs.end(), kept) == inputs.end();
+  Keeper keeper({.path = kept, .force = true, .waiting = output.waiting}, keep);
+  CalibrationOptions running = options;
+  std::optional<Snapshot> found;
+  // Of tokens that cannot be read twice, as from a pipe, nothing is kept; where they cannot be read
+  // at all, the run says so.
+  const absl::StatusOr<std::string> run = RunOf(options, plan);
+  if (keeps && run.ok()) {
+    found = keeper.Find(*run);
+    running.resume = found ? &*found : nullptr;
+    running.save = [&keeper](const SnapshotPlace& place, absl::Span<const Moments> done,
+                             MomentSums& sums) { return keeper.Keep(place, done, sums); };
+    files.RemoveOnCommit({std::filesystem::path(kept).filename().string()});
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(Calibration made, Calibrate(running, plan));
   ONNXQUANT_RETURN_IF_ERROR(Write(made.statistics, files));
   CalibrationReport report = ReportOf(made.statistics, output.path, bytes);
   report.model = options.model;
@@ -85,8 +160,7 @@ absl::StatusOr<CalibrationReport> CalibrateToFile(
   report.layers = std::move(plan.layers);
   report.others = std::move(plan.others);
   report.warnings = std::move(made.warnings);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report.seconds = seconds.count();
+  report.seconds = SecondsSince(start);
   return report;
 }
 

@@ -34,11 +34,22 @@ struct CalibrationReport {
   std::vector<std::string> warnings;
 };
 
+// How a calibration survives its end, as FILE.unfinished beside the file: the next run of the same
+// goes on from there, and removes it with its last step.
+struct KeepOptions {
+  // Between texts, when so many seconds have passed since it began or was kept; the time that
+  // keeping takes is a tenth of that at most. Negative: nothing is kept, and nothing gone on from.
+  double every = 60;
+  // Receives a sentence where a run goes on, where what was kept is of another run or damaged, and
+  // where it cannot be kept.
+  std::function<void(const std::string&)> notice = {};
+};
+
 // Runs the model and writes the file. `planned`, where there is one, is called before anything
 // runs, once the file has its place and its space. Errors: those of PlanCalibration, Calibrate and
-// OpenOutput; after an error nothing is left behind.
+// OpenOutput; after an error nothing is left behind but what is kept.
 absl::StatusOr<CalibrationReport> CalibrateToFile(
-    const CalibrationOptions& options, const SingleOutput& output,
+    const CalibrationOptions& options, const SingleOutput& output, const KeepOptions& keep,
     const std::function<void(const CalibrationPlan&)>& planned = nullptr);
 
 // Adds up files of one model and different texts. Errors: those of CalibrationFile,

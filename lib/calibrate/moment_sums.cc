@@ -151,6 +151,15 @@ absl::Status MomentSums::AddKept(bool all) {
   return absl::OkStatus();
 }
 
+std::vector<MomentSums::State> MomentSums::States() {
+  std::vector<State> states;
+  for (Kept& kept : values_) {
+    states.push_back({kept.shape.value, kept.shape.size, kept.moments.count, kept.rows,
+                      absl::MakeSpan(kept.moments.sums), absl::MakeSpan(kept.panel_rows)});
+  }
+  return states;
+}
+
 absl::StatusOr<std::vector<Moments>> MomentSums::Finish() && {
   ONNXQUANT_RETURN_IF_ERROR(AddKept(true));
   std::vector<Moments> moments;

@@ -38,6 +38,18 @@ class MomentSums {
   // The same of rows that are first multiplied with a factor each; by tensor.
   absl::Status Add(absl::Span<const Tensor> tensors, absl::Span<const std::vector<float>> factors);
 
+  // What has been summed of a value so far, to be saved, or set to what was saved of the same.
+  struct State {
+    const std::string& value;
+    std::int64_t size = 0;
+    std::uint64_t& count;    // rows in `sums`
+    std::size_t& kept;       // rows that wait to be added
+    absl::Span<float> sums;  // [K, K], of which what is below the diagonal says nothing
+    absl::Span<float> kept_rows;
+  };
+  // In the order of `shapes`; valid until the sums are changed otherwise.
+  std::vector<State> States();
+
   // With what is kept so far. In the order of `shapes`.
   absl::StatusOr<std::vector<Moments>> Finish() &&;
 

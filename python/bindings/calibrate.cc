@@ -25,7 +25,7 @@ std::string RunCalibrate(CalibrationOptions options, const std::string& output, 
   return ToJson(Await<CalibrationReport>(
       [&](Course& course) {
         Follow(options, course);
-        return CalibrateToFile(options, OutputOf(output, force, course));
+        return CalibrateToFile(options, OutputOf(output, force, course), {});
       },
       progress));
 }

@@ -113,7 +113,7 @@ def calibrate(
     count: int = 0,
     sequences: int = 96,
     length: int = 256,
-    batch: int = 96,
+    batch: int = 32,
     gradients: int = 0,
     seed: int = 0,
     dims: Mapping[str, int] | None = None,
@@ -135,7 +135,9 @@ def calibrate(
     memory: bytes of sums at once; the model runs again for the rest. 0 for 4 GiB.
     force: replace an existing file. progress: called with the tokens done and in all.
 
-    The file appears as a whole or not at all. Other threads run meanwhile, and Ctrl-C stops it.
+    The file appears as a whole or not at all. What was summed is kept beside it now and then, as
+    OUTPUT.unfinished: the same call goes on from there. Other threads run meanwhile, and Ctrl-C
+    stops it.
     Raises UsageError, ModelError, VerifyError or WriteError.
     """
     options = _native.CalibrationOptions()

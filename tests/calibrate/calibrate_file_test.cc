@@ -1,5 +1,6 @@
 #include "lib/calibrate/calibrate_file.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -38,7 +39,7 @@ class CalibrateFileTest : public ::testing::Test {
     options_.length = 4;
   }
   absl::StatusOr<CalibrationReport> Run(const std::string& name, bool force = false) {
-    return CalibrateToFile(options_, {.path = folder_ / name, .force = force},
+    return CalibrateToFile(options_, {.path = folder_ / name, .force = force}, keep_,
                            [this](const CalibrationPlan& plan) {
                              planned_ = plan.values.size();
                              names_when_planned_ = folder_.Names();
@@ -46,6 +47,7 @@ class CalibrateFileTest : public ::testing::Test {
   }
   TempFolder folder_;
   CalibrationOptions options_;
+  KeepOptions keep_;
   std::size_t planned_ = 0;
   std::vector<std::string> names_when_planned_;
 };
@@ -109,6 +111,69 @@ TEST_F(CalibrateFileTest, LeavesWhatStandsThereAndNothingOfItsOwnAfterAnError) {
   options_.cancelled = nullptr;
   EXPECT_TRUE(Run("c", true).ok());
   EXPECT_NE(folder_.Read("c"), "mine");
+}
+
+// A run that ends after each number of texts, and another that goes on from there.
+TEST_F(CalibrateFileTest, GoesOnWhereAnotherRunEndedAndGivesTheSameFile) {
+  std::vector<std::string> said;
+  keep_ = {.every = 0, .notice = [&said](const std::string& text) { said.push_back(text); }};
+  options_.sequences = 5;
+  options_.batch = 2;
+  options_.gradients = 2;
+  options_.memory = 150000;  // so that the model runs again for some values
+  for (const bool own : {true, false}) {
+    options_.tokens = own ? kSelf : folder_ / "tokens.jsonl";
+    const std::string whole = own ? "whole-own" : "whole-file";
+    const auto once = Run(whole);
+    ASSERT_TRUE(once.ok()) << once.status();
+    EXPECT_GT(once->passes, 1U);
+    std::size_t last = 0;
+    options_.progress = [&last](std::uint64_t done, std::uint64_t) { last = done; };
+    for (std::uint64_t end = 1; end < 60; end += 3) {
+      options_.cancelled = [&last, end] { return last >= end; };
+      last = 0;
+      if (Run("c", true).ok()) break;
+      options_.cancelled = nullptr;
+      said.clear();
+      const std::vector<std::string> names = folder_.Names();
+      const bool kept = std::find(names.begin(), names.end(), "c.unfinished") != names.end();
+      ASSERT_TRUE(Run("c", true).ok());
+      EXPECT_EQ(said.size(), kept ? 1U : 0U);
+      EXPECT_EQ(folder_.Read("c"), folder_.Read(whole)) << "after " << end;
+    }
+    options_.cancelled = nullptr;
+    options_.progress = nullptr;
+  }
+  EXPECT_THAT(folder_.Names(),
+              ElementsAre("c", "model.onnx", "tokens.jsonl", "whole-file", "whole-own"));
+}
+
+TEST_F(CalibrateFileTest, BeginsAnewWhereWhatWasKeptIsOfAnotherRunOrDamaged) {
+  std::vector<std::string> said;
+  keep_ = {.every = 0, .notice = [&said](const std::string& text) { said.push_back(text); }};
+  options_.batch = 1;
+  const auto end = [this](std::uint64_t tokens) {
+    auto last = std::make_shared<std::uint64_t>(0);
+    options_.progress = [last](std::uint64_t done, std::uint64_t) { *last = done; };
+    options_.cancelled = [last, tokens] { return *last >= tokens; };
+    EXPECT_EQ(KindOf(Run("c").status()), ErrorKind::kCancelled);
+    options_.cancelled = nullptr;
+  };
+  end(9);
+  ASSERT_THAT(folder_.Names(), ElementsAre("c.unfinished", "model.onnx", "tokens.jsonl"));
+  options_.inputs.seed = 1;
+  ASSERT_TRUE(Run("c").ok());
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_THAT(said[0], HasSubstr("c.unfinished: is of another run"));
+  const std::string whole = folder_.Read("c");
+  folder_.Write("c.unfinished", "no such file at all");
+  ASSERT_TRUE(Run("c", true).ok());
+  EXPECT_THAT(said.back(), HasSubstr("this run begins anew"));
+  EXPECT_EQ(folder_.Read("c"), whole);
+  keep_.every = -1;
+  folder_.Write("c.unfinished", "mine");
+  ASSERT_TRUE(Run("c", true).ok());
+  EXPECT_EQ(folder_.Read("c.unfinished"), "mine") << "nothing is kept, nothing is touched";
 }
 
 TEST_F(CalibrateFileTest, AFileNamedAsTheModelsOwnTextIsNoInput) {

@@ -425,6 +425,32 @@ def test_the_start_token_is_that_of_the_configuration(exported: Path, tmp_path: 
     assert os.path.getsize(tmp_path / "3") == os.path.getsize(tmp_path / "4")
 
 
+def test_an_interrupted_run_goes_on_and_gives_the_same_file(model: Path, tmp_path: Path) -> None:
+    text = ("--sequences", "40", "--length", "200", "--batch", "2", "--keep-every", "0")
+    whole = tmp_path / "whole"
+    _calibrate(whole, model, *text)
+    out = tmp_path / "c"
+    kept = tmp_path / "c.unfinished"
+    process = subprocess.Popen(
+        [BINARY, "calibrate", model, "-o", out, *text],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not kept.exists() and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate()
+    assert process.returncode == 130, stderr
+    assert kept.exists()
+    assert not out.exists()
+    done = run("calibrate", model, "-o", out, *text)
+    assert done.returncode == 0, done.stderr
+    assert f"going on from {kept}" in done.stderr
+    assert out.read_bytes() == whole.read_bytes()
+    assert not kept.exists()
+
+
 def test_a_conversion_makes_statistics_on_the_way(
     model: Path, tokens: Path, tmp_path: Path
 ) -> None:
