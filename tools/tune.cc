@@ -62,10 +62,14 @@ void TuneCommand::AddOptions(CLI::App& app) {
   app.add_flag("--front", front_, "print what each size costs; without --size nothing else");
   app.add_option("--format", options_.formats,
                  "what weights may be stored in, as policies say it: "
-                 "'{format: int4, block: 16}'; repeatable (default: the output's, and int8)")
+                 "'{format: int4, block: 16}'; repeatable (default: the output's, and int8 in such "
+                 "blocks and in blocks of 128)")
       ->option_text("FORMAT")
       ->allow_extra_args(false)
       ->take_all();
+  app.add_flag("--fast", options_.fast,
+               "let products of 8-bit weights round their activations to 8 bits, where the output "
+               "says accuracy_level: 4; faster, and it costs what their bits have won");
   app.add_option("-t,--tokens", tokens_,
                  "what costs are measured on: token ids, or 'self': the model writes its own text")
       ->option_text("FILE|self (self)");

@@ -16,7 +16,8 @@
 
 namespace onnxquant {
 
-// A format that weights may get, as a rule sets it: `weights`, and with it `method`.
+// A format that weights may get, as a rule sets it: `weights`, and with it `method` and
+// `accuracy_level`.
 struct Candidate {
   Settings set;
   std::string words;  // "int4 block 32 asymmetric, gptq"

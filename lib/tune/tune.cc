@@ -62,7 +62,10 @@ absl::StatusOr<WeightFormat> ParseFormat(const std::string& text) {
   return *rule.set.weights;
 }
 
-// What the output stores most weights in by default, and 8 bits in such blocks.
+// Blocks whose scales take a tenth of the bytes that those of 32 do.
+constexpr int kLargeBlock = 128;
+
+// What the output stores most weights in by default, and 8 bits in such blocks and in large ones.
 absl::StatusOr<std::vector<WeightFormat>> DefaultFormats(const Policy& policy,
                                                          const std::string& dtype) {
   for (const OutputSpec& output : policy.outputs) {
@@ -81,9 +84,19 @@ absl::StatusOr<std::vector<WeightFormat>> DefaultFormats(const Policy& policy,
     WeightFormat wide = *FormatOfWord("int8");
     wide.block = usual.block;
     if (usual.word != wide.word) formats.push_back(wide);
+    wide.block = kLargeBlock;
+    if (usual.block < kLargeBlock) formats.push_back(wide);
     return formats;
   }
   return UsageError("policy ", policy.name, " has no output '", dtype, "'");
+}
+
+// Whether products of the output round their activations to 8 bits.
+bool RoundsActivations(const Policy& policy, const std::string& dtype) {
+  constexpr int kIntegerActivations = 4;
+  return std::any_of(policy.outputs.begin(), policy.outputs.end(), [&](const OutputSpec& output) {
+    return output.dtype == dtype && output.defaults.accuracy_level == kIntegerActivations;
+  });
 }
 
 // With statistics, what has few bits is chosen by them.
@@ -97,11 +110,13 @@ absl::StatusOr<std::vector<Candidate>> CandidatesOf(const TuneOptions& options,
   if (formats.empty()) {
     ONNXQUANT_ASSIGN_OR_RETURN(formats, DefaultFormats(policy, dtype));
   }
+  const bool exact = !options.fast && RoundsActivations(policy, dtype);
   std::vector<Candidate> candidates;
   for (const WeightFormat& format : formats) {
     Candidate candidate;
     candidate.set.weights = format;
     candidate.words = ToString(format);
+    if (exact && !format.IsFloat() && format.bits == 8) candidate.set.accuracy_level = 0;
     if (!options.plan.calibration.empty() && !format.IsFloat()) {
       candidate.set.method = format.bits < 8 ? methods::Method::kGptq : methods::Method::kNearest;
       absl::StrAppend(&candidate.words, ", ", methods::RowOf(*candidate.set.method).word);
@@ -331,9 +346,10 @@ absl::StatusOr<Chosen> Write(const TuneSubject& subject, const Loaded& loaded,
   for (std::size_t i = 0; i < tunables.size(); ++i) {
     const std::size_t at = allocation.chosen[i];
     const TunableOption& option = tunables[i].options[at];
-    chosen.weights.push_back(
-        {tunables[i].name, tunables[i].role, tunables[i].layer, candidates[option.candidate].set,
-         tunables[i].base == static_cast<int>(at), option.bytes, costs[i][at]});
+    const Settings& set = candidates[option.candidate].set;
+    chosen.weights.push_back({tunables[i].name, tunables[i].role, tunables[i].layer, set,
+                              tunables[i].base == static_cast<int>(at) && !set.accuracy_level,
+                              option.bytes, costs[i][at]});
   }
   const std::vector<std::string> comment = {absl::StrFormat(
       "Chosen by 'onnxquant tune': predicted KL %.4g nats per token.", allocation.cost)};

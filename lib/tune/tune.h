@@ -27,8 +27,12 @@ struct TuneOptions {
   // but one output.
   PlanOptions plan;
   // What weights may get, each as a policy's `weights` says it; empty: what the output stores most
-  // of its weights in, and 8 bits.
+  // of its weights in, and 8 bits in blocks of that size and of 128.
   std::vector<std::string> formats;
+  // Products of weights in 8 bits round their activations to 8 bits, too, where the output has
+  // accuracy_level 4: faster, but that costs as much as the weights' bits have won. Without it they
+  // get accuracy_level 0.
+  bool fast = false;
   std::optional<std::uint64_t> size;  // bytes of all files
   std::optional<double> max_kl;       // predicted, in nats per token
   std::string tokens = kSelf;         // what costs are measured on: a file, or kSelf

@@ -20,10 +20,11 @@
 namespace onnxquant {
 namespace {
 
-// "weights: {format: int8, block: 32}, method: gptq" as two lines.
+// "weights: {format: int8, block: 32}, method: gptq" as two lines, and the like.
 std::vector<std::string> LinesOf(const Settings& set) {
   std::vector<std::string> lines{absl::StrCat("weights: ", WeightsYaml(*set.weights))};
   if (set.method) lines.push_back(absl::StrCat("method: ", methods::RowOf(*set.method).word));
+  if (set.accuracy_level) lines.push_back(absl::StrCat("accuracy_level: ", *set.accuracy_level));
   return lines;
 }
 

@@ -17,7 +17,7 @@ struct TunedWeight {
   std::string name;
   std::string role;  // "" for none
   int layer = -1;
-  Settings set;       // `weights`, and with it `method`
+  Settings set;       // `weights`, and with it `method` and `accuracy_level`
   bool base = false;  // what the policy says of it anyway
   std::uint64_t bytes = 0;
   double cost = 0;  // predicted: nats per token

@@ -40,6 +40,7 @@ void BindTune(py::module_& module) {
       .def_readwrite("size", &TuneOptions::size)
       .def_readwrite("max_kl", &TuneOptions::max_kl)
       .def_readwrite("cache", &TuneOptions::cache)
+      .def_readwrite("fast", &TuneOptions::fast)
       .def_readwrite("measure", &TuneOptions::measure)
       .def_readwrite("threads", &TuneOptions::threads);
   module.def("tune", &RunTune, py::arg("options"), py::arg("output"), py::arg("force"),

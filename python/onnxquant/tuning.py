@@ -148,6 +148,7 @@ def tune(
     rules: AnyRules = (),
     ranges: AnyRanges | None = None,
     formats: str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]] = (),
+    fast: bool = False,
     tokens: Tokens = "self",
     count: int = 128,
     measure: bool = False,
@@ -171,7 +172,10 @@ def tune(
     output: the policy file (YAML) to write; None for none: the result holds the policy, too.
     dtypes: the one output to tune, where the policy has several.
     formats: what weights may be stored in, as policies say it: "int8", "{format: int4, block: 16}",
-        or a dict; what the output stores most weights in, and 8 bits, if empty.
+        or a dict; if empty, what the output stores most weights in, and 8 bits in such blocks and
+        in blocks of 128.
+    fast: let products of 8-bit weights round their activations to 8 bits, where the output says
+        accuracy_level 4: faster, and it costs what their bits have won.
     tokens, count: the text that costs are measured on, and how many tokens of it, at least 2.
     measure: also where gradients foretell costs. cache: a file that keeps what was measured.
     confirm: measure at the end what the policy costs, on 256 tokens of other text; needs room for
@@ -195,6 +199,7 @@ def tune(
     several = [formats] if isinstance(formats, str | Mapping) else formats
     options.formats = [_format_text(one) for one in several]
     options.cache = "" if cache is None else os.fspath(cache)
+    options.fast = fast
     options.measure = measure
     options.threads = threads
     fill_run(options, count=count, seed=seed, dims=dims, memory=memory)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
+import onnx.parser
 import pytest
 from program import run, save, small_model
 
@@ -233,6 +235,55 @@ def test_a_model_without_logits_is_refused(tmp_path: Path) -> None:
     )
     assert done.returncode in (1, 3), done.stderr
     assert onnx.load(model).graph.name
+
+
+def test_eight_bits_are_read_by_exact_activations_unless_it_shall_be_fast(
+    model: Path, work: Path, tmp_path: Path
+) -> None:
+    text = POLICY.replace("io: float32}", "io: float32, accuracy_level: 4}")
+    (tmp_path / "p.yaml").write_text(text)
+    levels = {}
+    for name, more in (("exact", ()), ("fast", ("--fast",))):
+        out = tmp_path / f"{name}.yaml"
+        done = run("tune", "-p", tmp_path / "p.yaml", "-t", work / "text.jsonl", *FORMATS, *more,
+                   "--cache", work / "levels.jsonl", "--max-kl", "0.01", "--no-confirm",
+                   "-o", out, model)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert _convert(model, out, tmp_path / name) > 0
+        graph = onnx.load(tmp_path / name / "model_q4.onnx", load_external_data=False).graph
+        levels[name] = set()
+        for node in graph.node:
+            if node.op_type != "MatMulNBits":
+                continue
+            attributes = {a.name: a.i for a in node.attribute}
+            levels[name].add((attributes["bits"], attributes.get("accuracy_level", 0)))
+    assert (8, 0) in levels["exact"]
+    assert (8, 4) not in levels["exact"]
+    assert (8, 4) in levels["fast"]
+    assert (8, 0) not in levels["fast"]
+    assert (4, 4) in levels["exact"]
+
+
+def test_eight_bits_come_in_blocks_of_128_too(work: Path, tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["": 21]> g (int64[b, n] input_ids) => '
+        "(float[b, n, 50] logits) { e = Gather(table, input_ids) h = MatMul(e, m) "
+        "logits = MatMul(h, head) }"
+    )
+    random = np.random.default_rng(1)
+    for name, shape in {"table": (50, 256), "m": (256, 256), "head": (256, 50)}.items():
+        values = random.normal(0, 0.1, shape).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
+    (tmp_path / "p.yaml").write_text(POLICY.partition("rules:")[0])
+    tune = ("tune", "-p", tmp_path / "p.yaml", "-t", work / "text.jsonl", "--json",
+            "--no-confirm", "-o", tmp_path / "t.yaml", save(model, tmp_path))  # fmt: skip
+    all_of_it = run(*tune, "--front", "--max-kl", "9")
+    assert all_of_it.returncode == 0, all_of_it.stderr
+    front = json.loads(all_of_it.stdout)["front"]
+    done = run(*tune, "--max-kl", str(1.5 * front[-1]["kl"]), "--force")
+    assert done.returncode == 0, done.stderr
+    formats = {weight["format"] for weight in json.loads(done.stdout)["weights"]}
+    assert any(text.startswith("int8 block 128") for text in formats), formats
 
 
 def test_gradients_foretell_what_is_measured(model: Path, work: Path, tmp_path: Path) -> None:
