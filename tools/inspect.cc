@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,11 +27,16 @@ class InspectCommand final : public Command {
 
  private:
   std::string model_;
+  std::string checkpoint_;
   bool json_ = false;
 };
 
 void InspectCommand::AddOptions(CLI::App& app) {
   AddModel(app, model_)->required();
+  app.add_option("--checkpoint", checkpoint_,
+                 "compare the weights with those of the checkpoint that it was exported from: a "
+                 ".safetensors or .gguf file, or a folder; ends with status 5 where some are lost")
+      ->type_name("PATH");
   AddJson(app, json_);
   AddVerbosity(app);
 }
@@ -90,6 +96,41 @@ void PrintWeights(const Inspection& inspection, bool all) {
   }
 }
 
+// The weights that lie on a grid, by grid.
+void PrintLattices(const Inspection& inspection) {
+  struct Row {
+    std::string like;
+    std::string held;
+    int weights = 0;
+    std::uint64_t bytes = 0;
+    std::string example;
+  };
+  std::map<std::string, Row> rows;
+  for (const InspectedWeight& weight : inspection.weights) {
+    if (!weight.lattice) continue;
+    Row& row = rows[ToString(*weight.lattice)];
+    if (row.weights++ == 0) {
+      const auto held = GridThatHolds(*weight.lattice, 8, 32);
+      row.like = std::string(LikelySource(*weight.lattice));
+      row.held = held ? ToString(*held) : "no format";
+      row.example = weight.name;
+    }
+    row.bytes += weight.bytes;
+  }
+  if (rows.empty()) return;
+  Table table({{"values lie on a grid of"},
+               {"like"},
+               {"weights", Table::Align::kRight},
+               {"bytes", Table::Align::kRight},
+               {"held without loss by"},
+               {"for example"}});
+  for (const auto& [grid, row] : rows) {
+    table.AddRow({grid, row.like, absl::StrCat(row.weights), WithSeparators(row.bytes), row.held,
+                  row.example});
+  }
+  PrintText("\n" + table.ToString());
+}
+
 void PrintFindings(const Inspection& inspection) {
   for (const InspectedFinding& row : inspection.findings) {
     Print("%s: %s in %s%s\n", row.severity, row.kind, row.place,
@@ -99,11 +140,34 @@ void PrintFindings(const Inspection& inspection) {
   Print("'onnxquant check %s' says why, and what to do\n", inspection.path);
 }
 
+void PrintCheckpoint(const Inspection& inspection, bool all) {
+  if (!inspection.checkpoint) return;
+  PrintText("\n");
+  for (const std::string& line : Words(*inspection.checkpoint)) PrintText(line + "\n");
+  if (!all) return;
+  Table table({{"tensor"}, {"type"}, {"in the graph"}, {"as"}, {"how"}});
+  for (const ComparedTensor& tensor : inspection.checkpoint->tensors) {
+    table.AddRow({tensor.name, tensor.type, NameOf(tensor.fate), absl::StrJoin(tensor.graph, ", "),
+                  absl::StrJoin(tensor.how, ", ")});
+  }
+  PrintText("\n" + table.ToString());
+}
+
+// What training made and the graph has not got is a fault.
+absl::Status Verdict(const Inspection& inspection) {
+  if (!inspection.checkpoint || !inspection.checkpoint->Lost()) return absl::OkStatus();
+  int lost = 0;
+  for (const ComparedTensor& tensor : inspection.checkpoint->tensors) lost += tensor.Lost() ? 1 : 0;
+  return MakeError(ErrorKind::kVerify,
+                   absl::StrCat(inspection.path, ": ", lost, " of the checkpoint's tensors ",
+                                lost == 1 ? "is" : "are", " not in the graph as trained"));
+}
+
 absl::Status InspectCommand::Run(const Surroundings& surroundings) const {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Inspection inspection, InspectModel(model_));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Inspection inspection, InspectModel(model_, checkpoint_));
   if (json_) {
     PrintText(ToJson(inspection));
-    return absl::OkStatus();
+    return Verdict(inspection);
   }
   Print("%s: %s, IR version %d, opsets %s%s%s\n", inspection.path,
         HumanBytes(inspection.file_bytes), inspection.ir_version,
@@ -125,8 +189,10 @@ absl::Status InspectCommand::Run(const Surroundings& surroundings) const {
   PrintRoles(inspection);
   PrintHazards(inspection);
   PrintWeights(inspection, surroundings.verbose());
+  PrintLattices(inspection);
   PrintFindings(inspection);
-  return absl::OkStatus();
+  PrintCheckpoint(inspection, surroundings.verbose());
+  return Verdict(inspection);
 }
 
 }  // namespace

@@ -51,6 +51,7 @@ struct PolicyMatch {
   std::vector<std::string> hazard = {};
   std::optional<double> peak_over = {};
   std::optional<bool> calibrated = {};  // of a weight: whether PlanOptions::calibration knows it
+  std::optional<bool> lattice = {};  // of a weight: whether it was made of codes that can be kept
   std::optional<double> least_elements = {};  // of a weight
   std::optional<double> most_elements = {};
 };

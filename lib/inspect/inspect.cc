@@ -12,6 +12,7 @@
 #include "lib/check/check.h"
 #include "lib/model/model.h"
 #include "lib/policy/plan.h"
+#include "lib/policy/weight_lattices.h"
 #include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
@@ -141,6 +142,8 @@ class Inspector {
     for (const WeightUse& use : analysis_.weight_uses) {
       readers.emplace(use.weight, use.reader.node);
     }
+    ONNXQUANT_ASSIGN_OR_RETURN(const WeightLattices lattices,
+                               FindWeightLattices(analysis_, model_));
     for (ValueId id = 0; id < static_cast<ValueId>(analysis_.graph.values().size()); ++id) {
       const Value& value = analysis_.graph.value(id);
       if (value.initializer == nullptr || value.scope != kMainScope) continue;
@@ -156,6 +159,9 @@ class Inspector {
         const NodeRole& role = analysis_.roles.nodes[reader->second];
         row.role = NameOf(role.role);
         row.layer = role.layer;
+      }
+      if (const auto found = lattices.find(id); found != lattices.end()) {
+        row.lattice = found->second;
       }
       result_.weights.push_back(std::move(row));
     }
@@ -182,14 +188,19 @@ class Inspector {
 
 }  // namespace
 
-absl::StatusOr<Inspection> InspectModel(const std::string& path) {
+absl::StatusOr<Inspection> InspectModel(const std::string& path, const std::string& checkpoint) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Model model, Model::Load(path));
-  return InspectModel(model);
+  return InspectModel(model, checkpoint);
 }
 
-absl::StatusOr<Inspection> InspectModel(const Model& model) {
+absl::StatusOr<Inspection> InspectModel(const Model& model, const std::string& checkpoint) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(model.proto(), model.path()));
-  return IfUnchanged(model, absl::StatusOr<Inspection>(Inspector(model, analysis).Run()));
+  absl::StatusOr<Inspection> inspection = Inspector(model, analysis).Run();
+  if (inspection.ok() && !checkpoint.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(inspection->checkpoint,
+                               CompareWithCheckpoint(analysis, model, checkpoint));
+  }
+  return IfUnchanged(model, std::move(inspection));
 }
 
 }  // namespace onnxquant

@@ -3,10 +3,13 @@
 #define ONNXQUANT_LIB_INSPECT_INSPECT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/checkpoint/compare.h"
+#include "lib/lattice/lattice.h"
 #include "lib/model/model.h"
 
 namespace onnxquant {
@@ -55,6 +58,7 @@ struct InspectedWeight {
   std::uint64_t bytes = 0;
   std::string role;  // of the first node that reads it
   int layer = -1;
+  std::optional<Lattice> lattice;  // on which its values lie; only where they are looked at
 };
 
 struct InspectedFile {
@@ -81,10 +85,13 @@ struct Inspection {
   std::vector<InspectedFinding> findings;  // what 'check' finds, for WebGPU
   std::vector<InspectedFile> files;
   std::vector<std::string> unknown_ops;  // neither ONNX's nor in the table of ONNX Runtime's
+  std::optional<CheckpointComparison> checkpoint;  // with the one that is given
 };
 
-absl::StatusOr<Inspection> InspectModel(const std::string& path);
-absl::StatusOr<Inspection> InspectModel(const Model& model);
+// `checkpoint`: what to compare the weights with, a file or a folder; "": nothing.
+absl::StatusOr<Inspection> InspectModel(const std::string& path,
+                                        const std::string& checkpoint = "");
+absl::StatusOr<Inspection> InspectModel(const Model& model, const std::string& checkpoint = "");
 std::string ToJson(const Inspection& inspection);
 
 }  // namespace onnxquant

@@ -22,6 +22,22 @@ Json ToJsonCounts(const std::vector<InspectedCount>& counts) {
   return rows;
 }
 
+Json ToJsonLattice(const std::optional<Lattice>& lattice) {
+  if (!lattice) return nullptr;
+  const auto held = GridThatHolds(*lattice, 8, 32);
+  return {{"kind", NameOf(lattice->kind)},
+          {"bits", lattice->bits},
+          {"axis", lattice->axis},
+          {"block", lattice->block == 0 ? Json(nullptr) : Json(lattice->block)},
+          {"one_scale", lattice->one_scale},
+          {"float16_scales", lattice->half_scales},
+          {"rounded_to", NameOf(lattice->rounding)},
+          {"blocks", lattice->blocks},
+          {"exact_blocks", lattice->exact},
+          {"like", LikelySource(*lattice)},
+          {"held_by", held ? Json(ToString(*held)) : Json(nullptr)}};
+}
+
 }  // namespace
 
 std::string ToJson(const Inspection& inspection) {
@@ -60,7 +76,8 @@ std::string ToJson(const Inspection& inspection) {
                                {"shape", weight.shape},
                                {"bytes", weight.bytes},
                                {"role", weight.role},
-                               {"layer", weight.layer < 0 ? Json(nullptr) : Json(weight.layer)}});
+                               {"layer", weight.layer < 0 ? Json(nullptr) : Json(weight.layer)},
+                               {"lattice", ToJsonLattice(weight.lattice)}});
   }
   json["findings"] = Json::array();
   for (const InspectedFinding& finding : inspection.findings) {
@@ -74,6 +91,8 @@ std::string ToJson(const Inspection& inspection) {
     json["external_files"].push_back(
         {{"location", file.location}, {"bytes", file.bytes}, {"tensors", file.tensors}});
   }
+  json["checkpoint"] =
+      inspection.checkpoint ? Json::parse(ToJson(*inspection.checkpoint)) : Json(nullptr);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

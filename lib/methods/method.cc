@@ -9,6 +9,8 @@ constexpr MethodRow kMethods[] = {
     {Method::kNearest, "nearest", false, "each number to its nearest code, as ONNX Runtime does"},
     {Method::kSearch, "search", false, "the scales that lose least, found without data"},
     {Method::kGptq, "gptq", true, "GPTQ with the statistics of a calibration (--calibration)"},
+    {Method::kLattice, "lattice", false,
+     "the codes that a weight was made of (QAT, GGUF), without loss; others as search"},
 };
 
 }  // namespace

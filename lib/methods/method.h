@@ -13,7 +13,11 @@ enum class Method {
   kNearest,  // each number to its nearest code, as ONNX Runtime's quantizers do
   kSearch,   // the scales that lose least, of each block alone
   kGptq,     // what a code loses is made up for by those after it, as measured inputs weigh it
+  kLattice,  // those that the weight was made of before
 };
+
+// What numbers were rounded to when they were made of codes and scales.
+enum class Rounding { kFloat, kHalf, kBFloat16 };
 
 struct MethodRow {
   Method method = Method::kNearest;
@@ -34,6 +38,8 @@ struct Choice {
   std::string statistic;
   // The name of the output whose gradients weigh those moments; "": none do.
   std::string gradient = {};
+  // kLattice: what its values were rounded to.
+  Rounding rounding = Rounding::kFloat;
   bool operator==(const Choice&) const = default;
 };
 

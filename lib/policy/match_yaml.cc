@@ -90,10 +90,11 @@ absl::Status ParseElements(const YamlReader& reader, const YAML::Node& node, Mat
 }  // namespace
 
 absl::StatusOr<Match> ParseMatch(const YamlReader& reader, const YAML::Node& node) {
-  ONNXQUANT_RETURN_IF_ERROR(reader.CheckKeys(node, "match",
-                                             Words{"role", "op", "name", "regex", "weight", "layer",
-                                                   "elements", "hazard", "range", "calibrated"},
-                                             Words{"bytes", "shared"}));
+  ONNXQUANT_RETURN_IF_ERROR(
+      reader.CheckKeys(node, "match",
+                       Words{"role", "op", "name", "regex", "weight", "layer", "elements", "hazard",
+                             "range", "calibrated", "lattice"},
+                       Words{"bytes", "shared"}));
   if (node.size() == 0) return reader.ErrorAt(node, "'match' is empty: say what to match");
   Match match;
   if (node["role"]) {
@@ -124,6 +125,9 @@ absl::StatusOr<Match> ParseMatch(const YamlReader& reader, const YAML::Node& nod
   }
   if (node["calibrated"]) {
     ONNXQUANT_ASSIGN_OR_RETURN(match.calibrated, reader.Bool(node["calibrated"], "calibrated"));
+  }
+  if (node["lattice"]) {
+    ONNXQUANT_ASSIGN_OR_RETURN(match.lattice, reader.Bool(node["lattice"], "lattice"));
   }
   if (node["elements"]) ONNXQUANT_RETURN_IF_ERROR(ParseElements(reader, node["elements"], match));
   if (node["layer"]) {

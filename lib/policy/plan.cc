@@ -25,6 +25,7 @@
 #include "lib/policy/plan_types.h"
 #include "lib/policy/plan_weights.h"
 #include "lib/policy/rope_fits.h"
+#include "lib/policy/weight_lattices.h"
 #include "lib/schema/node_check.h"
 
 namespace onnxquant {
@@ -159,6 +160,10 @@ absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, cons
   if (ComputesRope(policy)) {
     ONNXQUANT_ASSIGN_OR_RETURN(rope_fits, FitRopeCaches(analysis, evidence));
   }
+  WeightLattices lattices;
+  if (AsksForLattices(policy) && evidence.model != nullptr) {
+    ONNXQUANT_ASSIGN_OR_RETURN(lattices, FindWeightLattices(analysis, *evidence.model));
+  }
   std::vector<OutputPlan> plans;
   std::vector<bool> relevant(policy.rules.size(), false);
   std::vector<bool> matched(policy.rules.size(), false);
@@ -168,7 +173,8 @@ absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, cons
       continue;
     }
     ONNXQUANT_ASSIGN_OR_RETURN(const ElementType half, HalfTypeOf(analysis, policy, output));
-    const PlanContext context{analysis, uses_by_reader, output, evidence, origin, half, rope_fits};
+    const PlanContext context{analysis, uses_by_reader, output,    evidence,
+                              origin,   half,           rope_fits, &lattices};
     SettingsResolver resolver(policy, output);
     ONNXQUANT_ASSIGN_OR_RETURN(OutputPlan plan, MakePlan(context, policy.name, resolver));
     plans.push_back(std::move(plan));

@@ -9,6 +9,7 @@
 #include "lib/analysis/rope_fit.h"
 #include "lib/policy/plan.h"
 #include "lib/policy/uses_by_reader.h"
+#include "lib/policy/weight_lattices.h"
 
 namespace onnxquant {
 
@@ -21,6 +22,8 @@ struct PlanContext {
   ElementType half = ElementType::kFloat16;  // the 16-bit type that the output uses
   // By cache of Analysis::rope; empty where the policy does not ask for them.
   absl::Span<const RopeFit> rope_fits = {};
+  // Where the policy asks for them; null: it does not.
+  const WeightLattices* lattices = nullptr;
 
   const Graph& graph() const { return analysis.graph; }
   NodeId node_count() const { return static_cast<NodeId>(analysis.graph.nodes().size()); }

@@ -14,6 +14,7 @@
 #include "lib/policy/plan_rope.h"
 #include "lib/policy/shared_reasons.h"
 #include "lib/policy/subjects.h"
+#include "lib/policy/take_lattice.h"
 
 namespace onnxquant {
 namespace {
@@ -52,16 +53,22 @@ WeightReading ReadingOf(const PlanContext& context, const WeightUse& use) {
   return reading;
 }
 
-// The form of a reading, in the types that the plan has so far.
-FormatFit FitOf(const PlanContext& context, const IdVector<NodePlan>& nodes,
-                const Resolved& resolved, const Subject& subject, NodeId reader) {
+// A reading in the types that the plan has so far.
+WeightReading TypedReading(const PlanContext& context, const IdVector<NodePlan>& nodes,
+                           const Subject& subject, NodeId reader) {
   WeightReading reading = *subject.reading;
   reading.compute = nodes[reader].compute;
   // Scales whose type the reader leaves open are in 16 bits where the output's arithmetic is: they
   // lose less by it than the codes do.
   const bool half = context.output.defaults.compute == ElementType::kFloat16;
   reading.scale = half ? ElementType::kFloat16 : reading.compute;
-  return FindFit(resolved.weights, reading, resolved.weights_by_rule);
+  return reading;
+}
+
+FormatFit FitOf(const PlanContext& context, const IdVector<NodePlan>& nodes,
+                const Resolved& resolved, const Subject& subject, NodeId reader) {
+  return FindFit(resolved.weights, TypedReading(context, nodes, subject, reader),
+                 resolved.weights_by_rule);
 }
 
 // Why the reader cannot have this constant in codes, of those that it wants together; "" if it can.
@@ -147,6 +154,7 @@ constexpr char kNoStatistics[] = "the calibration, which lacks what meets the we
 methods::Choice ChooseMethod(const PlanContext& context, const WeightUse& use, const Stored& stored,
                              methods::Method method) {
   if (!stored.form->takes_method) return {};
+  if (method == methods::Method::kLattice) return {methods::Method::kSearch, ""};
   if (!methods::RowOf(method).reads_moments) return {method, ""};
   const std::string statistic = StatisticOf(context, use);
   if (statistic.empty()) return {methods::Method::kSearch, ""};
@@ -194,6 +202,7 @@ Subject SubjectOfUse(const PlanContext& context, std::size_t use_index) {
   subject.weight = context.graph().value(use.weight).name;
   subject.reading = ReadingOf(context, use);
   subject.calibrated = !StatisticOf(context, use).empty();
+  subject.lattice = HoldsLattice(context, use.weight);
   subject.turns = context.analysis.rope.cache_of.contains(use.weight);
   // The readings of one constant stand side by side.
   const std::vector<WeightUse>& uses = context.analysis.weight_uses;
@@ -223,7 +232,11 @@ WeightCopy CopyFor(const PlanContext& context, const IdVector<NodePlan>& nodes,
       if (!fit.reason.empty()) fit.stored.form = nullptr;
     }
     if (fit.ok()) {
-      copy.choice = ChooseMethod(context, use, fit.stored, resolved.method);
+      const TakenLattice lattice =
+          TakeLattice(context, use, TypedReading(context, nodes, subject, use.reader.node),
+                      resolved, copy.exponent, fit.stored);
+      copy.choice =
+          lattice.taken ? lattice.choice : ChooseMethod(context, use, fit.stored, resolved.method);
       copy.format = fit.stored.format;
       copy.readers = {fit.stored.form};
       copy.bytes = BytesOf(fit.stored);
@@ -231,7 +244,9 @@ WeightCopy CopyFor(const PlanContext& context, const IdVector<NodePlan>& nodes,
       copy.in_main = true;
       copy.tie = resolved.tie;
       copy.why = OnlyFor(kWeightsField | kMethodField | kTieField, resolved.why);
-      if (copy.stored.form->takes_method && copy.choice.method != resolved.method) {
+      if (lattice.why) {
+        copy.why.push_back(*lattice.why);
+      } else if (copy.stored.form->takes_method && copy.choice.method != resolved.method) {
         copy.why.push_back(
             {kNoStatistics, absl::StrCat("method: ", RowOf(copy.choice.method).word)});
       }

@@ -88,6 +88,7 @@ bool Matches(const Match& match, const Subject& subject) {
          (match.hazards.empty() || FindHazard(match, subject) != nullptr) &&
          HasElements(match, subject) &&
          (!match.calibrated || (subject.reading && *match.calibrated == subject.calibrated)) &&
+         (!match.lattice || (subject.reading && *match.lattice == subject.lattice)) &&
          (!match.peak_over || (subject.peak && *subject.peak > *match.peak_over));
 }
 

@@ -88,6 +88,8 @@ struct Match {
   std::optional<double> peak_over;   // a measured peak above this
   // Of a weight: whether the calibration that is given has what its reader multiplies it with.
   std::optional<bool> calibrated;
+  // Of a weight: whether its values lie on a grid that codes in blocks hold without loss.
+  std::optional<bool> lattice;
   // Of a weight, both included.
   std::optional<double> least_elements;
   std::optional<double> most_elements;
@@ -125,6 +127,7 @@ struct Subject {
   absl::Span<const Hazard> hazards;  // of the node; held by the Analysis
   std::optional<double> peak;        // largest measured magnitude among its outputs
   bool calibrated = false;           // see Match
+  bool lattice = false;              // see Match
   // `weights`, `accuracy_level`, `method`: the reading of its constant, as formats of codes judge
   // it.
   std::optional<WeightReading> reading;

@@ -55,6 +55,9 @@ Json MatchSchema() {
                           "of measured ranges (--ranges)")},
       {"calibrated",
        Described(Boolean(), "whether a calibration (--calibration) has what meets the weight")},
+      {"lattice", Described(Boolean(),
+                            "whether the weight was made of codes (QAT, GGUF) that a format "
+                            "in blocks holds without loss")},
   });
   match["minProperties"] = 1;
   return match;

@@ -102,6 +102,7 @@ YAML::Node MatchNode(const PolicyMatch& match) {
   Put(range, "peak_over", match.peak_over);
   Put(node, "range", range);
   Put(node, "calibrated", match.calibrated);
+  Put(node, "lattice", match.lattice);
   YAML::Node elements = Flow();
   Put(elements, "min", match.least_elements);
   Put(elements, "max", match.most_elements);

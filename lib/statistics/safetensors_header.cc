@@ -18,8 +18,6 @@ namespace {
 
 using Json = nlohmann::json;
 constexpr char kMetadata[] = "__metadata__";
-constexpr char kRemedy[] =
-    "; statistics are files that 'onnxquant calibrate' writes, in the safetensors format";
 static_assert(std::endian::native == std::endian::little);
 
 // A whole number from 0 up that int64 holds.
@@ -31,7 +29,8 @@ bool AreSizes(const Json& json) {
 }
 
 absl::StatusOr<std::map<std::string, std::string>> ReadMetadata(const std::string& path,
-                                                                const Json& json) {
+                                                                const Json& json,
+                                                                const std::string& remedy) {
   std::map<std::string, std::string> metadata;
   bool good = json.is_object();
   if (good) {
@@ -41,11 +40,12 @@ absl::StatusOr<std::map<std::string, std::string>> ReadMetadata(const std::strin
     }
   }
   if (good) return metadata;
-  return UsageError(path, ": ", kMetadata, ": expected an object of strings", kRemedy);
+  return UsageError(path, ": ", kMetadata, ": expected an object of strings", remedy);
 }
 
 absl::StatusOr<SafeTensor> ReadTensor(const std::string& path, const std::string& name,
-                                      const Json& json, std::uint64_t data, std::uint64_t size) {
+                                      const Json& json, std::uint64_t data, std::uint64_t size,
+                                      const std::string& remedy) {
   SafeTensor tensor;
   tensor.name = name;
   const bool good = json.is_object() && json.contains("dtype") && json["dtype"].is_string() &&
@@ -56,7 +56,7 @@ absl::StatusOr<SafeTensor> ReadTensor(const std::string& path, const std::string
     return UsageError(path, ": tensor '", name,
                       "': expected an object with a \"dtype\", a \"shape\" of sizes and two "
                       "\"data_offsets\"",
-                      kRemedy);
+                      remedy);
   }
   tensor.dtype = json["dtype"].get<std::string>();
   tensor.shape = json["shape"].get<std::vector<std::int64_t>>();
@@ -92,16 +92,17 @@ absl::Status CheckOrder(const std::string& path, absl::Span<const SafeTensor> te
 }  // namespace
 
 absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(const std::string& path,
-                                                        absl::Span<const std::byte> file) {
+                                                        absl::Span<const std::byte> file,
+                                                        const std::string& remedy) {
   std::uint64_t length = 0;
   if (file.size() < sizeof(length)) {
     return UsageError(path, ": has ", file.size(), " bytes, too few for its header's length",
-                      kRemedy);
+                      remedy);
   }
   std::memcpy(&length, file.data(), sizeof(length));
   if (length > static_cast<std::uint64_t>(limits::kCalibrationHeader)) {
     return UsageError(path, ": says that its header has ", length, " bytes; at most ",
-                      limits::kCalibrationHeader, " are read", kRemedy);
+                      limits::kCalibrationHeader, " are read", remedy);
   }
   const std::uint64_t data = sizeof(length) + length;
   if (data > file.size()) {
@@ -110,15 +111,15 @@ absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(const std::string& path,
   }
   const absl::string_view text(reinterpret_cast<const char*>(file.data()) + sizeof(length), length);
   ONNXQUANT_ASSIGN_OR_RETURN(const Json json, ParseJson(text, absl::StrCat(path, " (header)"), {}));
-  if (!json.is_object()) return UsageError(path, ": its header is no JSON object", kRemedy);
+  if (!json.is_object()) return UsageError(path, ": its header is no JSON object", remedy);
   SafetensorsHeader header;
   for (const auto& [name, value] : json.items()) {
     if (name == kMetadata) {
-      ONNXQUANT_ASSIGN_OR_RETURN(header.metadata, ReadMetadata(path, value));
+      ONNXQUANT_ASSIGN_OR_RETURN(header.metadata, ReadMetadata(path, value, remedy));
       continue;
     }
     ONNXQUANT_ASSIGN_OR_RETURN(SafeTensor tensor,
-                               ReadTensor(path, name, value, data, file.size() - data));
+                               ReadTensor(path, name, value, data, file.size() - data, remedy));
     header.tensors.push_back(std::move(tensor));
   }
   std::stable_sort(header.tensors.begin(), header.tensors.end(),

@@ -27,9 +27,13 @@ struct SafetensorsHeader {
 };
 
 // Errors (kUsage) begin with `path`: bytes that are no such file; ranges that overlap, leave gaps
-// or end beyond the file. Types and shapes are for the caller to judge.
-absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(const std::string& path,
-                                                        absl::Span<const std::byte> file);
+// or end beyond the file. Types and shapes are for the caller to judge. `remedy` ends what is said
+// of files that are none: what was expected.
+inline constexpr char kStatisticsAreSafetensors[] =
+    "; statistics are files that 'onnxquant calibrate' writes, in the safetensors format";
+absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(
+    const std::string& path, absl::Span<const std::byte> file,
+    const std::string& remedy = kStatisticsAreSafetensors);
 
 }  // namespace onnxquant
 

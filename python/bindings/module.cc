@@ -71,12 +71,12 @@ std::string Apply(const NativePlan& plan, bool force, int threads, std::uint64_t
   return ToJson(report);
 }
 
-std::string Inspect(const Argument& argument) {
+std::string Inspect(const Argument& argument, const std::string& checkpoint) {
   return ToJson(Await<Inspection>(
       [&](Course&) -> absl::StatusOr<Inspection> {
         absl::StatusOr<Model> model = Load(*argument);
         if (!model.ok()) return model.status();
-        return InspectModel(*model);
+        return InspectModel(*model, checkpoint);
       },
       py::none()));
 }
@@ -178,7 +178,7 @@ PYBIND11_MODULE(_native, module) {
   BindMeasure(module);
   BindCalibrate(module);
   BindTune(module);
-  module.def("inspect", &Inspect, py::arg("model"));
+  module.def("inspect", &Inspect, py::arg("model"), py::arg("checkpoint"));
   module.def("check", &Check, py::arg("model"), py::arg("target"), py::arg("ranges"));
   module.def("diff", &Diff, py::arg("first"), py::arg("second"));
   module.def("recover", &RecoverFolder, py::arg("directory"));

@@ -113,12 +113,20 @@ def quantize(
     ).apply(force=force, threads=threads, memory=memory, progress=progress)
 
 
-def inspect(model: Any, *, model_path: AnyPath | None = None) -> Inspection:
-    """Say what is in a model: operators, roles, hazards, weights.
+def inspect(
+    model: Any, *, checkpoint: AnyPath | None = None, model_path: AnyPath | None = None
+) -> Inspection:
+    """Say what is in a model: operators, roles, hazards, weights and the grids they lie on.
 
-    model: a path, an onnx.ModelProto or an onnx_ir.Model. Raises ModelError.
+    model: a path, an onnx.ModelProto or an onnx_ir.Model. checkpoint: a .safetensors or .gguf file,
+    or a folder of them, with which the weights are compared: `result["checkpoint"]` has what became
+    of each tensor, `result.lost` those whose training is not in the model. Raises ModelError, and
+    UsageError for a checkpoint that cannot be read.
     """
-    return Inspection(json.loads(_native.inspect(native_model(model, model_path)[0])))
+    of_checkpoint = "" if checkpoint is None else os.fspath(checkpoint)
+    return Inspection(
+        json.loads(_native.inspect(native_model(model, model_path)[0], of_checkpoint))
+    )
 
 
 def check(

@@ -233,6 +233,13 @@ class Inspection(Result):
         """Return the weights, a row each."""
         return frame(self._data["weights"])
 
+    @property
+    def lost(self) -> Rows:
+        """Return a row for each tensor of the checkpoint whose training the model lacks."""
+        lost = ("differs", "replaced", "missing")
+        tensors = (self._data["checkpoint"] or {"tensors": []})["tensors"]
+        return [row for row in tensors if row["fate"] in lost]
+
     def __repr__(self) -> str:
         data = self._data
         return f"<Inspection of {data['path']}: {data['nodes']} nodes, {data['layers']} layers>"

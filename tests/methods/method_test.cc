@@ -20,6 +20,8 @@ TEST(Method, CodesThatAreSharedGetTheMethodThatTakesMorePains) {
   EXPECT_EQ(Later(nearest, one), one);
   EXPECT_EQ(Later(one, searched), one);
   EXPECT_EQ(Later(one, other), one);
+  const Choice kept{Method::kLattice, ""};
+  EXPECT_EQ(Later(one, kept), kept);
 }
 
 }  // namespace

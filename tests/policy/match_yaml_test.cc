@@ -73,6 +73,12 @@ TEST(MatchYaml, ReadsWhetherAWeightIsCalibrated) {
   EXPECT_THAT(ErrorOf("calibrated: maybe"), HasSubstr("calibrated"));
 }
 
+TEST(MatchYaml, ReadsWhetherAWeightWasMadeOfCodes) {
+  EXPECT_EQ(MatchOf("lattice: true").lattice, true);
+  EXPECT_EQ(MatchOf("lattice: false").lattice, false);
+  EXPECT_THAT(ErrorOf("lattice: Q4_0"), HasSubstr("lattice"));
+}
+
 TEST(MatchYaml, ReadsHowManyElementsAWeightMustHave) {
   EXPECT_EQ(MatchOf("elements: {min: 100}").least_elements, 100);
   EXPECT_EQ(MatchOf("elements: {min: 100}").most_elements, std::nullopt);

@@ -31,6 +31,7 @@ PolicySpec Complete() {
                            .hazard = {"any"},
                            .peak_over = 16000.5,
                            .calibrated = false,
+                           .lattice = true,
                            .least_elements = 100,
                            .most_elements = 1e9},
                  .set = {.keep = true},
@@ -73,6 +74,7 @@ TEST(PolicySpec, ReadsBackAsItWasWritten) {
   EXPECT_THAT(second.match.hazards, ElementsAre("any"));
   EXPECT_EQ(second.match.peak_over, 16000.5);
   EXPECT_EQ(second.match.calibrated, false);
+  EXPECT_EQ(second.match.lattice, true);
   EXPECT_EQ(second.match.least_elements, 100);
   EXPECT_EQ(second.match.most_elements, 1e9);
   EXPECT_EQ(second.set.keep, true);

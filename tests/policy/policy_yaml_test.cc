@@ -64,7 +64,7 @@ TEST(PolicyYaml, PointsAtTypingErrorsAndGuessesWhatWasMeant) {
        "rules; did you mean 'rules'?"},
       {std::string(kOutputs) + "rules:\n  - match: {rol: norm}\n    keep: true\n",
        "p.yaml:6:13: found 'rol' in match; allowed are role, op, name, regex, weight, layer, "
-       "elements, hazard, range, calibrated; did you mean 'role'?"},
+       "elements, hazard, range, calibrated, lattice; did you mean 'role'?"},
       {std::string(kOutputs) + "rules:\n  - match: {role: nrom}\n    keep: true\n",
        "p.yaml:6:19: found role 'nrom'; allowed are embedding, "},
       {std::string(kStart) + "outputs:\n  q4: {compute: flot32, weights: int4, io: float32}\n",

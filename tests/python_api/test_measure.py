@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxquant
 import pytest
+from safetensors.numpy import save_file
 
 TOKENS = list(range(40))
 
@@ -35,6 +36,20 @@ def test_inspect_and_diff_say_what_the_command_line_says(mlp: Path, tmp_path: Pa
     assert difference.summary[0] in repr(difference)
     assert "What matters" in difference._repr_html_()
     assert len(onnxquant.inspect(mlp).to_pandas()) == 3
+
+
+def test_inspect_compares_the_weights_with_a_checkpoint(mlp: Path, tmp_path: Path) -> None:
+    weights = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(mlp).graph.initializer}
+    save_file(weights, tmp_path / "c.safetensors")
+    inspection = onnxquant.inspect(mlp, checkpoint=tmp_path)
+    assert inspection.lost == []
+    assert inspection["checkpoint"]["counts"]["equal"] == len(weights)
+    assert onnxquant.inspect(mlp).lost == []
+    name = max(weights, key=lambda one: weights[one].size)
+    save_file({**weights, name: weights[name] * 1.5 + 0.1}, tmp_path / "c.safetensors")
+    assert [row["name"] for row in onnxquant.inspect(mlp, checkpoint=tmp_path).lost] == [name]
+    with pytest.raises(onnxquant.UsageError, match="nothing"):
+        onnxquant.inspect(mlp, checkpoint=tmp_path / "nothing")
 
 
 def test_ranges_finds_what_float16_cannot_hold(text_model: Path) -> None:
