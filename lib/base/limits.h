@@ -41,6 +41,8 @@ inline constexpr std::int64_t kTokenSequences = 1 << 20;
 inline constexpr std::int64_t kNumpyHeader = 1 << 16;
 // Dimensions of a NumPy array, which is NumPy's own bound.
 inline constexpr std::size_t kNumpyRank = 64;
+// Bytes of all arrays that a model is run on, unpacked.
+inline constexpr std::int64_t kInputBytes = std::int64_t{2} << 30;
 // Arrays of one .npz file.
 inline constexpr std::uint64_t kZipEntries = 1 << 12;
 

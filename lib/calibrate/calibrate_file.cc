@@ -6,6 +6,7 @@
 
 #include "lib/base/error.h"
 #include "lib/model/input_files.h"
+#include "lib/runtime/input_files.h"
 #include "lib/statistics/merge.h"
 
 namespace onnxquant {
@@ -74,6 +75,9 @@ absl::StatusOr<CalibrationReport> CalibrateToFile(
   const std::uint64_t bytes = CalibrationBytes(plan.values, gradients);
   std::vector<std::string> texts;
   if (options.tokens != kSelf) texts.push_back(options.tokens);
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::string> inputs,
+                             InputFilesOf(options.inputs.files));
+  texts.insert(texts.end(), inputs.begin(), inputs.end());
   ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles files,
                              OpenOutput(output, FilesReadFor({options.model}, texts), bytes));
   if (planned) planned(plan);

@@ -108,15 +108,13 @@ def _tokens() -> Iterator[bytes]:
 
 
 def _arrays() -> Iterator[bytes]:
-    arrays = {
-        "input_ids": np.arange(6).reshape(2, 3),
-        "x": np.asfortranarray(np.ones((2, 2), ">f4")),
-    }
+    ids = np.arange(6).reshape(2, 3)
+    other = np.asfortranarray(np.ones((2, 2), ">f4"))
     for save in (np.savez, np.savez_compressed):
         stream = io.BytesIO()
-        save(stream, **arrays)
+        save(stream, input_ids=ids, x=other)
         yield stream.getvalue()
-    for array in arrays.values():
+    for array in (ids, other):
         stream = io.BytesIO()
         np.save(stream, array)
         yield stream.getvalue()
