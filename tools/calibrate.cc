@@ -31,8 +31,9 @@ class CalibrateCommand final : public Command {
   absl::StatusOr<CalibrationOptions> Options(const Surroundings& surroundings) const;
   void PrintReport(const CalibrationReport& report, const Surroundings& surroundings) const;
 
-  CalibrationOptions options_;  // as far as options set its members themselves
-  std::string tokens_;          // "": its default
+  CalibrationOptions options_;       // as far as options set its members themselves
+  std::string tokens_;               // "": its default
+  std::vector<std::string> inputs_;  // files of arrays
   RuntimeOptions runtime_;
   std::uint64_t memory_ = 0;        // 0: its default
   std::vector<std::string> merge_;  // files to add up instead of running a model
@@ -68,6 +69,7 @@ void CalibrateCommand::AddOptions(CLI::App& app) {
                  "method: gptq; 24 is a good number")
       ->check(CLI::Range(0, 1 << 20))
       ->option_text("N (0)");
+  AddInputs(app, inputs_);
   runtime_.Add(app);
   AddSize(app, "--memory", memory_,
           "for sums, above which the model runs again for the rest: 512M, 2G, 512Mi")
@@ -108,8 +110,10 @@ void CalibrateCommand::PrintReport(const CalibrationReport& report,
     }
     PrintText(table.ToString() + "\n");
   }
-  Print("%s: statistics of %zu values from %s tokens, %s\n", report.output, report.values.size(),
-        report.metadata.at("tokens"), HumanBytes(report.bytes));
+  const bool runs = report.metadata.at("tokens") == "0";
+  Print("%s: statistics of %zu values from %s %s, %s\n", report.output, report.values.size(),
+        report.metadata.at(runs ? "sequences" : "tokens"), runs ? "runs" : "tokens",
+        HumanBytes(report.bytes));
 }
 
 void PrintUnobserved(const CalibrationPlan& plan, const Surroundings& surroundings) {
@@ -135,6 +139,7 @@ absl::StatusOr<CalibrationOptions> CalibrateCommand::Options(
   options.tool = absl::StrCat("onnxquant ", ONNXQUANT_VERSION);
   options.cancelled = CancelledOf(surroundings);
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(runtime_));
+  options.inputs.files = inputs_;
   return options;
 }
 

@@ -25,6 +25,7 @@ absl::StatusOr<std::vector<AloneResult>> RunChecked(const std::string& model,
   options.cancelled = CancelledOf(surroundings);
   options.progress = StepsOf(surroundings);
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(run.runtime));
+  options.inputs.files = run.inputs;
   return RunAlone(options);
 }
 

@@ -6,6 +6,9 @@
 
 #include "absl/strings/numbers.h"
 #include "lib/base/error.h"
+#include "lib/model/input_files.h"
+#include "lib/runtime/input_files.h"
+#include "tools/print.h"
 
 namespace onnxquant::cli {
 
@@ -24,10 +27,22 @@ absl::StatusOr<InputOptions> InputOptionsOf(const RuntimeOptions& runtime) {
   return options;
 }
 
+absl::StatusOr<std::vector<std::string>> FilesReadToRun(const std::vector<std::string>& models,
+                                                        const RunOptions& run) {
+  ONNXQUANT_ASSIGN_OR_RETURN(std::vector<std::string> others, InputFilesOf(run.inputs));
+  others.push_back(run.tokens);
+  return FilesReadFor(models, others);
+}
+
 RunnerOptions RunnerOptionsOf(const RuntimeOptions& runtime) {
   RunnerOptions options;
   options.library = runtime.library;
   return options;
+}
+
+void PrintNotes(const std::vector<std::string>& notes, const Surroundings& surroundings) {
+  if (surroundings.quiet()) return;
+  for (const std::string& note : notes) PrintError("note: %s\n", note);
 }
 
 std::function<bool()> CancelledOf(const Surroundings& surroundings) {

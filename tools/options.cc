@@ -153,6 +153,16 @@ void RuntimeOptions::Add(CLI::App& app) {
       ->type_name("LIB");
 }
 
+void AddInputs(CLI::App& app, std::vector<std::string>& inputs) {
+  app.add_option("--inputs", inputs,
+                 "arrays to run on instead of tokens or made-up ones, by the names of the inputs: "
+                 "a .npz file a run, a .npy file for a model with one input, or a folder of them; "
+                 "repeatable")
+      ->option_text("FILE|DIR")
+      ->allow_extra_args(false)
+      ->take_all();
+}
+
 void RunOptions::Add(CLI::App& app) {
   app.add_option("-t,--tokens", tokens,
                  "token ids: a .npy, .jsonl or text file, or 'self': the model writes its own text")
@@ -162,6 +172,7 @@ void RunOptions::Add(CLI::App& app) {
   app.add_option("--chunk", chunk, "tokens a step")
       ->check(CLI::Range(1, 65536))
       ->option_text("N (64)");
+  AddInputs(app, inputs);
   runtime.Add(app);
   AddSize(app, "--memory", memory,
           "what is held at once, above which the models run again for the rest: 512M, 2G, 512Mi")

@@ -56,6 +56,9 @@ struct ConversionOptions {
   CLI::Option* Add(CLI::App& app);
 };
 
+// --inputs, for files of arrays.
+void AddInputs(CLI::App& app, std::vector<std::string>& inputs);
+
 // What a model is run with.
 struct RuntimeOptions {
   std::uint64_t seed = 0;
@@ -71,7 +74,8 @@ struct RunOptions {
   std::size_t count = 0;   // tokens; 0: all
   std::size_t chunk = 64;  // tokens a step
   RuntimeOptions runtime;
-  std::uint64_t memory = 0;  // 0: the command's default
+  std::vector<std::string> inputs;  // files of arrays, and folders of them
+  std::uint64_t memory = 0;         // 0: the command's default
 
   void Add(CLI::App& app);
 };

@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "lib/base/error.h"
-#include "lib/model/input_files.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
@@ -91,6 +90,7 @@ void PrintRanges(const RangeReport& ranges, double margin) {
   if (overflowing + near + masks > 0) PrintText(table.ToString() + "\n");
   Print("%zu float values", ranges.values.size());
   if (ranges.tokens > 0) Print(" on %zu tokens", ranges.tokens);
+  if (ranges.runs > 1) Print(" in %zu runs", ranges.runs);
   Print(": %zu %s beyond float16's 65504, %zu more %s within a factor of %g\n", overflowing,
         overflowing == 1 ? "goes" : "go", near, near == 1 ? "comes" : "come", margin);
   if (masks > 0) Print("%zu more %s filled as masks are\n", masks, masks == 1 ? "is" : "are");
@@ -114,11 +114,15 @@ absl::Status RangesCommand::Run(const Surroundings& surroundings) const {
   options.cancelled = CancelledOf(surroundings);
   options.progress = StepsOf(surroundings);
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(run_.runtime));
+  options.inputs.files = run_.inputs;
   std::vector<std::string> inputs;
-  if (!output_.empty()) inputs = FilesReadFor({model_}, {run_.tokens});
+  if (!output_.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(inputs, FilesReadToRun({model_}, run_));
+  }
   ONNXQUANT_ASSIGN_OR_RETURN(TextFile file,
                              TextFile::Open(output_, force_, surroundings.waiting(), inputs));
   ONNXQUANT_ASSIGN_OR_RETURN(const RangeReport ranges, MeasureRanges(options));
+  PrintNotes(ranges.notes, surroundings);
   const std::string json = ToJson(ranges);
   if (json_) {
     PrintText(json);

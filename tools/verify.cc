@@ -10,7 +10,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
-#include "lib/model/input_files.h"
 #include "lib/report/html.h"
 #include "lib/report/table.h"
 #include "tools/commands.h"
@@ -203,7 +202,10 @@ void PrintVerification(const Verification& verification,
           verification.reference, PerplexityText(verification.reference_perplexity));
     PrintLanguage(verification);
   }
-  if (outputs) PrintOutputs(verification);
+  if (outputs) {
+    if (verification.runs > 1) Print("%zu runs\n\n", verification.runs);
+    PrintOutputs(verification);
+  }
   PrintMatrix(verification, providers);
   PrintLayers(verification);
   PrintFaults(verification);
@@ -239,13 +241,17 @@ absl::Status VerifyCommand::Run(const Surroundings& surroundings) const {
   options.cancelled = CancelledOf(surroundings);
   options.progress = StepsOf(surroundings);
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(run_.runtime));
+  options.inputs.files = run_.inputs;
   std::vector<std::string> models = options.candidates;
   models.push_back(options.reference);
   std::vector<std::string> inputs;
-  if (!report_.empty()) inputs = FilesReadFor(models, {run_.tokens});
+  if (!report_.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(inputs, FilesReadToRun(models, run_));
+  }
   ONNXQUANT_ASSIGN_OR_RETURN(
       TextFile report, TextFile::Open(report_, force_, surroundings.waiting(), inputs, "--report"));
   ONNXQUANT_ASSIGN_OR_RETURN(const Verification verification, onnxquant::Verify(options));
+  PrintNotes(verification.notes, surroundings);
   const std::string json = ToJson(verification);
   if (json_) {
     PrintText(json);

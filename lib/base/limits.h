@@ -4,6 +4,7 @@
 #ifndef ONNXQUANT_LIB_BASE_LIMITS_H_
 #define ONNXQUANT_LIB_BASE_LIMITS_H_
 
+#include <cstddef>
 #include <cstdint>
 
 namespace onnxquant::limits {
@@ -38,6 +39,12 @@ inline constexpr std::int64_t kTokenBytes = 256 << 20;
 inline constexpr std::int64_t kTokenSequences = 1 << 20;
 // Bytes of a NumPy file's header.
 inline constexpr std::int64_t kNumpyHeader = 1 << 16;
+// Dimensions of a NumPy array, which is NumPy's own bound.
+inline constexpr std::size_t kNumpyRank = 64;
+// Bytes of all arrays that a model is run on, unpacked.
+inline constexpr std::int64_t kInputBytes = std::int64_t{2} << 30;
+// Arrays of one .npz file.
+inline constexpr std::uint64_t kZipEntries = 1 << 12;
 
 // Bytes of the header of a file of calibration statistics: some 200 a value.
 inline constexpr std::int64_t kCalibrationHeader = 16 << 20;

@@ -12,12 +12,14 @@
 #include "lib/calibrate/gradient_stage.h"
 #include "lib/calibrate/moment_sums.h"
 #include "lib/calibrate/observed_model.h"
+#include "lib/calibrate/sum_inputs.h"
 #include "lib/files/mapped_file.h"
 #include "lib/files/own_names.h"
 #include "lib/model/model.h"
 #include "lib/runtime/any_model.h"
 #include "lib/runtime/batch_text.h"
 #include "lib/runtime/decoder.h"
+#include "lib/runtime/samples.h"
 #include "lib/runtime/text_source.h"
 #include "lib/runtime/tokens.h"
 #include "lib/statistics/fingerprint.h"
@@ -88,9 +90,12 @@ class Calibrator {
     auto& metadata = result_.statistics.metadata;
     metadata["fingerprint"] = plan_.fingerprint;
     metadata["tool"] = options_.tool;
-    metadata["text"] = made_up_ ? "made up" : own_text_ ? kSelf : "tokens";
+    metadata["text"] = !samples_.empty() ? "inputs"
+                       : made_up_        ? "made up"
+                       : own_text_       ? kSelf
+                                         : "tokens";
     if (made_up_ || own_text_) metadata["seed"] = absl::StrCat(options_.inputs.seed);
-    metadata["sequences"] = absl::StrCat(made_up_ ? options_.sequences : sequences_.size());
+    metadata["sequences"] = absl::StrCat(RunsOrTexts());
     metadata["tokens"] = absl::StrCat(CountTokens(sequences_));
     Warn();
     return std::move(result_);
@@ -122,8 +127,10 @@ class Calibrator {
   absl::Status RunPass(std::size_t pass) {
     pass_ = pass;
     const bool first = pass == 0;
+    const bool given = !options_.inputs.files.empty();
     // Only the model's own text needs logits, and only once.
-    ONNXQUANT_ASSIGN_OR_RETURN(Loaded loaded, Load(pass, first && options_.tokens == kSelf));
+    ONNXQUANT_ASSIGN_OR_RETURN(Loaded loaded,
+                               Load(pass, first && !given && options_.tokens == kSelf));
     ONNXQUANT_ASSIGN_OR_RETURN(const std::optional<TextInterface> text,
                                FindTextInterface(loaded.runner->signature()));
     begin_ = 0;
@@ -131,7 +138,9 @@ class Calibrator {
       ONNXQUANT_RETURN_IF_ERROR(options_.resume->Restore(loaded.sums));
       begin_ = options_.resume->place().texts;
     }
-    if (!text.has_value()) {
+    if (given) {
+      ONNXQUANT_RETURN_IF_ERROR(RunOnInputs(loaded));
+    } else if (!text.has_value()) {
       made_up_ = true;
       ONNXQUANT_RETURN_IF_ERROR(RunOnMadeUpInputs(loaded));
     } else {
@@ -254,6 +263,21 @@ class Calibrator {
     return absl::OkStatus();
   }
 
+  absl::Status RunOnInputs(Loaded& loaded) {
+    const Signature& signature = loaded.runner->signature();
+    if (pass_ == 0) {
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          GivenSamples given,
+          ReadSamples(options_.model, signature, options_.inputs,
+                      options_.tokens == kSelf ? std::string() : options_.tokens));
+      samples_ = std::move(given.samples);
+      if (!given.note.empty()) result_.warnings.push_back(std::move(given.note));
+    }
+    return SumInputs({options_.model, options_.inputs, loaded.outputs, options_.cancelled,
+                      [this](std::size_t done) { Report(done); }},
+                     samples_, *loaded.runner, loaded.sums);
+  }
+
   absl::Status RunOnMadeUpInputs(Loaded& loaded) {
     InputOptions inputs = options_.inputs;
     for (std::size_t i = 0; i < options_.sequences; ++i) {
@@ -270,8 +294,14 @@ class Calibrator {
     return absl::OkStatus();
   }
 
-  // Tokens of a pass.
+  std::size_t RunsOrTexts() const {
+    if (!samples_.empty()) return samples_.size();
+    return made_up_ ? options_.sequences : sequences_.size();
+  }
+
+  // Tokens of a pass, or runs.
   std::uint64_t Whole() const {
+    if (!samples_.empty()) return samples_.size();
     return made_up_ || sequences_.empty() || options_.tokens == kSelf
                ? options_.sequences * (made_up_ ? 1 : options_.length)
                : CountTokens(sequences_);
@@ -296,8 +326,8 @@ class Calibrator {
   // `done` of everything.
   void Show(std::uint64_t done) const {
     if (!options_.progress) return;
-    options_.progress(done,
-                      unread_ + plan_.passes.size() * Whole() + (made_up_ ? 0 : BackwardTokens()));
+    options_.progress(done, unread_ + plan_.passes.size() * Whole() +
+                                (made_up_ || !samples_.empty() ? 0 : BackwardTokens()));
   }
 
   void Warn() {
@@ -330,6 +360,7 @@ class Calibrator {
   std::string run_;
   Calibration result_;
   TokenSequences sequences_;
+  std::vector<Sample> samples_;  // where arrays are given
   std::size_t pass_ = 0;
   std::size_t begin_ = 0;     // texts of the pass that another run has read
   std::uint64_t unread_ = 0;  // tokens that are written, and not read while they are
@@ -340,6 +371,11 @@ class Calibrator {
 }  // namespace
 
 absl::StatusOr<CalibrationPlan> PlanCalibration(const CalibrationOptions& options) {
+  if (options.gradients > 0 && !options.inputs.files.empty()) {
+    return UsageError(options.model,
+                      ": --gradients reads texts backwards, and with --inputs there are none; give "
+                      "the texts with --tokens");
+  }
   ONNXQUANT_ASSIGN_OR_RETURN(const Model model, Model::Load(options.model));
   ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(model.proto(), options.model));
   ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, options.model));

@@ -22,7 +22,7 @@ namespace onnxquant {
 
 struct CalibrationOptions {
   std::string model;
-  std::string tokens = kSelf;  // or a file
+  std::string tokens = kSelf;  // or a file; kSelf too where inputs.files are read instead
   std::size_t count = 0;       // tokens to read of a file; 0: all
   // Of the model's own text; of a model without tokens, how often it runs on made-up inputs.
   std::size_t sequences = 96;

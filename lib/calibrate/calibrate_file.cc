@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
 #include "lib/model/input_files.h"
+#include "lib/runtime/input_files.h"
 #include "lib/statistics/merge.h"
 
 namespace onnxquant {
@@ -133,12 +134,15 @@ absl::StatusOr<CalibrationReport> CalibrateToFile(
   const std::uint64_t bytes = CalibrationBytes(plan.values, gradients);
   std::vector<std::string> texts;
   if (options.tokens != kSelf) texts.push_back(options.tokens);
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::string> arrays,
+                             InputFilesOf(options.inputs.files));
+  texts.insert(texts.end(), arrays.begin(), arrays.end());
   const std::vector<std::string> inputs = FilesReadFor({options.model}, texts);
   ONNXQUANT_ASSIGN_OR_RETURN(OutputFiles files, OpenOutput(output, inputs, bytes));
   if (planned) planned(plan);
   const std::string kept = output.path + kUnfinished;
-  const bool keeps =
-      keep.every >= 0 && std::find(inputs.begin(), inputs.end(), kept) == inputs.end();
+  const bool keeps = keep.every >= 0 && options.inputs.files.empty() &&
+                     std::find(inputs.begin(), inputs.end(), kept) == inputs.end();
   Keeper keeper({.path = kept, .force = true, .waiting = output.waiting}, keep);
   CalibrationOptions running = options;
   std::optional<Snapshot> found;

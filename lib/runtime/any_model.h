@@ -1,4 +1,5 @@
-// Runs a model whatever it takes: tokens, or inputs made up from its signature.
+// Runs a model whatever it takes: tokens, arrays that are given, or inputs made up from its
+// signature.
 #ifndef ONNXQUANT_LIB_RUNTIME_ANY_MODEL_H_
 #define ONNXQUANT_LIB_RUNTIME_ANY_MODEL_H_
 
@@ -13,6 +14,7 @@
 #include "lib/runtime/decoder.h"
 #include "lib/runtime/inputs.h"
 #include "lib/runtime/runner.h"
+#include "lib/runtime/samples.h"
 
 namespace onnxquant {
 
@@ -30,10 +32,12 @@ class AnyModel {
   // Of a model that takes tokens; null for others.
   Decoder* decoder() { return decoder_.has_value() ? &*decoder_ : nullptr; }
 
-  // The named outputs for the sequence's first kWholeTokens; a model that takes no tokens runs on
-  // made-up inputs.
-  absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const std::int64_t> sequence,
+  // The named outputs for the sample: its arrays, the text's first kWholeTokens, or made-up inputs.
+  absl::StatusOr<std::vector<Tensor>> Run(const Sample& sample,
                                           absl::Span<const std::string> outputs);
+
+  // What the model is given in that run; nothing for a text without padding, which is fed as such.
+  absl::StatusOr<std::vector<NamedTensor>> InputsOf(const Sample& sample) const;
 
  private:
   explicit AnyModel(InputOptions inputs);

@@ -6,11 +6,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/error.h"
+#include "lib/runtime/text_inputs.h"
 
 namespace onnxquant {
 namespace {
-
-constexpr char kPast[] = "past_key_values";
 
 absl::Status Fails(const std::string& message) {
   return MakeError(ErrorKind::kVerify, message);
@@ -18,34 +17,11 @@ absl::Status Fails(const std::string& message) {
 
 // The output that becomes the input of the next step.
 const ValueSignature* PresentOf(const Signature& signature, const std::string& past) {
-  const std::string rest = past.substr(sizeof(kPast) - 1);
+  const std::string rest = past.substr(sizeof(kPastPrefix) - 1);
   for (const char* prefix : {"present", "present_key_values"}) {
     if (const auto* found = signature.Output(prefix + rest)) return found;
   }
   return nullptr;
-}
-
-// A cache that holds no position yet.
-absl::StatusOr<Tensor> EmptyCache(const ValueSignature& input, std::int64_t sequences) {
-  std::vector<std::int64_t> dims;
-  bool open = false;
-  for (std::size_t axis = 0; axis < input.dims.size(); ++axis) {
-    const Dimension& dim = input.dims[axis];
-    dims.push_back(dim.fixed() ? dim.size : axis == 0 ? sequences : 0);
-    open |= !dim.fixed() && axis > 0;
-  }
-  if (!open || !IsFloat(input.type)) {
-    return Fails(absl::StrCat("cache input '", input.name, "' is ", SignatureText(input),
-                              "; expected floats with an open dimension for the positions"));
-  }
-  return Tensor::Empty(input.type, std::move(dims));
-}
-
-// first, first + 1, … for each sequence.
-std::vector<std::int64_t> Counting(std::int64_t first, std::int64_t count, std::int64_t sequences) {
-  std::vector<std::int64_t> values;
-  for (std::int64_t i = 0; i < count * sequences; ++i) values.push_back(first + i % count);
-  return values;
 }
 
 // `tokens` put behind `history`, both sequence by sequence.
@@ -64,10 +40,6 @@ std::vector<std::int64_t> Appended(absl::Span<const std::int64_t> history,
   return joined;
 }
 
-bool IsMask(const std::string& name) {
-  return name == "attention_mask" || name == "decoder_attention_mask";
-}
-
 }  // namespace
 
 absl::StatusOr<std::optional<TextInterface>> FindTextInterface(const Signature& signature) {
@@ -77,13 +49,13 @@ absl::StatusOr<std::optional<TextInterface>> FindTextInterface(const Signature& 
   }
   if (text.ids.empty()) return std::optional<TextInterface>();
   for (const ValueSignature& input : signature.inputs) {
-    if (!absl::StartsWith(input.name, kPast)) continue;
+    if (!absl::StartsWith(input.name, kPastPrefix)) continue;
     const ValueSignature* present = PresentOf(signature, input.name);
     if (present == nullptr) {
       // Of what the encoder said: stays as it is, step by step.
       if (absl::StrContains(input.name, ".encoder.")) continue;
       return Fails(absl::StrCat("cache input '", input.name, "' has no output 'present",
-                                input.name.substr(sizeof(kPast) - 1), "'; the outputs are ",
+                                input.name.substr(sizeof(kPastPrefix) - 1), "'; the outputs are ",
                                 NamesText(signature.outputs)));
     }
     text.caches.push_back({input.name, present->name});
@@ -120,8 +92,8 @@ absl::StatusOr<Decoder> Decoder::Create(std::unique_ptr<Runner> runner,
 bool Decoder::TakesBatches() const {
   for (const ValueSignature& input : signature().inputs) {
     const bool cache = past_.contains(input.name);
-    if (cache || input.name == text_.ids || IsMask(input.name) || input.name == "position_ids" ||
-        input.name == "token_type_ids") {
+    if (cache || input.name == text_.ids || IsTextMask(input.name) ||
+        input.name == "position_ids" || input.name == "token_type_ids") {
       if (input.dims.empty() || input.dims[0].fixed()) return false;
     } else if (input.name != "use_cache_branch" && input.name != "num_logits_to_keep" &&
                input.name != "logits_to_keep") {
@@ -160,24 +132,7 @@ absl::StatusOr<Tensor> Decoder::MakeStepInput(const ValueSignature& input,
   const auto cache = past_.find(name);
   if (cache != past_.end()) return cache->second;
   if (name == text_.ids) return Tensor::OfIntegers(input.type, {sequences_, count}, tokens);
-  if (IsMask(name)) {
-    const std::int64_t all = length_ + count;
-    return Tensor::OfIntegers(
-        input.type, {sequences_, all},
-        std::vector<std::int64_t>(static_cast<std::size_t>(sequences_ * all), 1));
-  }
-  if (name == "position_ids") {
-    return Tensor::OfIntegers(input.type, {sequences_, count},
-                              Counting(length_, count, sequences_));
-  }
-  if (name == "token_type_ids") {
-    return Tensor::OfIntegers(input.type, {sequences_, count},
-                              std::vector<std::int64_t>(tokens.size(), 0));
-  }
-  if (name == "use_cache_branch") return Tensor::OfIntegers(input.type, {1}, {length_ > 0 ? 1 : 0});
-  if (name == "num_logits_to_keep" || name == "logits_to_keep") {
-    return Tensor::OfIntegers(input.type, std::vector<std::int64_t>(input.dims.size(), 1), {0});
-  }
+  if (auto made = MakeTextInput(input, {sequences_, count, length_})) return *std::move(made);
   auto made = others_.find(name);
   if (made == others_.end()) {
     ONNXQUANT_ASSIGN_OR_RETURN(Tensor tensor, MakeInput(input, options_));

@@ -43,6 +43,8 @@ class Decoder {
 
   const TextInterface& text() const { return text_; }
   const Signature& signature() const { return runner_->signature(); }
+  // For runs on inputs of the caller's own; the decoder's text is not touched.
+  Runner& runner() { return *runner_; }
   // Whether a step sees earlier ones through a cache. Without one, Step() runs all tokens since the
   // last Reset() again.
   bool cached() const { return !text_.caches.empty(); }

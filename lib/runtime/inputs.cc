@@ -14,6 +14,12 @@ namespace {
 
 constexpr std::int64_t kOpenSize = 16;
 constexpr std::uint64_t kIntegerRange = 10;
+constexpr std::int64_t kPaddedRows = 2;
+
+bool IsMask(const ValueSignature& input) {
+  return input.type == ElementType::kBool ||
+         (!IsFloat(input.type) && absl::StrContains(input.name, "mask"));
+}
 
 }  // namespace
 
@@ -24,7 +30,8 @@ std::int64_t ChooseDimension(const Dimension& dimension, std::size_t axis,
   if (chosen != options.dims.end()) return chosen->second;
   const bool batch =
       dimension.symbol.empty() ? axis == 0 : absl::StrContains(dimension.symbol, "batch");
-  return batch ? 1 : kOpenSize;
+  if (!batch) return kOpenSize;
+  return options.padding == Padding::kNone ? 1 : kPaddedRows;
 }
 
 absl::StatusOr<Tensor> MakeInput(const ValueSignature& input, const InputOptions& options) {
@@ -41,7 +48,7 @@ absl::StatusOr<Tensor> MakeInput(const ValueSignature& input, const InputOptions
     for (float& value : values) value = static_cast<float>(random.Normal());
     tensor = Tensor::OfFloats(input.type, dims, std::move(values));
   } else {
-    const bool mask = input.type == ElementType::kBool || absl::StrContains(input.name, "mask");
+    const bool mask = IsMask(input);
     std::vector<std::int64_t> values(count, 1);
     if (!mask) {
       for (auto& value : values) value = static_cast<std::int64_t>(random.Below(kIntegerRange));
@@ -54,6 +61,10 @@ absl::StatusOr<Tensor> MakeInput(const ValueSignature& input, const InputOptions
                                   ", for which no values can be made up; float32, float16, "
                                   "bfloat16, float64, int64, int32 and bool can"));
   }
+  if (options.padding != Padding::kNone &&
+      IsPaddingMask(input.name, input.type, input.dims.size())) {
+    return WithPadding(tensor, options.padding);
+  }
   return tensor;
 }
 
@@ -65,6 +76,14 @@ absl::StatusOr<std::vector<NamedTensor>> MakeInputs(const Signature& signature,
     inputs.push_back({input.name, std::move(tensor)});
   }
   return inputs;
+}
+
+bool TakesPadding(const Signature& signature, const InputOptions& options) {
+  return std::any_of(
+      signature.inputs.begin(), signature.inputs.end(), [&](const ValueSignature& input) {
+        return IsPaddingMask(input.name, input.type, input.dims.size()) &&
+               ChooseDimension(input.dims.back(), input.dims.size() - 1, options) > 1;
+      });
 }
 
 absl::Status SuggestDimensions(const absl::Status& status, const Signature& signature) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/runtime/padding.h"
 #include "lib/runtime/signature.h"
 #include "lib/runtime/tensor.h"
 
@@ -18,6 +19,10 @@ struct InputOptions {
   // Sizes for dimensions that the model leaves open, by symbol. Others: 1 for the first dimension
   // and for what is called batch, 16 elsewhere; one symbol has one size.
   std::map<std::string, std::int64_t> dims;
+  // What is read instead: see ReadInputs. None: inputs are made up.
+  std::vector<std::string> files = {};
+  // Of made-up inputs. With padding, what is called batch is 2 where it is open.
+  Padding padding = Padding::kNone;
 };
 
 // The size that an open dimension gets, at place `axis` of its input.
@@ -33,6 +38,10 @@ absl::StatusOr<Tensor> MakeInput(const ValueSignature& input, const InputOptions
 // One of each.
 absl::StatusOr<std::vector<NamedTensor>> MakeInputs(const Signature& signature,
                                                     const InputOptions& options);
+
+// Whether made-up inputs of the model can have padding: it takes a mask of integers or booleans,
+// whose last dimension is more than 1.
+bool TakesPadding(const Signature& signature, const InputOptions& options);
 
 // Adds to an error of running the model on such inputs how open dimensions get other sizes, where
 // there are some.

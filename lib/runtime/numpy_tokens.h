@@ -10,9 +10,8 @@
 
 namespace onnxquant {
 
-// The content of a .npy file of formats 1.0 to 3.0, as ReadTokens takes it. Errors (kUsage) begin
-// with `path`. Nothing is taken from the header that the file does not hold: a shape of more
-// elements than there are is refused.
+// The content of a .npy file, as ReadTokens takes it. Errors (kUsage): those of ParseNpy, and of
+// arrays that are no token ids.
 absl::StatusOr<TokenSequences> ParseNumpy(const std::string& path, absl::string_view file);
 
 }  // namespace onnxquant

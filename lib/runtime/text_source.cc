@@ -19,7 +19,7 @@ absl::StatusOr<std::int64_t> FirstOwnToken(const std::string& model, const Decod
   if (decoder.text().logits.empty()) {
     return UsageError(model,
                       ": writes no text, for it has no output 'logits'; give a file of token ids "
-                      "with --tokens");
+                      "with --tokens, or arrays with --inputs");
   }
   return StartToken(model).value_or(kDefaultStart);
 }

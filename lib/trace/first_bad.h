@@ -12,7 +12,7 @@
 #include "absl/types/span.h"
 #include "lib/runtime/inputs.h"
 #include "lib/runtime/runner.h"
-#include "lib/runtime/tokens.h"
+#include "lib/runtime/samples.h"
 #include "lib/trace/traced_model.h"
 
 namespace onnxquant {
@@ -55,14 +55,13 @@ struct FirstBadOptions {
   RunnerFactory factory;
   RunnerOptions runner;
   InputOptions inputs;
-  // A model that takes no tokens runs once for each, on made-up inputs.
-  TokenSequences sequences = TokenSequences(1);
+  std::vector<Sample> samples = std::vector<Sample>(1);  // the model runs once for each
   std::function<bool()> cancelled;
 };
 
-// Runs the model with its float values as outputs: a model with a cache in steps of 16 tokens up to
-// the first that shows a fault; others on the first 512 tokens of each sequence or on made-up
-// inputs, a group of values at a time so that memory stays bounded. Nothing if no value shows a
+// Runs the model with its float values as outputs: a model with a cache reads texts in steps of
+// 16 tokens up to the first that shows a fault; others run on whole samples (see AnyModel::Run), a
+// group of values at a time so that memory stays bounded. Nothing if no value shows a
 // fault: giving values out keeps the runtime from fusing nodes, which can change what overflows.
 absl::StatusOr<std::optional<FirstBad>> TraceFirstBad(const FirstBadOptions& options);
 

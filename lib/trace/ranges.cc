@@ -27,9 +27,21 @@ class RangeMeter {
     if (count == 0) return ModelError(options_.model, ": no node of it makes floats");
     {
       ONNXQUANT_ASSIGN_OR_RETURN(TracedGroup whole, Load(0, count));
-      if (whole.decoder() != nullptr) return RunOnText(std::move(whole));
+      if (!options_.inputs.files.empty()) {
+        ONNXQUANT_ASSIGN_OR_RETURN(
+            GivenSamples given,
+            ReadSamples(options_.model, whole.signature(), options_.inputs, options_.tokens));
+        samples_ = std::move(given.samples);
+        if (!given.note.empty()) ranges_.notes.push_back(std::move(given.note));
+      } else if (whole.decoder() != nullptr) {
+        return RunOnText(std::move(whole));
+      } else {
+        AddPaddedSamples(whole.signature(), options_.inputs, samples_);
+      }
     }
-    return RunInGrowingGroups();
+    ONNXQUANT_RETURN_IF_ERROR(RunInGrowingGroups());
+    ranges_.runs = samples_.size();
+    return absl::OkStatus();
   }
 
  private:
@@ -87,21 +99,44 @@ class RangeMeter {
     return sizes;
   }
 
-  // Models without tokens run once for each group; what the first take tells how many fit.
+  // Whole samples, once for each group; what the first take tells how many fit.
   absl::Status RunInGrowingGroups() {
     GroupSize size(options_.memory);
     std::size_t first = 0;
     while (first < model_.values().size()) {
       const std::size_t end = std::min(first + size.values(), model_.values().size());
-      ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
       ONNXQUANT_ASSIGN_OR_RETURN(TracedGroup group, Load(first, end));
-      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> results, group.Run({}));
-      std::vector<RangeStats> stats(results.size());
-      AddAll(results, stats);
+      if (first == 0) ONNXQUANT_RETURN_IF_ERROR(DropPaddedThatFail(group));
+      std::vector<RangeStats> stats(end - first);
+      std::uint64_t most = 1;
+      for (const Sample& sample : samples_) {
+        ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
+        ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> results, group.Run(sample));
+        AddAll(results, stats);
+        most = std::max(most, BytesOf(results));
+      }
       Keep(first, stats);
-      size.Learn(BytesOf(results), end - first);
+      size.Learn(most, end - first);
       first = end;
     }
+    return absl::OkStatus();
+  }
+
+  // Not every model that leaves its batch open runs on two rows.
+  absl::Status DropPaddedThatFail(TracedGroup& group) {
+    std::vector<Sample> kept;
+    for (Sample& sample : samples_) {
+      if (sample.padding != Padding::kNone) {
+        const absl::Status status = group.Run(sample).status();
+        if (!status.ok() && KindOf(status) != ErrorKind::kVerify) return status;
+        if (!status.ok()) {
+          ranges_.notes.push_back(PaddedFails(options_.model, status));
+          continue;
+        }
+      }
+      kept.push_back(std::move(sample));
+    }
+    samples_ = std::move(kept);
     return absl::OkStatus();
   }
 
@@ -143,6 +178,7 @@ class RangeMeter {
   TracedModel model_;
   RangeReport& ranges_;
   TokenSequences sequences_;
+  std::vector<Sample> samples_ = std::vector<Sample>(1);  // of a model that reads no text
 };
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace onnxquant {
 
 struct RangesOptions {
   std::string model;
-  std::string tokens;      // a file, or "self"; "" for models without tokens
+  std::string tokens;      // a file, or "self"; "" for models without tokens, and with inputs.files
   std::size_t count = 0;   // tokens to read; 0: all of a file, 256 of the model's own text
   std::size_t chunk = 64;  // tokens a step; without a cache, each step stands alone
   InputOptions inputs;
@@ -41,6 +41,8 @@ struct ValueRange {
 struct RangeReport {
   std::string model;
   std::size_t tokens = 0;
+  std::size_t runs = 0;            // on arrays or made-up inputs; 0: it read tokens
+  std::vector<std::string> notes;  // what the user should know of the inputs
   int layers = 0;
   std::size_t groups = 0;          // how often the model ran
   std::vector<ValueRange> values;  // producers before consumers
@@ -49,9 +51,9 @@ struct RangeReport {
 // Errors: as Verify's for tokens, files, providers and models that do not load or run.
 absl::StatusOr<RangeReport> MeasureRanges(const RangesOptions& options);
 
-// {"model", "tokens", "values": {name: {"peak", "min", "max", "p50", "p99", "p99_9",
-// "beyond_fp16", "layer", "op"}}}; "layer" is null outside layers, "nan" and "inf" stand where
-// there are some. UTF-8, one value a line, in the graph's order.
+// {"model", "tokens", "runs", "notes", "values": {name: {"peak", "min", "max", "p50", "p99",
+// "p99_9", "beyond_fp16", "layer", "op"}}}; "layer" is null outside layers, "nan" and "inf" stand
+// where there are some. UTF-8, one value a line, in the graph's order.
 std::string ToJson(const RangeReport& ranges);
 
 }  // namespace onnxquant

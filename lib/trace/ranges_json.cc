@@ -31,7 +31,9 @@ Json RangeJson(const ValueRange& value) {
 
 std::string ToJson(const RangeReport& ranges) {
   std::string text = "{\n  \"model\": " + Dump(ranges.model) +
-                     ",\n  \"tokens\": " + std::to_string(ranges.tokens) + ",\n  \"values\": {";
+                     ",\n  \"tokens\": " + std::to_string(ranges.tokens) +
+                     ",\n  \"runs\": " + std::to_string(ranges.runs) +
+                     ",\n  \"notes\": " + Dump(ranges.notes) + ",\n  \"values\": {";
   const char* separator = "\n";
   for (const ValueRange& value : ranges.values) {
     text += separator;

@@ -30,7 +30,13 @@ class FaultTracer {
     if (counts_.empty()) return std::nullopt;
     {
       ONNXQUANT_ASSIGN_OR_RETURN(TracedGroup whole, Load(0, counts_.size()));
-      if (whole.decoder() != nullptr && whole.decoder()->cached()) return StepThrough(whole);
+      const bool texts =
+          std::all_of(options_.samples.begin(), options_.samples.end(), [](const Sample& sample) {
+            return sample.given == nullptr && sample.padding == Padding::kNone;
+          });
+      if (texts && whole.decoder() != nullptr && whole.decoder()->cached()) {
+        return StepThrough(whole);
+      }
     }
     return RunInGroups();
   }
@@ -42,7 +48,8 @@ class FaultTracer {
 
   // Short steps bound the memory, and end where the fault begins.
   absl::StatusOr<std::optional<FirstBad>> StepThrough(TracedGroup& values) {
-    for (const std::vector<std::int64_t>& sequence : options_.sequences) {
+    for (const Sample& sample : options_.samples) {
+      const std::vector<std::int64_t>& sequence = sample.tokens;
       values.decoder()->Reset();
       for (std::size_t at = 0; at < sequence.size(); at += kStepTokens) {
         ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
@@ -63,9 +70,9 @@ class FaultTracer {
       const std::size_t end = std::min(first + group.values(), counts_.size());
       ONNXQUANT_ASSIGN_OR_RETURN(TracedGroup values, Load(first, end));
       std::uint64_t most = 1;
-      for (const std::vector<std::int64_t>& sequence : options_.sequences) {
+      for (const Sample& sample : options_.samples) {
         ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
-        ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> results, values.Run(sequence));
+        ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> results, values.Run(sample));
         Look(results, absl::MakeSpan(counts_).subspan(first));
         most = std::max(most, BytesOf(results));
       }

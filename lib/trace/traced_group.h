@@ -35,10 +35,10 @@ class TracedGroup {
   absl::StatusOr<std::vector<Tensor>> Step(absl::Span<const std::int64_t> tokens) {
     return decoder()->Step(tokens, names_);
   }
-  // For a sequence's first tokens, or for made-up inputs: see AnyModel::Run.
-  absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const std::int64_t> sequence) {
-    return model_.Run(sequence, names_);
+  absl::StatusOr<std::vector<Tensor>> Run(const Sample& sample) {
+    return model_.Run(sample, names_);
   }
+  const Signature& signature() const { return model_.signature(); }
 
  private:
   TracedGroup(AnyModel model, std::vector<std::string> names)

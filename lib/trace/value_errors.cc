@@ -67,9 +67,9 @@ class ValueComparison {
     sums_.assign(values.size(), {});
     same_shape_.assign(values.size(), true);
     std::uint64_t most = 1;
-    for (const std::vector<std::int64_t>& sequence : options_.sequences) {
+    for (const Sample& sample : options_.samples) {
       ONNXQUANT_ASSIGN_OR_RETURN(const std::uint64_t bytes,
-                                 RunSequence(reference, candidate, sequence));
+                                 RunSample(reference, candidate, sample));
       most = std::max(most, bytes);
     }
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -86,15 +86,17 @@ class ValueComparison {
     return most;
   }
 
-  absl::StatusOr<std::uint64_t> RunSequence(TracedGroup& reference, TracedGroup& candidate,
-                                            absl::Span<const std::int64_t> sequence) {
+  absl::StatusOr<std::uint64_t> RunSample(TracedGroup& reference, TracedGroup& candidate,
+                                          const Sample& sample) {
+    const auto sequence = absl::MakeConstSpan(sample.tokens);
     const auto has_cache = [](TracedGroup& group) {
       return group.decoder() != nullptr && group.decoder()->cached();
     };
-    if (!has_cache(reference) || !has_cache(candidate)) {
+    if (sample.given != nullptr || sample.padding != Padding::kNone || !has_cache(reference) ||
+        !has_cache(candidate)) {
       ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
-      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, reference.Run(sequence));
-      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> given, candidate.Run(sequence));
+      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, reference.Run(sample));
+      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> given, candidate.Run(sample));
       return Add(expected, given);
     }
     reference.decoder()->Reset();

@@ -10,7 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "lib/runtime/tokens.h"
+#include "lib/runtime/samples.h"
 #include "lib/trace/traced_group.h"
 
 namespace onnxquant {
@@ -20,9 +20,8 @@ struct ValueErrorOptions {
   std::string candidate;
   TraceRunner reference_runner;
   TraceRunner candidate_runner;
-  // A model that takes no tokens runs once for each, on made-up inputs.
-  TokenSequences sequences = TokenSequences(1);
-  std::size_t chunk = 64;  // tokens a step
+  std::vector<Sample> samples = std::vector<Sample>(1);  // the models run once for each
+  std::size_t chunk = 64;                                // tokens a step
   // Values are fetched in groups of about so many bytes, both models' together.
   std::uint64_t memory = 512'000'000;
   std::function<bool()> cancelled;
@@ -66,8 +65,8 @@ class ValueErrorSums {
 };
 
 // The float values that both models have under the same name and in the same shape, producers
-// before consumers. Both run on the same inputs: in steps of `chunk` tokens where both have a
-// cache, else on the first 512 tokens of each sequence. Errors: those of loading and running.
+// before consumers. Both run on the same inputs: in steps of `chunk` tokens of a text where both
+// have a cache, else on whole samples. Errors: those of loading and running.
 absl::StatusOr<std::vector<ValueError>> CompareValues(const ValueErrorOptions& options);
 
 // One layer of a transformer, or what lies outside of layers (-1).

@@ -33,7 +33,7 @@ class LoneRun {
     runner.provider = result_.provider;
     ONNXQUANT_ASSIGN_OR_RETURN(result_.first_bad,
                                WhereBadBegins({options_.model, options_.factory, runner,
-                                               options_.inputs, sequences_, options_.cancelled}));
+                                               options_.inputs, samples_, options_.cancelled}));
     return absl::OkStatus();
   }
 
@@ -53,8 +53,17 @@ class LoneRun {
     ONNXQUANT_ASSIGN_OR_RETURN(AnyModel model,
                                AnyModel::Create(std::move(runner), options_.inputs));
     Decoder* decoder = model.decoder();
+    if (!options_.inputs.files.empty()) {
+      ONNXQUANT_ASSIGN_OR_RETURN(GivenSamples given, ReadSamples(options_.model, model.signature(),
+                                                                 options_.inputs, options_.tokens));
+      samples_ = std::move(given.samples);
+      return RunWhole(model);
+    }
     if (decoder != nullptr) ONNXQUANT_RETURN_IF_ERROR(FindTokens(*decoder));
-    if (decoder == nullptr || decoder->text().logits.empty()) return RunWhole(model);
+    if (decoder == nullptr || decoder->text().logits.empty()) {
+      AddPaddedSamples(model.signature(), options_.inputs, samples_);
+      return RunWhole(model);
+    }
     for (const std::vector<std::int64_t>& sequence : sequences_) {
       ONNXQUANT_RETURN_IF_ERROR(Read(*decoder, sequence));
     }
@@ -65,12 +74,13 @@ class LoneRun {
     if (options_.tokens.empty()) {
       sequences_ = {
           BuiltInPrompt(StartToken(options_.model).value_or(-1), decoder.text().vocabulary)};
-      return absl::OkStatus();
+    } else {
+      ONNXQUANT_ASSIGN_OR_RETURN(sequences_,
+                                 GetTokens({options_.model, options_.tokens, options_.count,
+                                            options_.inputs.seed, options_.cancelled},
+                                           decoder));
     }
-    ONNXQUANT_ASSIGN_OR_RETURN(sequences_,
-                               GetTokens({options_.model, options_.tokens, options_.count,
-                                          options_.inputs.seed, options_.cancelled},
-                                         decoder));
+    samples_ = SamplesOf(sequences_);
     return absl::OkStatus();
   }
 
@@ -82,16 +92,39 @@ class LoneRun {
     result_.inf += counts.inf;
   }
 
+  // What stands where a mask says padding is read by nobody.
+  void LookWhere(const std::vector<bool>& kept, const Tensor& tensor) {
+    if (kept.empty() || !tensor.is_float()) return Look(tensor);
+    const std::size_t each = tensor.elements() / kept.size();
+    std::vector<float> scratch;
+    BadCounts counts;
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      if (kept[i]) counts.Add(tensor.Floats(i * each, each, scratch));
+    }
+    result_.nan += counts.nan;
+    result_.inf += counts.inf;
+  }
+
   absl::Status RunWhole(AnyModel& model) {
     std::vector<std::string> outputs = FloatOutputs(model.signature());
     if (outputs.empty()) {  // that it runs is all that can be seen
       for (const ValueSignature& output : model.signature().outputs) outputs.push_back(output.name);
     }
-    for (const std::vector<std::int64_t>& sequence : sequences_) {
+    std::vector<Sample> ran;
+    for (Sample& sample : samples_) {
       ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options_.cancelled));
-      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> results, model.Run(sequence, outputs));
-      for (const Tensor& tensor : results) Look(tensor);
+      const absl::StatusOr<std::vector<Tensor>> results = model.Run(sample, outputs);
+      // Not every model that leaves its batch open runs on two rows.
+      const bool padded = sample.padding != Padding::kNone;
+      if (padded && KindOf(results.status()) == ErrorKind::kVerify) continue;
+      if (!results.ok()) return results.status();
+      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<NamedTensor> inputs, model.InputsOf(sample));
+      for (const Tensor& tensor : *results) {
+        LookWhere(KeptPositions(FindMask(inputs), tensor.dims()), tensor);
+      }
+      ran.push_back(std::move(sample));
     }
+    samples_ = std::move(ran);
     return absl::OkStatus();
   }
 
@@ -119,7 +152,8 @@ class LoneRun {
 
   const AloneOptions& options_;
   AloneResult& result_;
-  TokenSequences sequences_ = TokenSequences(1);  // one without tokens, where the model takes none
+  TokenSequences sequences_;
+  std::vector<Sample> samples_ = std::vector<Sample>(1);  // one of nothing, where all is made up
 };
 
 void Judge(AloneResult& result) {

@@ -18,8 +18,8 @@ namespace onnxquant {
 struct AloneOptions {
   std::string model;
   std::vector<std::string> providers = {"cpu"};
-  // A file, "self", or "": BuiltInPrompt() for a model that takes tokens. Made-up inputs go into
-  // the others.
+  // A file, "self", or "": inputs.files, else BuiltInPrompt() for a model that takes tokens.
+  // Made-up inputs go into the others, with padded rows too where they have a mask.
   std::string tokens;
   std::size_t count = 0;    // tokens to read; 0: all of a file, 256 of the model's own text
   std::size_t greedy = 16;  // tokens to continue the text by; 0: none

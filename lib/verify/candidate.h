@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "lib/runtime/any_model.h"
 #include "lib/runtime/decoder.h"
 #include "lib/trace/first_bad.h"
 #include "lib/verify/verify.h"
@@ -50,12 +51,11 @@ absl::Status CompareLanguage(const VerifyOptions& options,
                              const std::vector<std::vector<std::int64_t>>& sequences,
                              Decoder& reference, std::vector<LoadedCandidate> candidates);
 
-// Other models: every float output. With tokens (an encoder) the inputs are made of each sequence's
-// first 512, else by MakeInputs.
-absl::Status CompareTensors(const VerifyOptions& options,
-                            const std::vector<std::vector<std::int64_t>>& sequences,
-                            std::unique_ptr<Runner> reference,
-                            std::vector<LoadedCandidate> candidates);
+// Other models: every float output for each sample. Where a mask says that a position is padding,
+// and an output begins with the mask's dimensions, what stands there is anybody's guess: errors do
+// not count, NaN and Inf do.
+absl::Status CompareTensors(const VerifyOptions& options, absl::Span<const Sample> samples,
+                            AnyModel& reference, std::vector<LoadedCandidate> candidates);
 
 // Adds a pair of tensors' errors to a comparison that keeps sums: see OutputSums.
 struct OutputSums {
@@ -69,8 +69,11 @@ struct OutputSums {
   std::uint64_t nan = 0;
   std::uint64_t inf = 0;
   // Values of equal length. A value that is not finite where the reference is enters the counts
-  // only; one that equals the reference (Inf too) is an error of 0.
+  // only; one that equals the reference (Inf too) is an error of 0, and so is any where the
+  // reference is NaN.
   void Add(absl::Span<const float> expected, absl::Span<const float> given);
+  // The same of padding: only what is not finite where the reference is enters.
+  void AddPadding(absl::Span<const float> expected, absl::Span<const float> given);
   OutputComparison Finish(const std::string& name) const;
 };
 

@@ -10,8 +10,6 @@
 namespace onnxquant {
 namespace {
 
-using Sequence = std::vector<std::int64_t>;
-
 absl::StatusOr<std::vector<std::string>> NeedFloatOutputs(const std::string& model,
                                                           const Signature& signature) {
   std::vector<std::string> names = FloatOutputs(signature);
@@ -32,6 +30,19 @@ absl::Status CheckShapes(const std::string& reference, const std::string& model,
                                 NameOf(expected.type()), DimsText(expected.dims())));
 }
 
+// Position by position of a mask.
+void AddMasked(const std::vector<bool>& kept, const Tensor& expected, const Tensor& given,
+               OutputSums& sums) {
+  const std::size_t each = expected.elements() / kept.size();
+  std::vector<float> expected_scratch;
+  std::vector<float> given_scratch;
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    const auto a = expected.Floats(i * each, each, expected_scratch);
+    const auto b = given.Floats(i * each, each, given_scratch);
+    kept[i] ? sums.Add(a, b) : sums.AddPadding(a, b);
+  }
+}
+
 }  // namespace
 
 void OutputSums::Add(absl::Span<const float> expected, absl::Span<const float> given) {
@@ -41,7 +52,7 @@ void OutputSums::Add(absl::Span<const float> expected, absl::Span<const float> g
     const double b = given[i];
     finite += std::isfinite(a) ? 1 : 0;
     if (!std::isfinite(a) || !std::isfinite(b)) {
-      const bool equal = a == b || (std::isnan(a) && std::isnan(b));
+      const bool equal = a == b || std::isnan(a);
       if (!equal) (std::isnan(b) ? nan : inf) += 1;
       continue;
     }
@@ -69,10 +80,15 @@ OutputComparison OutputSums::Finish(const std::string& name) const {
   return result;
 }
 
-absl::Status CompareTensors(const VerifyOptions& options, const std::vector<Sequence>& sequences,
-                            std::unique_ptr<Runner> reference,
-                            std::vector<LoadedCandidate> candidates) {
-  ONNXQUANT_ASSIGN_OR_RETURN(AnyModel base, AnyModel::Create(std::move(reference), options.inputs));
+void OutputSums::AddPadding(absl::Span<const float> expected, absl::Span<const float> given) {
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (!std::isfinite(expected[i]) || std::isfinite(given[i])) continue;
+    (std::isnan(given[i]) ? nan : inf) += 1;
+  }
+}
+
+absl::Status CompareTensors(const VerifyOptions& options, absl::Span<const Sample> samples,
+                            AnyModel& base, std::vector<LoadedCandidate> candidates) {
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::string> outputs,
                              NeedFloatOutputs(options.reference, base.signature()));
   for (LoadedCandidate& candidate : candidates) {
@@ -92,18 +108,25 @@ absl::Status CompareTensors(const VerifyOptions& options, const std::vector<Sequ
       }
     }
     std::vector<OutputSums> sums(outputs.size());
-    for (const Sequence& sequence : sequences) {
+    for (const Sample& sample : samples) {
       ONNXQUANT_RETURN_IF_ERROR(CheckCancelled(options.cancelled));
-      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, base.Run(sequence, outputs));
-      absl::StatusOr<std::vector<Tensor>> given = model->Run(sequence, outputs);
+      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<NamedTensor> inputs, base.InputsOf(sample));
+      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Tensor> expected, base.Run(sample, outputs));
+      absl::StatusOr<std::vector<Tensor>> given = model->Run(sample, outputs);
       if (!given.ok()) {
         result.error = std::string(given.status().message());
         break;
       }
+      const Tensor* mask = FindMask(inputs);
       for (std::size_t i = 0; i < outputs.size(); ++i) {
         ONNXQUANT_RETURN_IF_ERROR(
             CheckShapes(options.reference, result.model, outputs[i], expected[i], (*given)[i]));
-        VisitFloatPairs(expected[i], (*given)[i], [&](auto a, auto b) { sums[i].Add(a, b); });
+        const std::vector<bool> kept = KeptPositions(mask, expected[i].dims());
+        if (!kept.empty()) {
+          AddMasked(kept, expected[i], (*given)[i], sums[i]);
+        } else {
+          VisitFloatPairs(expected[i], (*given)[i], [&](auto a, auto b) { sums[i].Add(a, b); });
+        }
       }
     }
     if (!result.error.empty()) continue;

@@ -6,15 +6,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "lib/base/error.h"
+#include "lib/runtime/any_model.h"
 #include "lib/runtime/text_source.h"
+#include "lib/verify/alone.h"
 #include "lib/verify/candidate.h"
 
 namespace onnxquant {
 namespace {
-
-absl::StatusOr<std::unique_ptr<Runner>> LoadReference(const VerifyOptions& options) {
-  return LoadOn("cpu", options.reference, options.factory, options.runner);
-}
 
 // A threshold that nothing is held to would pass whatever is there.
 absl::Status CheckThresholds(const VerifyOptions& options, bool language) {
@@ -26,7 +24,7 @@ absl::Status CheckThresholds(const VerifyOptions& options, bool language) {
   }
   if (!language && (thresholds.max_kl || thresholds.min_top1)) {
     return UsageError(options.reference,
-                      ": --max-kl and --min-top1 are for models that take tokens ",
+                      ": --max-kl and --min-top1 are for models that read --tokens ",
                       "and give logits; hold this one to --max-error");
   }
   return absl::OkStatus();
@@ -67,20 +65,16 @@ class Comparison {
       : options_(options), verification_(verification) {}
 
   absl::Status Run() {
-    ONNXQUANT_ASSIGN_OR_RETURN(std::unique_ptr<Runner> runner, LoadReference(options_));
-    ONNXQUANT_ASSIGN_OR_RETURN(const auto text, FindTextInterface(runner->signature()));
-    ONNXQUANT_RETURN_IF_ERROR(CheckThresholds(options_, text.has_value() && !text->logits.empty()));
-    std::optional<Decoder> decoder;
-    if (text.has_value()) {
-      ONNXQUANT_ASSIGN_OR_RETURN(Decoder made, Decoder::Create(std::move(runner), options_.inputs));
-      decoder.emplace(std::move(made));
-      ONNXQUANT_ASSIGN_OR_RETURN(sequences_,
-                                 GetTokens({options_.reference, options_.tokens, options_.count,
-                                            options_.inputs.seed, options_.cancelled},
-                                           *decoder));
-      verification_.tokens = CountTokens(sequences_);
-      if (text->logits.empty()) decoder.reset();  // an encoder: loaded anew for its outputs
-    }
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        std::unique_ptr<Runner> runner,
+        LoadOn("cpu", options_.reference, options_.factory, options_.runner));
+    ONNXQUANT_ASSIGN_OR_RETURN(AnyModel reference,
+                               AnyModel::Create(std::move(runner), options_.inputs));
+    const Decoder* decoder = reference.decoder();
+    const bool language =
+        options_.inputs.files.empty() && decoder != nullptr && !decoder->text().logits.empty();
+    ONNXQUANT_RETURN_IF_ERROR(CheckThresholds(options_, language));
+    ONNXQUANT_RETURN_IF_ERROR(ChooseSamples(reference, language));
     std::vector<CandidateResult>& results = verification_.results;
     std::size_t first = 0;
     while (first < results.size()) {
@@ -92,17 +86,9 @@ class Comparison {
                                    LoadCandidate(options_, &results[first]));
         batch.push_back(std::move(loaded));
       }
-      if (decoder.has_value()) {
-        ONNXQUANT_RETURN_IF_ERROR(
-            CompareLanguage(options_, sequences_, *decoder, std::move(batch)));
-        continue;
-      }
-      if (runner == nullptr) {
-        ONNXQUANT_ASSIGN_OR_RETURN(runner, LoadReference(options_));
-      }
       ONNXQUANT_RETURN_IF_ERROR(
-          CompareTensors(options_, sequences_, std::move(runner), std::move(batch)));
-      runner = nullptr;
+          language ? CompareLanguage(options_, sequences_, *reference.decoder(), std::move(batch))
+                   : CompareTensors(options_, samples_, reference, std::move(batch)));
     }
     return absl::OkStatus();
   }
@@ -115,7 +101,7 @@ class Comparison {
       runner.provider = result.provider;
       ONNXQUANT_ASSIGN_OR_RETURN(
           result.first_bad, WhereBadBegins({result.model, options_.factory, runner, options_.inputs,
-                                            sequences_, options_.cancelled}));
+                                            samples_, options_.cancelled}));
     }
     return absl::OkStatus();
   }
@@ -132,7 +118,8 @@ class Comparison {
       inside.reference_runner.options.provider = "cpu";
       inside.candidate_runner = {options_.factory, options_.runner, options_.inputs};
       inside.candidate_runner.options.provider = result.provider;
-      inside.sequences = sequences_;
+      // Of padding, each model makes what it likes.
+      inside.samples = WithoutPadded(samples_);
       inside.chunk = options_.chunk;
       inside.cancelled = options_.cancelled;
       absl::StatusOr<std::vector<ValueError>> values = CompareValues(inside);
@@ -147,9 +134,67 @@ class Comparison {
   }
 
  private:
+  // Of a language model its text; of others arrays, texts, or what is made up.
+  absl::Status ChooseSamples(AnyModel& reference, bool language) {
+    Decoder* decoder = reference.decoder();
+    if (!options_.inputs.files.empty()) {
+      ONNXQUANT_ASSIGN_OR_RETURN(
+          GivenSamples given,
+          ReadSamples(options_.reference, reference.signature(), options_.inputs, options_.tokens));
+      samples_ = std::move(given.samples);
+      if (!given.note.empty()) verification_.notes.push_back(std::move(given.note));
+      verification_.runs = samples_.size();
+      return absl::OkStatus();
+    }
+    if (decoder != nullptr) ONNXQUANT_RETURN_IF_ERROR(ReadText(*decoder, language));
+    if (language) return absl::OkStatus();
+    AddPaddedSamples(reference.signature(), options_.inputs, samples_);
+    ONNXQUANT_RETURN_IF_ERROR(DropPaddedThatFail(reference));
+    verification_.runs = samples_.size();
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadText(Decoder& decoder, bool language) {
+    if (!language && options_.tokens.empty()) {
+      // An encoder does not need a text to be compared, only to be compared well.
+      sequences_ = {BuiltInPrompt(StartToken(options_.reference).value_or(-1), -1)};
+      verification_.notes.push_back(absl::StrCat(
+          options_.reference, ": reads tokens, and was compared on a few made-up ones; ",
+          "give real ones with --tokens or --inputs"));
+    } else {
+      ONNXQUANT_ASSIGN_OR_RETURN(sequences_,
+                                 GetTokens({options_.reference, options_.tokens, options_.count,
+                                            options_.inputs.seed, options_.cancelled},
+                                           decoder));
+    }
+    verification_.tokens = CountTokens(sequences_);
+    samples_ = SamplesOf(sequences_);
+    return absl::OkStatus();
+  }
+
+  // Not every model that leaves its batch open runs on two rows.
+  absl::Status DropPaddedThatFail(AnyModel& reference) {
+    std::vector<Sample> kept;
+    for (Sample& sample : samples_) {
+      if (sample.padding != Padding::kNone) {
+        const absl::Status status =
+            reference.Run(sample, FloatOutputs(reference.signature())).status();
+        if (!status.ok() && KindOf(status) != ErrorKind::kVerify) return status;
+        if (!status.ok()) {
+          verification_.notes.push_back(PaddedFails(options_.reference, status));
+          continue;
+        }
+      }
+      kept.push_back(std::move(sample));
+    }
+    samples_ = std::move(kept);
+    return absl::OkStatus();
+  }
+
   const VerifyOptions& options_;
   Verification& verification_;
-  TokenSequences sequences_ = TokenSequences(1);  // one without tokens, where the model takes none
+  TokenSequences sequences_;
+  std::vector<Sample> samples_ = std::vector<Sample>(1);  // one of nothing, where all is made up
 };
 
 }  // namespace

@@ -27,7 +27,7 @@ struct VerifyOptions {
   std::string reference;
   std::vector<std::string> candidates;
   std::vector<std::string> providers = {"cpu"};  // of the candidates; the reference runs on the CPU
-  std::string tokens;                            // a file, or "self"; "" for models without tokens
+  std::string tokens;                            // a file, or "self"; "": see inputs.files, made up
   std::size_t count = 0;    // tokens to read; 0: all of a file, 256 of the model's own text
   std::size_t chunk = 64;   // tokens a step: logits of so many positions are held at once
   std::size_t greedy = 16;  // tokens to continue the text by; 0: none
@@ -78,6 +78,8 @@ struct CandidateResult {
 struct Verification {
   std::string reference;
   std::size_t tokens = 0;
+  std::size_t runs = 0;  // on arrays, texts or made-up inputs whose outputs were compared whole
+  std::vector<std::string> notes;  // what the user should know of the inputs
   Perplexity reference_perplexity;
   std::vector<CandidateResult> results;  // by candidate, then by provider
   bool passed() const;

@@ -98,6 +98,8 @@ Json ResultJson(const CandidateResult& result) {
 std::string ToJson(const Verification& verification) {
   Json json = {{"reference", verification.reference},
                {"tokens", verification.tokens},
+               {"runs", verification.runs},
+               {"notes", verification.notes},
                {"passed", verification.passed()},
                {"reference_perplexity", PerplexityJson(verification.reference_perplexity)},
                {"results", Json::array()}};

@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lib/simulate/simulated_provider.h"
 #include "python/bindings/background.h"
@@ -52,7 +53,12 @@ void BindCommon(pybind11::class_<Options>& bound) {
           [](Options& options, std::uint64_t seed) { options.inputs.seed = seed; })
       .def_property(
           "dims", [](const Options& options) { return options.inputs.dims; },
-          [](Options& options, const Dims& dims) { options.inputs.dims = dims; });
+          [](Options& options, const Dims& dims) { options.inputs.dims = dims; })
+      .def_property(
+          "inputs", [](const Options& options) { return options.inputs.files; },
+          [](Options& options, const std::vector<std::string>& files) {
+            options.inputs.files = files;
+          });
 }
 
 }  // namespace onnxquant::python

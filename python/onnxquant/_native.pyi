@@ -36,6 +36,7 @@ class RangesOptions:
     memory: int
     seed: int
     dims: dict[str, int]
+    inputs: list[str]
     def __init__(self) -> None: ...
 
 class VerifyOptions:
@@ -48,6 +49,7 @@ class VerifyOptions:
     memory: int
     seed: int
     dims: dict[str, int]
+    inputs: list[str]
     greedy: int
     layers: bool
     def __init__(self) -> None: ...
@@ -66,6 +68,7 @@ class CalibrationOptions:
     memory: int
     seed: int
     dims: dict[str, int]
+    inputs: list[str]
     def __init__(self) -> None: ...
 
 class TuneOptions:
@@ -82,6 +85,7 @@ class TuneOptions:
     memory: int
     seed: int
     dims: dict[str, int]
+    inputs: list[str]
     def __init__(self) -> None: ...
 
 def inspect(model: Model, checkpoint: str) -> str: ...

@@ -18,6 +18,7 @@ from onnxquant.arguments import (
 )
 from onnxquant.errors import UsageError
 from onnxquant.html import table
+from onnxquant.inputs import Inputs, input_files
 from onnxquant.results import Result, Rows, frame
 from onnxquant.runner import load
 
@@ -90,8 +91,9 @@ class Calibration(Result):
         merged = self._data.get("merged")
         source = f"{len(merged)} files" if merged else self._data["model"]
         read = f"{self.tokens:,} tokens"
-        if self.metadata["text"] == "made up":
-            read = f"{int(self.metadata['sequences']):,} runs on made-up inputs"
+        if self.metadata["text"] in ("made up", "inputs"):
+            kind = "made-up" if self.metadata["text"] == "made up" else "given"
+            read = f"{int(self.metadata['sequences']):,} runs on {kind} inputs"
         held = f"{len(self.values)} values from {read}"
         return f"<Calibration of {source}: {held}, {self.bytes:,} bytes>"
 
@@ -110,6 +112,7 @@ def calibrate(
     output: AnyPath,
     tokens: Tokens = "self",
     *,
+    inputs: Inputs | None = None,
     count: int = 0,
     sequences: int = 96,
     length: int = 256,
@@ -126,6 +129,7 @@ def calibrate(
     model: a path of a float model.
     output: the file of statistics to write (safetensors), which `plan` and `quantize` read.
     tokens: "self" (the model writes its own text), a file (.npy, .jsonl, .txt), or ids.
+    inputs: what to run on instead: see `ranges`.
     count: tokens to read of a file or of ids; 0 for all.
     sequences: texts that the model writes itself, or runs on made-up inputs where it takes no
         tokens. length: tokens of each. batch: texts side by side, at most.
@@ -150,7 +154,8 @@ def calibrate(
     options.batch = batch
     options.gradients = gradients
     fill_run(options, count=count, seed=seed, dims=dims, memory=memory)
-    with tokens_file(tokens) as options.tokens:
+    with tokens_file(tokens) as options.tokens, input_files(options.model, inputs) as files:
+        options.inputs = files
         made = _native.calibrate(options, os.fspath(output), force, load, progress)
         return Calibration(json.loads(made))
 

@@ -10,6 +10,7 @@ _ARGUMENTS = {
     "--dtype": "dtypes=",
     "--force": "force=True",
     "--format": "formats",
+    "--inputs": "inputs=",
     "--max-error": "max_error",
     "--max-growth": "max_growth",
     "--max-kl": "max_kl",

@@ -14,6 +14,7 @@ from onnxquant.arguments import (
     fill_run,
     tokens_file,
 )
+from onnxquant.inputs import Inputs, input_files
 from onnxquant.results import Ranges, Verification
 from onnxquant.runner import load
 
@@ -22,6 +23,7 @@ def ranges(
     model: AnyPath,
     tokens: Tokens | None = None,
     *,
+    inputs: Inputs | None = None,
     count: int = 0,
     chunk: int = 64,
     seed: int = 0,
@@ -33,6 +35,9 @@ def ranges(
 
     model: a path.
     tokens: for models that take tokens: "self", a file (.npy, .jsonl, .txt), or ids.
+    inputs: what to run on instead: arrays by the names of the inputs, the one array of a model with
+        one input, a file of either (.npz, .npy), a folder of them, an image or a sound (see
+        docs/guide.md); or a list, a run each.
     count: tokens to read; 0 for all of them, 256 of the model's own text.
     chunk: tokens a step. seed, dims: for inputs that are made up (dims by the dimensions' names).
     memory: bytes of values at once; the model runs again for the rest. 0 for 512 MB.
@@ -44,7 +49,8 @@ def ranges(
     check_least(1, chunk=chunk)
     options.chunk = chunk
     fill_run(options, count=count, seed=seed, dims=dims, memory=memory)
-    with tokens_file(tokens) as options.tokens:
+    with tokens_file(tokens) as options.tokens, input_files(options.model, inputs) as files:
+        options.inputs = files
         return Ranges(json.loads(_native.measure_ranges(options, load, progress)))
 
 
@@ -53,6 +59,7 @@ def verify(
     candidates: AnyPath | Iterable[AnyPath],
     tokens: Tokens | None = None,
     *,
+    inputs: Inputs | None = None,
     providers: Iterable[str] = ("cpu",),
     count: int = 0,
     chunk: int = 64,
@@ -72,7 +79,7 @@ def verify(
         CPU), or others that onnxruntime has.
     greedy: tokens to continue the text by. layers: compare the values inside, too.
     max_kl, min_top1: what decides `passed` for models with logits, besides NaN and Inf where the
-        reference has none. max_error: the same for others, of every output.
+        reference has none. max_error: the same for others, and with inputs, of every output.
     For the others see `ranges`. A candidate that does not run is a result, not an exception.
 
     Raises UsageError, ModelError or VerifyError.
@@ -89,5 +96,6 @@ def verify(
     options.greedy = greedy
     options.layers = layers
     options.set_thresholds(max_kl, min_top1, max_error)
-    with tokens_file(tokens) as options.tokens:
+    with tokens_file(tokens) as options.tokens, input_files(options.reference, inputs) as files:
+        options.inputs = files
         return Verification(json.loads(_native.verify(options, load, progress)))

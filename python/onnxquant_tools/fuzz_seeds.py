@@ -107,6 +107,19 @@ def _tokens() -> Iterator[bytes]:
     yield from TOKEN_TEXTS
 
 
+def _arrays() -> Iterator[bytes]:
+    ids = np.arange(6).reshape(2, 3)
+    other = np.asfortranarray(np.ones((2, 2), ">f4"))
+    for save in (np.savez, np.savez_compressed):
+        stream = io.BytesIO()
+        save(stream, input_ids=ids, x=other)
+        yield stream.getvalue()
+    for array in (ids, other):
+        stream = io.BytesIO()
+        np.save(stream, array)
+        yield stream.getvalue()
+
+
 def _calibrations() -> Iterator[bytes]:
     random = np.random.default_rng(0)
     for sizes, backwards in (((2,), False), ((1, 3), False), ((8, 4), False), ((3, 2), True)):
@@ -167,6 +180,7 @@ def main() -> int:
         "policy_fuzzer": _policies(),
         "config_fuzzer": (text.encode() for text in CONFIGS),
         "ranges_fuzzer": (text.encode() for text in RANGES),
+        "numpy_fuzzer": _arrays(),
         "tokens_fuzzer": _tokens(),
     }
     for name, contents in others.items():

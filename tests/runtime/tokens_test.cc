@@ -3,6 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/error.h"
+#include "tests/support/numpy_files.h"
 #include "tests/support/temp_folder.h"
 
 namespace onnxquant {
@@ -25,16 +26,6 @@ class TokensTest : public ::testing::Test {
     const auto result = ReadTokens(folder_ / name);
     EXPECT_EQ(KindOf(result.status()), ErrorKind::kUsage);
     return std::string(result.status().message());
-  }
-  // NumPy's format 1.0.
-  static std::string Numpy(const std::string& description, const std::string& shape,
-                           const std::string& data) {
-    std::string header =
-        "{'descr': '" + description + "', 'fortran_order': False, 'shape': " + shape + ", }";
-    header.resize(117, ' ');
-    header += '\n';
-    return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) +
-           std::string(1, '\0') + header + data;
   }
   TempFolder folder_;
 };
@@ -63,38 +54,39 @@ TEST_F(TokensTest, NamesTheLineOfBadJson) {
 }
 
 TEST_F(TokensTest, ReadsNumpyArraysOfBothWidths) {
-  EXPECT_THAT(Read("t.npy", Numpy("<i4", "(2,)", std::string("\x02\0\0\0\x01\x01\0\0", 8))),
+  EXPECT_THAT(Read("t.npy", NpyFile("<i4", "(2,)", std::string("\x02\0\0\0\x01\x01\0\0", 8))),
               ElementsAre(Sequence{2, 257}));
-  EXPECT_THAT(Read("t.npy", Numpy("<i8", "(2, 1)",
-                                  std::string("\x02\0\0\0\0\0\0\0\xff\xff\xff\xff"
-                                              "\xff\xff\xff\xff",
-                                              16))),
+  EXPECT_THAT(Read("t.npy", NpyFile("<i8", "(2, 1)",
+                                    std::string("\x02\0\0\0\0\0\0\0\xff\xff\xff\xff"
+                                                "\xff\xff\xff\xff",
+                                                16))),
               ElementsAre(Sequence{2}, Sequence{-1}));
 }
 
 TEST_F(TokensTest, RefusesOtherNumpyArrays) {
   const std::string data(16, '\0');
-  EXPECT_THAT(Refusal("t.npy", Numpy("<f4", "(4,)", data)), HasSubstr("expected int32 or int64"));
-  EXPECT_THAT(Refusal("t.npy", Numpy("<i4", "(1, 2, 2)", data)), HasSubstr("expected int32"));
-  EXPECT_THAT(Refusal("t.npy", Numpy("<i4", "(5,)", data)), HasSubstr("its shape needs more"));
-  EXPECT_THAT(Refusal("t.npy", Numpy("<i8", "(4611686018427387904, 8)", data)),
+  EXPECT_THAT(Refusal("t.npy", NpyFile("<f4", "(4,)", data)), HasSubstr("expected int32 or int64"));
+  EXPECT_THAT(Refusal("t.npy", NpyFile("<i4", "(1, 2, 2)", data)), HasSubstr("expected int32"));
+  EXPECT_THAT(Refusal("t.npy", NpyFile("<i4", "(5,)", data)), HasSubstr("its shape needs more"));
+  EXPECT_THAT(Refusal("t.npy", NpyFile("<i8", "(4611686018427387904, 8)", data)),
               HasSubstr("its shape needs more"));
   EXPECT_THAT(Refusal("t.npy", "1 2 3"), HasSubstr("is no NumPy file"));
-  EXPECT_THAT(Refusal("t.npy", Numpy("<i4", "(1,)", data).substr(0, 60)),
+  EXPECT_THAT(Refusal("t.npy", NpyFile("<i4", "(1,)", data).substr(0, 60)),
               HasSubstr("ends within its header"));
 }
 
 TEST_F(TokensTest, TakesNothingFromANumpyHeaderThatTheFileDoesNotHold) {
   const std::string data(16, '\0');
-  for (const char* shape : {"(4611686018427387904, 4)", "(2, 18446744073709551615)",
-                            "(99999999999999999999,)", "(3000000000, 1)"}) {
-    EXPECT_THAT(Refusal("t.npy", Numpy("<i8", shape, data)), HasSubstr("its shape")) << shape;
+  for (const char* shape :
+       {"(4611686018427387904, 4)", "(2, 18446744073709551615)", "(99999999999999999999,)",
+        "(3000000000, 1)", "(0, 18446744073709551615)", "(2, 2, 2)"}) {
+    EXPECT_THAT(Refusal("t.npy", NpyFile("<i8", shape, data)), HasSubstr("its shape")) << shape;
   }
-  for (const char* shape : {"(3000000000, 0)", "(0, 18446744073709551615)", "(0,)"}) {
-    EXPECT_THAT(Refusal("t.npy", Numpy("<i8", shape, "")), HasSubstr("holds no tokens")) << shape;
+  for (const char* shape : {"(3000000000, 0)", "(0,)"}) {
+    EXPECT_THAT(Refusal("t.npy", NpyFile("<i8", shape, "")), HasSubstr("holds no tokens")) << shape;
   }
-  for (const char* shape : {"(-1,)", "((2, 2),)", "()", "(2, 2, 2)", "(1e1,)", "(2L,)"}) {
-    EXPECT_THAT(Refusal("t.npy", Numpy("<i8", shape, data)),
+  for (const char* shape : {"(-1,)", "((2, 2),)", "(1e1,)", "(2L,)"}) {
+    EXPECT_THAT(Refusal("t.npy", NpyFile("<i8", shape, data)),
                 HasSubstr("is an array with the header"))
         << shape;
   }

@@ -137,11 +137,11 @@ TEST(TraceFirstBadTest, ReadsEverySequenceToItsEnd) {
       })")
                                  .SerializeAsString());
   FirstBadOptions options = Options(folder / "model.onnx");
-  options.sequences = {std::vector<std::int64_t>(8, 0), std::vector<std::int64_t>(20, 0)};
+  options.samples = SamplesOf({std::vector<std::int64_t>(8, 0), std::vector<std::int64_t>(20, 0)});
   auto found = TraceFirstBad(options);
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_FALSE(found->has_value());
-  options.sequences[1].back() = 1;
+  options.samples[1].tokens.back() = 1;
   found = TraceFirstBad(options);
   ASSERT_TRUE(found.ok() && found->has_value());
   EXPECT_EQ((*found)->value.name, "huge");

@@ -91,7 +91,7 @@ class CompareValuesTest : public ::testing::Test {
     options_.candidate = folder_ / "candidate.onnx";
     options_.reference_runner.factory = LoadWithOnnxRuntime;
     options_.candidate_runner.factory = LoadWithOnnxRuntime;
-    options_.sequences = {{0, 1, 2, 2}, {1, 0}};
+    options_.samples = SamplesOf({{0, 1, 2, 2}, {1, 0}});
   }
   TempFolder folder_;
   ValueErrorOptions options_;

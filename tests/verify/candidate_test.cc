@@ -24,12 +24,24 @@ TEST(OutputSumsTest, CountsWhatIsNotFiniteWhereTheReferenceIs) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float inf = std::numeric_limits<float>::infinity();
   OutputSums sums;
-  sums.Add({1, 2, inf, nan, 5}, {nan, inf, inf, nan, 5});
+  sums.Add({1, 2, inf, nan, 5, nan}, {nan, inf, inf, nan, 5, 7});
   const OutputComparison result = sums.Finish("y");
   EXPECT_EQ(result.nan, 1U);
   EXPECT_EQ(result.inf, 1U);
   EXPECT_EQ(result.max_error, 0);
   EXPECT_EQ(result.cosine, 1);
+}
+
+TEST(OutputSumsTest, CountsOfPaddingOnlyWhatIsNotFinite) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float inf = std::numeric_limits<float>::infinity();
+  OutputSums sums;
+  sums.AddPadding({1, 2, 3, nan}, {100, nan, inf, inf});
+  const OutputComparison result = sums.Finish("y");
+  EXPECT_EQ(result.elements, 0U);
+  EXPECT_EQ(result.max_error, 0);
+  EXPECT_EQ(result.nan, 1U);
+  EXPECT_EQ(result.inf, 1U);
 }
 
 TEST(OutputSumsTest, FindsNoAngleToNothing) {

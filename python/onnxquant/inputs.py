@@ -1,0 +1,98 @@
+"""Inputs that models are run on: arrays, files of arrays, images and sounds."""
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxquant.errors import OnnxquantError, UsageError
+from onnxquant.media import IMAGES, SOUNDS, image_array, is_image, sound_array
+
+# One run: a file or folder (.npz, .npy, an image, a sound), arrays by the names of the inputs, or
+# the one array or image of a model with one input. Or several of these.
+Inputs = str | os.PathLike[str] | Mapping[str, Any] | Any
+
+
+@contextmanager
+def input_files(model: str, inputs: Inputs | None) -> Iterator[list[str]]:
+    """Give the files that hold the inputs, in order; none for None. Messages name "inputs"."""
+    if inputs is None:
+        yield []
+        return
+    one = isinstance(inputs, str | os.PathLike | Mapping | np.ndarray) or is_image(inputs)
+    runs = [inputs] if one else _listed(inputs)
+    with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
+        files: list[str] = []
+        names: dict[str, str] = {}  # of what was written here
+        for i, run in enumerate(runs):
+            place = "inputs" if one else f"inputs[{i}]"
+            if _is_file_of_arrays(run):
+                files.append(os.fspath(run))
+                continue
+            path = Path(folder) / f"{i}"
+            _write(path, _arrays(model, run, place), place)
+            files.append(str(path))
+            names[str(path)] = place
+        try:
+            yield files
+        except OnnxquantError as error:
+            message = str(error)
+            for written, place in sorted(names.items(), reverse=True):
+                message = message.replace(written, place)
+            raise type(error)(message) from None
+
+
+def _listed(inputs: Any) -> list[Any]:
+    if not isinstance(inputs, Iterable):
+        raise UsageError(
+            f"inputs: found {type(inputs).__name__}; expected arrays by name, a file, or a list"
+        )
+    runs = list(inputs)
+    if not runs:
+        raise UsageError("inputs: an empty list; expected at least one run")
+    if any(np.isscalar(run) and not isinstance(run, str) for run in runs):
+        raise UsageError("inputs: a list of numbers; expected arrays: numpy.array(…), or by name")
+    return runs
+
+
+def _is_file_of_arrays(run: Any) -> bool:
+    return isinstance(run, str | os.PathLike) and Path(run).suffix.lower() not in IMAGES | SOUNDS
+
+
+def _arrays(model: str, run: Any, place: str) -> Mapping[str, npt.NDArray[Any]]:
+    """Return the arrays of a run; "" stands for the name that was not given."""
+    if isinstance(run, Mapping):
+        return {str(name): _array(value, f"{place}['{name}']") for name, value in run.items()}
+    if is_image(run):
+        return dict([image_array(model, run, place)])
+    if isinstance(run, str | os.PathLike):
+        read = image_array if Path(run).suffix.lower() in IMAGES else sound_array
+        return dict([read(model, run, os.fspath(run))])
+    return {"": _array(run, place)}
+
+
+def _array(value: Any, place: str) -> npt.NDArray[Any]:
+    array = np.asarray(value)
+    if array.dtype.hasobject or array.dtype.kind in "USMmc":
+        raise UsageError(f"{place}: is an array of {array.dtype}; expected numbers or booleans")
+    return array
+
+
+def _write(path: Path, arrays: Mapping[str, npt.NDArray[Any]], place: str) -> None:
+    """Write a .npy or .npz file: numpy.savez takes no name that is one of its own arguments."""
+    if set(arrays) == {""}:
+        with path.open("wb") as file:
+            np.lib.format.write_array(file, arrays[""], allow_pickle=False)
+        return
+    if not arrays:
+        raise UsageError(f"{place}: holds no arrays")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
