@@ -110,7 +110,7 @@ def markdown(found: list[Page]) -> str:
     lines = [
         "# Command line",
         "",
-        "What `--help` says; `onnxquant completion` prints a script for bash, and `man -l",
+        "What `--help` says; `onnxquant completion` completes it in bash, zsh and fish, and `man -l",
         "docs/onnxquant.1` shows this as a manual page. Results go to standard output, messages to",
         "standard error.",
     ]

@@ -1,9 +1,57 @@
-"""The completion script, as bash runs it."""
+"""The completion scripts, as bash, zsh and fish run them."""
 
 import subprocess
 from pathlib import Path
 
+import pytest
 from program import run
+
+# Sends a line and Tab to an interactive zsh, and prints what it shows.
+_ZSH = """
+zmodload zsh/zpty
+zpty z zsh -f -i
+zpty -w z 'PS1=; unsetopt zle_bracketed_paste; autoload -U compinit; compinit -u -d $PWD/.zdump'
+zpty -w z 'zstyle ":completion:*" list-prompt ""; LISTMAX=1000; setopt no_always_last_prompt'
+zpty -w z 'source ./script; print ready'
+zpty -r -m z seen '*ready*ready*' || exit 1
+zpty -n -w z $'@LINE@\t'
+sleep 0.5
+zpty -w z ''
+zpty -w z 'print finished'
+while zpty -r z line; do print -r -- $line; [[ $line == finished* ]] && break; done
+zpty -d z
+"""
+
+
+def _fish(folder: Path, line: str) -> dict[str, str]:
+    """Return what fish offers for the last word of a line, with its descriptions."""
+    (folder / "script").write_text(run("completion", "fish").stdout)
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f"source script; complete -C '{line}'"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
+    )
+    assert not done.stderr
+    pairs = (row.partition("\t") for row in done.stdout.splitlines())
+    return {word: text for word, _, text in pairs}
+
+
+def _zsh(folder: Path, line: str) -> str:
+    """Return what zsh shows when Tab is pressed at the end of a line."""
+    (folder / "script").write_text(run("completion", "zsh").stdout)
+    done = subprocess.run(
+        ["zsh", "-f", "-c", _ZSH.replace("@LINE@", line)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "TERM": "dumb"},
+        timeout=60,
+    )
+    return done.stdout
 
 
 def _complete(folder: Path, *words: str) -> set[str]:
@@ -58,3 +106,46 @@ def test_an_output_is_a_folder_and_that_of_ranges_a_file(tmp_path: Path) -> None
     (tmp_path / "model.onnx").touch()
     assert _complete(tmp_path, "-o", "") == {"folder"}
     assert _complete(tmp_path, "ranges", "-o", "") == {"folder", "model.onnx"}
+
+
+def test_fish_offers_commands_options_policies_and_models(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").touch()
+    (tmp_path / "notes.txt").touch()
+    offered = _fish(tmp_path, "onnxquant ")
+    assert offered["plan"] == "Print every decision and exact sizes; write nothing"
+    assert "model.onnx" in offered
+    assert "notes.txt" not in offered
+    options = _fish(tmp_path, "onnxquant plan --")
+    assert options["--policy"].startswith("a built-in policy")
+    assert "--why" in options
+    assert "--why" not in _fish(tmp_path, "onnxquant inspect --")
+    assert "gemma-web" in _fish(tmp_path, "onnxquant plan --policy gemma-")
+    assert set(_fish(tmp_path, "onnxquant policies gemma-w")) == {"gemma-web"}
+
+
+def test_zsh_offers_commands_options_policies_and_models(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").touch()
+    (tmp_path / "notes.txt").touch()
+    offered = _zsh(tmp_path, "onnxquant ")
+    assert "Print every decision and exact sizes; write nothing" in offered
+    assert "model.onnx" in offered
+    assert "notes.txt" not in offered
+    options = _zsh(tmp_path, "onnxquant plan --")
+    assert "--why" in options
+    assert "a built-in policy" in options
+    assert "--why" not in _zsh(tmp_path, "onnxquant inspect --").replace("onnxquant inspect --", "")
+    assert "gemma-rescale" in _zsh(tmp_path, "onnxquant plan --policy gemma-")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_script_is_one_that_its_shell_reads(shell: str, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text(run("completion", shell).stdout)
+    done = subprocess.run([shell, "-n", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_shell_is_told_of_with_those_that_there_are() -> None:
+    done = run("completion", "tcsh")
+    assert done.returncode == 1
+    assert "bash,zsh,fish" in done.stderr.replace(" ", "")
