@@ -5,12 +5,27 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from blocks import ROOT
 from onnxquant_tools.cache import cache_folder
 from onnxquant_tools.export_gemma import main as export_gemma
 from onnxquant_tools.product import program
+from onnxquant_tools.text_models import with_weights
 from onnxquant_tools.tiny_gemma import write_tiny_gguf
+
+
+def _write_detector(home: Path) -> None:
+    """Write a model that reads no text, and pages for it."""
+    text = (
+        '<ir_version: 10, opset_import: ["": 21]> g (float[n, 16] page) => (float[n, 2] boxes) '
+        "<float[16, 2] w> { boxes = MatMul(page, w) }"
+    )
+    model = with_weights(onnx.parser.parse_model(text))
+    onnx.save(model, home / "detector.onnx")
+    (home / "pages").mkdir()
+    for place in ("page1.npz", "page2.npz", "pages/1.npz"):
+        np.savez(home / place, page=np.random.default_rng(0).random((40, 16), np.float32))
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +45,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(several / "model.onnx", several / f"{name}.onnx")
     (several / "model.onnx").unlink()  # whose data file they read
     np.save(home / "text.npy", np.arange(2, 40, dtype=np.int64))
+    _write_detector(home)
     # The scripts find the checkout by where they lie: each is called, not copied.
     (home / "scripts").mkdir()
     for script in (ROOT / "scripts").glob("*.sh"):

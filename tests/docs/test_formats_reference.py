@@ -8,10 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from blocks import ROOT
 from onnxquant_tools.product import program
+from safetensors.numpy import save_file
 
 REFERENCE = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
 PLAN = "plan --json, and --report FILE.json on a conversion"
@@ -52,6 +54,17 @@ def _mixed_norm(path: Path) -> Path:
     return path
 
 
+def _coded(folder: Path) -> list[str | Path]:
+    """Write a model whose weight was made of codes, and a checkpoint that has it."""
+    weight = np.random.default_rng(1).integers(-1, 2, (32, 32)).astype(np.float32)
+    text = '<ir_version: 10, opset_import: ["": 21]> g (float[n,32] x) => (float[n,32] y) '
+    model = onnx.parser.parse_model(text + "{ y = MatMul(x, w) }")
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
+    onnx.save(model, folder / "coded.onnx")
+    save_file({"w": weight}, folder / "coded.safetensors")
+    return [folder / "coded.onnx", "--checkpoint", folder / "coded.safetensors"]
+
+
 @pytest.fixture(scope="session")
 def printed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what each command prints, by the heading of its section."""
@@ -80,6 +93,9 @@ def printed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         ("diff --json", "weights", _run("diff", small, changed, "--json")),
     ):
         found[heading][key] += json.loads(text)[key]
+    coded = json.loads(_run("inspect", *_coded(folder), "--json"))
+    found["inspect --json"]["weights"] += coded["weights"]
+    found["inspect --json"]["checkpoint"] = coded["checkpoint"]
     return found
 
 
@@ -105,7 +121,7 @@ def _at(whole: Any, place: str) -> Iterator[dict[str, Any]]:
         if key == "NAME":
             found = [value for item in found for value in item.values()]
         else:
-            found = [item[key] for item in found if key in item]
+            found = [item[key] for item in found if item.get(key) is not None]
         if word.endswith("[]"):
             found = [value for items in found for value in items]
     yield from found
