@@ -9,7 +9,7 @@ namespace {
 constexpr char kBegin[] =
     R"(# Completion for onnxquant. In ~/.config/fish/config.fish:  onnxquant completion fish | source
 complete -c onnxquant -f
-complete -c onnxquant -n 'not __fish_seen_subcommand_from policies completion' -k -a '(__fish_complete_suffix .onnx)'
+complete -c onnxquant -n 'not __fish_seen_subcommand_from policies completion' -a '(__fish_complete_path (commandline -ct) | string match -r "^.*(?:\.onnx|/)(?:\t.*)?\$")'
 )";
 
 std::string Quoted(const std::string& text) {

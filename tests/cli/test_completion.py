@@ -16,8 +16,8 @@ zpty -w z 'source ./script; print ready'
 zpty -r -m z seen '*ready*ready*' || exit 1
 zpty -n -w z $'@LINE@\t'
 sleep 0.5
-zpty -w z ''
-zpty -w z 'print finished'
+zpty -n -w z $'\\x15'
+zpty -w z "print fini''shed"
 while zpty -r z line; do print -r -- $line; [[ $line == finished* ]] && break; done
 zpty -d z
 """
