@@ -22,7 +22,7 @@ struct CheckpointTensor {
   const StoredType* stored = nullptr;  // null: of a type that is not read
   const std::byte* payload = nullptr;
 
-  std::int64_t elements() const;
+  std::int64_t elements() const;  // of a stored type
 };
 
 class Checkpoint {

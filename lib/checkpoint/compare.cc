@@ -11,6 +11,7 @@
 #include "lib/base/tile_executor.h"
 #include "lib/checkpoint/fit.h"
 #include "lib/checkpoint/graph_weights.h"
+#include "lib/checkpoint/parts.h"
 #include "lib/checkpoint/tensor_names.h"
 
 namespace onnxquant {
@@ -37,12 +38,15 @@ class Comparer {
     FindWhole(kSame, false);
     FindFused();
     FindSplit();
+    FindReordered();
     FindWhole(kAlike, true);
     ONNXQUANT_RETURN_IF_ERROR(CompareAll());
     FindReplaced();
     for (ComparedTensor& tensor : result_.tensors) {
-      // It may be there in codes.
-      if (tensor.fate == TensorFate::kMissing && coded > 0) tensor.fate = TensorFate::kNotCompared;
+      // It may be there in codes, which no vector is.
+      if (tensor.fate == TensorFate::kMissing && coded > 0 && Squeezed(tensor.shape).size() > 1) {
+        tensor.fate = TensorFate::kNotCompared;
+      }
     }
     for (std::size_t i = 0; i < weights_.size(); ++i) {
       if (!used_[i]) result_.only_in_graph.push_back(weights_[i].name);
@@ -52,13 +56,8 @@ class Comparer {
 
  private:
   // Part of a tensor, and where the graph has it.
-  struct Match {
+  struct Match : Part {
     std::size_t weight = 0;
-    std::size_t way = 0;
-    std::int64_t row = 0;  // of the tensor
-    std::int64_t rows = 0;
-    std::int64_t line = 0;  // of the constant
-    Transform transform = {};
   };
 
   // A constant, read one way.
@@ -80,10 +79,13 @@ class Comparer {
       compared.name = tensor.name;
       compared.type = tensor.type;
       compared.shape = tensor.shape;
-      if (!IsTrained(tensor) || tensor.elements() == 0) {
+      if (!IsTrained(tensor)) {
         compared.fate = TensorFate::kNotTrained;
       } else if (tensor.stored == nullptr) {
+        // Of its shape nothing has been checked.
         compared.fate = TensorFate::kNotCompared;
+      } else if (tensor.elements() == 0) {
+        compared.fate = TensorFate::kNotTrained;
       } else {
         rows_[i] = RowsOf(tensor);
         samples_[i] = SamplesOf(rows_[i]);
@@ -126,6 +128,11 @@ class Comparer {
     return best;
   }
 
+  Match WholeOf(std::size_t tensor, const Nearest& nearest) const {
+    return {{nearest.view.way, 0, rows_[tensor].rows, 0, nearest.fit.transform},
+            nearest.view.weight};
+  }
+
   void Take(std::size_t tensor, const Match& match) {
     matches_[tensor].push_back(match);
     used_[match.weight] = true;
@@ -136,86 +143,24 @@ class Comparer {
       if (!IsOpen(tensor)) continue;
       const auto nearest = NearestOf(tensor, bound, true, !only_unused);
       if (!nearest) continue;
-      Take(tensor, {nearest->view.weight, nearest->view.way, 0, rows_[tensor].rows, 0,
-                    nearest->fit.transform});
+      Take(tensor, WholeOf(tensor, *nearest));
     }
-  }
-
-  // Values of one place in every line.
-  Values Across(const GraphWeight& weight, std::size_t way, std::int64_t place) const {
-    Values values;
-    if (weight.ways.size() == 1) {
-      weight.ways[0].Read(0, 1, 0, weight.ways[0].length(), values);
-    } else {
-      const ValueMatrix& other = weight.ways[1 - way];
-      other.Read(place, 1, 0, other.length(), values);
-    }
-    return values;
-  }
-
-  // Vectors have a number in each line; of more than two axes no rows are looked for.
-  struct Lines {
-    std::int64_t lines = 0;
-    std::int64_t length = 0;
-  };
-  static Lines LinesOf(const GraphWeight& weight, std::size_t way) {
-    const ValueMatrix& matrix = weight.ways[way];
-    if (weight.ways.size() == 1 && matrix.lines() == 1) return {matrix.length(), 1};
-    if (weight.ways.size() == 1 || matrix.outer > 1) return {};
-    return {matrix.lines(), matrix.length()};
   }
 
   Difference CompareMatch(std::size_t tensor, const Match& match) const {
-    const GraphWeight& weight = weights_[match.weight];
-    const bool part_of_vector =
-        weight.ways.size() == 1 && weight.ways[0].lines() == 1 && rows_[tensor].rows != 1;
-    if (rows_[tensor].rows == 1 && !part_of_vector && weight.ways.size() == 1 &&
-        weight.ways[0].length() != rows_[tensor].columns) {
-      // A part of a vector: as columns of one element.
-      TensorRows turned = rows_[tensor];
-      std::swap(turned.rows, turned.columns);
-      if (turned.tensor->stored->block > 1) return {};
-      ValueMatrix column = weight.ways[0];
-      std::swap(column.rows, column.columns);
-      return Compare(turned, match.row, match.rows, column, match.line, match.transform);
-    }
-    return Compare(rows_[tensor], match.row, match.rows, weight.ways[match.way], match.line,
-                   match.transform);
+    return ComparePart(rows_[tensor], weights_[match.weight], match);
   }
 
   // Tensors that are rows of a constant with more of them.
   void FindFused() {
     for (const std::size_t tensor : open_) {
-      if (!IsOpen(tensor)) continue;
-      TensorRows own = rows_[tensor];
-      if (own.rows == 1) std::swap(own.rows, own.columns);
-      if (own.columns == 1 && own.tensor->stored->block > 1) continue;
-      Values row;
-      const std::int64_t block = own.tensor->stored->block;
-      if (own.columns % block != 0) continue;
-      own.Read(0, 1, 0, own.columns, row);
-      const auto at = std::max_element(row.begin(), row.end(),
-                                       [](float a, float b) { return std::abs(a) < std::abs(b); }) -
-                      row.begin();
       for (std::size_t i = 0; i < weights_.size() && IsOpen(tensor); ++i) {
         for (std::size_t way = 0; way < weights_[i].ways.size() && IsOpen(tensor); ++way) {
-          const Lines lines = LinesOf(weights_[i], way);
-          if (lines.length != own.columns || lines.lines <= own.rows) continue;
-          const Values across = Across(weights_[i], way, at);
-          const double wanted = double{row[static_cast<std::size_t>(at)]};
-          for (std::int64_t line = 0; line + own.rows <= lines.lines; ++line) {
-            const double found = double{across[static_cast<std::size_t>(line)]};
-            if (std::abs(found - wanted) > kSame * std::abs(wanted)) continue;
-            const Match match{i, way, 0, own.rows, line, {}};
-            Match first = match;
-            first.rows = 1;
-            if (!CompareMatch(tensor, first).Same() || !CompareMatch(tensor, match).Same())
-              continue;
-            Take(tensor, match);
-            result_.tensors[tensor].how.push_back(
-                absl::StrCat("fused: ", RowsText(line, own.rows)));
-            break;
-          }
+          const std::optional<Part> part = PartOfConstant(rows_[tensor], weights_[i], way);
+          if (!part) continue;
+          Take(tensor, Match{*part, i});
+          result_.tensors[tensor].how.push_back(
+              absl::StrCat("fused: ", RowsText(part->line, part->rows)));
         }
       }
     }
@@ -224,23 +169,20 @@ class Comparer {
   // Constants that are rows of a tensor with more of them.
   void FindSplit() {
     for (const std::size_t tensor : open_) {
-      const TensorRows& own = rows_[tensor];
-      if (!IsOpen(tensor) || own.rows < 2) continue;
+      if (!IsOpen(tensor)) continue;
       std::vector<Match> parts;
       std::int64_t covered = 0;
       for (std::size_t i = 0; i < weights_.size(); ++i) {
-        if (used_[i] || weights_[i].ways.size() < 2) continue;
-        for (std::size_t way = 0; way < 2; ++way) {
-          const Lines lines = LinesOf(weights_[i], way);
-          if (lines.length != own.columns || lines.lines >= own.rows) continue;
-          const auto row = RowWith(tensor, i, way, lines.lines);
-          if (!row) continue;
-          parts.push_back({i, way, *row, lines.lines, 0, {}});
-          covered += lines.lines;
+        if (used_[i]) continue;
+        for (std::size_t way = 0; way < weights_[i].ways.size(); ++way) {
+          const std::optional<Part> part = PartOfTensor(rows_[tensor], weights_[i], way);
+          if (!part) continue;
+          parts.push_back({*part, i});
+          covered += part->rows;
           break;
         }
       }
-      if (covered != own.rows) continue;
+      if (covered != rows_[tensor].rows) continue;
       std::sort(parts.begin(), parts.end(),
                 [](const Match& a, const Match& b) { return a.row < b.row; });
       for (const Match& part : parts) {
@@ -251,22 +193,24 @@ class Comparer {
     }
   }
 
-  // The row from which on the tensor has a constant's lines.
-  std::optional<std::int64_t> RowWith(std::size_t tensor, std::size_t weight, std::size_t way,
-                                      std::int64_t lines) const {
-    const TensorRows& own = rows_[tensor];
-    Values line;
-    weights_[weight].ways[way].Read(0, 1, 0, own.columns, line);
-    const auto at = std::max_element(line.begin(), line.end(),
-                                     [](float a, float b) { return std::abs(a) < std::abs(b); }) -
-                    line.begin();
-    const double wanted = double{line[static_cast<std::size_t>(at)]};
-    for (std::int64_t row = 0; row + lines <= own.rows; ++row) {
-      if (std::abs(double{own.At(row, at)} - wanted) > kSame * std::abs(wanted)) continue;
-      if (!CompareMatch(tensor, {weight, way, row, 1, 0, {}}).Same()) continue;
-      if (CompareMatch(tensor, {weight, way, row, lines, 0, {}}).Same()) return row;
+  // Constants whose lines are the tensor's rows in another order.
+  void FindReordered() {
+    for (const std::size_t tensor : open_) {
+      const auto found = by_shape_.find({rows_[tensor].rows, rows_[tensor].columns});
+      if (found == by_shape_.end()) continue;
+      for (const View& view : found->second) {
+        if (!IsOpen(tensor) || used_[view.weight]) continue;
+        const std::vector<std::int64_t> lines =
+            LinesInOtherOrder(rows_[tensor], weights_[view.weight], view.way);
+        for (std::size_t row = 0; row < lines.size(); ++row) {
+          matches_[tensor].push_back(
+              {{view.way, static_cast<std::int64_t>(row), 1, lines[row]}, view.weight});
+        }
+        if (lines.empty()) continue;
+        used_[view.weight] = true;
+        result_.tensors[tensor].how.emplace_back("rows in another order");
+      }
     }
-    return std::nullopt;
   }
 
   void SayHow(std::size_t i) {
@@ -279,7 +223,10 @@ class Comparer {
     if (match.transform.factor != 1) {
       tensor.how.push_back(absl::StrCat("scaled by ", static_cast<float>(match.transform.factor)));
     }
-    for (const Match& part : matches_[i]) tensor.graph.push_back(weights_[part.weight].name);
+    for (const Match& part : matches_[i]) {
+      const std::string& name = weights_[part.weight].name;
+      if (tensor.graph.empty() || tensor.graph.back() != name) tensor.graph.push_back(name);
+    }
   }
 
   absl::Status CompareAll() {
@@ -320,8 +267,7 @@ class Comparer {
       if (tensor.instead.empty()) continue;
       tensor.fate = TensorFate::kReplaced;
       tensor.graph = {weights_[nearest->view.weight].name};
-      tensor.difference = CompareMatch(i, {nearest->view.weight, nearest->view.way, 0,
-                                           rows_[i].rows, 0, nearest->fit.transform});
+      tensor.difference = CompareMatch(i, WholeOf(i, *nearest));
     }
   }
 
@@ -388,8 +334,7 @@ absl::StatusOr<CheckpointComparison> CompareWithCheckpoint(const Analysis& analy
                                                            int threads) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Checkpoint opened, Checkpoint::Open(checkpoint));
   ONNXQUANT_ASSIGN_OR_RETURN(std::vector<GraphWeight> weights, FindGraphWeights(analysis, model));
-  auto comparison = Comparer(opened, std::move(weights), threads)
-                        .Run(static_cast<int>(analysis.coded_weights.size()));
+  auto comparison = Comparer(opened, std::move(weights), threads).Run(CountCodedWeights(analysis));
   ONNXQUANT_RETURN_IF_ERROR(opened.CheckUnchanged());
   return comparison;
 }

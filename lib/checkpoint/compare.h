@@ -55,8 +55,9 @@ struct CheckpointComparison {
 
 // Each tensor is looked for by a few of its values among the constants of its shape or its shape
 // turned, then, whole, held against the one it is in; what is left, among rows of larger ones and
-// the reverse (fused and split). Time: linear in the bytes of both. Memory: some megabytes for each
-// thread. Errors (kUsage): the checkpoint cannot be read, or changed meanwhile.
+// the reverse (fused and split), and among rows in another order. Time: linear in the bytes of
+// both. Memory: some megabytes for each thread. Errors (kUsage): the checkpoint cannot be read, or
+// changed meanwhile.
 absl::StatusOr<CheckpointComparison> CompareWithCheckpoint(const Analysis& analysis,
                                                            const Model& model,
                                                            const std::string& checkpoint,

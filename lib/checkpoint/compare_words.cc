@@ -70,9 +70,10 @@ std::vector<std::string> Words(const CheckpointComparison& comparison) {
     if (tensor.fate == TensorFate::kNotCompared) ++unread[tensor.type];
   }
   for (const auto& [type, count] : unread) {
-    words.push_back(absl::StrCat(
-        "not compared: ", count, " of type ", type,
-        comparison.coded > 0 ? ", which the graph may have in codes" : ", which is not read"));
+    const std::string what = absl::StrCat("not compared: ", count, " of type ", type);
+    words.push_back(comparison.coded > 0 ? absl::StrCat(what, "; the graph has ", comparison.coded,
+                                                        " weights in codes, of which they may be")
+                                         : absl::StrCat(what, ", which is not read"));
   }
   if (const int made = comparison.Count(TensorFate::kNotTrained); made > 0) {
     words.push_back(absl::StrCat("not trained, so not looked for: ", made));

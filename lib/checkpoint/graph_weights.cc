@@ -1,7 +1,11 @@
 #include "lib/checkpoint/graph_weights.h"
 
+#include <functional>
+#include <numeric>
+#include <set>
 #include <utility>
 
+#include "lib/analysis/op_traits.h"
 #include "lib/analysis/weight_uses.h"
 #include "lib/base/error.h"
 
@@ -9,6 +13,17 @@ namespace onnxquant {
 namespace {
 
 constexpr std::int64_t kFewestElements = 8;
+constexpr std::int64_t kFewestCodes = 32;
+
+std::int64_t ElementsOf(absl::Span<const std::int64_t> dims) {
+  return std::accumulate(dims.begin(), dims.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+// Whether the node's float constants are scales of its codes.
+bool ReadsScales(const onnx::NodeProto& node) {
+  return HoldsCodes(node) || node.op_type() == "DequantizeLinear" ||
+         node.op_type() == "QuantizeLinear";
+}
 
 }  // namespace
 
@@ -20,15 +35,36 @@ std::vector<std::int64_t> Squeezed(absl::Span<const std::int64_t> dims) {
   return squeezed;
 }
 
+int CountCodedWeights(const Analysis& analysis) {
+  std::set<ValueId> coded;
+  for (NodeId node = 0; node < static_cast<NodeId>(analysis.graph.nodes().size()); ++node) {
+    ValueId largest = kNone;
+    std::int64_t most = 0;
+    for (const ValueId input : analysis.graph.node(node).inputs) {
+      if (input == kNone) continue;
+      const ElementType type = analysis.types[input];
+      const auto dims = ConstantShape(analysis.graph, input);
+      const bool holds = dims && type != ElementType::kBool && type != ElementType::kString &&
+                         type != ElementType::kUndefined && BitsOf(type) <= 8;
+      if (!holds || ElementsOf(*dims) < kFewestCodes || ElementsOf(*dims) <= most) continue;
+      largest = input;
+      most = ElementsOf(*dims);
+    }
+    if (largest != kNone) coded.insert(largest);
+  }
+  return static_cast<int>(coded.size());
+}
+
 absl::StatusOr<std::vector<GraphWeight>> FindGraphWeights(const Analysis& analysis,
                                                           const Model& model) {
   std::vector<GraphWeight> weights;
-  for (std::size_t i = 0; i < analysis.weight_uses.size(); ++i) {
-    const WeightUse& use = analysis.weight_uses[i];
+  ValueId last = kNone;  // of `weights`
+  for (const WeightUse& use : analysis.weight_uses) {
+    if (ReadsScales(*analysis.graph.node(use.reader.node).proto)) continue;
     const std::string role = NameOf(analysis.roles.nodes[use.reader.node].role);
     // The readings of one constant stand side by side.
-    if (i > 0 && analysis.weight_uses[i - 1].weight == use.weight) {
-      if (!weights.empty() && weights.back().role.empty()) weights.back().role = role;
+    if (use.weight == last) {
+      if (weights.back().role.empty()) weights.back().role = role;
       continue;
     }
     const onnx::TensorProto* tensor = ConstantTensor(analysis.graph, use.weight);
@@ -47,6 +83,7 @@ absl::StatusOr<std::vector<GraphWeight>> FindGraphWeights(const Analysis& analys
     if (weight.ways.empty()) continue;
     if (weight.ways[0].lines() * weight.ways[0].length() < kFewestElements) continue;
     weights.push_back(std::move(weight));
+    last = use.weight;
   }
   return weights;
 }

@@ -26,7 +26,12 @@ struct GraphWeight {
 // Dims without those of size 1.
 std::vector<std::int64_t> Squeezed(absl::Span<const std::int64_t> dims);
 
-// float32, float16 and bfloat16 constants with eight elements or more, in the graph's order.
+// How many weights the graph has in codes of eight bits and fewer: of each node the largest such
+// constant that it reads.
+int CountCodedWeights(const Analysis& analysis);
+
+// float32, float16 and bfloat16 constants with eight elements or more, in the graph's order, but
+// for the scales of codes.
 absl::StatusOr<std::vector<GraphWeight>> FindGraphWeights(const Analysis& analysis,
                                                           const Model& model);
 

@@ -43,6 +43,8 @@ struct Taken {
 
 Taken FormOf(const Lattice& lattice, const WeightReading& reading, const Resolved& resolved,
              int exponent, const Stored& asked) {
+  if (lattice.kind == Lattice::Kind::kMinimum) return {{}, "whose minimums no format holds"};
+  if (lattice.exact < lattice.blocks) return {{}, "on which not every block lies"};
   const auto grid = GridThatHolds(lattice, asked.format.bits, asked.format.block);
   if (!grid) return {{}, absl::StrCat("which ", asked.format.word, " does not hold")};
   if (!lattice.one_scale && lattice.axis != AxisOfBlocks(reading, asked)) {

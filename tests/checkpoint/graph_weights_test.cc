@@ -1,5 +1,8 @@
 #include "lib/checkpoint/graph_weights.h"
 
+#include <string>
+
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/text_model.h"
@@ -27,6 +30,27 @@ TEST(GraphWeights, AreConstantsOfEightElementsAndMoreEachOnce) {
   EXPECT_EQ((*weights)[0].ways.size(), 2U);
   EXPECT_EQ((*weights)[1].name, "v");
   EXPECT_EQ((*weights)[1].ways.size(), 1U);
+}
+
+TEST(GraphWeights, ScalesBelongToCodesWhichAreCounted) {
+  std::string codes = "0";
+  for (int i = 1; i < 32; ++i) absl::StrAppend(&codes, ", ", i % 7);
+  const auto model = Model::FromProto(
+      ParseModel(absl::StrCat("<ir_version: 10, opset_import: [\"\" : 21]>\n"
+                              "g (float[2, 4] x) => (float[2, 8] y)\n"
+                              "<int8[4, 8] w = {",
+                              codes,
+                              "}, float[8] s, int8[8] z = {0, 0, 0, 0, 0, 0, 0, 0}> {\n"
+                              "  d = DequantizeLinear <axis = 1> (w, s, z)\n"
+                              "  y = MatMul(x, d)\n}")),
+      "m.onnx");
+  ASSERT_TRUE(model.ok()) << model.status();
+  const auto analysis = Analyze(model->proto(), "m.onnx");
+  ASSERT_TRUE(analysis.ok()) << analysis.status();
+  EXPECT_EQ(CountCodedWeights(*analysis), 1);
+  const auto weights = FindGraphWeights(*analysis, *model);
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  EXPECT_TRUE(weights->empty());
 }
 
 TEST(Squeezed, LeavesOutAxesOfOneElement) {

@@ -158,6 +158,17 @@ def test_fused_and_split_tensors_are_found(transposed: bool, tmp_path: Path) -> 
     assert split["graph"] == ["layers.0.q", "layers.0.k", "layers.0.v"]
 
 
+def test_rows_in_another_order_are_found(tmp_path: Path) -> None:
+    tensors = _tensors()
+    weights = _graph(tensors)
+    # As GGUF has the queries of Llama: halves of a head in turns.
+    name = "model.layers.0.self_attn.q_proj.weight"
+    turned = tensors[name].reshape(4, 2, D // 8, D).swapaxes(1, 2).reshape(D, D)
+    found = _inspect(_model(tmp_path, weights), _checkpoint(tmp_path, {**tensors, name: turned}))
+    assert found["by_name"][name]["fate"] == "equal"
+    assert found["by_name"][name]["how"] == ["rows in another order", "transposed"]
+
+
 def test_rounding_to_sixteen_bits_is_no_loss(tmp_path: Path) -> None:
     tensors = _tensors()
     weights = {name: w.astype(np.float16) for name, w in _graph(tensors).items()}
@@ -218,6 +229,30 @@ def test_gguf_comes_to_the_numbers_of_its_own_reader(kind: str, tmp_path: Path) 
         "equal",
         list(shape),
     )
+
+
+def test_tensors_that_the_graph_may_have_in_codes_are_not_called_missing(tmp_path: Path) -> None:
+    w = _numbers(3, 128, D)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"], "layer")],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 128])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, D])],
+        [numpy_helper.from_array(w, "w")],
+    )
+    opset = [helper.make_opsetid("", 21)]
+    model = save(helper.make_model(graph, opset_imports=opset, ir_version=10), tmp_path)
+    assert run("--policy", "q4", model).returncode == 0
+    found = _inspect(tmp_path / "model_q4.onnx", _checkpoint(tmp_path, {"w": w.T}))
+    assert (found["coded"], found["counts"]["not_compared"]) == (1, 1)
+    assert found["only_in_graph"] == []
+
+
+def test_types_that_are_not_read_are_named_whatever_their_shape(tmp_path: Path) -> None:
+    text = b'{"w":{"dtype":"F8_E4M3","shape":[4611686018427387904,9],"data_offsets":[0,8]}}'
+    (tmp_path / "c.safetensors").write_bytes(_header(text, b"x" * 8))
+    found = _inspect(_model(tmp_path, _graph(_tensors())), tmp_path / "c.safetensors")
+    assert found["counts"]["not_compared"] == 1
 
 
 def test_integers_and_frequencies_are_not_looked_for(tmp_path: Path) -> None:

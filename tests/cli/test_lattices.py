@@ -156,7 +156,7 @@ def test_zero_points_are_kept_where_the_minimum_is_a_multiple_of_the_scale(
     [
         ("trained", "int8", "the lack of a grid sets method: search"),
         ("q5_0", "int4", "which int4 does not hold, sets method: search"),
-        ("q4_1", "int8", "which int8 does not hold, sets method: search"),
+        ("q4_1", "int8", "whose minimums no format holds, sets method: search"),
     ],
 )
 def test_other_weights_are_searched_and_the_plan_says_why(

@@ -56,6 +56,9 @@ TEST(TakeLattice, SaysWhyAWeightIsSearched) {
   EXPECT_EQ(narrow.copy.choice.method, methods::Method::kSearch);
   EXPECT_EQ(narrow.copy.format.word, "int4");
   EXPECT_THAT(narrow.why, HasSubstr("which int4 does not hold, sets method: search"));
+  onnx::ModelProto damaged = ModelWithCodes(8, 0.5F);
+  damaged.mutable_graph()->mutable_initializer(0)->set_float_data(64, 0.123456F);
+  EXPECT_THAT(PlanOf(damaged, "int4").why, HasSubstr("on which not every block lies, sets"));
   onnx::ModelProto none = ModelWithCodes(8, 0.5F);
   auto& values = *none.mutable_graph()->mutable_initializer(0)->mutable_float_data();
   std::mt19937 random(2);

@@ -88,7 +88,8 @@ def _model(folder: Path, *inputs: tuple[str, int, list[Any]]) -> str:
     )
     (folder / "onnx").mkdir(exist_ok=True)
     path = folder / "onnx" / "model.onnx"
-    onnx.save(onnx.helper.make_model(graph, ir_version=10), path)
+    opset = [onnx.helper.make_opsetid("", 21)]
+    onnx.save(onnx.helper.make_model(graph, ir_version=10, opset_imports=opset), path)
     return str(path)
 
 
