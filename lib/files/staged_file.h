@@ -41,6 +41,7 @@ class StagedFile {
   ~StagedFile();
 
   const std::string& target() const { return target_; }
+  const std::string& name() const { return name_; }  // as of now; "": none
   // Finds a full disk before the work is done.
   absl::Status Reserve(std::uint64_t size);
   // Thread-safe for distinct ranges.
