@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,30 @@ def test_parts_that_are_killed_and_repeated_give_the_same_bytes(
     for part in (2, 1):
         assert apply(place, "--part", f"{part}/2").returncode == 0
     assert not list(staging(place).glob("*.tmp"))
+    done = apply(place, "--finish", "--verify")
+    assert done.returncode == 0, done.stderr
+    assert listing(place) == expected
+
+
+def test_a_part_that_stalls_and_wakes_after_another_did_its_work_does_no_harm(
+    place: Path, expected: dict[str, bytes]
+) -> None:
+    generator = random.Random(11)
+    for _ in range(5):
+        stalled = start(place, 1, 2)
+        time.sleep(generator.uniform(0.0, 0.06))
+        stalled.send_signal(signal.SIGSTOP)
+        again = apply(place, "--part", "1/2")
+        assert again.returncode == 0, again.stderr
+        stalled.send_signal(signal.SIGCONT)
+        _, errors = stalled.communicate(timeout=120)
+        assert stalled.returncode in (0, 4), errors
+        assert apply(place, "--part", "1/2", "--verify").returncode == 0
+        assert not list(staging(place).glob("*.tmp"))
+        if generator.random() < 0.6:
+            shutil.rmtree(staging(place))
+    assert apply(place, "--part", "2/2").returncode == 0
+    assert apply(place, "--part", "1/2").returncode == 0
     done = apply(place, "--finish", "--verify")
     assert done.returncode == 0, done.stderr
     assert listing(place) == expected
