@@ -6,7 +6,7 @@
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
-set(_folders base text kernels methods files schema model lattice formats graph analysis statistics policy check rewrite report convert)
+set(_folders base text kernels methods files schema model lattice formats graph analysis statistics policy check rewrite report convert parts)
 list(TRANSFORM _folders REPLACE "(.+)" "$<TARGET_OBJECTS:onnxquant_\\1>" OUTPUT_VARIABLE _objects)
 file(GLOB _headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/onnxquant/*.h")
 
@@ -23,7 +23,7 @@ function(onnxquant_packaged name kind)
   target_link_libraries(onnxquant_${name} PUBLIC absl::status absl::statusor absl::strings absl::span)
 endfunction()
 
-set(_private TBB::tbb hwy::hwy yaml-cpp re2::re2 absl::flat_hash_map absl::flat_hash_set absl::str_format
+set(_private OpenSSL::Crypto TBB::tbb hwy::hwy yaml-cpp re2::re2 absl::flat_hash_map absl::flat_hash_set absl::str_format
     Threads::Threads)
 onnxquant_packaged(static STATIC)
 target_link_libraries(onnxquant_static PRIVATE ${_private} ONNX::onnx protobuf::libprotobuf)

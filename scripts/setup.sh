@@ -21,7 +21,7 @@ install_packages \
   g++ pkg-config ca-certificates git ccache ninja-build python3-venv python3-dev \
   protobuf-compiler libprotobuf-dev libabsl-dev libeigen3-dev libgtest-dev libgmock-dev \
   libbenchmark-dev libyaml-cpp-dev libre2-dev libcli11-dev nlohmann-json3-dev libhwy-dev \
-  libtbb-dev zlib1g-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 groff-base zsh fish
+  libtbb-dev zlib1g-dev libssl-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 groff-base zsh fish
 
 mkdir -p "$cache"
 make_environment "$cache/venv" "$root/python/requirements.txt"

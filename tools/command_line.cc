@@ -19,6 +19,8 @@ constexpr char kFooter[] = R"(Examples:
   onnxquant --policy gemma-safe onnx/model.onnx
   onnxquant --policy gemma-web --dtype q4f16 -o web/onnx onnx/model.onnx
   onnxquant plan --policy gemma-web --why model.embed_tokens.weight onnx/model.onnx
+  onnxquant plan --policy gemma-web --manifest plan.json onnx/model.onnx
+  onnxquant apply --manifest plan.json --part 3/8
   onnxquant check onnx/model_fp16.onnx
   onnxquant ranges model.onnx --tokens self -o ranges.json
   onnxquant calibrate model.onnx -o calibration.safetensors
@@ -26,7 +28,8 @@ constexpr char kFooter[] = R"(Examples:
   onnxquant verify model.onnx model_fp16.onnx --tokens text.npy --provider cpu,webgpu
 
 Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is bad,
-4 writing failed, 5 verification failed or check found faults, 130 interrupted.)";
+4 writing failed, 5 verification failed, check found faults or parts are missing,
+130 interrupted.)";
 
 // A command and its part of the command line.
 struct Entry {

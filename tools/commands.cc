@@ -5,6 +5,8 @@ namespace onnxquant::cli {
 absl::Span<const CommandRow> Commands() {
   static constexpr CommandRow kRows[] = {
       {"plan", "Print every decision and exact sizes; write nothing", NewPlan},
+      {"apply", "Carry out a saved plan: all of it, or one part of many on many machines",
+       NewApply},
       {"inspect", "Show what is in a model", NewInspect},
       {"check", "Say what is wrong with a model, and which command mends it", NewCheck},
       {"diff", "Compare two models: in words what matters, then all that differs", NewDiff},

@@ -22,6 +22,7 @@ absl::Span<const CommandRow> Commands();
 std::unique_ptr<Command> NewConvert();
 
 std::unique_ptr<Command> NewPlan();
+std::unique_ptr<Command> NewApply();
 std::unique_ptr<Command> NewInspect();
 std::unique_ptr<Command> NewCheck();
 std::unique_ptr<Command> NewDiff();

@@ -10,6 +10,7 @@
 #include "lib/base/error.h"
 #include "lib/base/suggest.h"
 #include "lib/report/table.h"
+#include "onnxquant/manifest.h"
 #include "onnxquant/report.h"
 #include "tools/commands.h"
 #include "tools/folder.h"
@@ -37,9 +38,12 @@ void PlanCommand::AddOptions(CLI::App& app) {
   conversion_.Add(app)->required();
   AddVerbosity(app);
   AddReport(app, conversion_.report);
-  AddForce(app, conversion_.force, "replace an existing report");
+  AddForce(app, conversion_.force, "replace an existing report or manifest");
   app.add_option("--why", view_.why, "explain this tensor, node, input or output")
       ->type_name("NAME");
+  app.add_option("--manifest", view_.manifest,
+                 "save the plan, with the place of every tensor, for 'onnxquant apply'")
+      ->type_name("FILE");
   AddJson(app, view_.json);
 }
 
@@ -134,6 +138,16 @@ absl::Status ShowPlanOfFile(const ConversionOptions& conversion, const PlanView&
   const Report& report = plan.report();
   HoldInterrupts();  // while the report's file is half written
   ONNXQUANT_RETURN_IF_ERROR(WriteReport(conversion, surroundings.waiting(), report));
+  if (!view.manifest.empty()) {
+    ONNXQUANT_RETURN_IF_ERROR(SaveManifest(plan, view.manifest,
+                                           {.force = conversion.force,
+                                            .cancelled = surroundings.cancelled,
+                                            .notice = surroundings.notice}));
+    if (!surroundings.quiet()) {
+      PrintError("%s: the plan is saved; 'onnxquant apply --manifest %s' carries it out\n",
+                 view.manifest, view.manifest);
+    }
+  }
   ReleaseInterrupts();
   if (!view.why.empty()) return ExplainAll(report, view.why);
   if (view.json) {
@@ -164,6 +178,7 @@ absl::Status ShowPlan(const ConversionOptions& conversion, const PlanView& view,
     return ShowPlanOfFile(conversion, view, false, surroundings);
   }
   const char* of_one = !conversion.report.empty() ? "--report"
+                       : !view.manifest.empty()   ? "--manifest"
                        : !view.why.empty()        ? "--why"
                        : view.json                ? "--json"
                                                   : "";

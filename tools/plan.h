@@ -11,8 +11,9 @@
 namespace onnxquant::cli {
 
 struct PlanView {
-  std::string why;    // explain this tensor, node, input or output alone; "": show all
-  bool json = false;  // as JSON
+  std::string why;            // explain this tensor, node, input or output alone; "": show all
+  bool json = false;          // as JSON
+  std::string manifest = {};  // save the plan there, for 'apply'; "": don't
 };
 
 absl::Status ShowPlan(const ConversionOptions& conversion, const PlanView& view,

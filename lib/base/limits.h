@@ -67,6 +67,10 @@ inline constexpr std::uint64_t kInlinedBytes = 1 << 28;
 // Dimensions of a tensor whose shape is computed, beyond which its type is not inferred.
 inline constexpr std::int64_t kRank = 1024;
 
+// Bytes of the manifest of a plan: some 150 a tensor. Beside each data file of it stands a record.
+inline constexpr std::int64_t kManifestBytes = 512 << 20;
+inline constexpr std::int64_t kRecordBytes = 64 << 20;
+
 // Bytes of the record of a set of files that is being put in place: some 100 a file.
 inline constexpr std::int64_t kJournalBytes = 1 << 20;
 // Such records, and what leads to them, in one folder.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -14,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "lib/base/as_bytes.h"
 #include "lib/base/error.h"
+#include "lib/convert/model_image.h"
 #include "lib/files/fault_guard.h"
 #include "lib/files/output_files.h"
 #include "lib/model/web_config.h"
@@ -26,13 +26,17 @@ namespace {
 // into the model, which is written last.
 class OutputSink : public TensorSink {
  public:
+  // `made`: the folder that holds the data files already; null where they are to be made.
   static absl::StatusOr<std::unique_ptr<OutputSink>> Open(const PlannedOutput& output,
+                                                          const FolderPtr& made,
                                                           OutputFiles& files) {
     auto sink = std::unique_ptr<OutputSink>(new OutputSink(output, files));
     const Layout& layout = output.layout;
     for (std::size_t shard = 0; shard < layout.shard_bytes.size(); ++shard) {
       const std::string name = ShardFileName(output.file_name, static_cast<int>(shard));
-      ONNXQUANT_ASSIGN_OR_RETURN(const int file, files.Add(name, layout.shard_bytes[shard]));
+      ONNXQUANT_ASSIGN_OR_RETURN(const int file, made == nullptr
+                                                     ? files.Add(name, layout.shard_bytes[shard])
+                                                     : files.Adopt(name, made, name));
       sink->shards_.push_back(file);
     }
     ONNXQUANT_ASSIGN_OR_RETURN(sink->file_, files.Add(output.file_name, output.model.size()));
@@ -50,35 +54,23 @@ class OutputSink : public TensorSink {
       if (!status.ok()) FaultGuard::Touch(bytes.data(), bytes.size());
       return status;
     }
-    const auto put = [&](int at) {
-      std::memcpy(model_.data() + output_.payload_at[static_cast<std::size_t>(at)] + offset,
-                  bytes.data(), bytes.size());
-    };
-    put(initializer);
-    for (const int other : inline_copies_[static_cast<std::size_t>(initializer)]) put(other);
+    image_.Put(initializer, offset, bytes);
     return absl::OkStatus();
   }
 
-  absl::Status WriteModel() { return files_.WriteAt(file_, 0, AsBytes(model_)); }
+  void Put(const InlinePayload& payload) {
+    image_.Put(payload.initializer, 0, AsBytes(payload.bytes));
+  }
+
+  absl::Status WriteModel() { return files_.WriteAt(file_, 0, AsBytes(image_.bytes())); }
 
  private:
   OutputSink(const PlannedOutput& output, OutputFiles& files)
-      : output_(output),
-        files_(files),
-        model_(output.model),
-        inline_copies_(output.layout.items.size()) {
-    const std::vector<int>& same_as = output.rewritten.same_as;
-    for (std::size_t i = 0; i < same_as.size(); ++i) {
-      if (same_as[i] < 0 || output.layout.items[i].external()) continue;
-      inline_copies_[static_cast<std::size_t>(same_as[i])].push_back(static_cast<int>(i));
-    }
-  }
+      : output_(output), files_(files), image_(output) {}
 
   const PlannedOutput& output_;
   OutputFiles& files_;
-  std::string model_;  // a copy: the plan stays as it is and can be applied again
-  // By initializer: others in the model that have its bytes, too.
-  std::vector<std::vector<int>> inline_copies_;
+  ModelImage image_;
   std::vector<int> shards_;
   int file_ = -1;
 };
@@ -156,8 +148,14 @@ absl::Status WriteOutputs(const WriteJob& job, const ApplyOptions& options,
   warnings.resize(job.outputs->size());
   for (std::size_t i = 0; i < job.outputs->size(); ++i) {
     const PlannedOutput& output = (*job.outputs)[i];
-    ONNXQUANT_ASSIGN_OR_RETURN(std::unique_ptr<OutputSink> sink, OutputSink::Open(output, files));
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        std::unique_ptr<OutputSink> sink,
+        OutputSink::Open(output, job.made == nullptr ? nullptr : job.made->folder, files));
     fills.push_back({&output.rewritten, sink.get(), &warnings[i]});
+    if (job.made != nullptr) {
+      fills.back().jobs = job.made->outputs[i].jobs;
+      for (const InlinePayload& payload : job.made->outputs[i].payloads) sink->Put(payload);
+    }
     sinks.push_back(std::move(sink));
   }
   // How long these will be is not known yet; that they can be written is.

@@ -15,19 +15,18 @@ absl::StatusOr<PolicyText> PolicyTextOf(const PlanOptions& options) {
   return PolicyText{options.policy_yaml, options.policy.empty() ? "policy" : options.policy};
 }
 
-absl::StatusOr<Policy> PolicyOf(const PlanOptions& options) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const PolicyText text, PolicyTextOf(options));
+absl::StatusOr<Policy> PolicyOf(const PolicyText& text, const std::vector<std::string>& rules) {
   ONNXQUANT_ASSIGN_OR_RETURN(Policy policy, ParsePolicy(text.yaml, text.file));
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < options.rules.size(); ++i) {
-    bytes += options.rules[i].size();
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    bytes += rules[i].size();
     const std::string origin =
-        options.rules.size() == 1 ? "--set" : absl::StrCat("--set (number ", i + 1, ")");
+        rules.size() == 1 ? "--set" : absl::StrCat("--set (number ", i + 1, ")");
     if (bytes > static_cast<std::size_t>(limits::kPolicyBytes)) {
       return PolicyError(origin, ": with this rule --set has more than ", limits::kPolicyBytes,
                          " bytes in all; put the rules into a policy file");
     }
-    ONNXQUANT_RETURN_IF_ERROR(AppendRule(options.rules[i], origin, policy));
+    ONNXQUANT_RETURN_IF_ERROR(AppendRule(rules[i], origin, policy));
   }
   return policy;
 }

@@ -3,6 +3,8 @@
 #define ONNXQUANT_LIB_CONVERT_PLAN_INPUTS_H_
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "lib/model/model.h"
@@ -18,8 +20,8 @@ namespace onnxquant {
 // The policy's text, which the options hold or name. Errors: kPolicy.
 absl::StatusOr<PolicyText> PolicyTextOf(const PlanOptions& options);
 
-// The policy with the rules that are appended to it. Errors: kPolicy.
-absl::StatusOr<Policy> PolicyOf(const PlanOptions& options);
+// The policy with the rules (as of PlanOptions) that are appended to it. Errors: kPolicy.
+absl::StatusOr<Policy> PolicyOf(const PolicyText& text, const std::vector<std::string>& rules);
 
 struct EvidenceFiles {
   Evidence evidence;

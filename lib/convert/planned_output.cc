@@ -53,19 +53,28 @@ absl::Status PutIn(const std::string& nodes, std::string& model) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::uint64_t>> FindPayloads(const std::string& model, int count) {
-  std::vector<std::uint64_t> places;
+// The field of that number of each initializer of a serialized model; where one lacks it, of number
+// 0.
+absl::StatusOr<std::vector<WireField>> FieldsOfInitializers(const std::string& model,
+                                                            std::uint32_t number) {
+  std::vector<WireField> fields;
   ONNXQUANT_ASSIGN_OR_RETURN(const WireField graph, FindField(model, 0, model.size(),
                                                               onnx::ModelProto::kGraphFieldNumber));
   WireReader reader(AsBytes(model), graph.content, graph.end);
   while (!reader.AtEnd()) {
     ONNXQUANT_ASSIGN_OR_RETURN(const WireField field, reader.Next());
     if (field.number != onnx::GraphProto::kInitializerFieldNumber) continue;
-    ONNXQUANT_ASSIGN_OR_RETURN(
-        const WireField payload,
-        FindField(model, field.content, field.end, onnx::TensorProto::kRawDataFieldNumber));
-    places.push_back(payload.content);
+    ONNXQUANT_ASSIGN_OR_RETURN(fields.emplace_back(),
+                               FindField(model, field.content, field.end, number));
   }
+  return fields;
+}
+
+absl::StatusOr<std::vector<std::uint64_t>> FindPayloads(const std::string& model, int count) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<WireField> fields,
+                             FieldsOfInitializers(model, onnx::TensorProto::kRawDataFieldNumber));
+  std::vector<std::uint64_t> places;
+  for (const WireField& field : fields) places.push_back(field.content);
   if (places.size() != static_cast<std::size_t>(count)) {
     return InternalError("found ", places.size(), " of ", count, " initializers");
   }
@@ -73,6 +82,17 @@ absl::StatusOr<std::vector<std::uint64_t>> FindPayloads(const std::string& model
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<std::string>> InitializerNames(const PlannedOutput& output) {
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      const std::vector<WireField> fields,
+      FieldsOfInitializers(output.model, onnx::TensorProto::kNameFieldNumber));
+  std::vector<std::string> names;
+  for (const WireField& field : fields) {
+    names.push_back(output.model.substr(field.content, field.end - field.content));
+  }
+  return names;
+}
 
 absl::StatusOr<PlannedOutput> LayOut(Rewritten rewritten, const std::string& file_name,
                                      const LayoutOptions& options) {

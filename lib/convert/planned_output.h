@@ -30,6 +30,9 @@ struct PlannedOutput {
   std::vector<std::uint64_t> payload_at;
 };
 
+// The initializers' names, in their order, which `model` holds.
+absl::StatusOr<std::vector<std::string>> InitializerNames(const PlannedOutput& output);
+
 // Lays the tensors out and points the model at them.
 absl::StatusOr<PlannedOutput> LayOut(Rewritten rewritten, const std::string& file_name,
                                      const LayoutOptions& options);

@@ -16,6 +16,7 @@
 #include "lib/convert/output_place.h"
 #include "lib/convert/output_writer.h"
 #include "lib/convert/plan_inputs.h"
+#include "lib/convert/plan_state.h"
 #include "lib/convert/planned_output.h"
 #include "lib/convert/report_rows.h"
 #include "lib/files/folder.h"
@@ -29,17 +30,6 @@
 
 namespace onnxquant {
 
-struct Plan::State {
-  explicit State(Model loaded) : model(std::move(loaded)) {}
-
-  Model model;
-  std::vector<PlannedOutput> outputs;
-  std::vector<WebConfigEntry> config_entries;
-  std::vector<std::string> inputs;  // files that are never written to
-  std::optional<CalibrationFile> calibration;
-  Report report;
-};
-
 Plan::Plan(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Plan::Plan(Plan&&) noexcept = default;
 Plan& Plan::operator=(Plan&&) noexcept = default;
@@ -47,13 +37,6 @@ Plan::~Plan() = default;
 const Report& Plan::report() const {
   return state_->report;
 }
-
-class PlanAccess {
- public:
-  using State = Plan::State;
-  static Plan Make(std::unique_ptr<State> state) { return Plan(std::move(state)); }
-  static const State& StateOf(const Plan& plan) { return *plan.state_; }
-};
 
 namespace {
 
@@ -101,6 +84,7 @@ struct Settled {
   PlanOptions options;
   std::vector<std::string> dtypes;  // empty: all
   std::string why;
+  PolicyText text;  // read once: it may come from a pipe
 };
 
 // The outputs that are wanted: those asked for; of a file that is named for a dtype which the
@@ -192,17 +176,21 @@ absl::Status DecideAll(const Policy& policy, const Settled& settled, PlanAccess:
 
 template <typename Source>
 absl::StatusOr<Settled> Settle(const Source& source, const PlanOptions& options) {
-  Settled settled{options, {}, ""};
-  if (options.policy != kAutoPolicy || !options.policy_yaml.empty()) return settled;
-  ONNXQUANT_ASSIGN_OR_RETURN(PolicyChoice choice, ChoosePolicy(source));
-  settled.options.policy = std::move(choice.policy);
-  settled.dtypes = std::move(choice.dtypes);
-  settled.why = std::move(choice.why);
+  Settled settled{options, {}, "", {}};
+  if (options.policy == kAutoPolicy && options.policy_yaml.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(PolicyChoice choice, ChoosePolicy(source));
+    settled.options.policy = std::move(choice.policy);
+    settled.dtypes = std::move(choice.dtypes);
+    settled.why = std::move(choice.why);
+  }
+  ONNXQUANT_ASSIGN_OR_RETURN(settled.text, PolicyTextOf(settled.options));
   return settled;
 }
 
 absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const Settled& settled) {
   auto state = std::make_unique<PlanAccess::State>(std::move(model));
+  state->options = settled.options;
+  state->policy = settled.text;
   ONNXQUANT_RETURN_IF_ERROR(IfUnchanged(state->model, DecideAll(policy, settled, state.get())));
   state->report.policy_choice = settled.why;
   return PlanAccess::Make(std::move(state));
@@ -212,23 +200,25 @@ absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const Settled& s
 
 absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& options) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Settled settled, Settle(model_path, options));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(settled.options));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(settled.text, settled.options.rules));
   ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::LoadToConvert(model_path, LeastOpset(policy)));
   return PlanFor(std::move(model), policy, settled);
 }
 
 absl::StatusOr<Plan> MakePlan(const ModelInMemory& model, const PlanOptions& options) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Settled settled, Settle(model, options));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(settled.options));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(settled.text, settled.options.rules));
   ONNXQUANT_ASSIGN_OR_RETURN(Model loaded, Model::FromMemoryToConvert(model, LeastOpset(policy)));
   return PlanFor(std::move(loaded), policy, settled);
 }
 
-absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options) {
-  const PlanAccess::State& state = PlanAccess::StateOf(plan);
-  const auto start = std::chrono::steady_clock::now();
-  // Programs may keep a plan for long, and export the model anew meanwhile.
-  ONNXQUANT_RETURN_IF_ERROR(state.model.CheckUnchanged());
+std::unique_ptr<FactorCache> FactorsOf(const PlanAccess::State& state,
+                                       const ApplyOptions& options) {
+  if (!state.calibration) return nullptr;
+  return std::make_unique<FactorCache>(*state.calibration, options.memory / kFactorShare);
+}
+
+WriteJob WriteJobOf(const PlanAccess::State& state) {
   WriteJob job;
   job.model = &state.model;
   job.outputs = &state.outputs;
@@ -236,22 +226,35 @@ absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options) 
   job.directory = state.report.directory;
   job.config = state.report.config;
   job.config_entries = state.config_entries;
-  std::optional<FactorCache> factors;
-  if (state.calibration) {
-    job.factors = &factors.emplace(*state.calibration, options.memory / kFactorShare);
+  return job;
+}
+
+Report FinishedReport(const PlanAccess::State& state,
+                      const std::vector<std::vector<std::string>>& warnings,
+                      std::uint64_t bytes_read, double seconds) {
+  Report report = state.report;
+  for (std::size_t i = 0; i < warnings.size(); ++i) {
+    auto& all = report.outputs[i].warnings;
+    all.insert(all.end(), warnings[i].begin(), warnings[i].end());
   }
+  report.bytes_read = bytes_read;
+  report.seconds = seconds;
+  return report;
+}
+
+absl::StatusOr<Report> ApplyPlan(const Plan& plan, const ApplyOptions& options) {
+  const PlanAccess::State& state = PlanAccess::StateOf(plan);
+  const auto start = std::chrono::steady_clock::now();
+  // Programs may keep a plan for long, and export the model anew meanwhile.
+  ONNXQUANT_RETURN_IF_ERROR(state.model.CheckUnchanged());
+  WriteJob job = WriteJobOf(state);
+  const std::unique_ptr<FactorCache> factors = FactorsOf(state, options);
+  job.factors = factors.get();
   std::vector<std::vector<std::string>> warnings;
   const std::uint64_t read_before = state.model.bytes_read();
   const auto finish = [&] {
-    Report report = state.report;
-    for (std::size_t i = 0; i < warnings.size(); ++i) {
-      auto& all = report.outputs[i].warnings;
-      all.insert(all.end(), warnings[i].begin(), warnings[i].end());
-    }
-    report.bytes_read = state.model.bytes_read() - read_before;
-    report.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    return report;
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    return FinishedReport(state, warnings, state.model.bytes_read() - read_before, took.count());
   };
   ONNXQUANT_RETURN_IF_ERROR(WriteOutputs(job, options, finish, warnings));
   return finish();

@@ -88,8 +88,9 @@ void OutputFiles::RemoveOnCommit(const std::vector<std::string>& names) {
   stale_.insert(stale_.end(), names.begin(), names.end());
 }
 
-absl::StatusOr<int> OutputFiles::AddTo(std::size_t folder, const std::string& name,
-                                       const TargetRules& rules, std::uint64_t size) {
+// Whether the set may have such a file.
+absl::Status OutputFiles::CheckNew(std::size_t folder, const std::string& name,
+                                   const TargetRules& rules) const {
   const FolderPtr& place = folders_[folder];
   ONNXQUANT_RETURN_IF_ERROR(CheckTarget(*place, name, rules, protected_).status());
   for (const File& file : files_) {
@@ -98,6 +99,13 @@ absl::StatusOr<int> OutputFiles::AddTo(std::size_t folder, const std::string& na
                         ": is written by this run itself; choose another file for ", rules.option);
     }
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> OutputFiles::AddTo(std::size_t folder, const std::string& name,
+                                       const TargetRules& rules, std::uint64_t size) {
+  ONNXQUANT_RETURN_IF_ERROR(CheckNew(folder, name, rules));
+  const FolderPtr& place = folders_[folder];
   ONNXQUANT_ASSIGN_OR_RETURN(StagedFile staged,
                              StagedFile::Create(place, place->PathOf(name), !unnamed_[folder]));
   ONNXQUANT_RETURN_IF_ERROR(staged.Reserve(size));
@@ -107,6 +115,16 @@ absl::StatusOr<int> OutputFiles::AddTo(std::size_t folder, const std::string& na
 
 absl::StatusOr<int> OutputFiles::Add(const std::string& name, std::uint64_t size) {
   return AddTo(0, name, {.force = options_.force, .option = options_.option}, size);
+}
+
+absl::StatusOr<int> OutputFiles::Adopt(const std::string& name, const FolderPtr& folder,
+                                       const std::string& source) {
+  const TargetRules rules{.force = options_.force, .option = options_.option};
+  ONNXQUANT_RETURN_IF_ERROR(CheckNew(0, name, rules));
+  ONNXQUANT_ASSIGN_OR_RETURN(StagedFile staged,
+                             StagedFile::Adopt(folder, folders_[0]->PathOf(name), source));
+  files_.push_back({0, name, rules, std::move(staged)});
+  return static_cast<int>(files_.size()) - 1;
 }
 
 absl::StatusOr<int> OutputFiles::AddElsewhere(const Elsewhere& place, std::uint64_t size) {

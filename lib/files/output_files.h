@@ -52,6 +52,13 @@ class OutputFiles {
   absl::StatusOr<int> Add(const std::string& name, std::uint64_t size);
   absl::StatusOr<int> AddElsewhere(const Elsewhere& place, std::uint64_t size);
 
+  // The file `source` of another folder of the same file system, which has its content already,
+  // becomes `name` in the main folder. It stays where it is until the set is committed, and
+  // afterwards as a second name of the same file where the file system has links. No descriptor is
+  // held.
+  absl::StatusOr<int> Adopt(const std::string& name, const FolderPtr& folder,
+                            const std::string& source);
+
   // Thread-safe for distinct ranges.
   absl::Status WriteAt(int file, std::uint64_t offset, absl::Span<const std::byte> bytes) const;
 
@@ -84,6 +91,8 @@ class OutputFiles {
   absl::Status MakeFolders(const std::string& directory, const char* option);
   absl::StatusOr<int> AddTo(std::size_t folder, const std::string& name, const TargetRules& rules,
                             std::uint64_t size);
+  absl::Status CheckNew(std::size_t folder, const std::string& name,
+                        const TargetRules& rules) const;
   absl::Status SyncFiles() const;
   absl::StatusOr<bool> FoldersAreInPlace();
   absl::StatusOr<JournalEntry> EntryOf(const File& file) const;

@@ -54,10 +54,18 @@ StagedFile::StagedFile(StagedFile&& other) noexcept
     : folder_(std::move(other.folder_)),
       target_(std::move(other.target_)),
       descriptor_(std::move(other.descriptor_)),
-      name_(std::exchange(other.name_, "")) {}
+      name_(std::exchange(other.name_, "")),
+      source_(std::move(other.source_)),
+      source_name_(std::move(other.source_name_)),
+      moved_(other.moved_) {}
 
 StagedFile::~StagedFile() {
-  if (!name_.empty()) folder_->Remove(name_);
+  if (name_.empty()) return;
+  if (moved_) {
+    renameat(folder_->descriptor(), name_.c_str(), source_->descriptor(), source_name_.c_str());
+  } else {
+    folder_->Remove(name_);
+  }
 }
 
 absl::Status StagedFile::Error(const char* what, int error) const {
@@ -97,6 +105,28 @@ absl::StatusOr<StagedFile> StagedFile::Create(FolderPtr folder, std::string targ
                     folder->option(), ")");
 }
 
+absl::StatusOr<StagedFile> StagedFile::CreateAs(FolderPtr folder, std::string target,
+                                                std::string name) {
+  Descriptor file(Retry([&] {
+    return openat(folder->descriptor(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  }));
+  if (!file.valid()) return SystemError(target, "creating it", errno, folder->option());
+  return StagedFile(std::move(folder), std::move(target), std::move(file), std::move(name));
+}
+
+absl::StatusOr<StagedFile> StagedFile::Adopt(FolderPtr folder, std::string target,
+                                             std::string name) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const FileState state, folder->Look(name));
+  if (!state.exists || !S_ISREG(state.mode)) {
+    return WriteError(folder->PathOf(name),
+                      state.exists ? ": is no regular file" : ": is not there any more");
+  }
+  StagedFile file(folder, std::move(target), Descriptor(), "");
+  file.source_ = std::move(folder);
+  file.source_name_ = std::move(name);
+  return file;
+}
+
 absl::Status StagedFile::Reserve(std::uint64_t size) {
   if (size == 0) return absl::OkStatus();
   const int file = descriptor_.number();
@@ -125,11 +155,17 @@ absl::Status StagedFile::WriteAt(std::uint64_t offset, absl::Span<const std::byt
 }
 
 absl::Status StagedFile::Sync() const {
+  if (source_ != nullptr) return absl::OkStatus();  // who wrote it has synced it
   if (Retry([&] { return fsync(descriptor_.number()); }) == 0) return absl::OkStatus();
   return Error("syncing", errno);
 }
 
 absl::StatusOr<FileIdentity> StagedFile::Identity() const {
+  if (source_ != nullptr) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const FileState state,
+                               (moved_ ? *folder_ : *source_).Look(moved_ ? name_ : source_name_));
+    return state.identity;
+  }
   ONNXQUANT_ASSIGN_OR_RETURN(const FileState state,
                              StateOf(descriptor_.number(), target_, folder_->option()));
   return state.identity;
@@ -137,7 +173,15 @@ absl::StatusOr<FileIdentity> StagedFile::Identity() const {
 
 absl::Status StagedFile::KeepModeOf(const FileState& old) const {
   if (!old.exists || !S_ISREG(old.mode)) return absl::OkStatus();
-  const int file = descriptor_.number();
+  Descriptor opened;
+  if (source_ != nullptr) {
+    opened = Descriptor(Retry([&] {
+      return openat(source_->descriptor(), source_name_.c_str(),
+                    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    }));
+    if (!opened.valid()) return Error("opening it", errno);
+  }
+  const int file = source_ != nullptr ? opened.number() : descriptor_.number();
   ONNXQUANT_ASSIGN_OR_RETURN(const FileState own, StateOf(file, target_, folder_->option()));
   if (own.user != old.user && fchown(file, old.user, old.group) != 0 && errno == EIO) {
     return Error("keeping the old file's owner", errno);
@@ -154,8 +198,33 @@ absl::Status StagedFile::KeepModeOf(const FileState& old) const {
   return absl::OkStatus();
 }
 
+absl::Status StagedFile::NameAdopted(const Folder& folder, const std::string& name) {
+  const int linked =
+      linkat(source_->descriptor(), source_name_.c_str(), folder.descriptor(), name.c_str(), 0);
+  if (linked == 0) return absl::OkStatus();
+  const bool without_links = errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS ||
+                             errno == EMLINK || errno == EINVAL;
+  if (!without_links) return Error("naming it", errno);
+  // The name is unlike any other: replacing is no danger.
+  if (renameat(source_->descriptor(), source_name_.c_str(), folder.descriptor(), name.c_str()) !=
+      0) {
+    return Error("naming it", errno);
+  }
+  moved_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status StagedFile::Replace(const std::string& name) {
+  const int error = folder_->Rename(name_, name, 0);
+  if (error != 0) return Error("naming it", error);
+  name_.clear();
+  return absl::OkStatus();
+}
+
 absl::Status StagedFile::NameIt(FolderPtr folder, const std::string& name) {
-  if (!name_.empty()) {
+  if (source_ != nullptr) {
+    ONNXQUANT_RETURN_IF_ERROR(NameAdopted(*folder, name));
+  } else if (!name_.empty()) {
     const int error = renameat2(folder_->descriptor(), name_.c_str(), folder->descriptor(),
                                 name.c_str(), RENAME_NOREPLACE) == 0
                           ? 0

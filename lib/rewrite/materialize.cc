@@ -23,6 +23,17 @@ struct TileOf {
   std::size_t tile;
 };
 
+std::vector<const FillJob*> JobsOf(const OutputToFill& output) {
+  std::vector<const FillJob*> jobs;
+  const std::vector<FillJob>& all = output.rewritten->jobs;
+  if (output.jobs.has_value()) {
+    for (const std::size_t i : *output.jobs) jobs.push_back(&all[i]);
+  } else {
+    for (const FillJob& job : all) jobs.push_back(&job);
+  }
+  return jobs;
+}
+
 }  // namespace
 
 absl::Status FillTensors(const Model& model, absl::Span<const OutputToFill> outputs,
@@ -34,7 +45,8 @@ absl::Status FillTensors(const Model& model, absl::Span<const OutputToFill> outp
   // One for each constant; two of one that is seen as two matrices.
   absl::flat_hash_map<const onnx::TensorProto*, std::vector<FillSource*>> by_tensor;
   for (const OutputToFill& output : outputs) {
-    for (const FillJob& job : output.rewritten->jobs) {
+    for (const FillJob* wanted : JobsOf(output)) {
+      const FillJob& job = *wanted;
       std::vector<FillSource*>& own = by_tensor[job.source];
       const bool taken = std::any_of(own.begin(), own.end(), [&](FillSource* source) {
         return source->AddTarget(job, output, options.factors);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct OutputToFill {
   const Rewritten* rewritten = nullptr;
   TensorSink* sink = nullptr;
   std::vector<std::string>* warnings = nullptr;  // clamped values and the like are added
+  // Which of rewritten->jobs to do, and to warn of; nothing: all.
+  std::optional<std::vector<std::size_t>> jobs = {};
 };
 
 struct FillOptions {

@@ -15,11 +15,13 @@
 #include "lib/policy/policy_yaml.h"
 #include "lib/report/html.h"
 #include "onnxquant/check.h"
+#include "onnxquant/manifest.h"
 #include "onnxquant/quantize.h"
 #include "onnxquant/recover.h"
 #include "onnxquant/report.h"
 #include "python/bindings/background.h"
 #include "python/bindings/calibrate.h"
+#include "python/bindings/manifest.h"
 #include "python/bindings/measure.h"
 #include "python/bindings/model_argument.h"
 #include "python/bindings/python_runner.h"
@@ -69,6 +71,17 @@ std::string Apply(const NativePlan& plan, bool force, int threads, std::uint64_t
       },
       progress);
   return ToJson(report);
+}
+
+void Save(const NativePlan& plan, const std::string& path, bool force) {
+  Await<bool>(
+      [&](Course& course) -> absl::StatusOr<bool> {
+        const absl::Status status =
+            SaveManifest(plan.plan, path, {.force = force, .cancelled = &course.cancelled});
+        if (!status.ok()) return status;
+        return true;
+      },
+      py::none());
 }
 
 std::string Inspect(const Argument& argument, const std::string& checkpoint) {
@@ -158,6 +171,7 @@ void BindPlan(py::module_& module) {
   py::class_<NativePlan>(module, "NativePlan", "A read model and every decision about it.")
       .def(py::init(&MakeNativePlan), py::arg("model"), py::arg("options"))
       .def("report", [](const NativePlan& plan) { return ToJson(plan.plan.report()); })
+      .def("save_manifest", &Save, py::arg("path"), py::arg("force"))
       .def("apply", &Apply, py::arg("force"), py::arg("threads"), py::arg("memory"),
            py::arg("progress"));
 }
@@ -175,6 +189,7 @@ PYBIND11_MODULE(_native, module) {
            py::arg("path"), py::arg("structure") = py::none(),
            py::arg("tensors") = std::vector<py::buffer>());
   BindPlan(module);
+  BindManifest(module);
   BindMeasure(module);
   BindCalibrate(module);
   BindTune(module);

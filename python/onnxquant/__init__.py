@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onnxquant import export
+    from onnxquant import distributed, export
     from onnxquant._native import __version__
     from onnxquant.api import check, diff, inspect, plan, quantize, recover
     from onnxquant.calibration import Calibration, calibrate, merge_calibrations
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
         WriteError,
     )
     from onnxquant.measure import ranges, verify
+    from onnxquant.parts import apply_manifest, finish_manifest
     from onnxquant.policy import Policy, policies
     from onnxquant.results import (
         Check,
         Diff,
         Inspection,
         Output,
+        PartResult,
         Plan,
         Ranges,
         Recovery,
@@ -58,12 +60,14 @@ _PLACES = {
         "WriteError",
     ),
     "onnxquant.measure": ("ranges", "verify"),
+    "onnxquant.parts": ("apply_manifest", "finish_manifest"),
     "onnxquant.policy": ("Policy", "policies"),
     "onnxquant.results": (
         "Check",
         "Diff",
         "Inspection",
         "Output",
+        "PartResult",
         "Plan",
         "Ranges",
         "Recovery",
@@ -85,6 +89,7 @@ __all__ = [
     "ModelError",
     "OnnxquantError",
     "Output",
+    "PartResult",
     "Plan",
     "Policy",
     "PolicyError",
@@ -97,10 +102,13 @@ __all__ = [
     "VerifyError",
     "WriteError",
     "__version__",
+    "apply_manifest",
     "calibrate",
     "check",
     "diff",
+    "distributed",
     "export",
+    "finish_manifest",
     "inspect",
     "merge_calibrations",
     "plan",
@@ -116,8 +124,8 @@ __all__ = [
 if not TYPE_CHECKING:  # checkers shall see typing errors in names
 
     def __getattr__(name: str) -> Any:
-        if name == "export":
-            return importlib.import_module("onnxquant.export")
+        if name in ("distributed", "export"):
+            return importlib.import_module(f"onnxquant.{name}")
         if name not in _PLACE_OF:
             raise AttributeError(f"module 'onnxquant' has no attribute '{name}'")
         value = getattr(importlib.import_module(_PLACE_OF[name]), name)

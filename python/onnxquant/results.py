@@ -225,6 +225,35 @@ class Plan(Report):
             raise UsageError(f"threads={threads}, memory={memory}: expected at least 0")
         return Report(json.loads(self._native.apply(force, threads, memory, progress)))
 
+    def save_manifest(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
+        """Save the plan as a manifest, to apply it in parts on many machines.
+
+        See `onnxquant.apply_manifest`. The model must be a file. force: replace an existing file.
+        Raises UsageError or WriteError.
+        """
+        self._native.save_manifest(os.fspath(path), force)
+
+
+class PartResult(Result):
+    """What a part of a manifest did: its data files, each with its SHA-256."""
+
+    @property
+    def files(self) -> Rows:
+        """Return {"name", "bytes", "sha256", "was_done"} of each data file."""
+        return list(self._data["files"])
+
+    @property
+    def bytes(self) -> int:
+        """Return the size of its files together."""
+        return sum(int(row["bytes"]) for row in self.files)
+
+    def __repr__(self) -> str:
+        data = self._data
+        return (
+            f"<PartResult {data['part']}/{data['of']}: {len(self.files)} data files, "
+            f"{self.bytes:,} bytes>"
+        )
+
 
 class Inspection(Result):
     """What is in a model."""

@@ -17,6 +17,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 COMMANDS = (
     "",
     "plan",
+    "apply",
     "inspect",
     "check",
     "diff",
@@ -43,7 +44,7 @@ EXIT_STATUS = {
     3: "the policy is wrong, or does not fit the model",
     4: "the outputs could not be written, and nothing is left behind; "
     "or the result could not be printed",
-    5: "a verification failed, or check found faults",
+    5: "a verification failed, check found faults, or parts are missing at the end",
     70: "a defect in onnxquant",
     130: "interrupted; nothing is left behind",
 }

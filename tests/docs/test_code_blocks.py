@@ -21,7 +21,8 @@ ELSEWHERE = {
 }
 # Languages that are no program of ours: the tests that cover them.
 OTHERS = {
-    "text": "no command of ours, or one's usage, which tests/cli/test_cli_reference.py holds",
+    "text": "no command of ours, one's usage, which tests/cli/test_cli_reference.py holds, or what "
+    "a cluster's scheduler reads, around a command that tests/cli/test_parts.py runs",
     "js": "tests/web runs the same call in a browser",
     "cmake": "tests/package builds projects that say it",
 }

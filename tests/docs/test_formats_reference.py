@@ -20,6 +20,8 @@ PLAN = "plan --json, and --report FILE.json on a conversion"
 RANGES = "ranges -o, ranges --json"
 CHECK = "check --json, and --report FILE.json on it"
 VERIFY = "verify --json, and --report FILE.json on it"
+MANIFEST = "plan --manifest"
+RECORD = "apply --part, beside each data file"
 # Keys that stand only where something is wrong, or where there is something to tell.
 SOMETIMES = {
     RANGES: {"nan", "inf"},
@@ -65,6 +67,19 @@ def _coded(folder: Path) -> list[str | Path]:
     return [folder / "coded.onnx", "--checkpoint", folder / "coded.safetensors"]
 
 
+def _parts(model: Path, folder: Path) -> dict[str, Any]:
+    """Return a manifest, and a record that holds something of the .onnx file."""
+    manifest = folder / "plan.json"
+    _run("plan", "--policy", "q8", "-o", folder / "q8", "--manifest", manifest, model)
+    _run("apply", "--manifest", manifest, "--part", "1/1")
+    paths = (folder / "q8" / "plan.parts").glob("*.json")
+    records = [json.loads(path.read_text()) for path in paths]
+    return {
+        MANIFEST: json.loads(manifest.read_text()),
+        RECORD: next(record for record in records if record["inline"]),
+    }
+
+
 @pytest.fixture(scope="session")
 def printed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what each command prints, by the heading of its section."""
@@ -83,6 +98,7 @@ def printed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "diff --json": _run("diff", half, other, "--json"),
     }
     found = {heading: json.loads(text) for heading, text in texts.items()}
+    found |= _parts(model, folder)
     mixed = _mixed_norm(folder / "mixed.onnx")
     small, changed = _small_model(folder / "a.onnx", 2), _small_model(folder / "b.onnx", 3)
     for heading, key, text in (

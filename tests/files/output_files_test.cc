@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -177,6 +178,30 @@ TEST(OutputFiles, RefuseAFolderThatIsAFileOrCannotBeMade) {
   EXPECT_THAT(std::string(OutputFiles::Create(folder / "file", {}).status().message()),
               HasSubstr("is not a folder"));
   EXPECT_EQ(KindOf(OutputFiles::Create("/proc/nowhere", {}).status()), ErrorKind::kWrite);
+}
+
+TEST(OutputFiles, TakeInWhatAnotherProcessWrote) {
+  const TempFolder folder;
+  std::filesystem::create_directory(folder / "parts");
+  folder.Write("parts/done", "two");
+  folder.Write("b", "old");
+  auto files = OutputFiles::Create(folder.path(), {.force = true});
+  ASSERT_TRUE(AddAndWrite(*files, "a", "one").ok());
+  ASSERT_TRUE(files->Adopt("b", *Folder::Open(folder / "parts", "-o"), "done").ok());
+  EXPECT_EQ(folder.Read("b"), "old");
+  ASSERT_TRUE(files->Commit().ok());
+  EXPECT_THAT(folder.Names(), ElementsAre("a", "b", "parts"));
+  EXPECT_EQ(folder.Read("b"), "two");
+  EXPECT_EQ(folder.Read("parts/done"), "two");
+}
+
+TEST(OutputFiles, TakeInNothingThatMayNotReplaceWhatIsThere) {
+  const TempFolder folder;
+  folder.Write("done", "two");
+  folder.Write("b", "precious");
+  auto files = OutputFiles::Create(folder.path(), {});
+  const auto added = files->Adopt("b", *Folder::Open(folder.path(), "-o"), "done");
+  EXPECT_THAT(added.status().message(), HasSubstr("b: exists already"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -96,6 +97,71 @@ INSTANTIATE_TEST_SUITE_P(OnFileSystems, StagedFileTest, ::testing::Values(false,
                          [](const auto& named) {
                            return named.param ? "ThatNeedNames" : "WithUnnamedFiles";
                          });
+
+class AdoptedFileTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directory(temp_ / "parts");
+    temp_.Write("parts/done", "content");
+  }
+  StagedFile Adopted() const {
+    return *StagedFile::Adopt(Opened(temp_ / "parts"), temp_ / "a", "done");
+  }
+  TempFolder temp_;
+};
+
+TEST_F(AdoptedFileTest, IsTheSameFileUnderBothNames) {
+  StagedFile file = Adopted();
+  ASSERT_TRUE(file.Sync().ok());
+  const FileIdentity before = *file.Identity();
+  ASSERT_TRUE(file.NameIt(Opened(temp_.path()), "name").ok());
+  file.Release();
+  EXPECT_EQ(temp_.Read("name"), "content");
+  EXPECT_EQ(Opened(temp_.path())->Look("name")->identity, before);
+  EXPECT_EQ(temp_.Read("parts/done"), "content");
+}
+
+TEST_F(AdoptedFileTest, StaysWhereItWasWhenTheSetIsGivenUp) {
+  {
+    StagedFile file = Adopted();
+    ASSERT_TRUE(file.NameIt(Opened(temp_.path()), "name").ok());
+  }
+  EXPECT_THAT(temp_.Names(), ElementsAre("parts"));
+  EXPECT_EQ(temp_.Read("parts/done"), "content");
+}
+
+TEST_F(AdoptedFileTest, TakesOnTheModeOfWhatItReplaces) {
+  temp_.Write("old", "");
+  ASSERT_EQ(chmod((temp_ / "old").c_str(), 0640), 0);
+  const StagedFile file = Adopted();
+  ASSERT_TRUE(file.KeepModeOf(*Opened(temp_.path())->Look("old")).ok());
+  EXPECT_EQ(Opened(temp_ / "parts")->Look("done")->mode & 0777, 0640U);
+}
+
+TEST_F(AdoptedFileTest, IsRefusedWhereNoFileStands) {
+  const auto gone = StagedFile::Adopt(Opened(temp_.path()), temp_ / "a", "missing");
+  EXPECT_THAT(gone.status().message(), ::testing::HasSubstr("missing: is not there any more"));
+  const auto folder = StagedFile::Adopt(Opened(temp_.path()), temp_ / "a", "parts");
+  EXPECT_THAT(folder.status().message(), ::testing::HasSubstr("is no regular file"));
+}
+
+TEST(StagedFileAs, ReplacesWhatHasItsName) {
+  const TempFolder temp;
+  temp.Write("name", "old");
+  StagedFile file = *StagedFile::CreateAs(Opened(temp.path()), temp / "name", "name.1.tmp");
+  ASSERT_TRUE(file.WriteAt(0, Bytes("new")).ok());
+  EXPECT_THAT(temp.Names(), ElementsAre("name", "name.1.tmp"));
+  ASSERT_TRUE(file.Replace("name").ok());
+  EXPECT_THAT(temp.Names(), ElementsAre("name"));
+  EXPECT_EQ(temp.Read("name"), "new");
+}
+
+TEST(StagedFileAs, SaysSoWhenAnotherRunHasRemovedIt) {
+  const TempFolder temp;
+  StagedFile file = *StagedFile::CreateAs(Opened(temp.path()), temp / "name", "name.1.tmp");
+  ASSERT_EQ(unlink((temp / "name.1.tmp").c_str()), 0);
+  EXPECT_FALSE(file.Replace("name").ok());
+}
 
 }  // namespace
 }  // namespace onnxquant

@@ -81,7 +81,7 @@ def test_the_wheel_carries_its_system_libraries() -> None:
     native = next(folder.glob("_native.*.so"))
     needed = _run("ldd", str(native)).stdout
     assert "libprotobuf" in needed
-    ours = ("libprotobuf", "libabsl", "libyaml", "libre2", "libtbb", "libhwy")
+    ours = ("libprotobuf", "libabsl", "libyaml", "libre2", "libtbb", "libhwy", "libcrypto")
     for line in needed.splitlines():
         if any(name in line for name in ours):
             assert "onnxquant.libs" in line, line

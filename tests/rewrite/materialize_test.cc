@@ -171,6 +171,20 @@ TEST_F(MaterializeTest, ReadsEachInputByteOnceForAllOutputs) {
   EXPECT_EQ(model_->bytes_read(), 100U * 7 * sizeof(float));
 }
 
+TEST_F(MaterializeTest, DoesOnlyTheJobsThatAreAskedFor) {
+  Load(kMatMul);
+  const Rewritten fp16 = Run(kFp16);
+  MemorySink sink(fp16);
+  OutputToFill none{&fp16, &sink, nullptr};
+  none.jobs.emplace();
+  ASSERT_TRUE(FillTensors(*model_, {&none, 1}, {}).ok());
+  EXPECT_EQ(model_->bytes_read(), 0U);
+  OutputToFill first{&fp16, &sink, nullptr};
+  first.jobs = {0};
+  ASSERT_TRUE(FillTensors(*model_, {&first, 1}, {}).ok());
+  EXPECT_TRUE(sink.WroteEachByteOnce());
+}
+
 TEST_F(MaterializeTest, NamesTheTensorThatDoesNotFitFloat16) {
   Load(R"(<ir_version: 10, opset_import: ["" : 21]>
 g (float[2] x) => (float[2] z) <float[2] big = {1, 70000}> { z = Mul(x, big) })");
