@@ -29,6 +29,12 @@ absl::StatusOr<Policy> PolicyOf(const PlanOptions& options) {
     }
     ONNXQUANT_RETURN_IF_ERROR(AppendRule(options.rules[i], origin, policy));
   }
+  if (!options.targets.empty()) policy.targets.clear();
+  for (const std::string& text : options.targets) {
+    absl::StatusOr<Target> target = ParseTarget(text);
+    if (!target.ok()) return UsageError("--target: ", target.status().message());
+    policy.targets.push_back({*target, {"--target"}});
+  }
   return policy;
 }
 

@@ -21,6 +21,7 @@ struct PlanContext {
   ElementType half = ElementType::kFloat16;  // the 16-bit type that the output uses
   // By cache of Analysis::rope; empty where the policy does not ask for them.
   absl::Span<const RopeFit> rope_fits = {};
+  absl::Span<const TargetAsked> targets = {};
 
   const Graph& graph() const { return analysis.graph; }
   NodeId node_count() const { return static_cast<NodeId>(analysis.graph.nodes().size()); }

@@ -80,7 +80,8 @@ class Finder {
         if (fact->kernels != kernels) continue;
         if (fact->when != nullptr && !fact->when(sight)) continue;
         return Finding{fact->outcome,
-                       {id, false, std::string(fact->found), std::string(fact->expected),
+                       {id, fact->outcome == Outcome::kMisplaced, std::string(fact->name),
+                        std::string(fact->found), std::string(fact->expected),
                         std::string(fact->remedy), std::string(fact->says)}};
       }
     }
@@ -91,7 +92,7 @@ class Finder {
                                          ElementType::kFloat) != answer.takes.end();
       return Finding{
           Outcome::kMissing,
-          {id, false, NameOf(type),
+          {id, false, "", NameOf(type),
            answer.takes.empty() ? "no float type: there is no kernel" : Names(answer.takes),
            has_float32 ? absl::StrCat("match: {op: ", Quoted(op), "}, compute: float32")
                        : "another export of the model, which does without the operator",

@@ -14,7 +14,10 @@ namespace onnxquant {
 // One node and what is wrong with it at a place.
 struct Lack {
   NodeId node = kNone;
-  bool beside = false;   // it runs on what is beside (the CPU), and is right there
+  // It runs on what is beside (the CPU), and is right there. (Among what is refused: a product,
+  // which is no use there.)
+  bool beside = false;
+  std::string fact;      // by name; "": a kernel is missing for its float type
   std::string found;     // "float16"
   std::string expected;  // "float32"
   std::string remedy;    // "compute: float32"
