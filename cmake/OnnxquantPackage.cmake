@@ -6,7 +6,7 @@
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
-set(_folders base text kernels methods files schema model lattice formats graph analysis statistics policy check rewrite report convert parts)
+set(_folders base text kernels methods files schema model lattice formats graph analysis targets statistics policy check rewrite report convert parts)
 list(TRANSFORM _folders REPLACE "(.+)" "$<TARGET_OBJECTS:onnxquant_\\1>" OUTPUT_VARIABLE _objects)
 file(GLOB _headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/onnxquant/*.h")
 

@@ -4,7 +4,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
 bin="$cache/venv/bin"
-suites=(tests/cli tests/conformance tests/docs tests/export tests/exporters tests/hazards tests/models tests/notebooks tests/package tests/python tests/python_api tests/random tests/real tests/web)
+suites=(tests/cli tests/conformance tests/docs tests/export tests/exporters tests/hazards tests/models tests/notebooks tests/package tests/python tests/python_api tests/random tests/real tests/targets tests/web)
 [ -x "$bin/ruff" ] || die "$cache/venv is missing; run scripts/setup.sh"
 "$bin/ruff" check --config python/pyproject.toml python benchmarks examples "${suites[@]}"
 "$bin/ruff" format --check --config python/pyproject.toml python benchmarks examples "${suites[@]}"

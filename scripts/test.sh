@@ -85,10 +85,11 @@ same_bytes() {
 check "clang-format" "$root/scripts/check_format.sh"
 check "ruff and mypy" "$root/scripts/check_python.sh"
 ctest_run release
-[ "$all" -eq 0 ] || export ONNXQUANT_KILLS=200
+[ "$all" -eq 0 ] || export ONNXQUANT_KILLS=200 ONNXQUANT_WEB_FACTS=1
 # The others measure time, share what is costly, or take much memory.
 pytest_run -n "$(nproc)" tests/python tests/cli
 pytest_run -n "$(nproc)" --dist worksteal tests/conformance tests/hazards
+pytest_run tests/targets  # its runtimes are asked once
 pytest_run tests/package
 pytest_run tests/random
 check "torch and transformers, to compare with" "$root/scripts/setup_torch.sh"

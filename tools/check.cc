@@ -50,9 +50,9 @@ void CheckCommand::AddOptions(CLI::App& app) {
   AddModel(app, model_)->required();
   app.add_option(
          "--target", options_.target,
-         "where the model shall run: webgpu, or cpu, which computes 16-bit graphs in float32")
-      ->option_text("webgpu|cpu (webgpu)")
-      ->check(CLI::IsMember({"webgpu", "cpu"}));
+         "where the model shall run (see 'onnxquant targets'): webgpu, or cpu and wasm, which "
+         "compute 16-bit graphs in float32")
+      ->option_text("NAME[@VERSION] (webgpu)");
   app.add_option("--ranges", options_.ranges,
                  "measured ranges (JSON): they decide what the weights leave open")
       ->type_name("FILE");

@@ -33,6 +33,7 @@ std::unique_ptr<Command> NewVerify();
 std::unique_ptr<Command> NewRecover();
 std::unique_ptr<Command> NewPolicies();
 std::unique_ptr<Command> NewFormats();
+std::unique_ptr<Command> NewTargets();
 std::unique_ptr<Command> NewCompletion();
 
 }  // namespace onnxquant::cli

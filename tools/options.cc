@@ -127,6 +127,13 @@ CLI::Option* ConversionOptions::Add(CLI::App& app) {
   app.add_option("-o,--output", plan.output,
                  "folder for the outputs, or the file of a single one (default: beside MODEL)")
       ->type_name("DIR|NAME.onnx");
+  app.add_option("--target", plan.targets,
+                 "where the outputs are to run, in place of the policy's own targets: webgpu, "
+                 "transformers.js@4.3 (see 'onnxquant targets'); repeatable")
+      ->option_text("NAME[@VERSION],...")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->take_all();
   AddSize(app, "--max-shard", plan.max_shard,
           "the largest data file: browsers need less than 2G, others bear more; 512Mi is binary")
       ->default_str("1900M")

@@ -128,6 +128,9 @@ std::string ResultTable(const Report& report) {
     for (const std::string& said : {output.residual, output.rope_cache}) {
       if (!said.empty()) absl::StrAppend(&text, output.dtype, ": ", Visible(said), "\n");
     }
+    for (const std::string& said : output.runs) {
+      absl::StrAppend(&text, output.dtype, ": ", Visible(said), "\n");
+    }
   }
   for (const OutputReport& output : report.outputs) {
     if (output.shared_tensors == 0) continue;

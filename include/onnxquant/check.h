@@ -18,8 +18,9 @@ namespace onnxquant {
 
 // What the model is checked for.
 struct CheckOptions {
-  // "webgpu", or "cpu": ONNX Runtime's CPU provider computes 16-bit graphs in float32, so that what
-  // overflows elsewhere is no fault there.
+  // As `target` of policies says it: "webgpu", "cpu", "transformers.js@4.3". ONNX Runtime's CPU
+  // provider and its WebAssembly compute 16-bit graphs in float32, so that what overflows elsewhere
+  // is no fault there.
   std::string target = "webgpu";
   std::string ranges = {};  // JSON of measured ranges of this very model; "": none
 };

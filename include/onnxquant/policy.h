@@ -74,6 +74,7 @@ struct PolicyOutput {
 struct PolicySpec {
   std::string name = {};
   std::string description = {};
+  std::vector<std::string> target = {};  // where it is to run: "webgpu", "transformers.js@4.3"
   std::vector<PolicyOutput> outputs = {};
   std::vector<PolicyRule> rules = {};  // later ones win, field by field
 };

@@ -30,6 +30,9 @@ struct PlanOptions {
   std::string policy_yaml = {};          // a policy's text, in place of `policy`; "": none
   std::vector<std::string> rules = {};   // appended to it: "match: {role: norm}, compute: float32"
   std::vector<std::string> dtypes = {};  // which of the policy's outputs; empty: all
+  // Where the outputs are to run ("webgpu", "transformers.js@4.3"), in place of the policy's own
+  // targets: what one of them cannot run is an error, or decided otherwise, before it is written.
+  std::vector<std::string> targets = {};
   std::string ranges = {};               // JSON of measured ranges; "": none
   // Statistics of what the weights meet (onnxquant calibrate), for methods that read them; "":
   // none.
@@ -85,8 +88,8 @@ class ONNXQUANT_EXPORT Plan {
 };
 
 // Reads the model's structure and the policy; of its weights only what a rule asks for (a bound of
-// the residual stream), samples, and what has equal ones. Writes nothing. Errors: kModel, kPolicy,
-// kUsage (an unknown dtype, a directory that cannot be one, ranges or statistics that cannot be
+// the residual stream), samples, and what has equal ones. Writes nothing. Errors: kModel, kPolicy
+// (an output that a target cannot run, too), kUsage (an unknown dtype or target, a directory that cannot be one, ranges or statistics that cannot be
 // read or are of another model).
 ONNXQUANT_EXPORT absl::StatusOr<Plan> MakePlan(const std::string& model_path,
                                                const PlanOptions& options);

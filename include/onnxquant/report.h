@@ -88,6 +88,7 @@ struct OutputReport {
   std::uint64_t tied_bytes = 0;    // what that saves
   std::string residual;            // what is done to the residual stream; "" for nothing
   std::string rope_cache;          // what is done with tables of rotary embeddings; "" for nothing
+  std::vector<std::string> runs;   // of each target that was asked for, how it runs there
   std::vector<std::string> warnings;
 
   std::uint64_t TotalBytes() const {

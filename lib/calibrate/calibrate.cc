@@ -379,10 +379,10 @@ absl::StatusOr<CalibrationPlan> PlanCalibration(const CalibrationOptions& option
   ONNXQUANT_ASSIGN_OR_RETURN(const Model model, Model::Load(options.model));
   ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(model.proto(), options.model));
   ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, options.model));
-  ONNXQUANT_ASSIGN_OR_RETURN(Targets targets, FindTargets(graph, types, options.model));
+  ONNXQUANT_ASSIGN_OR_RETURN(ObservedValues targets, FindTargets(graph, types, options.model));
   CalibrationPlan plan;
   ONNXQUANT_ASSIGN_OR_RETURN(plan.fingerprint, FingerprintOf(model, graph, targets));
-  for (const Target& target : targets.values) {
+  for (const ObservedValue& target : targets.values) {
     plan.values.push_back({target.name, target.size, 0});
     plan.layers.push_back(target.layer);
   }

@@ -15,8 +15,8 @@ bool IsUtf8(const std::string& name) {
   return ValidUtf8Prefix(name) == name.size();
 }
 
-void AddProducts(const Graph& graph, const Targets& targets, GradientPlan& plan) {
-  for (const Target& target : targets.values) {
+void AddProducts(const Graph& graph, const ObservedValues& targets, GradientPlan& plan) {
+  for (const ObservedValue& target : targets.values) {
     for (std::size_t i = 0; i < target.readers.size(); ++i) {
       const std::string& output = graph.node(target.readers[i]).proto->output(0);
       if (!IsUtf8(output)) continue;
@@ -43,7 +43,8 @@ void AddLookups(const Graph& graph, const ValueTypes& types, GradientPlan& plan)
 }  // namespace
 
 absl::StatusOr<GradientPlan> PlanGradients(const Graph& graph, const ValueTypes& types,
-                                           const Targets& targets, const std::string& origin) {
+                                           const ObservedValues& targets,
+                                           const std::string& origin) {
   const bool reads_text = graph.Find(kMainScope, "input_ids") != kNone ||
                           graph.Find(kMainScope, "decoder_input_ids") != kNone;
   const ValueId logits = graph.Find(kMainScope, "logits");

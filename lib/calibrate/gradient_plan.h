@@ -25,7 +25,8 @@ struct GradientPlan {
 // Of products whose inputs are observed, and of lookups in constant tables. Errors (kModel): those
 // of BuildGradient; no such output on which the logits hang.
 absl::StatusOr<GradientPlan> PlanGradients(const Graph& graph, const ValueTypes& types,
-                                           const Targets& targets, const std::string& origin);
+                                           const ObservedValues& targets,
+                                           const std::string& origin);
 
 }  // namespace onnxquant
 

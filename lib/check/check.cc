@@ -20,9 +20,10 @@ std::string HalfTypeOf(const Analysis& analysis) {
   return NameOf(float16 >= bfloat16 ? ElementType::kFloat16 : ElementType::kBFloat16);
 }
 
-absl::Status CheckTarget(const std::string& target) {
-  if (target == "webgpu" || target == "cpu") return absl::OkStatus();
-  return UsageError("target: found '", target, "'; expected webgpu or cpu");
+// Whether some node may compute in true 16 bits there: the CPU computes them in float32.
+bool HasWebGpu(const Target& target) {
+  return std::any_of(target.row->places.begin(), target.row->places.end(),
+                     [](const Place& place) { return place.kernels == kWebGpuKernels; });
 }
 
 absl::StatusOr<CheckResult> CheckLoaded(absl::StatusOr<Model> model, const CheckOptions& options) {
@@ -36,7 +37,7 @@ absl::StatusOr<CheckResult> CheckLoaded(absl::StatusOr<Model> model, const Check
 
 absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* analysis,
                                           const CheckOptions& options, bool all_weights) {
-  ONNXQUANT_RETURN_IF_ERROR(CheckTarget(options.target));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Target target, ParseTarget(options.target));
   std::optional<Ranges> ranges;
   if (!options.ranges.empty()) {
     ONNXQUANT_ASSIGN_OR_RETURN(ranges, LoadRanges(options.ranges));
@@ -45,7 +46,7 @@ absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* an
   if (analysis != nullptr) {
     ONNXQUANT_ASSIGN_OR_RETURN(stream, FindStream(model, *analysis, ranges));
   }
-  const CheckContext context{model, analysis, stream, options.target, all_weights};
+  const CheckContext context{model, analysis, stream, target, all_weights};
   CheckResult result;
   result.path = model.path();
   result.target = options.target;
@@ -54,7 +55,7 @@ absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* an
     result.half_type = HalfTypeOf(*analysis);
   }
   for (const Checker& checker : Checkers()) {
-    if (!(options.target == "cpu" ? checker.on_cpu : checker.on_webgpu)) continue;
+    if (!(HasWebGpu(target) ? checker.on_webgpu : checker.on_cpu)) continue;
     if (checker.of_graph && analysis == nullptr) continue;
     const std::size_t before = result.findings.size();
     ONNXQUANT_RETURN_IF_ERROR(checker.find(context, checker.kind, result.findings));
@@ -83,12 +84,12 @@ absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* an
 }
 
 absl::StatusOr<CheckResult> CheckModel(const std::string& path, const CheckOptions& options) {
-  ONNXQUANT_RETURN_IF_ERROR(CheckTarget(options.target));
+  ONNXQUANT_RETURN_IF_ERROR(ParseTarget(options.target).status());
   return CheckLoaded(Model::LoadToExamine(path), options);
 }
 
 absl::StatusOr<CheckResult> CheckModel(const ModelInMemory& model, const CheckOptions& options) {
-  ONNXQUANT_RETURN_IF_ERROR(CheckTarget(options.target));
+  ONNXQUANT_RETURN_IF_ERROR(ParseTarget(options.target).status());
   return CheckLoaded(Model::FromMemory(model), options);
 }
 

@@ -10,6 +10,7 @@
 #include "lib/check/stream.h"
 #include "lib/model/model.h"
 #include "lib/policy/plan.h"
+#include "lib/targets/target.h"
 #include "onnxquant/check.h"
 
 namespace onnxquant {
@@ -19,7 +20,7 @@ struct CheckContext {
   const Model& model;
   const Analysis* analysis = nullptr;  // null: too damaged
   const Stream& stream;
-  std::string target;       // "webgpu" or "cpu"
+  Target target;            // where it is to run
   bool all_weights = true;  // look at them
 
   const Graph& graph() const { return analysis->graph; }
@@ -72,6 +73,8 @@ absl::Status FindMixedNorms(const CheckContext& context, const char* kind,
 absl::Status FindMaskFaults(const CheckContext& context, const char* kind,
                             std::vector<Finding>& findings);
 absl::Status FindHazardFaults(const CheckContext& context, const char* kind,
+                              std::vector<Finding>& findings);
+absl::Status FindTargetFaults(const CheckContext& context, const char* kind,
                               std::vector<Finding>& findings);
 absl::Status FindConfigFaults(const CheckContext& context, const char* kind,
                               std::vector<Finding>& findings);

@@ -11,12 +11,13 @@ namespace {
 
 // Of the model in the file: what is converted may have its functions inlined and a higher opset.
 absl::StatusOr<std::string> FingerprintAsItRuns(const Model& model, const Analysis& analysis,
-                                                const Targets& targets) {
+                                                const ObservedValues& targets) {
   if (!model.from_file()) return FingerprintOf(model, analysis.graph, targets);
   ONNXQUANT_ASSIGN_OR_RETURN(const Model loaded, Model::Load(model.path()));
   ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(loaded.proto(), loaded.path()));
   ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, loaded.path()));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Targets observed, FindTargets(graph, types, loaded.path()));
+  ONNXQUANT_ASSIGN_OR_RETURN(const ObservedValues observed,
+                             FindTargets(graph, types, loaded.path()));
   return FingerprintOf(loaded, graph, observed);
 }
 
@@ -28,7 +29,7 @@ absl::StatusOr<OpenedCalibration> OpenCalibration(const std::string& path, const
   // Whatever is wrong with it, the model is not.
   if (!opened.ok()) return UsageError(opened.status().message());
   CalibrationFile file = *std::move(opened);
-  ONNXQUANT_ASSIGN_OR_RETURN(const Targets targets,
+  ONNXQUANT_ASSIGN_OR_RETURN(const ObservedValues targets,
                              FindTargets(analysis.graph, analysis.types, model.path()));
   ONNXQUANT_ASSIGN_OR_RETURN(const std::string fingerprint,
                              FingerprintAsItRuns(model, analysis, targets));
@@ -39,7 +40,7 @@ absl::StatusOr<OpenedCalibration> OpenCalibration(const std::string& path, const
   }
   Calibrated known;
   known.file = path;
-  for (const Target& target : targets.values) {
+  for (const ObservedValue& target : targets.values) {
     if (file.Find(target.name) == nullptr) continue;
     for (const NodeId reader : target.readers) {
       known.inputs.emplace(reader, target.name);

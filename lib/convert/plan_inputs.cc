@@ -28,6 +28,12 @@ absl::StatusOr<Policy> PolicyOf(const PolicyText& text, const std::vector<std::s
     }
     ONNXQUANT_RETURN_IF_ERROR(AppendRule(rules[i], origin, policy));
   }
+  if (!options.targets.empty()) policy.targets.clear();
+  for (const std::string& text : options.targets) {
+    absl::StatusOr<Target> target = ParseTarget(text);
+    if (!target.ok()) return UsageError("--target: ", target.status().message());
+    policy.targets.push_back({*target, {"--target"}});
+  }
   return policy;
 }
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/type_check.h"
 #include "lib/base/error.h"
+#include "lib/convert/check_targets.h"
 #include "lib/convert/growth.h"
 #include "lib/convert/output_place.h"
 #include "lib/convert/output_writer.h"
@@ -153,8 +154,13 @@ absl::Status DecideAll(const Policy& policy, const Settled& settled, PlanAccess:
         LayOut(std::move(rewritten),
                place.file.empty() ? absl::StrCat(place.base, suffix, ".onnx") : place.file,
                layout));
+    ONNXQUANT_ASSIGN_OR_RETURN(TargetsSaid targets,
+                               CheckTargets(policy, model_path, analysis, plan, output));
     WarnOfLargeShards(output);
     report.outputs.push_back(MakeOutputReport(analysis, plan, output, options.list_nodes));
+    report.outputs.back().runs = std::move(targets.runs);
+    std::vector<std::string>& warnings = report.outputs.back().warnings;
+    warnings.insert(warnings.begin(), targets.warnings.begin(), targets.warnings.end());
     if (IsWebDtype(plan.dtype)) {
       state->config_entries.push_back(ConfigEntry(analysis, plan, output, place));
     }

@@ -168,7 +168,7 @@ constinit const Format kBnb4 = {
     .tensors = Tensors,
     .codec = MakeCodec,
     .read = Read,
-    .runs = "CPU, CUDA; WebGPU from ONNX Runtime 1.31 on",
+    .runs = "CPU, WebAssembly, CUDA; WebGPU from ONNX Runtime 1.30 on",
     .about = "com.microsoft MatMulBnb4: 4-bit floats as bitsandbytes has them",
 };
 

@@ -173,8 +173,8 @@ absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, cons
       continue;
     }
     ONNXQUANT_ASSIGN_OR_RETURN(const ElementType half, HalfTypeOf(analysis, policy, output));
-    const PlanContext context{analysis, uses_by_reader, output,    evidence,
-                              origin,   half,           rope_fits, &lattices};
+    const PlanContext context{analysis, uses_by_reader, output,    evidence,      origin,
+                              half,     rope_fits,      &lattices, policy.targets};
     SettingsResolver resolver(policy, output);
     ONNXQUANT_ASSIGN_OR_RETURN(OutputPlan plan, MakePlan(context, policy.name, resolver));
     plans.push_back(std::move(plan));

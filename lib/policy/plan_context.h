@@ -24,6 +24,7 @@ struct PlanContext {
   absl::Span<const RopeFit> rope_fits = {};
   // Where the policy asks for them; null: it does not.
   const WeightLattices* lattices = nullptr;
+  absl::Span<const TargetAsked> targets = {};
 
   const Graph& graph() const { return analysis.graph; }
   NodeId node_count() const { return static_cast<NodeId>(analysis.graph.nodes().size()); }

@@ -15,6 +15,7 @@
 #include "lib/policy/shared_reasons.h"
 #include "lib/policy/subjects.h"
 #include "lib/schema/schema_lookup.h"
+#include "lib/targets/find_lacks.h"
 
 namespace onnxquant {
 
@@ -128,6 +129,25 @@ bool HasHalfScales(const PlanContext& context, NodeId id, const Resolved& resolv
          context.output.defaults.compute == ElementType::kFloat16;
 }
 
+// Where a target has kernels of float32 for the operator, and none of the half type. Returns
+// whether one has.
+bool HeedTheTargets(const PlanContext& context, NodeId id, SharedReasons& reasons, NodePlan& plan) {
+  if (context.targets.empty() || !plan.changes || plan.mixed || !IsHalf(plan.compute)) {
+    return false;
+  }
+  const std::string op = context.graph().OpName(id);
+  const int opset = OpsetOf(context.graph());
+  for (const TargetAsked& asked : context.targets) {
+    const std::string why = WhyNotHalf(asked.target, op, opset, plan.compute);
+    if (why.empty()) continue;
+    plan.compute = ElementType::kFloat;
+    plan.why.push_back(reasons.Get(absl::StrCat("target ", asked.target.ToString()),
+                                   absl::StrCat("float32: ", why)));
+    return true;
+  }
+  return false;
+}
+
 // What the operator's arithmetic allows has the last word.
 void HeedTheOperator(const PlanContext& context, NodeId id, SharedReasons& reasons,
                      NodePlan& plan) {
@@ -181,10 +201,11 @@ ResolvedNodes ResolveNodes(const PlanContext& context, SettingsResolver& resolve
           reasons.Get("the table's scales, as in a table that becomes codes,", "compute: float16"));
     }
     HeedTheOperator(context, id, reasons, node);
-    result.by_rule[id] = resolved.compute_by_rule;
+    const bool held = HeedTheTargets(context, id, reasons, node);
+    result.by_rule[id] = resolved.compute_by_rule || held;
     result.kept[id] = resolved.keep;
     result.movers[id] = node.changes && traits.float32_because == nullptr && traits.moves_data &&
-                        !traits.float_cast && !resolved.compute_by_rule &&
+                        !held && !traits.float_cast && !resolved.compute_by_rule &&
                         resolved.compute != ElementType::kFloat;
     if (auto request = RequestOf(id, resolved)) result.residual.push_back(*std::move(request));
   }

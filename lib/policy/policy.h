@@ -16,6 +16,7 @@
 #include "lib/methods/method.h"
 #include "lib/model/element_type.h"
 #include "lib/policy/pattern.h"
+#include "lib/targets/target.h"
 
 namespace onnxquant {
 
@@ -109,9 +110,16 @@ struct OutputSpec {
   SourceMark mark;
 };
 
+// Where the outputs are to run; they are not written where they could not.
+struct TargetAsked {
+  Target target;
+  SourceMark mark;
+};
+
 struct Policy {
   std::string name;
   std::string description;
+  std::vector<TargetAsked> targets;  // all of them; none: nothing is refused
   std::vector<OutputSpec> outputs;
   std::vector<Rule> rules;
 };

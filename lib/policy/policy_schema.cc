@@ -9,6 +9,7 @@
 #include "lib/policy/dtypes.h"
 #include "lib/policy/json_schema.h"
 #include "lib/policy/setting_row.h"
+#include "lib/targets/target.h"
 
 namespace onnxquant {
 namespace {
@@ -63,6 +64,15 @@ Json MatchSchema() {
   return match;
 }
 
+Json TargetSchema() {
+  std::string names;
+  for (const TargetRow& row : Targets()) {
+    if (!names.empty()) names += '|';
+    for (const char letter : row.name) names += letter == '.' ? "\\." : std::string(1, letter);
+  }
+  return {{"type", "string"}, {"pattern", "^(" + names + ")(@[0-9]+(\\.[0-9]+){1,2})?$"}};
+}
+
 }  // namespace
 
 std::string PolicySchema() {
@@ -91,6 +101,7 @@ std::string PolicySchema() {
       Object({{"policy", Described({{"const", 1}}, "the version of this schema")},
               {"name", {{"type", "string"}}},
               {"description", {{"type", "string"}}},
+              {"target", Described(OneOrMore(TargetSchema()), "where the outputs are to run")},
               {"outputs", Described(std::move(of_outputs), "one file per dtype")},
               {"rules", Described({{"type", "array"}, {"items", {{"$ref", "#/$defs/rule"}}}},
                                   "later rules win, field by field")}},

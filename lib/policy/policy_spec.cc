@@ -117,6 +117,7 @@ std::string ToYaml(const PolicySpec& policy) {
   root["policy"] = 1;
   Put(root, "name", policy.name);
   Put(root, "description", policy.description);
+  Put(root, "target", policy.target);
   YAML::Node outputs(YAML::NodeType::Map);
   for (const PolicyOutput& output : policy.outputs) {
     YAML::Node fields = Flow();

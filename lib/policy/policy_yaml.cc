@@ -38,7 +38,7 @@ class PolicyParser {
   absl::StatusOr<Policy> ParsePolicy(const std::string& yaml) {
     ONNXQUANT_ASSIGN_OR_RETURN(const YAML::Node root, reader_.Parse(yaml, "a policy"));
     ONNXQUANT_RETURN_IF_ERROR(reader_.CheckKeys(
-        root, "a policy", Words{"policy", "name", "description", "outputs", "rules"}));
+        root, "a policy", Words{"policy", "name", "description", "target", "outputs", "rules"}));
     if (!root["policy"]) {
       return reader_.ErrorAt(root, "the schema's version is missing: say 'policy: 1'");
     }
@@ -54,6 +54,7 @@ class PolicyParser {
       ONNXQUANT_ASSIGN_OR_RETURN(policy.description,
                                  reader_.Text(root["description"], "description"));
     }
+    if (root["target"]) ONNXQUANT_RETURN_IF_ERROR(ParseTargets(root["target"], policy));
     if (!root["outputs"]) return reader_.ErrorAt(root, "'outputs' is missing: say what to write");
     ONNXQUANT_RETURN_IF_ERROR(ParseOutputs(root["outputs"], policy));
     if (root["rules"]) ONNXQUANT_RETURN_IF_ERROR(ParseRules(root["rules"], policy));
@@ -91,6 +92,18 @@ class PolicyParser {
           node, absl::StrCat("the policy has more than ", limits::kPolicyRules, " rules"));
     }
     policy.rules.push_back(std::move(rule));
+    return absl::OkStatus();
+  }
+
+  absl::Status ParseTargets(const YAML::Node& targets, Policy& policy) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<YAML::Node> nodes,
+                               reader_.List(targets, "target"));
+    for (const YAML::Node& node : nodes) {
+      ONNXQUANT_ASSIGN_OR_RETURN(const std::string text, reader_.Text(node, "target"));
+      const absl::StatusOr<Target> target = ParseTarget(text);
+      if (!target.ok()) return reader_.ErrorAt(node, std::string(target.status().message()));
+      policy.targets.push_back({*target, reader_.MarkOf(node)});
+    }
     return absl::OkStatus();
   }
 

@@ -69,6 +69,7 @@ Json ToJson(const OutputReport& output) {
           {"tied_bytes", output.tied_bytes},
           {"residual", output.residual},
           {"rope_cache", output.rope_cache},
+          {"runs", output.runs},
           {"warnings", output.warnings},
           {"tensors", Rows(output.tensors)},
           {"nodes", Rows(output.nodes)},

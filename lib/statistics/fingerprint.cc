@@ -48,9 +48,9 @@ absl::Status AddBytes(const Model& model, const onnx::TensorProto& tensor, Hash&
 }  // namespace
 
 absl::StatusOr<std::string> FingerprintOf(const Model& model, const Graph& graph,
-                                          const Targets& targets) {
+                                          const ObservedValues& targets) {
   Hash hash;
-  for (const Target& target : targets.values) {
+  for (const ObservedValue& target : targets.values) {
     hash.Add(target.name);
     hash.Add(static_cast<std::uint64_t>(target.size));
     for (const ValueId weight : target.weights) {

@@ -17,7 +17,7 @@ namespace onnxquant {
 //
 // The graph must be that of model.proto().
 absl::StatusOr<std::string> FingerprintOf(const Model& model, const Graph& graph,
-                                          const Targets& targets);
+                                          const ObservedValues& targets);
 
 }  // namespace onnxquant
 

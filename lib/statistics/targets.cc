@@ -64,7 +64,7 @@ class TargetFinder {
       targets_.values.push_back(
           {value, graph_.value(value).name, fit.k, roles_.nodes[id].layer, {}, {}, {}});
     }
-    Target& target = targets_.values[found->second];
+    ObservedValue& target = targets_.values[found->second];
     target.readers.push_back(id);
     target.outputs.push_back(fit.n);
     if (std::find(target.weights.begin(), target.weights.end(), use.weight) ==
@@ -73,15 +73,16 @@ class TargetFinder {
     }
   }
 
-  Targets Finish() && {
+  ObservedValues Finish() && {
     absl::flat_hash_map<ValueId, std::size_t> place;
     for (const NodeId id : graph_.order(kMainScope)) {
       for (const ValueId output : graph_.node(id).outputs) place[output] = place.size() + 1;
     }
     // What no node makes, an input of the graph, comes first.
-    std::stable_sort(
-        targets_.values.begin(), targets_.values.end(),
-        [&](const Target& a, const Target& b) { return place[a.value] < place[b.value]; });
+    std::stable_sort(targets_.values.begin(), targets_.values.end(),
+                     [&](const ObservedValue& a, const ObservedValue& b) {
+                       return place[a.value] < place[b.value];
+                     });
     return std::move(targets_);
   }
 
@@ -128,19 +129,19 @@ class TargetFinder {
 
   const Graph& graph_;
   const Roles& roles_;
-  Targets targets_;
+  ObservedValues targets_;
   absl::flat_hash_map<ValueId, std::size_t> by_value_;
 };
 
 }  // namespace
 
-absl::StatusOr<Targets> FindTargets(const Graph& graph, const ValueTypes& types,
-                                    const std::string& origin) {
+absl::StatusOr<ObservedValues> FindTargets(const Graph& graph, const ValueTypes& types,
+                                           const std::string& origin) {
   ONNXQUANT_RETURN_IF_ERROR(RefuseCodes(graph, origin));
   const Roles roles = FindRoles(graph);
   TargetFinder finder(graph, roles);
   for (const WeightUse& use : FindWeightUses(graph, types)) finder.Add(use);
-  Targets targets = std::move(finder).Finish();
+  ObservedValues targets = std::move(finder).Finish();
   if (!targets.values.empty()) return targets;
   return ModelError(
       origin, ": has no product whose input could be observed: a MatMul, Gemm or Einsum with a ",

@@ -12,7 +12,7 @@
 
 namespace onnxquant {
 
-struct Target {
+struct ObservedValue {
   ValueId value = kNone;
   std::string name;
   std::int64_t size = 0;              // K: elements of a row
@@ -28,15 +28,15 @@ struct Unobserved {
   std::string reason;
 };
 
-struct Targets {
-  std::vector<Target> values;  // producers before consumers; each value once
+struct ObservedValues {
+  std::vector<ObservedValue> values;  // producers before consumers; each value once
   std::vector<Unobserved> others;
 };
 
 // Of products that conversion stores in codes (lib/formats/product.h). Errors (kModel): weights
 // that are codes already; no product to observe at all.
-absl::StatusOr<Targets> FindTargets(const Graph& graph, const ValueTypes& types,
-                                    const std::string& origin);
+absl::StatusOr<ObservedValues> FindTargets(const Graph& graph, const ValueTypes& types,
+                                           const std::string& origin);
 
 }  // namespace onnxquant
 

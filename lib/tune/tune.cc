@@ -167,7 +167,7 @@ absl::StatusOr<std::string> FingerprintOfFile(const std::string& path) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Model model, Model::Load(path));
   ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(model.proto(), path));
   ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, path));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Targets targets, FindTargets(graph, types, path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const ObservedValues targets, FindTargets(graph, types, path));
   return FingerprintOf(model, graph, targets);
 }
 

@@ -162,6 +162,7 @@ void BindPlan(py::module_& module) {
       .def_readwrite("policy_yaml", &PlanOptions::policy_yaml)
       .def_readwrite("rules", &PlanOptions::rules)
       .def_readwrite("dtypes", &PlanOptions::dtypes)
+      .def_readwrite("targets", &PlanOptions::targets)
       .def_readwrite("ranges", &PlanOptions::ranges)
       .def_readwrite("calibration", &PlanOptions::calibration)
       .def_readwrite("output", &PlanOptions::output)

@@ -15,6 +15,7 @@ class PlanOptions:
     policy_yaml: str
     rules: list[str]
     dtypes: list[str]
+    targets: list[str]
     ranges: str
     calibration: str
     output: str

@@ -31,6 +31,7 @@ def plan(
     dtypes: Iterable[str] = (),
     output: AnyPath | None = None,
     rules: AnyRules = (),
+    targets: Iterable[str] = (),
     ranges: AnyRanges | None = None,
     calibration: "AnyPath | Calibration | None" = None,
     max_shard: int = 1_900_000_000,
@@ -49,6 +50,8 @@ def plan(
     output: the folder for the files, or, of one output, its file, NAME.onnx; beside the model if
         None. A model in memory needs one.
     rules: more rules, as `--set` takes them: "match: {role: norm}, compute: float32"; or as dicts.
+    targets: where the outputs are to run ("webgpu", "transformers.js@4.3"), in place of the
+        policy's own targets: what one of them cannot run is an error, or decided otherwise.
     ranges: what `onnxquant.ranges` measured, or a JSON file of it.
     calibration: what `onnxquant.calibrate` summed up of this model, or its file, for policies
         whose method reads statistics.
@@ -65,6 +68,7 @@ def plan(
     if output is None and not is_file:
         raise UsageError("a model in memory needs output=, the folder for the files")
     options = plan_options(policy, dtypes=dtypes, rules=rules, calibration=calibration)
+    options.targets = [targets] if isinstance(targets, str) else list(targets)
     # Where it is now: notebooks change their folder between a plan and its application.
     folder_of_files = os.path.dirname(os.fspath(model)) if output is None else os.fspath(output)
     options.output = os.path.abspath(folder_of_files)
@@ -82,6 +86,7 @@ def quantize(
     dtypes: Iterable[str] = (),
     output: AnyPath | None = None,
     rules: AnyRules = (),
+    targets: Iterable[str] = (),
     ranges: AnyRanges | None = None,
     calibration: "AnyPath | Calibration | None" = None,
     max_shard: int = 1_900_000_000,
@@ -104,6 +109,7 @@ def quantize(
         dtypes=dtypes,
         output=output,
         rules=rules,
+        targets=targets,
         ranges=ranges,
         calibration=calibration,
         max_shard=max_shard,
@@ -139,7 +145,8 @@ def check(
     """Say what is wrong with a model, where, and what mends it.
 
     model: a path, an onnx.ModelProto or an onnx_ir.Model.
-    target: "webgpu", or "cpu", whose provider computes 16-bit graphs in float32.
+    target: where it shall run, as a policy's `target` says it: "webgpu", or "cpu" or "wasm", which
+        compute 16-bit graphs in float32.
     ranges: what `onnxquant.ranges` measured of this model or of the float32 one it was made of, or
         a JSON file of it: they decide what the weights leave open.
     model_path: where a model in memory would lie.

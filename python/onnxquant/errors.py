@@ -26,6 +26,7 @@ _ARGUMENTS = {
     "--seed": "seed",
     "--set": "rules",
     "--size": "size",
+    "--target": "targets",
     "--tokens": "tokens",
     "-o": "output=",
 }

@@ -45,7 +45,7 @@ TEST_F(CheckTest, AnUnknownTargetIsRefused) {
   const auto result = CheckModel(folder_ / "model.onnx", {.target = "tpu"});
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(KindOf(result.status()), ErrorKind::kUsage);
-  EXPECT_THAT(std::string(result.status().message()), HasSubstr("expected webgpu or cpu"));
+  EXPECT_THAT(std::string(result.status().message()), HasSubstr("a target is one of cpu, webgpu"));
 }
 
 TEST_F(CheckTest, AModelInMemoryIsCheckedAsAFileIs) {

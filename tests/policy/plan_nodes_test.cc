@@ -56,6 +56,24 @@ TEST_F(PlanNodesTest, ScalesOfATableAreHalvesWhereARuleThatWidensItSpeaksOfCodes
   EXPECT_EQ(plan_.nodes[NodeOf("y")].compute, ElementType::kFloat);
 }
 
+TEST_F(PlanNodesTest, WhatATargetHasInFloat32AloneStaysSoForThatReason) {
+  constexpr char kRecurrent[] =
+      R"(g (float[3, 1, 4] x) => (float[3, 1, 1, 4] y) <float[1, 12, 4] w, float[1, 12, 4] r> {
+  a = Exp(x)
+  y = GRU<hidden_size = 4>(a, w, r)
+})";
+  Load(kRecurrent, "");
+  const std::vector<TargetAsked> targets = {{*ParseTarget("webgpu@1.30"), {}}};
+  PlanContext context = *context_;
+  context.targets = targets;
+  ResolveNodes(context, *resolver_, plan_);
+  EXPECT_EQ(plan_.nodes[NodeOf("a")].compute, ElementType::kFloat16);
+  EXPECT_EQ(plan_.nodes[NodeOf("y")].compute, ElementType::kFloat);
+  EXPECT_EQ(plan_.nodes[NodeOf("y")].why.back().source(), "target webgpu@1.30");
+  ResolveNodes(*context_, *resolver_, plan_);
+  EXPECT_EQ(plan_.nodes[NodeOf("y")].compute, ElementType::kFloat16);
+}
+
 // With two reasons in it, which most nodes have no more than: apart they would take as much again.
 TEST_F(PlanNodesTest, ANodesPlanTakesNoMoreThan48Bytes) {
   EXPECT_LE(sizeof(NodePlan), 48U);

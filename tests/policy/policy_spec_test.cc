@@ -12,6 +12,7 @@ using testing::HasSubstr;
 
 PolicySpec Complete() {
   PolicySpec spec{.name = "mine", .description = "It has: a colon, and # a hash."};
+  spec.target = {"webgpu", "transformers.js@4.3"};
   spec.outputs = {
       {"fp16", {.compute = "float16", .io = "float16", .weights = {.format = "float16"}}},
       {"q4f16",
@@ -46,6 +47,8 @@ TEST(PolicySpec, ReadsBackAsItWasWritten) {
   ASSERT_TRUE(policy.ok()) << policy.status() << "\n" << ToYaml(Complete());
   EXPECT_EQ(policy->name, "mine");
   EXPECT_EQ(policy->description, "It has: a colon, and # a hash.");
+  ASSERT_EQ(policy->targets.size(), 2);
+  EXPECT_EQ(policy->targets[1].target.ToString(), "transformers.js@4.3");
   ASSERT_EQ(policy->outputs.size(), 2);
   EXPECT_EQ(policy->outputs[0].dtype, "fp16");
   EXPECT_EQ(policy->outputs[0].defaults.compute, ElementType::kFloat16);

@@ -57,10 +57,33 @@ TEST(PolicyYaml, ReadsEveryField) {
   EXPECT_EQ(rule.mark.ToString(), "p.yaml:6:5");
 }
 
+TEST(PolicyYaml, ReadsOneTargetOrSeveral) {
+  const std::string rest = std::string(kOutputs).substr(std::string(kStart).size());
+  const auto one = ParsePolicy(std::string(kStart) + "target: webgpu@1.27\n" + rest, "p.yaml");
+  ASSERT_TRUE(one.ok()) << one.status();
+  ASSERT_EQ(one->targets.size(), 1U);
+  EXPECT_EQ(one->targets[0].target.ToString(), "webgpu@1.27");
+  EXPECT_EQ(one->targets[0].mark.ToString(), "p.yaml:3:9");
+  const auto two = ParsePolicy(std::string(kStart) + "target: [cpu, wasm]\n" + rest, "p.yaml");
+  ASSERT_TRUE(two.ok()) << two.status();
+  EXPECT_EQ(two->targets.size(), 2U);
+}
+
+TEST(PolicyYaml, PointsAtTargetsThatThereAreNot) {
+  const std::string rest = std::string(kOutputs).substr(std::string(kStart).size());
+  const std::string error = ErrorOf(std::string(kStart) + "target: [cpu, webgup]\n" + rest);
+  EXPECT_THAT(error, HasSubstr("p.yaml:3:15: found target 'webgup'"));
+  EXPECT_THAT(error, HasSubstr("did you mean 'webgpu'?"));
+  EXPECT_THAT(ErrorOf(std::string(kStart) + "target: cpu@x\n" + rest),
+              HasSubstr("p.yaml:3:9: target cpu: found version 'x'"));
+  EXPECT_THAT(ErrorOf(std::string(kStart) + "target: []\n" + rest), HasSubstr("p.yaml:3:9"));
+}
+
 TEST(PolicyYaml, PointsAtTypingErrorsAndGuessesWhatWasMeant) {
   const std::pair<std::string, const char*> cases[] = {
       {std::string(kOutputs) + "ruls: []\n",
-       "p.yaml:5:1: found 'ruls' in a policy; allowed are policy, name, description, outputs, "
+       "p.yaml:5:1: found 'ruls' in a policy; allowed are policy, name, description, target, "
+       "outputs, "
        "rules; did you mean 'rules'?"},
       {std::string(kOutputs) + "rules:\n  - match: {rol: norm}\n    keep: true\n",
        "p.yaml:6:13: found 'rol' in match; allowed are role, op, name, regex, weight, layer, "

@@ -46,7 +46,7 @@ def test_a_check_shows_itself(mixed: Path, tmp_path: Path) -> None:
 
 def test_the_cpu_provider_accepts_it(mixed: Path) -> None:
     assert onnxquant.check(mixed, target="cpu").ok
-    with pytest.raises(onnxquant.UsageError, match="expected webgpu or cpu"):
+    with pytest.raises(onnxquant.UsageError, match="a target is one of cpu, webgpu"):
         onnxquant.check(mixed, target="tpu")
 
 

@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 
 constexpr char kHead[] = R"(<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>)";
 
-absl::StatusOr<Targets> Find(const std::string& text) {
+absl::StatusOr<ObservedValues> Find(const std::string& text) {
   const onnx::ModelProto model = ParseModel(std::string(kHead) + text);
   const auto graph = Graph::Build(model, "m");
   EXPECT_TRUE(graph.ok()) << graph.status();
@@ -27,9 +27,9 @@ absl::StatusOr<Targets> Find(const std::string& text) {
 }
 
 // "a:64" by target.
-std::vector<std::string> Names(const Targets& targets) {
+std::vector<std::string> Names(const ObservedValues& targets) {
   std::vector<std::string> names;
-  for (const Target& target : targets.values) {
+  for (const ObservedValue& target : targets.values) {
     names.push_back(target.name + ":" + std::to_string(target.size));
   }
   return names;

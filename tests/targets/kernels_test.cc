@@ -1,0 +1,50 @@
+#include "lib/targets/kernels.h"
+
+#include "gmock/gmock.h"
+
+namespace onnxquant {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Not;
+
+TEST(AskKernels, KnowsWhatLoadsAndWhatDoesNot) {
+  const KernelAnswer half = AskKernels("cpu", {1, 30}, "Add", 21, ElementType::kFloat16);
+  EXPECT_TRUE(half.known);
+  EXPECT_TRUE(half.runs);
+  const KernelAnswer brain = AskKernels("cpu", {1, 30}, "Add", 21, ElementType::kBFloat16);
+  EXPECT_TRUE(brain.known);
+  EXPECT_FALSE(brain.runs);
+  EXPECT_THAT(brain.takes, Contains(ElementType::kFloat));
+  EXPECT_THAT(brain.takes, Not(Contains(ElementType::kBFloat16)));
+}
+
+TEST(AskKernels, TakesTheRowOfTheModelsOpset) {
+  EXPECT_TRUE(AskKernels("webgpu", {1, 30}, "Acos", 21, ElementType::kFloat).runs);
+  EXPECT_FALSE(AskKernels("webgpu", {1, 30}, "Acos", 22, ElementType::kFloat).runs);
+}
+
+TEST(AskKernels, TakesTheNewestRuntimeThatIsNotNewer) {
+  EXPECT_EQ(AskKernels("cpu", {1, 31}, "Add", 21, ElementType::kFloat).version, (Version{1, 30}));
+  EXPECT_EQ(AskKernels("cpu", {9, 0}, "Add", 21, ElementType::kFloat).version, (Version{1, 32}));
+}
+
+TEST(AskKernels, KnowsNothingOfOlderRuntimesAndOtherOperators) {
+  EXPECT_FALSE(AskKernels("webgpu", {1, 26}, "Add", 21, ElementType::kBFloat16).known);
+  EXPECT_FALSE(AskKernels("cpu", {1, 30}, "mine::Add", 21, ElementType::kFloat).known);
+  EXPECT_FALSE(AskKernels("cuda", {1, 30}, "Add", 21, ElementType::kFloat).known);
+}
+
+TEST(AskKernels, KnowsNothingOfTypesThatTheOperatorDoesNotHave) {
+  EXPECT_FALSE(AskKernels("cpu", {1, 30}, "Celu", 12, ElementType::kFloat16).known);
+  EXPECT_FALSE(AskKernels("cpu", {1, 30}, "Add", 21, ElementType::kInt64).known);
+}
+
+TEST(AskKernels, KnowsOwnOperatorsByTheirDomain) {
+  EXPECT_TRUE(
+      AskKernels("webgpu", {1, 30}, "com.microsoft::RotaryEmbedding", 21, ElementType::kFloat16)
+          .runs);
+}
+
+}  // namespace
+}  // namespace onnxquant
