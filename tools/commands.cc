@@ -22,7 +22,8 @@ absl::Span<const CommandRow> Commands() {
       {"policies", "List the built-in policies, or print one", NewPolicies},
       {"formats", "List the formats of weights: what reads them, where they run", NewFormats},
       {"targets", "List the places where models run, and what they lack", NewTargets},
-      {"completion", "Print a script that lets bash, zsh or fish complete this command line", NewCompletion},
+      {"completion", "Print a script that lets bash, zsh or fish complete this command line",
+       NewCompletion},
   };
   return kRows;
 }

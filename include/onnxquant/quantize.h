@@ -33,7 +33,7 @@ struct PlanOptions {
   // Where the outputs are to run ("webgpu", "transformers.js@4.3"), in place of the policy's own
   // targets: what one of them cannot run is an error, or decided otherwise, before it is written.
   std::vector<std::string> targets = {};
-  std::string ranges = {};               // JSON of measured ranges; "": none
+  std::string ranges = {};  // JSON of measured ranges; "": none
   // Statistics of what the weights meet (onnxquant calibrate), for methods that read them; "":
   // none.
   std::string calibration = {};
@@ -89,8 +89,8 @@ class ONNXQUANT_EXPORT Plan {
 
 // Reads the model's structure and the policy; of its weights only what a rule asks for (a bound of
 // the residual stream), samples, and what has equal ones. Writes nothing. Errors: kModel, kPolicy
-// (an output that a target cannot run, too), kUsage (an unknown dtype or target, a directory that cannot be one, ranges or statistics that cannot be
-// read or are of another model).
+// (an output that a target cannot run, too), kUsage (an unknown dtype or target, a directory that
+// cannot be one, ranges or statistics that cannot be read or are of another model).
 ONNXQUANT_EXPORT absl::StatusOr<Plan> MakePlan(const std::string& model_path,
                                                const PlanOptions& options);
 // The same for a model that the caller holds.

@@ -82,6 +82,7 @@ class TuneOptions:
     tokens: str
     count: int
     cache: str
+    fast: bool
     measure: bool
     threads: int
     memory: int

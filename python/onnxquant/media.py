@@ -75,7 +75,7 @@ def _input_of(
     """Return name, type and shape of the one input that can hold it; None for open dimensions."""
     inputs = [
         (row["name"], row["type"], _dims(row["shape"]))
-        for row in json.loads(_native.inspect(_native.Model(model)))["inputs"]
+        for row in json.loads(_native.inspect(_native.Model(model), ""))["inputs"]
     ]
     if what == "an image":
         fitting = [i for i in inputs if len(i[2]) in ranks and (i[1] in _FLOATS or i[1] == "uint8")]

@@ -111,9 +111,9 @@ def markdown(found: list[Page]) -> str:
     lines = [
         "# Command line",
         "",
-        "What `--help` says; `onnxquant completion` completes it in bash, zsh and fish, and `man -l",
-        "docs/onnxquant.1` shows this as a manual page. Results go to standard output, messages to",
-        "standard error.",
+        "What `--help` says; `onnxquant completion` completes it in bash, zsh and fish, and",
+        "`man -l docs/onnxquant.1` shows this as a manual page. Results go to standard output,",
+        "messages to standard error.",
     ]
     for page in found:
         lines += ["", f"## {page.name}", "", f"{page.summary.rstrip('.')}.", ""]
