@@ -155,9 +155,9 @@ def calibrate(
     options.gradients = gradients
     fill_run(options, count=count, seed=seed, dims=dims, memory=memory)
     with tokens_file(tokens) as options.tokens, input_files(options.model, inputs) as files:
-        options.inputs = files
+        options.inputs = files.paths
         made = _native.calibrate(options, os.fspath(output), force, load, progress)
-        return Calibration(json.loads(made))
+        return Calibration(json.loads(files.told(made)))
 
 
 def merge_calibrations(

@@ -5,6 +5,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +20,43 @@ from onnxquant.media import IMAGES, SOUNDS, image_array, is_image, sound_array
 Inputs = str | os.PathLike[str] | Mapping[str, Any] | Any
 
 
+@dataclass(frozen=True)
+class InputFiles:
+    """The files that hold the inputs, in order, and what those are called that were written."""
+
+    paths: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def told(self, text: str) -> str:
+        """Return a text of the native part with "inputs[3]" in the place of a written file."""
+        for written, name in sorted(self.names.items(), reverse=True):
+            text = text.replace(written, name)
+        return text
+
+
 @contextmanager
-def input_files(model: str, inputs: Inputs | None) -> Iterator[list[str]]:
-    """Give the files that hold the inputs, in order; none for None. Messages name "inputs"."""
+def input_files(model: str, inputs: Inputs | None) -> Iterator[InputFiles]:
+    """Give the files that hold the inputs; none for None. Messages name "inputs"."""
     if inputs is None:
-        yield []
+        yield InputFiles()
         return
     one = isinstance(inputs, str | os.PathLike | Mapping | np.ndarray) or is_image(inputs)
     runs = [inputs] if one else _listed(inputs)
     with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
-        files: list[str] = []
-        names: dict[str, str] = {}  # of what was written here
+        files = InputFiles()
         for i, run in enumerate(runs):
             place = "inputs" if one else f"inputs[{i}]"
             if _is_file_of_arrays(run):
-                files.append(os.fspath(run))
+                files.paths.append(os.fspath(run))
                 continue
             path = Path(folder) / f"{i}"
             _write(path, _arrays(model, run, place), place)
-            files.append(str(path))
-            names[str(path)] = place
+            files.paths.append(str(path))
+            files.names[str(path)] = place
         try:
             yield files
         except OnnxquantError as error:
-            message = str(error)
-            for written, place in sorted(names.items(), reverse=True):
-                message = message.replace(written, place)
-            raise type(error)(message) from None
+            raise type(error)(files.told(str(error))) from None
 
 
 def _listed(inputs: Any) -> list[Any]:

@@ -50,8 +50,9 @@ def ranges(
     options.chunk = chunk
     fill_run(options, count=count, seed=seed, dims=dims, memory=memory)
     with tokens_file(tokens) as options.tokens, input_files(options.model, inputs) as files:
-        options.inputs = files
-        return Ranges(json.loads(_native.measure_ranges(options, load, progress)))
+        options.inputs = files.paths
+        measured = _native.measure_ranges(options, load, progress)
+        return Ranges(json.loads(files.told(measured)))
 
 
 def verify(
@@ -97,5 +98,6 @@ def verify(
     options.layers = layers
     options.set_thresholds(max_kl, min_top1, max_error)
     with tokens_file(tokens) as options.tokens, input_files(options.reference, inputs) as files:
-        options.inputs = files
-        return Verification(json.loads(_native.verify(options, load, progress)))
+        options.inputs = files.paths
+        verified = _native.verify(options, load, progress)
+        return Verification(json.loads(files.told(verified)))

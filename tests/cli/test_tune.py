@@ -242,7 +242,7 @@ def test_eight_bits_are_read_by_exact_activations_unless_it_shall_be_fast(
 ) -> None:
     text = POLICY.replace("io: float32}", "io: float32, accuracy_level: 4}")
     (tmp_path / "p.yaml").write_text(text)
-    levels = {}
+    levels: dict[str, set[tuple[int, int]]] = {}
     for name, more in (("exact", ()), ("fast", ("--fast",))):
         out = tmp_path / f"{name}.yaml"
         done = run("tune", "-p", tmp_path / "p.yaml", "-t", work / "text.jsonl", *FORMATS, *more,

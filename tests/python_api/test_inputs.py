@@ -73,8 +73,16 @@ def test_messages_name_the_argument(mlp: Path) -> None:
 
 def test_every_name_can_be_that_of_an_array(mlp: Path) -> None:
     with input_files(str(mlp), {"file": X, "a/b": X, "args": X}) as files:
-        assert sorted(np.load(files[0])) == ["a/b", "args", "file"]
-    assert not Path(files[0]).exists()
+        assert sorted(np.load(files.paths[0])) == ["a/b", "args", "file"]
+    assert not Path(files.paths[0]).exists()
+
+
+def test_notes_name_the_argument(tmp_path: Path) -> None:
+    model = _model(
+        tmp_path, ("x", FLOAT, ["n", 2]), ("attention_mask", onnx.TensorProto.INT64, ["n", "m"])
+    )
+    (note,) = onnxquant.ranges(model, inputs=[{"x": X[:, :2]}])["notes"]
+    assert note.startswith("inputs[0]: gives no attention_mask: made up")
 
 
 def _model(folder: Path, *inputs: tuple[str, int, list[Any]]) -> str:
