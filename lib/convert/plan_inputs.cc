@@ -15,7 +15,8 @@ absl::StatusOr<PolicyText> PolicyTextOf(const PlanOptions& options) {
   return PolicyText{options.policy_yaml, options.policy.empty() ? "policy" : options.policy};
 }
 
-absl::StatusOr<Policy> PolicyOf(const PolicyText& text, const std::vector<std::string>& rules) {
+absl::StatusOr<Policy> PolicyOf(const PolicyText& text, const PlanOptions& options) {
+  const std::vector<std::string>& rules = options.rules;
   ONNXQUANT_ASSIGN_OR_RETURN(Policy policy, ParsePolicy(text.yaml, text.file));
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < rules.size(); ++i) {

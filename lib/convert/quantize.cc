@@ -206,14 +206,14 @@ absl::StatusOr<Plan> PlanFor(Model model, const Policy& policy, const Settled& s
 
 absl::StatusOr<Plan> MakePlan(const std::string& model_path, const PlanOptions& options) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Settled settled, Settle(model_path, options));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(settled.text, settled.options.rules));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(settled.text, settled.options));
   ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::LoadToConvert(model_path, LeastOpset(policy)));
   return PlanFor(std::move(model), policy, settled);
 }
 
 absl::StatusOr<Plan> MakePlan(const ModelInMemory& model, const PlanOptions& options) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Settled settled, Settle(model, options));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(settled.text, settled.options.rules));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, PolicyOf(settled.text, settled.options));
   ONNXQUANT_ASSIGN_OR_RETURN(Model loaded, Model::FromMemoryToConvert(model, LeastOpset(policy)));
   return PlanFor(std::move(loaded), policy, settled);
 }

@@ -46,7 +46,7 @@ absl::StatusOr<std::string> DtypeOf(const TuneOptions& options, const Policy& po
 
 absl::StatusOr<Loaded> Load(const TuneOptions& options) {
   ONNXQUANT_ASSIGN_OR_RETURN(PolicyText text, PolicyTextOf(options.plan));
-  ONNXQUANT_ASSIGN_OR_RETURN(Policy policy, PolicyOf(text, options.plan.rules));
+  ONNXQUANT_ASSIGN_OR_RETURN(Policy policy, PolicyOf(text, options.plan));
   ONNXQUANT_ASSIGN_OR_RETURN(std::string dtype, DtypeOf(options, policy));
   ONNXQUANT_ASSIGN_OR_RETURN(Model model, Model::LoadToConvert(options.model, LeastOpset(policy)));
   ONNXQUANT_ASSIGN_OR_RETURN(Analysis analysis, Analyze(model.proto(), options.model));
