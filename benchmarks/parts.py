@@ -24,7 +24,7 @@ def timed(name: str, *arguments: str | Path) -> float:
     """Run the program, print what it took, and return its wall seconds."""
     before = os.times()
     start = time.monotonic()
-    done = subprocess.run([program(), *arguments, "-q"], check=False)
+    done = subprocess.run([program(), *arguments, "-q"], stdout=subprocess.DEVNULL, check=False)
     wall = time.monotonic() - start
     after = os.times()
     if done.returncode != 0:

@@ -57,6 +57,9 @@ absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* an
   for (const Checker& checker : Checkers()) {
     if (!(HasWebGpu(target) ? checker.on_webgpu : checker.on_cpu)) continue;
     if (checker.of_graph && analysis == nullptr) continue;
+    // The default says what goes wrong in 16 bits; what has kernels is asked of a target by name.
+    const bool unasked = options.target == CheckOptions().target;
+    if (unasked && checker.find == FindTargetFaults) continue;
     const std::size_t before = result.findings.size();
     ONNXQUANT_RETURN_IF_ERROR(checker.find(context, checker.kind, result.findings));
     for (std::size_t i = before; i < result.findings.size(); ++i) {

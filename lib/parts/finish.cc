@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -116,22 +117,37 @@ absl::StatusOr<MadeByParts> GatherParts(const Manifest& manifest, const PlanAcce
   return result;
 }
 
-bool IsInPlace(const PlanAccess::State& state, absl::Span<const DataFile> files,
-               const Staging& staging) {
+absl::StatusOr<bool> IsInPlace(const Manifest& manifest, const PlanAccess::State& state,
+                               absl::Span<const DataFile> files, const Staging& staging,
+                               const PartOptions& options) {
+  if (staging.IsFinished(manifest.id)) return true;
   const absl::StatusOr<FolderPtr> folder = Folder::Open(state.report.directory, "-o");
   if (!folder.ok() || files.empty()) return false;
-  const auto stands = [&](const Folder& in, const std::string& name) {
-    const absl::StatusOr<FileState> found = in.Look(name);
-    return found.ok() && found->exists ? found->identity : FileIdentity();
-  };
-  const bool data = std::all_of(files.begin(), files.end(), [&](const DataFile& file) {
-    const FileIdentity own = stands(*staging.folder(), file.name);
-    return own.inode != 0 && own == stands(**folder, file.name);
-  });
-  return data &&
-         std::all_of(state.outputs.begin(), state.outputs.end(), [&](const PlannedOutput& output) {
-           return stands(**folder, output.file_name).inode != 0;
-         });
+  for (const PlannedOutput& output : state.outputs) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const FileState there, (*folder)->Look(output.file_name));
+    if (!there.exists) return false;
+  }
+  std::vector<std::string> moved;  // their hashes are compared last, since that takes long
+  std::vector<std::string> hashes;
+  for (const DataFile& file : files) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const FileState there, (*folder)->Look(file.name));
+    ONNXQUANT_ASSIGN_OR_RETURN(const FileState staged, staging.folder()->Look(file.name));
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::optional<Record> record,
+                               staging.RecordOf(manifest.id, file.name));
+    if (!there.exists || !record.has_value() || there.identity.size != file.bytes) return false;
+    if (staged.exists && !(staged.identity == there.identity)) return false;
+    if (staged.exists) continue;
+    moved.push_back(file.name);
+    hashes.push_back(record->sha256);
+  }
+  for (std::size_t i = 0; i < moved.size(); ++i) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const FileState there, (*folder)->Look(moved[i]));
+    ONNXQUANT_ASSIGN_OR_RETURN(
+        const std::string hash,
+        Staging::HashOf(**folder, moved[i], there.identity.size, options.apply.cancelled));
+    if (hash != hashes[i]) return false;
+  }
+  return true;
 }
 
 }  // namespace onnxquant

@@ -26,10 +26,12 @@ absl::StatusOr<MadeByParts> GatherParts(const Manifest& manifest, const PlanAcce
                                         absl::Span<const DataFile> files, const Staging& staging,
                                         const PartOptions& options);
 
-// Whether an earlier run was ended just after it had put all in place: the outputs' folder has the
-// very files that stand in the staging folder, and all .onnx files.
-bool IsInPlace(const PlanAccess::State& state, absl::Span<const DataFile> files,
-               const Staging& staging);
+// Whether an earlier run was ended after it had put all in place: it has noted that, or the
+// outputs' folder has all .onnx files and the very files that stand in the staging folder; what was
+// moved from there is known by its hash. Errors: kUsage, kWrite, kCancelled.
+absl::StatusOr<bool> IsInPlace(const Manifest& manifest, const PlanAccess::State& state,
+                               absl::Span<const DataFile> files, const Staging& staging,
+                               const PartOptions& options);
 
 }  // namespace onnxquant
 

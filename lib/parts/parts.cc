@@ -111,6 +111,8 @@ absl::StatusOr<PartReport> Apply(const Opened& opened, Part part, const PartOpti
 void Clear(const Opened& opened, const Staging& staging) {
   std::vector<std::string> names;
   for (const DataFile& file : opened.files) names.push_back(file.name);
+  // Best effort: without the note a run that is killed on the way leaves files to remove.
+  static_cast<void>(staging.MarkFinished(opened.manifest.id));
   staging.Clear(names);
 }
 
@@ -136,10 +138,15 @@ absl::StatusOr<Report> Finish(const Opened& opened, const PartOptions& options) 
     ONNXQUANT_ASSIGN_OR_RETURN(staging,
                                Staging::Make(state.report.directory, opened.manifest.staging));
   }
+  bool in_place = false;
+  if (staging.has_value()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(in_place,
+                               IsInPlace(opened.manifest, state, opened.files, *staging, options));
+  }
   MadeByParts parts;
   parts.warnings.resize(state.outputs.size());
   WriteJob job = WriteJobOf(state);
-  if (staging.has_value() && !opened.files.empty()) {
+  if (staging.has_value() && !opened.files.empty() && !in_place) {
     ONNXQUANT_ASSIGN_OR_RETURN(
         parts, GatherParts(opened.manifest, state, opened.files, *staging, options));
     job.made = &parts.made;
@@ -156,7 +163,7 @@ absl::StatusOr<Report> Finish(const Opened& opened, const PartOptions& options) 
     report.policy_choice = opened.manifest.policy_choice;
     return report;
   };
-  if (staging.has_value() && IsInPlace(state, opened.files, *staging)) {
+  if (in_place) {
     Clear(opened, *staging);
     return finished();
   }

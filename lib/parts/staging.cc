@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 
 constexpr char kOption[] = "-o";
 constexpr char kUnfinished[] = ".tmp";
+constexpr char kFinished[] = "finished";
 constexpr std::size_t kChunk = 4 << 20;
 
 // "FILE.<host>-<process>-<random>.tmp"
@@ -54,9 +55,38 @@ absl::StatusOr<std::optional<Staging>> Staging::Find(const std::string& director
                                                      const std::string& name) {
   const std::string path = (fs::path(directory) / name).string();
   std::error_code error;
+  // One that is empty is what a run left that was killed at its very end.
+  if (fs::is_empty(path, error)) rmdir(path.c_str());
   if (!fs::exists(path, error)) return std::optional<Staging>();
   ONNXQUANT_ASSIGN_OR_RETURN(FolderPtr folder, Folder::Open(path, kOption));
   return std::optional<Staging>(Staging(std::move(folder)));
+}
+
+// Whatever is wrong with its text is a status of its own: it is as if there were none.
+absl::StatusOr<absl::StatusOr<Record>> Staging::ReadRecord(const std::string& manifest,
+                                                           const std::string& file) const {
+  const std::string path = folder_->PathOf(RecordName(file));
+  const TextRule rule = {.kind = ErrorKind::kUsage,
+                         .what = "the record of a data file",
+                         .largest = limits::kRecordBytes};
+  const absl::StatusOr<std::string> text = ReadText(path, rule);
+  if (!text.ok()) return absl::StatusOr<Record>(text.status());
+  absl::StatusOr<Record> record = ParseRecord(*text, path);
+  if (record.ok() && record->manifest != manifest) {
+    return UsageError(path, ": is of another manifest (", record->manifest.substr(0, 12),
+                      "…) than this one (", manifest.substr(0, 12), "…): remove ", folder_->path(),
+                      ", or give one of them another folder (paths.staging)");
+  }
+  return record;
+}
+
+absl::StatusOr<std::optional<Record>> Staging::RecordOf(const std::string& manifest,
+                                                        const std::string& file) const {
+  ONNXQUANT_ASSIGN_OR_RETURN(const FileState there, folder_->Look(RecordName(file)));
+  if (!there.exists) return std::optional<Record>();
+  ONNXQUANT_ASSIGN_OR_RETURN(absl::StatusOr<Record> record, ReadRecord(manifest, file));
+  if (!record.ok()) return std::optional<Record>();
+  return std::optional<Record>(*std::move(record));
 }
 
 absl::StatusOr<DataFileState> Staging::Look(const Expected& expected,
@@ -69,21 +99,12 @@ absl::StatusOr<DataFileState> Staging::Look(const Expected& expected,
     found.why_not = data.exists ? "has no record" : "is not there";
     return found;
   }
-  const std::string path = folder_->PathOf(name);
-  const TextRule rule = {.kind = ErrorKind::kUsage,
-                         .what = "the record of a data file",
-                         .largest = limits::kRecordBytes};
-  const absl::StatusOr<std::string> text = ReadText(path, rule);
-  absl::StatusOr<Record> record = text.ok() ? ParseRecord(*text, path) : text.status();
+  ONNXQUANT_ASSIGN_OR_RETURN(absl::StatusOr<Record> record,
+                             ReadRecord(expected.manifest, expected.file));
   if (!record.ok()) {
     found.why_not =
         absl::StrCat("has a damaged record (", std::string(record.status().message()), ")");
     return found;
-  }
-  if (record->manifest != expected.manifest) {
-    return UsageError(path, ": is of another manifest (", record->manifest.substr(0, 12),
-                      "…) than this one (", expected.manifest.substr(0, 12), "…): remove ",
-                      folder_->path(), ", or give one of them another folder (paths.staging)");
   }
   if (record->file != expected.file || record->bytes != expected.bytes) {
     found.why_not = "has the record of another file";
@@ -94,7 +115,7 @@ absl::StatusOr<DataFileState> Staging::Look(const Expected& expected,
   }
   if (found.why_not.empty() && expected.verify) {
     ONNXQUANT_ASSIGN_OR_RETURN(const std::string hash,
-                               HashOf(expected.file, expected.bytes, cancelled));
+                               HashOf(*folder_, expected.file, expected.bytes, cancelled));
     if (hash != record->sha256) found.why_not = "has another SHA-256 than its record says";
   }
   if (found.why_not.empty()) found.record = *std::move(record);
@@ -119,13 +140,14 @@ absl::StatusOr<StagedFile> Staging::Begin(const std::string& file, std::uint64_t
   return staged;
 }
 
-absl::StatusOr<std::string> Staging::HashOf(const std::string& name, std::uint64_t bytes,
-                                            const std::atomic<bool>* cancelled) const {
+absl::StatusOr<std::string> Staging::HashOf(const Folder& folder, const std::string& name,
+                                            std::uint64_t bytes,
+                                            const std::atomic<bool>* cancelled) {
   const Descriptor file(Retry([&] {
-    return openat(folder_->descriptor(), name.c_str(),
+    return openat(folder.descriptor(), name.c_str(),
                   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   }));
-  if (!file.valid()) return folder_->Error(name, "opening it", errno);
+  if (!file.valid()) return folder.Error(name, "opening it", errno);
   Sha256 hash;
   std::vector<std::byte> chunk(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, kChunk)));
   for (std::uint64_t at = 0; at < bytes;) {
@@ -134,12 +156,21 @@ absl::StatusOr<std::string> Staging::HashOf(const std::string& name, std::uint64
         static_cast<std::size_t>(std::min<std::uint64_t>(chunk.size(), bytes - at));
     const ssize_t got =
         Retry([&] { return pread(file.number(), chunk.data(), wanted, static_cast<off_t>(at)); });
-    if (got < 0) return folder_->Error(name, "reading it", errno);
+    if (got < 0) return folder.Error(name, "reading it", errno);
     if (got == 0) return std::string("shorter");  // which no hash is
     hash.Add({chunk.data(), static_cast<std::size_t>(got)});
     at += static_cast<std::uint64_t>(got);
   }
   return hash.Hex();
+}
+
+absl::Status Staging::WriteText(const std::string& name, const std::string& text) const {
+  ONNXQUANT_ASSIGN_OR_RETURN(
+      StagedFile file, StagedFile::CreateAs(folder_, folder_->PathOf(name), UnfinishedName(name)));
+  ONNXQUANT_RETURN_IF_ERROR(file.WriteAt(0, AsBytes(text)));
+  ONNXQUANT_RETURN_IF_ERROR(file.Sync());
+  ONNXQUANT_RETURN_IF_ERROR(file.Replace(name));
+  return folder_->Sync();
 }
 
 absl::Status Staging::WriteRecord(const Record& record) const {
@@ -150,12 +181,7 @@ absl::Status Staging::WriteRecord(const Record& record) const {
                       " bytes, expected at most ", limits::kRecordBytes,
                       ": plan smaller data files (--max-shard)");
   }
-  ONNXQUANT_ASSIGN_OR_RETURN(
-      StagedFile file, StagedFile::CreateAs(folder_, folder_->PathOf(name), UnfinishedName(name)));
-  ONNXQUANT_RETURN_IF_ERROR(file.WriteAt(0, AsBytes(text)));
-  ONNXQUANT_RETURN_IF_ERROR(file.Sync());
-  ONNXQUANT_RETURN_IF_ERROR(file.Replace(name));
-  return folder_->Sync();
+  return WriteText(name, text);
 }
 
 absl::Status Staging::Finish(StagedFile& staged, Record record, std::string& sha256,
@@ -167,11 +193,21 @@ absl::Status Staging::Finish(StagedFile& staged, Record record, std::string& sha
                       ": another run of this part has begun since, or all was finished; what this "
                       "one wrote was removed");
   }
-  ONNXQUANT_ASSIGN_OR_RETURN(sha256, HashOf(staged.name(), record.bytes, cancelled));
+  ONNXQUANT_ASSIGN_OR_RETURN(sha256, HashOf(*folder_, staged.name(), record.bytes, cancelled));
   record.sha256 = sha256;
   ONNXQUANT_RETURN_IF_ERROR(staged.Replace(record.file));
   ONNXQUANT_RETURN_IF_ERROR(folder_->Sync());
   return WriteRecord(record);
+}
+
+absl::Status Staging::MarkFinished(const std::string& manifest) const {
+  return WriteText(kFinished, manifest);
+}
+
+bool Staging::IsFinished(const std::string& manifest) const {
+  const TextRule rule = {.kind = ErrorKind::kUsage, .what = "a mark", .largest = 1 << 10};
+  const absl::StatusOr<std::string> text = ReadText(folder_->PathOf(kFinished), rule);
+  return text.ok() && *text == manifest;
 }
 
 void Staging::Clear(const std::vector<std::string>& files) const {
@@ -180,6 +216,8 @@ void Staging::Clear(const std::vector<std::string>& files) const {
     folder_->Remove(RecordName(file));
     folder_->Remove(file);
   }
+  RemoveUnfinished(kFinished);
+  folder_->Remove(kFinished);  // last: what is left of a run that is killed before it says all
   rmdir(folder_->path().c_str());
 }
 

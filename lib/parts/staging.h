@@ -38,7 +38,7 @@ class Staging {
   // `directory`: of the outputs, which is made where it is missing, as the folder `name` in it is.
   // Errors: kWrite.
   static absl::StatusOr<Staging> Make(const std::string& directory, const std::string& name);
-  // Nothing where it is missing.
+  // Nothing where it is missing, or empty, which removes it.
   static absl::StatusOr<std::optional<Staging>> Find(const std::string& directory,
                                                      const std::string& name);
 
@@ -48,6 +48,11 @@ class Staging {
   absl::StatusOr<DataFileState> Look(const Expected& expected,
                                      const std::atomic<bool>* cancelled) const;
 
+  // The file's record, whatever became of the file; nothing where there is none that can be read.
+  // Errors: kUsage (it is of another manifest), kWrite.
+  absl::StatusOr<std::optional<Record>> RecordOf(const std::string& manifest,
+                                                 const std::string& file) const;
+
   // A file that is to become `file`, with its space reserved; what earlier runs left of theirs
   // goes.
   absl::StatusOr<StagedFile> Begin(const std::string& file, std::uint64_t bytes) const;
@@ -56,16 +61,27 @@ class Staging {
   absl::Status Finish(StagedFile& staged, Record record, std::string& sha256,
                       const std::atomic<bool>* cancelled) const;
 
+  // Notes that the manifest's files are all in place, before Clear() begins; and whether that was
+  // noted.
+  absl::Status MarkFinished(const std::string& manifest) const;
+  bool IsFinished(const std::string& manifest) const;
+
+  // SHA-256 of a file's first `bytes`; another text where it is shorter.
+  static absl::StatusOr<std::string> HashOf(const Folder& folder, const std::string& name,
+                                            std::uint64_t bytes,
+                                            const std::atomic<bool>* cancelled);
+
   // Removes these files, their records and what runs left of them, and the folder if it is empty
   // then. What cannot be removed stays.
   void Clear(const std::vector<std::string>& files) const;
 
  private:
   explicit Staging(FolderPtr folder) : folder_(std::move(folder)) {}
+  absl::Status WriteText(const std::string& name, const std::string& text) const;
   absl::Status WriteRecord(const Record& record) const;
   void RemoveUnfinished(const std::string& file) const;
-  absl::StatusOr<std::string> HashOf(const std::string& name, std::uint64_t bytes,
-                                     const std::atomic<bool>* cancelled) const;
+  absl::StatusOr<absl::StatusOr<Record>> ReadRecord(const std::string& manifest,
+                                                    const std::string& file) const;
 
   FolderPtr folder_;
 };

@@ -129,10 +129,11 @@ bool HasHalfScales(const PlanContext& context, NodeId id, const Resolved& resolv
          context.output.defaults.compute == ElementType::kFloat16;
 }
 
-// Where a target has kernels of float32 for the operator, and none of the half type. Returns
-// whether one has.
+// Where a target has kernels of float32 for the operator, and none of float16. Returns whether one
+// has. (Of bfloat16 most providers have so few that little would be left of what was asked for.)
 bool HeedTheTargets(const PlanContext& context, NodeId id, SharedReasons& reasons, NodePlan& plan) {
-  if (context.targets.empty() || !plan.changes || plan.mixed || !IsHalf(plan.compute)) {
+  if (context.targets.empty() || !plan.changes || plan.mixed ||
+      plan.compute != ElementType::kFloat16) {
     return false;
   }
   const std::string op = context.graph().OpName(id);

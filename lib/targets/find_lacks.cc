@@ -88,14 +88,18 @@ class Finder {
     for (const ElementType type : FloatTypes(graph_, types_, id)) {
       const KernelAnswer answer = AskKernels(kernels, target_.runtime, op, opset_, type);
       if (!answer.known || answer.runs) continue;
-      const bool has_float32 = std::find(answer.takes.begin(), answer.takes.end(),
-                                         ElementType::kFloat) != answer.takes.end();
+      const auto takes = [&answer](ElementType each) {
+        return std::find(answer.takes.begin(), answer.takes.end(), each) != answer.takes.end();
+      };
+      const bool brain = type == ElementType::kBFloat16 && takes(ElementType::kFloat16);
       return Finding{
           Outcome::kMissing,
           {id, false, "", NameOf(type),
            answer.takes.empty() ? "no float type: there is no kernel" : Names(answer.takes),
-           has_float32 ? absl::StrCat("match: {op: ", Quoted(op), "}, compute: float32")
-                       : "another export of the model, which does without the operator",
+           brain ? "compute: float16 in place of bfloat16"
+           : takes(ElementType::kFloat)
+               ? absl::StrCat("match: {op: ", Quoted(op), "}, compute: float32")
+               : "another export of the model, which does without it",
            absl::StrCat("Could not find an implementation for ", op)}};
     }
     return std::nullopt;

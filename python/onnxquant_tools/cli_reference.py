@@ -28,6 +28,7 @@ COMMANDS = (
     "recover",
     "policies",
     "formats",
+    "targets",
     "completion",
 )
 

@@ -42,7 +42,7 @@ def _refusal(model: Path, *arguments: str | Path) -> str:
         ("gemma-web", "q8", "wasm,transformers.js-wasm,transformers.js"),
         ("gemma-rescale", "fp16,q4f16", "webgpu,transformers.js"),
         ("gemma-small", "q4f16", "webgpu,transformers.js"),
-        ("gemma-q4", "", "cpu,webgpu,wasm"),
+        ("build-gemma", "q4", "cpu,webgpu,wasm"),
         ("transformersjs", "", "transformers.js@4.3"),
         ("llm-web", "", "transformers.js"),
         ("onnx-community", "", "webgpu,cpu,transformers.js"),

@@ -52,7 +52,8 @@ TEST(SettingsYaml, ReadsEveryMethod) {
     EXPECT_EQ(SettingsOf("method: " + std::string(row.word)).method, row.method);
   }
   EXPECT_THAT(ErrorOf("method: gpqt"),
-              HasSubstr("found method 'gpqt'; allowed are nearest, search, gptq; did you mean"));
+              HasSubstr("found method 'gpqt'; allowed are nearest, search, gptq, lattice; did "
+                        "you mean"));
 }
 
 TEST(SettingsYaml, ReadsWhetherCodesAreTied) {

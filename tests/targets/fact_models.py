@@ -245,8 +245,7 @@ def cases() -> list[Case]:
         ),
         experts("swiglu", taken=("cpu", "webgpu"), runtimes={"cpu": True, "webgpu": True}),
         mixed_norm(
-            refused=("webgpu", "transformers.js-webgpu"),
-            taken=("cpu", "transformers.js-wasm"),
+            taken=("cpu", "webgpu", "transformers.js"),  # a plan gives it one type
             runtimes={"cpu": True, "webgpu": False, "asyncify": True},
         ),
         *integers(

@@ -58,7 +58,7 @@ TEST(FindLacks, RefusesTypesWithoutKernels) {
   ASSERT_THAT(said.refused(), SizeIs(2));
   EXPECT_EQ(said.refused()[0].found, "bfloat16");
   EXPECT_THAT(said.refused()[0].expected, HasSubstr("float32 or float16"));
-  EXPECT_EQ(said.refused()[0].remedy, "match: {op: Add}, compute: float32");
+  EXPECT_EQ(said.refused()[0].remedy, "compute: float16 in place of bfloat16");
 }
 
 TEST(FindLacks, SaysWhatRunsOnTheCpuBeside) {
