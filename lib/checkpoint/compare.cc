@@ -56,7 +56,7 @@ class Comparer {
 
  private:
   // Part of a tensor, and where the graph has it.
-  struct Match : Part {
+  struct Match : TensorPart {
     std::size_t weight = 0;
   };
 
@@ -106,7 +106,7 @@ class Comparer {
   // The constant of the tensor's shape that comes nearest, within a bound.
   struct Nearest {
     View view;
-    Fit fit;
+    TensorFit fit;
   };
   std::optional<Nearest> NearestOf(std::size_t tensor, double bound, bool unused, bool used) const {
     const auto found = by_shape_.find({rows_[tensor].rows, rows_[tensor].columns});
@@ -116,8 +116,8 @@ class Comparer {
     int likeness = 0;
     for (const View& view : found->second) {
       if (used_[view.weight] ? !used : !unused) continue;
-      const Fit fit = BestFit(samples_[tensor], view_samples_.at({view.weight, view.way}),
-                              rows_[tensor].rows == 1);
+      const TensorFit fit = BestFit(samples_[tensor], view_samples_.at({view.weight, view.way}),
+                                    rows_[tensor].rows == 1);
       if (!(fit.error <= bound) || (best && fit.error > best->fit.error)) continue;
       // Of several that are as near, the one of the likest name; first those nobody has.
       const int own = LikenessOf(name, weights_[view.weight].name) - (used_[view.weight] ? 100 : 0);
@@ -147,7 +147,7 @@ class Comparer {
     }
   }
 
-  Difference CompareMatch(std::size_t tensor, const Match& match) const {
+  ValueDifference CompareMatch(std::size_t tensor, const Match& match) const {
     return ComparePart(rows_[tensor], weights_[match.weight], match);
   }
 
@@ -156,7 +156,7 @@ class Comparer {
     for (const std::size_t tensor : open_) {
       for (std::size_t i = 0; i < weights_.size() && IsOpen(tensor); ++i) {
         for (std::size_t way = 0; way < weights_[i].ways.size() && IsOpen(tensor); ++way) {
-          const std::optional<Part> part = PartOfConstant(rows_[tensor], weights_[i], way);
+          const std::optional<TensorPart> part = PartOfConstant(rows_[tensor], weights_[i], way);
           if (!part) continue;
           Take(tensor, Match{*part, i});
           result_.tensors[tensor].how.push_back(
@@ -175,7 +175,7 @@ class Comparer {
       for (std::size_t i = 0; i < weights_.size(); ++i) {
         if (used_[i]) continue;
         for (std::size_t way = 0; way < weights_[i].ways.size(); ++way) {
-          const std::optional<Part> part = PartOfTensor(rows_[tensor], weights_[i], way);
+          const std::optional<TensorPart> part = PartOfTensor(rows_[tensor], weights_[i], way);
           if (!part) continue;
           parts.push_back({*part, i});
           covered += part->rows;

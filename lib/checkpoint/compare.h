@@ -33,7 +33,7 @@ struct ComparedTensor {
   std::vector<std::string> graph;  // the constants that have it
   std::vector<std::string> how;    // "transposed", "scaled by 25.25", "as 1 + w", "rows 0 … 1023"
   std::string instead;             // kReplaced: the tensor whose values the graph has
-  Difference difference;           // where there is a counterpart
+  ValueDifference difference;      // where there is a counterpart
 
   // Whether training that went into it is not in the graph.
   bool Lost() const {

@@ -16,7 +16,7 @@ std::string ToJson(const CheckpointComparison& comparison) {
   }
   json["tensors"] = Json::array();
   for (const ComparedTensor& tensor : comparison.tensors) {
-    const Difference& difference = tensor.difference;
+    const ValueDifference& difference = tensor.difference;
     const bool measured = difference.elements > 0;
     json["tensors"].push_back(
         {{"name", tensor.name},

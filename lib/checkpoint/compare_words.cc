@@ -8,7 +8,7 @@
 namespace onnxquant {
 namespace {
 
-std::string ByHowMuch(const Difference& difference) {
+std::string ByHowMuch(const ValueDifference& difference) {
   return absl::StrFormat("%d of %d elements, by %.3g in the norm, %.3g at most",
                          difference.elements - difference.exact - difference.rounded,
                          difference.elements, difference.Relative(), difference.max_abs);

@@ -27,10 +27,10 @@ bool Rounds(float expected, float found, double share) {
   return rounded == found;
 }
 
-Difference CompareParts(const std::vector<float>& given, const std::vector<float>& found,
-                        const Transform& transform) {
+ValueDifference CompareParts(const std::vector<float>& given, const std::vector<float>& found,
+                             const Transform& transform) {
   const double share = transform.factor == 1 ? kSixDigits : kRoundedFactor;
-  Difference difference;
+  ValueDifference difference;
   difference.elements = given.size();
   for (std::size_t i = 0; i < given.size(); ++i) {
     const double expected = double{given[i]} * transform.factor + transform.offset;
@@ -81,12 +81,12 @@ TensorRows RowsOf(const CheckpointTensor& tensor) {
   return rows;
 }
 
-double Difference::Relative() const {
+double ValueDifference::Relative() const {
   if (error == 0) return 0;
   return size == 0 ? HUGE_VAL : std::sqrt(error / size);
 }
 
-void Difference::Add(const Difference& other) {
+void ValueDifference::Add(const ValueDifference& other) {
   elements += other.elements;
   exact += other.exact;
   rounded += other.rounded;
@@ -95,9 +95,9 @@ void Difference::Add(const Difference& other) {
   size += other.size;
 }
 
-Difference Compare(const TensorRows& tensor, std::int64_t row, std::int64_t rows,
-                   const ValueMatrix& matrix, std::int64_t line, const Transform& transform) {
-  Difference all;
+ValueDifference Compare(const TensorRows& tensor, std::int64_t row, std::int64_t rows,
+                        const ValueMatrix& matrix, std::int64_t line, const Transform& transform) {
+  ValueDifference all;
   std::vector<float> given;
   std::vector<float> found;
   const std::int64_t count = std::min(tensor.columns, kPartValues);

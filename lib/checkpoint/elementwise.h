@@ -32,7 +32,7 @@ struct Transform {
   bool Changes() const { return factor != 1 || offset != 0; }
 };
 
-struct Difference {
+struct ValueDifference {
   std::uint64_t elements = 0;
   std::uint64_t exact = 0;    // equal numbers
   std::uint64_t rounded = 0;  // equal once rounded to a type of 16 bits, or to six digits
@@ -42,12 +42,12 @@ struct Difference {
 
   bool Same() const { return exact + rounded == elements; }
   double Relative() const;  // in the Euclidean norm
-  void Add(const Difference& other);
+  void Add(const ValueDifference& other);
 };
 
 // Rows of the tensor from `row` on against as many lines from `line` on.
-Difference Compare(const TensorRows& tensor, std::int64_t row, std::int64_t rows,
-                   const ValueMatrix& matrix, std::int64_t line, const Transform& transform);
+ValueDifference Compare(const TensorRows& tensor, std::int64_t row, std::int64_t rows,
+                        const ValueMatrix& matrix, std::int64_t line, const Transform& transform);
 
 }  // namespace onnxquant
 

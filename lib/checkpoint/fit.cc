@@ -46,7 +46,7 @@ Values SamplesOf(const ValueMatrix& matrix) {
   return samples;
 }
 
-Fit BestFit(const Values& x, const Values& y, bool vector) {
+TensorFit BestFit(const Values& x, const Values& y, bool vector) {
   double xx = 0, xy = 0, yy = 0, plain = 0, more = 0, less = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double a = double{x[i]};
@@ -62,7 +62,7 @@ Fit BestFit(const Values& x, const Values& y, bool vector) {
   if (vector && more == 0) return {{1, 1}, 0};
   if (vector && less == 0) return {{1, -1}, 0};
   if (!(xx > 0) || !(yy > 0)) return {};
-  Fit best{{}, std::sqrt(plain / xx)};
+  TensorFit best{{}, std::sqrt(plain / xx)};
   const auto offer = [&best](Transform transform, double error) {
     // What changes nothing is what is meant, if it does.
     if (best.error > kSame && error < best.error) best = {transform, error};

@@ -18,14 +18,14 @@ std::vector<float> SamplesOf(const TensorRows& tensor);
 std::vector<float> SamplesOf(const ValueMatrix& matrix);
 
 // What makes y of x, and what error that leaves, relative to x.
-struct Fit {
+struct TensorFit {
   Transform transform;
   double error = std::numeric_limits<double>::infinity();
 };
 
 // Nothing is done where that leaves rounding errors; else one is added or taken away, of vectors
 // alone, or all is multiplied, where that leaves no more than rounding errors.
-Fit BestFit(const std::vector<float>& x, const std::vector<float>& y, bool vector);
+TensorFit BestFit(const std::vector<float>& x, const std::vector<float>& y, bool vector);
 
 }  // namespace onnxquant
 

@@ -62,15 +62,16 @@ bool IsNear(float found, float wanted) {
 }
 
 // One row, then all of them.
-bool IsThere(const TensorRows& tensor, const GraphWeight& weight, const Part& part) {
-  Part first = part;
+bool IsThere(const TensorRows& tensor, const GraphWeight& weight, const TensorPart& part) {
+  TensorPart first = part;
   first.rows = 1;
   return ComparePart(tensor, weight, first).Same() && ComparePart(tensor, weight, part).Same();
 }
 
 }  // namespace
 
-Difference ComparePart(const TensorRows& tensor, const GraphWeight& weight, const Part& part) {
+ValueDifference ComparePart(const TensorRows& tensor, const GraphWeight& weight,
+                            const TensorPart& part) {
   const ValueMatrix& matrix = weight.ways[part.way];
   if (IsVector(weight) && tensor.rows == 1 && matrix.length() != tensor.columns) {
     return Compare(AsColumn(tensor), part.row, part.rows, AsColumn(matrix), part.line,
@@ -79,8 +80,8 @@ Difference ComparePart(const TensorRows& tensor, const GraphWeight& weight, cons
   return Compare(tensor, part.row, part.rows, matrix, part.line, part.transform);
 }
 
-std::optional<Part> PartOfConstant(const TensorRows& tensor, const GraphWeight& weight,
-                                   std::size_t way) {
+std::optional<TensorPart> PartOfConstant(const TensorRows& tensor, const GraphWeight& weight,
+                                         std::size_t way) {
   const std::int64_t block = tensor.tensor->stored->block;
   // Blocks of codes are not cut into elements.
   if (IsVector(weight) && (tensor.rows != 1 || block > 1)) return std::nullopt;
@@ -95,14 +96,14 @@ std::optional<Part> PartOfConstant(const TensorRows& tensor, const GraphWeight& 
     if (!IsNear(across[static_cast<std::size_t>(line)], row[static_cast<std::size_t>(place)])) {
       continue;
     }
-    const Part part{way, 0, own.rows, line};
+    const TensorPart part{way, 0, own.rows, line};
     if (IsThere(tensor, weight, part)) return part;
   }
   return std::nullopt;
 }
 
-std::optional<Part> PartOfTensor(const TensorRows& tensor, const GraphWeight& weight,
-                                 std::size_t way) {
+std::optional<TensorPart> PartOfTensor(const TensorRows& tensor, const GraphWeight& weight,
+                                       std::size_t way) {
   const Lines lines = LinesOf(weight, way);
   if (IsVector(weight) || lines.length != tensor.columns || lines.lines >= tensor.rows) {
     return std::nullopt;
@@ -112,7 +113,7 @@ std::optional<Part> PartOfTensor(const TensorRows& tensor, const GraphWeight& we
   const std::int64_t place = PlaceOfLargest(line);
   for (std::int64_t row = 0; row + lines.lines <= tensor.rows; ++row) {
     if (!IsNear(tensor.At(row, place), line[static_cast<std::size_t>(place)])) continue;
-    const Part part{way, row, lines.lines, 0};
+    const TensorPart part{way, row, lines.lines, 0};
     if (IsThere(tensor, weight, part)) return part;
   }
   return std::nullopt;

@@ -217,7 +217,13 @@ void Staging::Clear(const std::vector<std::string>& files) const {
     folder_->Remove(file);
   }
   RemoveUnfinished(kFinished);
-  folder_->Remove(kFinished);  // last: what is left of a run that is killed before it says all
+  // Last, and not before all else is gone: of what is left it says that nothing is missing.
+  const absl::StatusOr<std::vector<std::string>> left = folder_->Names();
+  const auto other = [](const std::string& name) {
+    return name != "." && name != ".." && name != kFinished;
+  };
+  if (!left.ok() || std::any_of(left->begin(), left->end(), other)) return;
+  folder_->Remove(kFinished);
   rmdir(folder_->path().c_str());
 }
 

@@ -40,7 +40,7 @@ TEST(Elementwise, ComparesRowsWithColumns) {
   const std::vector<float> found = {1, 4, 2, 5, 3, 9};
   const CheckpointTensor tensor = TensorOf(given, {2, 3});
   const auto ways = MatrixOf(found, {3, 2});
-  const Difference difference = Compare(RowsOf(tensor), 0, 2, ways[1], 0, {});
+  const ValueDifference difference = Compare(RowsOf(tensor), 0, 2, ways[1], 0, {});
   EXPECT_EQ(difference.elements, 6U);
   EXPECT_EQ(difference.exact, 5U);
   EXPECT_EQ(difference.max_abs, 3);
@@ -53,7 +53,7 @@ TEST(Elementwise, WhatIsRoundedIsTheSame) {
   const std::vector<float> found = {0.099975586F, 0.2001953125F, 1.0F};
   const CheckpointTensor tensor = TensorOf(given, {3, 1});
   std::vector<ValueMatrix> ways = MatrixOf(found, {1, 3});
-  const Difference difference = Compare(RowsOf(tensor), 0, 1, ways[0], 0, {});
+  const ValueDifference difference = Compare(RowsOf(tensor), 0, 1, ways[0], 0, {});
   EXPECT_EQ(difference.exact, 0U);
   EXPECT_EQ(difference.rounded, 3U);
   EXPECT_TRUE(difference.Same());
@@ -64,7 +64,7 @@ TEST(Elementwise, LongRowsAreReadInParts) {
   std::vector<float> found = given;
   found[150000] = 2;
   const CheckpointTensor tensor = TensorOf(given, {2, 100000});
-  const Difference difference =
+  const ValueDifference difference =
       Compare(RowsOf(tensor), 0, 2, MatrixOf(found, {2, 100000})[0], 0, {});
   EXPECT_EQ(difference.exact, 199999U);
   EXPECT_EQ(difference.max_abs, 1);

@@ -22,7 +22,7 @@ std::vector<float> Made(std::vector<float> values, float factor, float offset) {
 }
 
 TEST(BestFit, OfEqualNumbersIsNothing) {
-  const Fit fit = BestFit(Waves(64, 0), Waves(64, 0), true);
+  const TensorFit fit = BestFit(Waves(64, 0), Waves(64, 0), true);
   EXPECT_EQ(fit.error, 0);
   EXPECT_FALSE(fit.transform.Changes());
 }
@@ -39,7 +39,7 @@ TEST(BestFit, KnowsOneMoreThanZero) {
 }
 
 TEST(BestFit, KnowsAFactor) {
-  const Fit fit = BestFit(Waves(64, 0), Made(Waves(64, 0), -25.25F, 0), false);
+  const TensorFit fit = BestFit(Waves(64, 0), Made(Waves(64, 0), -25.25F, 0), false);
   EXPECT_NEAR(fit.transform.factor, -25.25, 1e-5);
   EXPECT_LT(fit.error, kSame);
 }
@@ -47,7 +47,7 @@ TEST(BestFit, KnowsAFactor) {
 TEST(BestFit, TellsWeightsThatWereTrainedOnFromOthers) {
   std::vector<float> trained = Waves(64, 0);
   for (std::size_t i = 0; i < trained.size(); ++i) trained[i] += i % 2 == 0 ? 0.05F : -0.03F;
-  const Fit fit = BestFit(Waves(64, 0), trained, false);
+  const TensorFit fit = BestFit(Waves(64, 0), trained, false);
   EXPECT_GT(fit.error, kSame);
   EXPECT_LT(fit.error, 0.1);
   EXPECT_FALSE(fit.transform.Changes());
