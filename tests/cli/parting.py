@@ -1,6 +1,7 @@
 """A folder with a model and the manifest of a plan for it, and what applies that."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from program import BINARY, run, save
+from program import BINARY, listing, run, save
 
 PARTS = 8
 SHARD = "20k"
@@ -55,6 +56,16 @@ def layers_model(layers: int = 6, width: int = 96) -> onnx.ModelProto:
         weights,
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def one_run(template: Path, folder: Path) -> dict[str, bytes]:
+    """Return the files of one ordinary run in a copy, and those that were there before."""
+    place = Path(shutil.copytree(template, folder / "place"))
+    done = run("--policy", "p.yaml", "--max-shard", SHARD, "onnx/model.onnx", cwd=place)
+    assert done.returncode == 0, done.stderr
+    files = listing(place)
+    assert len([name for name in files if "_data" in name]) > PARTS
+    return files
 
 
 def make_template(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from interrupting import environment, own
-from parting import SHARD, apply, make_template, staging
+from parting import apply, make_template, one_run, staging
 from program import listing, run
 
 STEP = 1 if int(os.environ.get("ONNXQUANT_KILLS", "20")) >= 200 else 31
@@ -27,10 +27,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def expected(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = Path(shutil.copytree(template, tmp_path_factory.mktemp("one") / "place"))
-    done = run("--policy", "p.yaml", "--max-shard", SHARD, "onnx/model.onnx", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return listing(folder)
+    return one_run(template, tmp_path_factory.mktemp("one"))
 
 
 @pytest.fixture(scope="module")

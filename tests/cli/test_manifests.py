@@ -7,14 +7,13 @@ from pathlib import Path
 import onnx
 import pytest
 from parting import (
-    PARTS,
     POLICY,
-    SHARD,
     apply,
     data_files,
     edit,
     layers_model,
     make_template,
+    one_run,
     staging,
 )
 from program import listing, run, save
@@ -29,12 +28,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Return the files of one ordinary run, and those that were there before."""
-    folder = Path(shutil.copytree(template, tmp_path_factory.mktemp("one") / "place"))
-    done = run("--policy", "p.yaml", "--max-shard", SHARD, "onnx/model.onnx", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    files = listing(folder)
-    assert len([name for name in files if "_data" in name]) > PARTS
-    return files
+    return one_run(template, tmp_path_factory.mktemp("one"))
 
 
 @pytest.fixture

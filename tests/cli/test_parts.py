@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from parting import PARTS, SHARD, apply, data_files, edit, make_template, staging, start
+from parting import PARTS, SHARD, apply, data_files, edit, make_template, one_run, staging, start
 from program import BINARY, listing, run
 
 KILLS = 20
@@ -25,12 +25,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Return the files of one ordinary run, and those that were there before."""
-    folder = Path(shutil.copytree(template, tmp_path_factory.mktemp("one") / "place"))
-    done = run("--policy", "p.yaml", "--max-shard", SHARD, "onnx/model.onnx", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    files = listing(folder)
-    assert len([name for name in files if "_data" in name]) > PARTS
-    return files
+    return one_run(template, tmp_path_factory.mktemp("one"))
 
 
 @pytest.fixture
