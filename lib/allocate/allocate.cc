@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 namespace onnxquant {
 namespace {
@@ -299,6 +300,24 @@ std::vector<FrontPoint> FrontOf(absl::Span<const AllocationItem> items) {
   for (const Step& step : StepsOf(items)) {
     const FrontPoint& last = front.back();
     front.push_back({last.bytes + step.bytes, std::max(0.0, last.cost - step.gain)});
+  }
+  return front;
+}
+
+std::vector<FrontPoint> FilledFrontOf(absl::Span<const AllocationItem> items, std::size_t sizes) {
+  std::vector<FrontPoint> points = FrontOf(items);
+  const std::uint64_t first = points.front().bytes;
+  const std::uint64_t span = points.back().bytes - first;
+  for (std::size_t i = 1; i < sizes; ++i) {
+    const std::optional<Allocation> found = AllocateWithin(items, first + span / sizes * i);
+    if (found) points.push_back({found->bytes, found->cost});
+  }
+  std::sort(points.begin(), points.end(), [](const FrontPoint& a, const FrontPoint& b) {
+    return std::pair(a.bytes, a.cost) < std::pair(b.bytes, b.cost);
+  });
+  std::vector<FrontPoint> front;
+  for (const FrontPoint& point : points) {
+    if (front.empty() || point.cost < front.back().cost) front.push_back(point);
   }
   return front;
 }

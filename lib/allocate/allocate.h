@@ -48,6 +48,10 @@ struct FrontPoint {
 };
 std::vector<FrontPoint> FrontOf(absl::Span<const AllocationItem> items);
 
+// The same, and at `sizes` sizes spread evenly between its ends what AllocateWithin finds where
+// that costs less than the hull's next smaller point: a large item leaves gaps in the hull.
+std::vector<FrontPoint> FilledFrontOf(absl::Span<const AllocationItem> items, std::size_t sizes);
+
 }  // namespace onnxquant
 
 #endif  // ONNXQUANT_LIB_ALLOCATE_ALLOCATE_H_

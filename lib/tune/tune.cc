@@ -403,7 +403,8 @@ absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
   ONNXQUANT_ASSIGN_OR_RETURN(const Chosen smallest,
                              write(*AllocateWithin(items, FrontOf(items).front().bytes)));
   const std::uint64_t rest = smallest.bytes - smallest.allocation.bytes;
-  tuning.front = FrontOf(items);
+  constexpr std::size_t kSizes = 64;
+  tuning.front = FilledFrontOf(items, kSizes);
   for (FrontPoint& point : tuning.front) point.bytes += rest;
   std::optional<Chosen> best;
   if (options.max_kl) {

@@ -56,7 +56,7 @@ struct Tuning {
   std::uint64_t base_bytes = 0;   // of the policy as it was
   std::optional<double> base_kl;  // predicted; nothing where it has formats not to choose from
   std::vector<TunedWeight> weights;
-  std::vector<FrontPoint> front;  // in bytes of all files, nearly: alignment differs
+  std::vector<FrontPoint> front;  // FilledFrontOf, in bytes of all files, nearly: alignment differs
   std::size_t measured = 0;       // costs; others were in the cache
   std::size_t positions = 0;      // of text for each
   std::size_t longest = 0;        // positions for which the model has rotary tables; 0: no bound

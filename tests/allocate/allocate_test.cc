@@ -140,6 +140,23 @@ TEST(AllocateTest, TheFrontFallsAndIsConvex) {
   }
 }
 
+TEST(AllocateTest, GapsThatALargeItemLeavesInTheFrontAreFilled) {
+  std::vector<AllocationItem> items = {ItemOf({{1000, 1}, {2000, 0}})};
+  for (int i = 0; i < 60; ++i) items.push_back(ItemOf({{10, 0.001}, {20, 0.0}}));
+  const std::vector<FrontPoint> front = FilledFrontOf(items, 40);
+  EXPECT_GT(front.size(), FrontOf(items).size());
+  double largest = 0;
+  for (std::size_t i = 1; i < front.size(); ++i) {
+    ASSERT_GT(front[i].bytes, front[i - 1].bytes);
+    ASSERT_LT(front[i].cost, front[i - 1].cost);
+    largest = std::max(largest, static_cast<double>(front[i].bytes - front[i - 1].bytes));
+    const std::optional<Allocation> found = AllocateWithin(items, front[i].bytes);
+    ASSERT_TRUE(found.has_value());
+    EXPECT_LE(found->cost, front[i].cost + 1e-12);
+  }
+  EXPECT_LT(largest, 500) << "the large item alone takes 1000 more";
+}
+
 TEST(AllocateTest, ALargeItemIsWeighedAgainstManySmallOnes) {
   // The small ones are worth more by the byte, and leave no room for the large one.
   std::vector<AllocationItem> items = {ItemOf({{100, 1}, {200, 0}})};

@@ -41,8 +41,8 @@ function frontChart(width) {
     text(name, bytes, kl)));
   const chart = svg('svg', { class: 'front-chart', width, height: 300, viewBox: `0 0 ${width} 300` },
     ...gridLines(axis, left, right),
-    ...ticks.map((bytes) => svg('text', { class: 'tick', x: x(bytes), y: 280, 'text-anchor': 'middle' },
-      megabytes(bytes))),
+    ...ticks.map((bytes, i) => svg('text', { class: 'tick', x: x(bytes), y: 280,
+      'text-anchor': i === 0 ? 'start' : i === ticks.length - 1 ? 'end' : 'middle' }, megabytes(bytes))),
     svg('polyline', { class: 'course', points: corners.join(' ') }), ...spots, ...marks);
   const rows = [...singles.map(([name, bytes, kl]) => [name, exact(bytes), short(kl)]),
     ...front.map((point) => ['front', exact(point.bytes), short(point.kl)])];
