@@ -10,6 +10,7 @@ _ARGUMENTS = {
     "--dtype": "dtypes=",
     "--force": "force=True",
     "--format": "formats",
+    "--gradients": "gradients",
     "--inputs": "inputs=",
     "--manifest": "save_manifest()",
     "--max-error": "max_error",
