@@ -60,10 +60,11 @@ void TuneCommand::AddOptions(CLI::App& app) {
   bytes->excludes(kl);
   app.add_option("-o,--output", output_, "the policy file to write")->type_name("FILE");
   app.add_flag("--front", front_, "print what each size costs; without --size nothing else");
-  app.add_option("--format", options_.formats,
-                 "what weights may be stored in, as policies say it: "
-                 "'{format: int4, block: 16}'; repeatable (default: the output's, and int8 in such "
-                 "blocks and in blocks of 128)")
+  app.add_option(
+         "--format", options_.formats,
+         "what weights may be stored in, as policies say it: "
+         "'{format: int4, block: 16}'; repeatable (default: the output's, and int8, in such "
+         "blocks, halves of them and, int8, of 128)")
       ->option_text("FORMAT")
       ->allow_extra_args(false)
       ->take_all();

@@ -62,10 +62,12 @@ absl::StatusOr<WeightFormat> ParseFormat(const std::string& text) {
   return *rule.set.weights;
 }
 
-// Blocks whose scales take a tenth of the bytes that those of 32 do.
+// Their scales take a tenth of the bytes that those of blocks of 32 do.
 constexpr int kLargeBlock = 128;
+constexpr int kSmallestBlock = 16;
 
-// What the output stores most weights in by default, and 8 bits in such blocks and in large ones.
+// What the output stores most weights in by default and 8 bits, both in such blocks and in half of
+// them, which fill sizes that the others leave open, and 8 bits in large ones.
 absl::StatusOr<std::vector<WeightFormat>> DefaultFormats(const Policy& policy,
                                                          const std::string& dtype) {
   for (const OutputSpec& output : policy.outputs) {
@@ -84,6 +86,11 @@ absl::StatusOr<std::vector<WeightFormat>> DefaultFormats(const Policy& policy,
     WeightFormat wide = *FormatOfWord("int8");
     wide.block = usual.block;
     if (usual.word != wide.word) formats.push_back(wide);
+    for (std::size_t i = formats.size(); i-- > 0;) {
+      WeightFormat half = formats[i];
+      half.block /= 2;
+      if (half.block >= kSmallestBlock) formats.push_back(half);
+    }
     wide.block = kLargeBlock;
     if (usual.block < kLargeBlock) formats.push_back(wide);
     return formats;

@@ -27,7 +27,7 @@ struct TuneOptions {
   // but one output.
   PlanOptions plan;
   // What weights may get, each as a policy's `weights` says it; empty: what the output stores most
-  // of its weights in, and 8 bits in blocks of that size and of 128.
+  // of its weights in and 8 bits, in blocks of that size, of half of it (from 16 on) and of 128.
   std::vector<std::string> formats;
   // Products of weights in 8 bits round their activations to 8 bits, too, where the output has
   // accuracy_level 4: faster, but that costs as much as the weights' bits have won. Without it they

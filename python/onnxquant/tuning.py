@@ -172,8 +172,8 @@ def tune(
     output: the policy file (YAML) to write; None for none: the result holds the policy, too.
     dtypes: the one output to tune, where the policy has several.
     formats: what weights may be stored in, as policies say it: "int8", "{format: int4, block: 16}",
-        or a dict; if empty, what the output stores most weights in, and 8 bits in such blocks and
-        in blocks of 128.
+        or a dict; if empty, what the output stores most weights in, and 8 bits, in such blocks,
+        halves of them and, 8 bits, of 128.
     fast: let products of 8-bit weights round their activations to 8 bits, where the output says
         accuracy_level 4: faster, and it costs what their bits have won.
     tokens, count: the text that costs are measured on, and how many tokens of it, at least 2.

@@ -33,6 +33,7 @@ outputs:
     compute: float32
     weights: {{format: int4, block: {block}, symmetric: {symmetric}}}
     method: {method}
+    io: float32
 rules:
   - match: {{role: [embedding, lm_head]}}
     weights: float32
