@@ -69,10 +69,8 @@ std::size_t PositionsOf(const Graph& graph, const ValueTypes& types) {
 
 class Calibrator {
  public:
-  // `run`: as of RunOf, where anything is kept.
-  Calibrator(const CalibrationOptions& options, const CalibrationPlan& plan, ObservedModel model,
-             std::string run)
-      : options_(options), plan_(plan), model_(std::move(model)), run_(std::move(run)) {
+  Calibrator(const CalibrationOptions& options, const CalibrationPlan& plan, ObservedModel model)
+      : options_(options), plan_(plan), model_(std::move(model)) {
     if (plan_.positions > 0) options_.length = std::min(options_.length, plan_.positions);
   }
 
@@ -234,8 +232,8 @@ class Calibrator {
   // `texts`: of this pass, read so far.
   absl::Status Save(MomentSums& sums, std::size_t texts) {
     if (!options_.save) return absl::OkStatus();
-    const SnapshotPlace place{run_, pass_, texts, own_text_ ? sequences_ : TokenSequences()};
-    return options_.save(place, result_.statistics.moments, sums);
+    SnapshotPlace place{"", pass_, texts, own_text_ ? sequences_ : TokenSequences()};
+    return options_.save(std::move(place), result_.statistics.moments, sums);
   }
 
   // Without a cache a step sees none before it: it is as long as models bear.
@@ -357,7 +355,6 @@ class Calibrator {
   CalibrationOptions options_;
   const CalibrationPlan& plan_;
   ObservedModel model_;
-  std::string run_;
   Calibration result_;
   TokenSequences sequences_;
   std::vector<Sample> samples_;  // where arrays are given
@@ -431,11 +428,7 @@ absl::StatusOr<std::string> RunOf(const CalibrationOptions& options, const Calib
 absl::StatusOr<Calibration> Calibrate(const CalibrationOptions& options,
                                       const CalibrationPlan& plan) {
   ONNXQUANT_ASSIGN_OR_RETURN(ObservedModel model, ObservedModel::Load(options.model));
-  std::string run;
-  if (options.save) {
-    ONNXQUANT_ASSIGN_OR_RETURN(run, RunOf(options, plan));
-  }
-  return Calibrator(options, plan, std::move(model), std::move(run)).Run();
+  return Calibrator(options, plan, std::move(model)).Run();
 }
 
 }  // namespace onnxquant

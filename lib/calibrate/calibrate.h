@@ -40,10 +40,9 @@ struct CalibrationOptions {
   std::string tool;  // "onnxquant 1.2.3", for the metadata
   std::function<bool()> cancelled;
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // tokens, over all passes
-  // Called between texts with what has been summed so far; whether and where it is kept is not
-  // decided here. None: it is not called.
-  std::function<absl::Status(const SnapshotPlace& place, absl::Span<const Moments> done,
-                             MomentSums& sums)>
+  // Called between texts with what has been summed so far; whether and where it is kept, and as
+  // which run, is not decided here. None: it is not called.
+  std::function<absl::Status(SnapshotPlace place, absl::Span<const Moments> done, MomentSums& sums)>
       save;
   // Of the same run (RunOf), from which it goes on; null: it begins.
   const Snapshot* resume = nullptr;

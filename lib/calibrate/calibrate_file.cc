@@ -27,10 +27,12 @@ double SecondsSince(Clock::time_point start) {
 // Keeps what was summed, now and then.
 class Keeper {
  public:
-  Keeper(SingleOutput output, const KeepOptions& keep) : output_(std::move(output)), keep_(keep) {}
+  // `run`: as of RunOf.
+  Keeper(std::string run, SingleOutput output, const KeepOptions& keep)
+      : run_(std::move(run)), output_(std::move(output)), keep_(keep) {}
 
   // What another run of the same has kept.
-  std::optional<Snapshot> Find(const std::string& run) const {
+  std::optional<Snapshot> Find() const {
     std::error_code error;
     if (!std::filesystem::exists(output_.path, error)) return std::nullopt;
     absl::StatusOr<Snapshot> found = Snapshot::Open(output_.path);
@@ -38,7 +40,7 @@ class Keeper {
       Say(absl::StrCat(found.status().message(), "; this run begins anew"));
       return std::nullopt;
     }
-    if (found->place().run != run) {
+    if (found->place().run != run_) {
       Say(absl::StrCat(output_.path, ": is of another run; this one begins anew"));
       return std::nullopt;
     }
@@ -46,12 +48,13 @@ class Keeper {
     return *std::move(found);
   }
 
-  absl::Status Keep(const SnapshotPlace& place, absl::Span<const Moments> done, MomentSums& sums) {
+  absl::Status Keep(SnapshotPlace place, absl::Span<const Moments> done, MomentSums& sums) {
     constexpr double kShare = 9;  // of the time that keeping takes, at least
     if (failed_ || SecondsSince(last_) < std::max(keep_.every, kShare * took_)) {
       return absl::OkStatus();
     }
     const Clock::time_point start = Clock::now();
+    place.run = run_;
     const absl::Status written = WriteSnapshot(output_, place, done, sums);
     last_ = Clock::now();
     took_ = SecondsSince(start);
@@ -66,6 +69,7 @@ class Keeper {
     if (keep_.notice) keep_.notice(sentence);
   }
 
+  std::string run_;
   SingleOutput output_;
   const KeepOptions& keep_;
   Clock::time_point last_ = Clock::now();
@@ -143,17 +147,21 @@ absl::StatusOr<CalibrationReport> CalibrateToFile(
   const std::string kept = output.path + kUnfinished;
   const bool keeps = keep.every >= 0 && options.inputs.files.empty() &&
                      std::find(inputs.begin(), inputs.end(), kept) == inputs.end();
-  Keeper keeper({.path = kept, .force = true, .waiting = output.waiting}, keep);
   CalibrationOptions running = options;
+  std::optional<Keeper> keeper;
   std::optional<Snapshot> found;
   // Of tokens that cannot be read twice, as from a pipe, nothing is kept; where they cannot be read
   // at all, the run says so.
   const absl::StatusOr<std::string> run = RunOf(options, plan);
   if (keeps && run.ok()) {
-    found = keeper.Find(*run);
+    const SingleOutput beside{.path = kept, .force = true, .waiting = output.waiting};
+    keeper.emplace(*run, beside, keep);
+    found = keeper->Find();
     running.resume = found ? &*found : nullptr;
-    running.save = [&keeper](const SnapshotPlace& place, absl::Span<const Moments> done,
-                             MomentSums& sums) { return keeper.Keep(place, done, sums); };
+    running.save = [&keeper](SnapshotPlace place, absl::Span<const Moments> done,
+                             MomentSums& sums) {
+      return keeper->Keep(std::move(place), done, sums);
+    };
     files.RemoveOnCommit({std::filesystem::path(kept).filename().string()});
   }
   ONNXQUANT_ASSIGN_OR_RETURN(Calibration made, Calibrate(running, plan));
