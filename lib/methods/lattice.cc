@@ -22,11 +22,9 @@ float ToHalf(float value) {
 }
 
 float ToBFloat16(float value) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  bits += 0x7FFFU + ((bits >> 16U) & 1U);
-  bits &= 0xFFFF0000U;
-  std::memcpy(&value, &bits, sizeof(bits));
+  std::uint16_t narrow = 0;
+  kernels::FloatToBFloat16({&value, 1}, {&narrow, 1}, kernels::OverflowMode::kInfinity);
+  kernels::BFloat16ToFloat({&narrow, 1}, {&value, 1});
   return value;
 }
 
