@@ -46,7 +46,7 @@ def test_the_rules_are_by_role_and_layers(book: Executed) -> None:
     assert "nats per token" in book["rules"]
     assert "- match: {role: " in book["rules"]
     assert {row["role"] for row in book["roles"]} >= {"embedding", "v_proj", "down_proj"}
-    assert len({row["format"] for row in book["roles"]}) == 2
+    assert len({row["format"] for row in book["roles"]}) >= 2
 
 
 def test_the_files_are_of_the_sizes_that_were_foretold(book: Executed) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,22 +119,14 @@ def test_workers_that_are_killed_are_replaced(
     manifest: Path, expected: dict[str, bytes], client: Any
 ) -> None:
     """Dask's nannies start new workers; their parts begin again."""
-    ended = threading.Event()
     killed: list[int] = []
 
-    def kill() -> None:
-        while len(killed) < 3 and not ended.wait(0.05):
-            nanny = next(iter(client.cluster.workers.values()))
-            if nanny.pid not in (None, *killed):  # none while a worker is started anew
+    def kill_all(done: int, _of: int) -> None:
+        if done == 1:  # the other parts are at work, or wait for a worker
+            for nanny in client.cluster.workers.values():
                 killed.append(nanny.pid)
-                os.kill(killed[-1], signal.SIGKILL)
+                os.kill(nanny.pid, signal.SIGKILL)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        onnxquant.distributed.convert(manifest, client, parts=8, retries=5)
-    finally:
-        ended.set()
-        killer.join()
-    assert killed
+    onnxquant.distributed.convert(manifest, client, parts=8, retries=5, progress=kill_all)
+    assert len(killed) == 2
     assert outputs(manifest) == expected
