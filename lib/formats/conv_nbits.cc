@@ -122,6 +122,7 @@ constinit const Format kConvNBits = {
     .codec = MakeBlockCodec,
     .read = Read,
     .codes = BlockCodesKey,
+    .by_channel = true,
     .runs = "CPU, WebAssembly, WebGPU, CUDA",
     .about = "com.microsoft MatMulNBits between Transposes: filters of one place in blocks",
 };

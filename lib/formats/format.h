@@ -107,6 +107,8 @@ struct Format {
                onnx::NodeProto& node, NodeSink& sink) = nullptr;
   // Equal texts: equal bytes in every tensor, whatever their dims; null or "": never.
   std::string (*codes)(const Stored& stored) = nullptr;
+  // A channel's codes stand together, whichever way the constant's matrix lies.
+  bool by_channel = false;
   absl::string_view runs;   // where, in words
   absl::string_view about;  // a line for the documentation
 };

@@ -150,6 +150,14 @@ bool SameCodes(const Stored& a, const Stored& b) {
   return a.form->codes(a) == b.form->codes(b);
 }
 
+bool SameCodesOfTransposes(const Stored& a, const Stored& b) {
+  if (a.form == nullptr || b.form == nullptr) return false;
+  if (!a.form->by_channel || !b.form->by_channel) return false;
+  Stored turned = b;
+  turned.transposed = !b.transposed;
+  return SameCodes(a, turned);
+}
+
 const Stored& FirstInTable(const Stored& a, const Stored& b) {
   const auto at = [](const Stored& stored) {
     return std::find(std::begin(kTable), std::end(kTable), stored.form);

@@ -43,6 +43,9 @@ int LeastOpset(const WeightFormat& format);
 // Whether all tensors of both have the same bytes, so that one set of them serves both readers.
 bool SameCodes(const Stored& a, const Stored& b);
 
+// Likewise of two constants, one of which is the other's transpose.
+bool SameCodesOfTransposes(const Stored& a, const Stored& b);
+
 // That whose form is the first in the table: the others' readers take its codes in their own shape.
 const Stored& FirstInTable(const Stored& a, const Stored& b);
 

@@ -71,6 +71,7 @@ constinit const Format kGatherBlocks = {
     .codec = MakeBlockCodec,
     .read = Read,
     .codes = BlockCodesKey,
+    .by_channel = true,
     .runs = "CPU, WebGPU; not in the WebAssembly bundles of Transformers.js",
     .about = "com.microsoft GatherBlockQuantized: an embedding's rows in blocks, each with a scale",
 };

@@ -68,6 +68,7 @@ constinit const Format kGatherPlain = {
     .codec = MakeBlockCodec,
     .read = Read,
     .codes = BlockCodesKey,
+    .by_channel = true,
     .runs = "CPU, WebAssembly, WebGPU, CUDA",
     .about =
         "Gather, Cast, Sub and Mul: an embedding's rows in 8-bit blocks, where "

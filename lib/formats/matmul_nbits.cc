@@ -48,6 +48,7 @@ constinit const Format kMatMulNBits = {
     .codec = MakeBlockCodec,
     .read = Read,
     .codes = BlockCodesKey,
+    .by_channel = true,
     .runs = "CPU, WebAssembly, WebGPU, CUDA",
     .about = "com.microsoft MatMulNBits: blocks along K, each with a scale",
 };

@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 #include "lib/base/error.h"
 #include "lib/formats/formats.h"
+#include "lib/rewrite/transposes.h"
 
 namespace onnxquant {
 namespace {
@@ -31,14 +32,22 @@ bool StoreSameParts(const FillJob& a, const FillJob& b) {
                     [](int x, int y) { return (x == kNotStored) == (y == kNotStored); });
 }
 
-// Whether both have the same bytes where their sources do.
-bool SameParts(const FillJob& a, const FillJob& b) {
-  return StoreSameParts(a, b) && a.type == b.type && SameCodes(a.stored, b.stored) &&
-         a.repack == b.repack && a.first_bytes == b.first_bytes && a.exponent == b.exponent &&
-         a.overflow == b.overflow && a.limit == b.limit &&
-         a.source->data_type() == b.source->data_type() &&
-         std::equal(a.source->dims().begin(), a.source->dims().end(), b.source->dims().begin(),
+bool SameDims(const FillJob& a, const FillJob& b) {
+  return std::equal(a.source->dims().begin(), a.source->dims().end(), b.source->dims().begin(),
                     b.source->dims().end());
+}
+
+// Whether both have the same bytes where their sources are each other's transposes.
+bool SamePartsOfTransposes(const FillJob& a, const FillJob& b) {
+  return MayLieEitherWay(a) && MayLieEitherWay(b) && SameCodesOfTransposes(a.stored, b.stored);
+}
+
+// Whether both have the same bytes where their sources do, or are transposes.
+bool SameParts(const FillJob& a, const FillJob& b) {
+  return StoreSameParts(a, b) && a.type == b.type && a.repack == b.repack &&
+         a.first_bytes == b.first_bytes && a.exponent == b.exponent && a.overflow == b.overflow &&
+         a.limit == b.limit && a.source->data_type() == b.source->data_type() &&
+         ((SameCodes(a.stored, b.stored) && SameDims(a, b)) || SamePartsOfTransposes(a, b));
 }
 
 // Whether readers of both take one set of codes.
@@ -69,10 +78,16 @@ absl::StatusOr<bool> SameBytes(const Model& model, const FillJob& a, const FillJ
   return true;
 }
 
+absl::StatusOr<bool> SameNumbers(const Model& model, const FillJob& a, const FillJob& b) {
+  return SameCodes(a.stored, b.stored) ? SameBytes(model, a, b) : AreTransposes(model, a, b);
+}
+
 // Under which equal constants are looked for. Smaller ones only where the source has them once.
-std::string KeyOf(Bytes bytes) {
-  if (bytes.size() >= kWorthSharing) return SamplesOf(bytes);
-  return absl::StrCat("at ", reinterpret_cast<std::uintptr_t>(bytes.data()));
+std::string KeyOf(const FillJob& job, Bytes bytes) {
+  if (bytes.size() < kWorthSharing) {
+    return absl::StrCat("at ", reinterpret_cast<std::uintptr_t>(bytes.data()));
+  }
+  return MayLieEitherWay(job) ? SamplesEitherWay(job, bytes) : SamplesOf(bytes);
 }
 
 bool StaysInline(const FillJob& job, const Rewritten& result) {
@@ -111,11 +126,11 @@ absl::Status ShareEqual(const Model& model, Rewritten& result) {
     FillJob* equal = nullptr;
     std::optional<std::size_t> apart;
     if (!bytes.empty() && !StaysInline(job, result)) {
-      std::vector<std::size_t>& alike = by_samples[KeyOf(bytes)];
+      std::vector<std::size_t>& alike = by_samples[KeyOf(job, bytes)];
       model.Release(*job.source, 0, bytes.size());  // the system reads more around each sample
       for (const std::size_t other : alike) {
         if (!SameParts(kept[other], job)) continue;
-        ONNXQUANT_ASSIGN_OR_RETURN(const bool same, SameBytes(model, kept[other], job));
+        ONNXQUANT_ASSIGN_OR_RETURN(const bool same, SameNumbers(model, kept[other], job));
         if (same && !Tied(kept[other], job)) {
           if (!apart) apart = other;
           continue;

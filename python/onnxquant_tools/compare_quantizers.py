@@ -1,6 +1,6 @@
 """Measures 4-bit quantizers on the same weights of one model, and prints a Markdown table.
 
-    scripts/compare_quantizers.sh [--calibration FILE] [--tokens N] [MODEL.onnx]
+    scripts/compare_quantizers.sh [--calibration FILE] [--tokens N|FILE] [MODEL.onnx]
 
 All matrices of a model that MatMul reads, but for table and head, in blocks of 32 with float32
 scales; `onnxquant verify` compares each file with the model on ONNX Runtime's CPU provider. No file
@@ -160,7 +160,12 @@ def main() -> None:
     parser.add_argument("model", type=Path, nargs="?")
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--calibration", type=Path, help="of the model; default: one is made")
-    parser.add_argument("--tokens", type=int, default=0, help="of the text; default: all")
+    parser.add_argument(
+        "--tokens",
+        default="",
+        help="how many of the text (default: all), or a file of token ids, which another language"
+        " model than Gemma 3 needs",
+    )
     arguments = parser.parse_args()
     os.environ["ONNXQUANT_CACHE"] = str(arguments.cache)
     model = arguments.model or gemma()
@@ -171,9 +176,11 @@ def main() -> None:
         calibration = folder / "calibration.safetensors"
         _run([str(program()), "calibrate", "--force", "-q", "-o", str(calibration), str(model)])
     tokens = None
-    if arguments.model is None:
+    if arguments.tokens and not arguments.tokens.isdecimal():
+        tokens = Path(arguments.tokens)
+    elif arguments.model is None:
         tokens = folder / "tokens.jsonl"
-        tokens.write_text(json.dumps(default_tokens()[: arguments.tokens or None]) + "\n")
+        tokens.write_text(json.dumps(default_tokens()[: int(arguments.tokens or 0) or None]) + "\n")
     candidates = [
         *write_peers(model, folder, arguments.cache),
         *write_ours(model, calibration, folder),

@@ -1,6 +1,8 @@
 #include "lib/rewrite/share_equal.h"
 
+#include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -141,6 +143,71 @@ TEST_F(TieTest, OneReaderThatIsNotTiedSuffices) {
 
 TEST_F(TieTest, ScalesOfOtherMethodsStandForEachForm) {
   const Rewritten rewritten = Shared(Yaml("false") + "  - {match: {op: MatMul}, method: search}\n");
+  EXPECT_EQ(rewritten.jobs.size(), 2U);
+  EXPECT_THAT(rewritten.same_as, Each(-1));
+}
+
+// A table, and a head that holds its transpose as a constant of its own.
+constexpr char kTransposedModel[] = R"(<ir_version: 10, opset_import: ["" : 21]>
+g (int64[2] i, float[2, 64] x) => (float[2, 64] y, float[2, 512] z)
+<float[512, 64] t, float[64, 512] h> {
+  y = Gather(t, i)
+  z = MatMul(x, h)
+})";
+
+class TransposesTest : public RewriteFixture {
+ protected:
+  // `differ`: in how many numbers the head is not the table.
+  Rewritten Shared(const std::string& yaml, int differ = 0) {
+    onnx::ModelProto proto = ParseModel(kTransposedModel);
+    std::vector<float> table(std::size_t{512} * 64);
+    for (std::size_t i = 0; i < table.size(); ++i) table[i] = std::sin(static_cast<float>(i));
+    std::vector<float> head(table.size());
+    for (std::size_t n = 0; n < 512; ++n) {
+      for (std::size_t k = 0; k < 64; ++k) head[k * 512 + n] = table[n * 64 + k];
+    }
+    for (int i = 0; i < differ; ++i) head[static_cast<std::size_t>(4321 + i)] += 1;
+    Fill(table, *proto.mutable_graph()->mutable_initializer(0));
+    Fill(head, *proto.mutable_graph()->mutable_initializer(1));
+    auto model = Model::FromProto(std::move(proto), "m.onnx");
+    EXPECT_TRUE(model.ok()) << model.status();
+    model_ = std::make_unique<Model>(*std::move(model));
+    auto analysis = Analyze(model_->proto(), "m.onnx");
+    EXPECT_TRUE(analysis.ok()) << analysis.status();
+    analysis_.emplace(*std::move(analysis));
+    Rewritten rewritten = Run(yaml);
+    EXPECT_TRUE(ShareEqual(*model_, rewritten).ok());
+    return rewritten;
+  }
+
+ private:
+  static void Fill(const std::vector<float>& values, onnx::TensorProto& tensor) {
+    tensor.clear_float_data();
+    tensor.set_raw_data(
+        std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)));
+  }
+};
+
+TEST_F(TransposesTest, AHeadThatHoldsTheTablesTransposeReadsItsCodes) {
+  const Rewritten rewritten = Shared(Yaml("true"));
+  EXPECT_EQ(rewritten.jobs.size(), 1U);
+  EXPECT_THAT(rewritten.same_as, ElementsAre(-1, -1, -1, 0, 1, 2));
+}
+
+TEST_F(TransposesTest, ATrainedHeadKeepsItsOwnCodes) {
+  const Rewritten rewritten = Shared(Yaml("true"), 1);
+  EXPECT_EQ(rewritten.jobs.size(), 2U);
+  EXPECT_THAT(rewritten.same_as, Each(-1));
+}
+
+TEST_F(TransposesTest, UntiedCodesShareTheirScalesAlone) {
+  const Rewritten rewritten = Shared(Yaml("false"));
+  EXPECT_EQ(rewritten.jobs.size(), 2U);
+  EXPECT_THAT(rewritten.same_as, ElementsAre(-1, -1, -1, -1, 1, 2));
+}
+
+TEST_F(TransposesTest, FloatsLieInTheOrderOfTheirReader) {
+  const Rewritten rewritten = Shared(kFp16);
   EXPECT_EQ(rewritten.jobs.size(), 2U);
   EXPECT_THAT(rewritten.same_as, Each(-1));
 }
