@@ -8,52 +8,13 @@ conversion does. Prints each pair, the median ratio, and the converter's peak of
 """
 
 import argparse
-import os
 import shutil
 import statistics
-import subprocess
 import sys
-import time
-from pathlib import Path
 
 from onnxquant_tools.cache import cache_folder
-
-ROOT = Path(__file__).resolve().parents[1]
-PIECE = 8 << 20
-
-
-def convert(policy: str, model: Path, folder: Path) -> tuple[float, int]:
-    """Return the seconds that a conversion takes and its peak anonymous memory in bytes."""
-    binary = ROOT / "build" / "release" / "bin" / "onnxquant"
-    start = time.monotonic()
-    process = subprocess.Popen([binary, "-q", "--policy", policy, "--force", "-o", folder, model])
-    peak = 0
-    while process.poll() is None:
-        try:
-            status = Path(f"/proc/{process.pid}/status").read_text()
-        except OSError:
-            break
-        for line in status.splitlines():
-            if line.startswith("RssAnon:"):
-                peak = max(peak, int(line.split()[1]) * 1024)
-        time.sleep(0.002)
-    if process.wait() != 0:
-        sys.exit(f"the conversion failed with status {process.returncode}")
-    return time.monotonic() - start, peak
-
-
-def copy(source: Path, target: Path) -> tuple[float, int]:
-    """Return the seconds and bytes of copying every file of one folder to another."""
-    target.mkdir()
-    start = time.monotonic()
-    total = 0
-    for path in sorted(source.iterdir()):
-        with path.open("rb") as reader, (target / path.name).open("wb") as writer:
-            while piece := reader.read(PIECE):
-                total += writer.write(piece)
-            writer.flush()
-            os.fsync(writer.fileno())
-    return time.monotonic() - start, total
+from onnxquant_tools.product import program
+from onnxquant_tools.timed_run import timed_copy, timed_process
 
 
 def main() -> None:
@@ -72,15 +33,17 @@ def main() -> None:
         for run in range(options.runs + 1):  # the first warms the page cache
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
-            converted, peak = convert(options.policy, model, scratch / "out")
-            copied, total = copy(scratch / "out", scratch / "copy")
+            words = ["-q", "--policy", options.policy, "--force", "-o", scratch / "out", model]
+            converted = timed_process([program(), *words])
+            copied, total = timed_copy(scratch / "out", scratch / "copy")
             if run == 0:
                 continue
-            ratios.append(converted / copied)
-            peaks.append(peak)
+            ratios.append(converted.seconds / copied.seconds)
+            peaks.append(converted.peak)
             print(
-                f"convert {converted:.2f} s, copy of {total / 1e9:.2f} GB {copied:.2f} s, "
-                f"ratio {ratios[-1]:.2f}, peak {peak / 1e6:.0f} MB"
+                f"convert {converted.seconds:.2f} s, copy of {total / 1e9:.2f} GB "
+                f"{copied.seconds:.2f} s, ratio {ratios[-1]:.2f}, "
+                f"peak {converted.peak / 1e6:.0f} MB"
             )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
