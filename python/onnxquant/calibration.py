@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from onnxquant import _native
 from onnxquant.arguments import (
     AnyPath,
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     import pandas
 
 _MOST = 1 << 20
+_DTYPES = {"F32": np.float32, "I64": np.int64}  # of the file's tensors
 
 
 class Calibration(Result):
@@ -72,6 +76,24 @@ class Calibration(Result):
         None where they were not asked for.
         """
         return list(self._data["gradients"])
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the sums by their names in the file: moments/VALUE, gradients/OUTPUT …
+
+        Views of the mapped file, which cannot be written to and take no memory until they are read.
+        docs/formats.md says what they hold. Raises OSError where the file is gone.
+        """
+        content = np.memmap(self._path, np.uint8, "r")
+        start = 8 + int.from_bytes(content[:8].tobytes(), "little")
+        header = json.loads(content[8:start].tobytes())
+        views = {}
+        for name, row in header.items():
+            if name == "__metadata__":
+                continue
+            first, last = row["data_offsets"]
+            view = content[start + first : start + last].view(_DTYPES[row["dtype"]])
+            views[name] = view.reshape(row["shape"])
+        return views
 
     @property
     def not_observed(self) -> Rows:

@@ -12,10 +12,16 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     BertConfig,
     BertModel,
+    Gemma2Config,
+    Gemma2ForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
@@ -48,6 +54,13 @@ MODELS: dict[str, Callable[[], PreTrainedModel]] = {
     "gpt2": lambda: GPT2LMHeadModel(
         GPT2Config(vocab_size=VOCABULARY, n_embd=64, n_layer=2, n_head=4, n_positions=128)
     ),
+    "gemma2": lambda: Gemma2ForCausalLM(
+        Gemma2Config(**SMALL, num_key_value_heads=2, head_dim=16, sliding_window=4)
+    ),
+    "mistral": lambda: MistralForCausalLM(
+        MistralConfig(**SMALL, num_key_value_heads=2, sliding_window=4)
+    ),
+    "phi3": lambda: Phi3ForCausalLM(Phi3Config(**SMALL, num_key_value_heads=2)),
     "t5": lambda: T5ForConditionalGeneration(
         T5Config(vocab_size=VOCABULARY, d_model=64, d_ff=128, d_kv=16, num_layers=2, num_heads=4)
     ),

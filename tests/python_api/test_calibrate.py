@@ -51,6 +51,21 @@ def test_the_file_and_the_summary_are_the_command_lines(layers: Path, tmp_path: 
     assert made["seconds"] > 0
 
 
+def test_sums_are_read_only_views_of_the_file(layers: Path, tmp_path: Path) -> None:
+    made = onnxquant.calibrate(layers, tmp_path / "c.safetensors", gradients=2, **OWN)
+    arrays = made.arrays()
+    for row in made.values:
+        assert arrays[f"count/{row['name']}"] == row["rows"]
+        moments = arrays[f"moments/{row['name']}"]
+        assert moments.shape == (row["size"], row["size"])
+        assert (moments == moments.T).all() and (np.diag(moments) >= 0).all()
+        assert not moments.flags.writeable
+    outputs = {row["output"] for row in made.gradients}
+    kinds = {name.partition("/")[0] for name in arrays}
+    assert outputs == {n.partition("/")[2] for n in arrays if n.startswith("squares/")}
+    assert kinds >= {"count", "moments", "gradient_count", "gradients", "squares"}
+
+
 def test_a_calibration_says_what_it_holds(
     layers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
