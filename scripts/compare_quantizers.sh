@@ -2,7 +2,7 @@
 # Quantizes the same weights of a model to 4 bits with this project's methods and with those of ONNX
 # Runtime's Python package, and prints how far each file parts from the model, as Markdown:
 #
-#   scripts/compare_quantizers.sh [--calibration FILE] [--tokens N|FILE] [MODEL.onnx]
+#   scripts/compare_quantizers.sh [--calibration FILE] [--tokens N|FILE | --inputs DIR] [MODEL.onnx]
 #
 # Of the real Gemma 3 270M where no model is named. Without a calibration one is made, which takes
 # minutes. Needs what scripts/setup.sh installs and 9 GB of disk for the files.

@@ -1,6 +1,9 @@
 #include <cstddef>
 #include <string>
+#include <utility>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
 #include "lib/analysis/op_traits.h"
 
 namespace onnxquant {
@@ -156,11 +159,15 @@ constexpr ContribOp kContribOps[] = {
 }  // namespace
 
 const ContribOp* FindContribOp(const std::string& domain, const std::string& op) {
-  const std::string wanted = IsOnnxDomain(domain) ? "" : domain;
-  for (const ContribOp& row : kContribOps) {
-    if (wanted == row.domain && op == row.op) return &row;
-  }
-  return nullptr;
+  using Rows =
+      absl::flat_hash_map<std::pair<absl::string_view, absl::string_view>, const ContribOp*>;
+  static const Rows& rows = *[] {
+    auto* made = new Rows;
+    for (const ContribOp& row : kContribOps) made->try_emplace({row.domain, row.op}, &row);
+    return made;
+  }();
+  const auto found = rows.find({IsOnnxDomain(domain) ? absl::string_view() : domain, op});
+  return found == rows.end() ? nullptr : found->second;
 }
 
 }  // namespace onnxquant

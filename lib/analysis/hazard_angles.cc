@@ -1,5 +1,6 @@
 // angle: sines and cosines of what may be large.
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "lib/analysis/hazard_context.h"
 
 namespace onnxquant {
@@ -9,7 +10,7 @@ namespace {
 constexpr double kSmallAngle = 8.0;
 
 bool MakesAngle(const HazardContext& context, NodeId node) {
-  constexpr const char* kArithmetic[] = {
+  constexpr absl::string_view kArithmetic[] = {
       "Add",   "Sub",  "Mul",     "Div",  "Mod",    "Neg",       "Sum", "Concat", "Where",
       "Clip",  "Min",  "Max",     "Abs",  "CumSum", "ReduceSum", "Exp", "Pow",    "Reciprocal",
       "Floor", "Tanh", "Sigmoid", "Atan", "Resize", "Upsample",  "Pad"};

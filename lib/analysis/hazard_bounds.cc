@@ -5,6 +5,7 @@
 #include <iterator>
 #include <limits>
 
+#include "absl/strings/string_view.h"
 #include "lib/analysis/hazard_context.h"
 
 namespace onnxquant {
@@ -12,7 +13,7 @@ namespace {
 
 // Functions whose results no argument brings beyond a number.
 struct Bounded {
-  const char* op;
+  absl::string_view op;
   double magnitude;
 };
 constexpr double kQuarterTurn = 1.5708;
@@ -54,12 +55,13 @@ std::optional<double> HazardContext::LowerBound(ValueId value, int depth) const 
   const NodeId node = Producer(Origin(value));
   if (node == kNone) return std::nullopt;
   const auto bound = [&](int input) { return LowerBound(Input(node, input), depth - 1); };
-  constexpr const char* kOnes[] = {"Shape", "Size", "Cosh"};
-  constexpr const char* kNotNegative[] = {
+  constexpr absl::string_view kOnes[] = {"Shape", "Size", "Cosh"};
+  constexpr absl::string_view kNotNegative[] = {
       "Exp",      "Relu",    "Abs",    "Sigmoid", "Softmax",         "Softplus",   "ReduceL1",
       "ReduceL2", "NonZero", "ArgMax", "ArgMin",  "ReduceSumSquare", "HardSigmoid"};
-  constexpr const char* kKeeps[] = {"ReduceMean",  "ReduceMax", "ReduceMin", "GlobalAveragePool",
-                                    "AveragePool", "MaxPool",   "Ceil"};
+  constexpr absl::string_view kKeeps[] = {
+      "ReduceMean",  "ReduceMax", "ReduceMin", "GlobalAveragePool",
+      "AveragePool", "MaxPool",   "Ceil"};
   const std::string& op = Op(node);
   if (IsOneOf(node, kOnes)) return 1.0;
   if (IsOneOf(node, kNotNegative)) return 0.0;
@@ -114,8 +116,8 @@ std::optional<double> HazardContext::Magnitude(ValueId value, int depth) const {
     for (const double number : *divisor) least = std::min(least, std::abs(number));
     return least > 0 ? std::optional<double>(*inner / least) : std::nullopt;
   }
-  constexpr const char* kKeeps[] = {"Neg",       "Abs",       "Relu",    "ReduceMean",
-                                    "ReduceMax", "ReduceMin", "MaxPool", "AveragePool"};
+  constexpr absl::string_view kKeeps[] = {"Neg",       "Abs",       "Relu",    "ReduceMean",
+                                          "ReduceMax", "ReduceMin", "MaxPool", "AveragePool"};
   if (IsOneOf(node, kKeeps)) return bound(0);
   const bool product = op == "Mul";
   const bool sum = op == "Add" || op == "Sub" || op == "Sum";

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "lib/analysis/hazard_context.h"
 
 namespace onnxquant {
@@ -79,7 +80,7 @@ void FindEpsAt(HazardContext& context, NodeId node, const Floor& floor) {
       }
     }
     // Products with what is kept from zero, and selections of it, are kept so by the same number.
-    constexpr const char* kKeeps[] = {"Sqrt", "Pow", "Mul", "Max", "Clip", "Abs", "Concat"};
+    constexpr absl::string_view kKeeps[] = {"Sqrt", "Pow", "Mul", "Max", "Clip", "Abs", "Concat"};
     if (context.Op(use.node) == "Where") return use.input > 0;
     return context.IsOneOf(use.node, kKeeps) || (use.input == 0 && context.IsMover(use.node));
   });
@@ -139,8 +140,8 @@ bool FillsAMask(const HazardContext& context, NodeId node, int input, double num
 }
 
 // Elementwise: what such a node makes of numbers beyond float16's range is beyond it as well.
-constexpr const char* kKeepsRange[] = {"Add", "Sub", "Mul",  "Div", "Neg",   "Abs",   "Relu",
-                                       "Max", "Min", "Mean", "Sum", "Where", "Concat"};
+constexpr absl::string_view kKeepsRange[] = {"Add", "Sub", "Mul",  "Div", "Neg",   "Abs",   "Relu",
+                                             "Max", "Min", "Mean", "Sum", "Where", "Concat"};
 
 // The readers of numbers that a factor of `scale` has sent beyond float16's range, up to those
 // that bring them back (a logarithm, a limit, a division by as much): in float16 they would be

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "lib/analysis/graph_walk.h"
 #include "lib/analysis/weight_uses.h"
 #include "lib/kernels/half.h"
@@ -20,9 +21,9 @@ constexpr std::int64_t kLargestConstant = 256;  // elements that are worth readi
 constexpr int kLongestMove = 8;
 constexpr std::ptrdiff_t kMostInferred = 20'000;  // nodes: it takes a copy of them all
 
-constexpr const char* kMovers[] = {"Identity", "Reshape", "Unsqueeze", "Squeeze",
-                                   "Expand",   "Tile",    "Transpose", "Flatten",
-                                   "Cast",     "Slice",   "Gather",    "Split"};
+constexpr absl::string_view kMovers[] = {"Identity", "Reshape", "Unsqueeze", "Squeeze",
+                                         "Expand",   "Tile",    "Transpose", "Flatten",
+                                         "Cast",     "Slice",   "Gather",    "Split"};
 
 template <typename T>
 void AppendRaw(const std::string& raw, std::vector<double>& numbers) {
@@ -136,9 +137,9 @@ const std::string& HazardContext::Op(NodeId node) const {
   return IsOnnxDomain(proto.domain()) ? proto.op_type() : none;
 }
 
-bool HazardContext::IsOneOf(NodeId node, absl::Span<const char* const> ops) const {
-  const std::string& op = Op(node);
-  return std::any_of(ops.begin(), ops.end(), [&op](const char* name) { return op == name; });
+bool HazardContext::IsOneOf(NodeId node, absl::Span<const absl::string_view> ops) const {
+  const absl::string_view op = Op(node);
+  return std::find(ops.begin(), ops.end(), op) != ops.end();
 }
 
 bool HazardContext::IsMover(NodeId node) const {

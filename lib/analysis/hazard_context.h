@@ -31,7 +31,7 @@ class HazardContext {
 
   // The operator's name; "" for kNone and outside ONNX's own domain.
   const std::string& Op(NodeId node) const;
-  bool IsOneOf(NodeId node, absl::Span<const char* const> ops) const;
+  bool IsOneOf(NodeId node, absl::Span<const absl::string_view> ops) const;
   // Moves or renames the elements of its first input.
   bool IsMover(NodeId node) const;
   // Pow(x, 2) or Mul(x, x).

@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "lib/analysis/hazard_context.h"
 
 namespace onnxquant {
@@ -10,7 +11,7 @@ namespace {
 
 // Where positions are read.
 struct Reader {
-  const char* op;
+  absl::string_view op;
   int input;
   const char* what;
   bool itself = true;  // its other inputs have the same type
@@ -26,40 +27,40 @@ constexpr Reader kReaders[] = {
 const Reader* ReaderAt(const HazardContext& context, NodeId node) {
   const auto* found =
       std::find_if(std::begin(kReaders), std::end(kReaders), [&](const Reader& reader) {
+        if (context.Op(node) != reader.op) return false;
         const ValueId value = context.Input(node, reader.input);
-        return context.Op(node) == reader.op && context.IsFloat(value) &&
-               !context.IsConstant(value);
+        return context.IsFloat(value) && !context.IsConstant(value);
       });
   return found == std::end(kReaders) ? nullptr : found;
 }
 
 // Arithmetic on each position; what a network makes with weights is rounded as its activations are.
 bool Places(const HazardContext& context, NodeId node) {
-  constexpr const char* kArithmetic[] = {"Add",
-                                         "Sub",
-                                         "Mul",
-                                         "Div",
-                                         "Neg",
-                                         "Sum",
-                                         "Concat",
-                                         "Exp",
-                                         "Sigmoid",
-                                         "Tanh",
-                                         "Where",
-                                         "Clip",
-                                         "Min",
-                                         "Max",
-                                         "Mean",
-                                         "Pow",
-                                         "Sqrt",
-                                         "GatherND",
-                                         "GatherElements",
-                                         "ScatterND",
-                                         "Relu",
-                                         "Pad",
-                                         "Floor",
-                                         "ReduceMin",
-                                         "ReduceMax"};
+  constexpr absl::string_view kArithmetic[] = {"Add",
+                                               "Sub",
+                                               "Mul",
+                                               "Div",
+                                               "Neg",
+                                               "Sum",
+                                               "Concat",
+                                               "Exp",
+                                               "Sigmoid",
+                                               "Tanh",
+                                               "Where",
+                                               "Clip",
+                                               "Min",
+                                               "Max",
+                                               "Mean",
+                                               "Pow",
+                                               "Sqrt",
+                                               "GatherND",
+                                               "GatherElements",
+                                               "ScatterND",
+                                               "Relu",
+                                               "Pad",
+                                               "Floor",
+                                               "ReduceMin",
+                                               "ReduceMax"};
   return context.IsMover(node) || context.IsOneOf(node, kArithmetic) ||
          context.Op(node) == "AffineGrid" || context.IsShortProduct(node);
 }

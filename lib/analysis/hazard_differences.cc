@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "lib/analysis/hazard_context.h"
 
 namespace onnxquant {
@@ -36,7 +37,7 @@ bool IsCount(const HazardContext& context, ValueId value) {
   for (int i = 0; i < kLongestWay; ++i) {
     const NodeId node = context.Producer(value);
     if (context.IsOneOf(node, {"Shape", "Size"})) return true;
-    constexpr const char* kArithmetic[] = {"ReduceProd", "Add", "Sub", "Mul"};
+    constexpr absl::string_view kArithmetic[] = {"ReduceProd", "Add", "Sub", "Mul"};
     if (!context.IsMover(node) && !context.IsOneOf(node, kArithmetic)) return false;
     value = context.Input(node, context.IsConstant(context.Input(node, 0)) ? 1 : 0);
   }

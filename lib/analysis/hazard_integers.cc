@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "lib/analysis/hazard_context.h"
 
 namespace onnxquant {
@@ -23,19 +24,20 @@ struct Knowledge {
   ValueId root = kNone;  // where the integers come from
 };
 
-constexpr const char* kSources[] = {"Shape",  "Size",  "NonZero", "ArgMax",
-                                    "ArgMin", "Range", "CumSum"};
-constexpr const char* kArithmetic[] = {
+constexpr absl::string_view kSources[] = {"Shape",  "Size",  "NonZero", "ArgMax",
+                                          "ArgMin", "Range", "CumSum"};
+constexpr absl::string_view kArithmetic[] = {
     "Add",   "Sub",    "Mul",    "Div",       "Mod",        "Floor",     "Ceil",
     "Round", "MatMul", "Einsum", "Neg",       "Abs",        "Min",       "Max",
     "Clip",  "Where",  "Concat", "ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin"};
-constexpr const char* kKeepsWhole[] = {
+constexpr absl::string_view kKeepsWhole[] = {
     "Add",  "Sub",   "Mul",    "Mod",       "Neg",        "Abs",       "Min",      "Max",
     "Clip", "Where", "Concat", "ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin"};
-constexpr const char* kMakesWhole[] = {"Floor", "Ceil", "Round"};
+constexpr absl::string_view kMakesWhole[] = {"Floor", "Ceil", "Round"};
 // Where a wrong last digit makes another result, not a slightly wrong one.
-constexpr const char* kCompares[] = {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"};
-constexpr const char* kSensitive[] = {"Sin", "Cos", "Floor", "Ceil", "Round", "Mod"};
+constexpr absl::string_view kCompares[] = {"Equal", "Less", "LessOrEqual", "Greater",
+                                           "GreaterOrEqual"};
+constexpr absl::string_view kSensitive[] = {"Sin", "Cos", "Floor", "Ceil", "Round", "Mod"};
 
 bool IsWideInteger(ElementType type) {
   return type == ElementType::kInt64 || type == ElementType::kInt32 ||
@@ -217,8 +219,8 @@ class IntegerFinder {
     constexpr int kLongestWay = 6;
     context_.Follow(context_.Output(offsets), kLongestWay,
                     [&](const Use& use, const HazardContext::Path& /*path*/) {
-                      constexpr const char* kAsLarge[] = {"Add", "Sub", "Neg",    "Max",
-                                                          "Min", "Sum", "Concat", "Where"};
+                      constexpr absl::string_view kAsLarge[] = {"Add", "Sub", "Neg",    "Max",
+                                                                "Min", "Sum", "Concat", "Where"};
                       const bool moves = context_.IsMover(use.node) && use.input == 0;
                       const bool reads = moves || context_.IsOneOf(use.node, kAsLarge);
                       if (reads) context_.Report(use.node, why);

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "lib/analysis/hazard_context.h"
 #include "lib/analysis/ranks.h"
 
@@ -13,9 +14,9 @@ namespace {
 
 constexpr std::int64_t kVeryLong = std::int64_t{1} << 30;
 
-constexpr const char* kSums[] = {"ReduceSum",       "ReduceMean",   "ReduceL1",
-                                 "ReduceL2",        "ReduceLogSum", "ReduceLogSumExp",
-                                 "ReduceSumSquare", "ReduceProd"};
+constexpr absl::string_view kSums[] = {"ReduceSum",       "ReduceMean",   "ReduceL1",
+                                       "ReduceL2",        "ReduceLogSum", "ReduceLogSumExp",
+                                       "ReduceSumSquare", "ReduceProd"};
 
 // Damaged models say what they like: what is no axis of any tensor becomes one that no tensor has,
 // and small enough to compute with.
@@ -149,7 +150,7 @@ void ReportUntilDivided(HazardContext& context, NodeId sum, const std::string& w
   constexpr int kFewSteps = 5;
   context.Follow(
       context.Output(sum), kFewSteps, [&](const Use& use, const HazardContext::Path& path) {
-        constexpr const char* kAsLarge[] = {"Add", "Mul", "Max", "Clip", "ReduceSum"};
+        constexpr absl::string_view kAsLarge[] = {"Add", "Mul", "Max", "Clip", "ReduceSum"};
         if (context.Op(use.node) == "Div") {
           context.Report(path, why);
           context.Report(use.node, why);

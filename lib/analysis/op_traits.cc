@@ -5,12 +5,13 @@
 #include <cstring>
 #include <limits>
 
+#include "absl/strings/string_view.h"
 #include "lib/schema/schema_lookup.h"
 
 namespace onnxquant {
 namespace {
 
-constexpr const char* kMovesData[] = {
+constexpr absl::string_view kMovesData[] = {
     "Cast",
     "Compress",
     "Concat",
@@ -42,7 +43,7 @@ constexpr const char* kMovesData[] = {
 
 // Slots that ONNX's schemas would let change, but ONNX Runtime's kernels do not.
 struct FixedSlot {
-  const char* op;
+  absl::string_view op;
   int input;
 };
 constexpr FixedSlot kFixedSlots[] = {{"Resize", 1}, {"Resize", 2}, {"Upsample", 1}};
@@ -50,7 +51,7 @@ constexpr FixedSlot kFixedSlots[] = {{"Resize", 1}, {"Resize", 2}, {"Upsample", 
 // Operators of whatever domain that stay as they are, though their schemas admit half types; what
 // is not float32 in the model may become that, or be widened.
 struct FixedOp {
-  const char* op = nullptr;
+  absl::string_view op;
   const char* because = nullptr;
   enum class May { kNothing, kBecomeFloat32, kWiden } may = May::kNothing;
   ElementType half = ElementType::kUndefined;  // the only half type that it cannot take
@@ -95,7 +96,7 @@ constexpr TypeAttribute kTypeAttributes[] = {
     {"MelWeightMatrix", "output_datatype", ElementType::kFloat},
 };
 
-constexpr const char* kHoldCodes[] = {
+constexpr absl::string_view kHoldCodes[] = {
     "GatherBlockQuantized", "MatMulBlockQuantizedFp4Weight",
     "MatMulBnb4",           "MatMulBlockQuantizedFp8Weight",
     "MatMulNBits",          "MatMulNBitsMlp",
@@ -182,10 +183,10 @@ class TraitsMaker {
     return schema == nullptr ? SlotRule::kFixed : RuleOf(FormalOutput(*schema, i), type);
   }
 
-  bool Op(const char* name) const { return node_.proto->op_type() == name; }
+  bool Op(absl::string_view name) const { return node_.proto->op_type() == name; }
 
   void AddStandardTraits(const onnx::NodeProto& proto) {
-    const auto is_op = [&](const char* name) { return proto.op_type() == name; };
+    const auto is_op = [&](absl::string_view name) { return proto.op_type() == name; };
     traits_.moves_data = std::any_of(std::begin(kMovesData), std::end(kMovesData), is_op);
     if (Op("Cast") || Op("CastLike")) {
       const bool float_in = !node_.inputs.empty() && IsFloat(TypeOf(node_.inputs[0]));
@@ -319,7 +320,7 @@ const TypeAttribute* FindTypeAttribute(const onnx::NodeProto& node) {
 bool HoldsCodes(const onnx::NodeProto& node) {
   return node.domain() == "com.microsoft" &&
          std::any_of(std::begin(kHoldCodes), std::end(kHoldCodes),
-                     [&node](const char* op) { return node.op_type() == op; });
+                     [&node](absl::string_view op) { return node.op_type() == op; });
 }
 
 char SlotLetter(const char* letters, int slot) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "lib/analysis/types.h"
 #include "lib/graph/graph.h"
 
@@ -65,7 +66,7 @@ bool IsOpenScope(const Graph& graph, ScopeId scope);
 // An operator of ONNX's domain whose output type an attribute names; `fallback` is the type when
 // the attribute is absent (kUndefined: the type of the first input).
 struct TypeAttribute {
-  const char* op;
+  absl::string_view op;
   const char* attribute;
   ElementType fallback;
 };

@@ -8,13 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
 namespace onnxquant {
 namespace {
 
 // Arithmetic on each element, too little to be worth a cast before and after it.
-constexpr const char* kElementwise[] = {
+constexpr absl::string_view kElementwise[] = {
     "Abs",  "Add",         "Clip",    "Div",      "Elu",       "Erf",       "Exp",
     "Gelu", "HardSigmoid", "Max",     "Min",      "HardSwish", "LeakyRelu", "Mul",
     "Neg",  "Relu",        "Sigmoid", "Softplus", "Sqrt",      "Sub",       "Tanh"};
@@ -23,7 +24,7 @@ constexpr std::int64_t kLightWeight = 1024;  // elements that are not worth halv
 bool IsElementwise(const onnx::NodeProto& node) {
   return IsOnnxDomain(node.domain()) &&
          std::any_of(std::begin(kElementwise), std::end(kElementwise),
-                     [&node](const char* name) { return node.op_type() == name; });
+                     [&node](absl::string_view name) { return node.op_type() == name; });
 }
 
 // Elementwise arithmetic with small constants, if any.

@@ -1,7 +1,11 @@
 #include "lib/schema/schema_lookup.h"
 
+#include <string>
+#include <tuple>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
 #include "lib/schema/domain.h"
 
 namespace onnxquant {
@@ -33,7 +37,15 @@ int OpsetOf(const onnx::ModelProto& model, const std::string& domain) {
 
 const onnx::OpSchema* FindSchema(const OpsetImports& imports, const onnx::NodeProto& node) {
   const std::string domain = IsOnnxDomain(node.domain()) ? "" : node.domain();
-  return onnx::OpSchemaRegistry::Schema(node.op_type(), OpsetOf(imports, domain), domain);
+  const int opset = OpsetOf(imports, domain);
+  // The registry looks through three maps of strings. Schemas live as long as the program does.
+  using Key = std::tuple<absl::string_view, int, absl::string_view>;
+  thread_local absl::flat_hash_map<Key, const onnx::OpSchema*> found;
+  const auto it = found.find(Key(node.op_type(), opset, domain));
+  if (it != found.end()) return it->second;
+  const onnx::OpSchema* schema = onnx::OpSchemaRegistry::Schema(node.op_type(), opset, domain);
+  if (schema != nullptr) found.emplace(Key(schema->Name(), opset, schema->domain()), schema);
+  return schema;
 }
 
 const onnx::OpSchema* FindSchema(const onnx::ModelProto& model, const onnx::NodeProto& node) {

@@ -1,6 +1,7 @@
 """Measures 4-bit quantizers on the same weights of one model, and prints a Markdown table.
 
-    scripts/compare_quantizers.sh [--calibration FILE] [--tokens N|FILE] [MODEL.onnx]
+    scripts/compare_quantizers.sh [--calibration FILE] [--tokens N|FILE | --inputs DIR]
+    [MODEL.onnx]
 
 All matrices of a model that MatMul reads, but for table and head, in blocks of 32 with float32
 scales; `onnxquant verify` compares each file with the model on ONNX Runtime's CPU provider. No file
@@ -113,11 +114,9 @@ def write_peers(model: Path, folder: Path, cache: Path) -> list[Candidate]:
     return candidates
 
 
-def measure(model: Path, candidates: list[Candidate], tokens: Path | None) -> list[dict[str, Any]]:
-    """Return what `onnxquant verify` says of each candidate."""
-    command = [str(program()), "verify", "--json", "--provider", "cpu"]
-    if tokens is not None:
-        command += ["--tokens", str(tokens)]
+def measure(model: Path, candidates: list[Candidate], text: list[str]) -> list[dict[str, Any]]:
+    """Return what `onnxquant verify` says of each candidate, on the text that its options name."""
+    command = [str(program()), "verify", "--json", "--provider", "cpu", *text]
     command += [str(model), *(str(candidate.path) for candidate in candidates)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 5):
@@ -134,13 +133,14 @@ def _figures(result: dict[str, Any]) -> list[str]:
             f"{language['kl_p99']:.3f}",
             f"{100 * language['top1']:.1f} %",
         ]
-    return [f"{max(output['relative_rms'] for output in result['outputs']):.4f}"]
+    worst = min(result["outputs"], key=lambda output: float(output["cosine"]))
+    return [f"{1 - worst['cosine']:.5f}", f"{worst['mean_error']:.4f}", f"{worst['max_error']:.3f}"]
 
 
 def table(candidates: list[Candidate], results: list[dict[str, Any]]) -> str:
     """Return the table, symmetric codes first, the worst of each kind first."""
     language = "language" in results[0] and results[0]["language"]
-    columns = ["mean KL", "p99", "top-1"] if language else ["relative error"]
+    columns = ["mean KL", "p99", "top-1"] if language else ["1 - cosine", "mean error", "largest"]
     lines = [
         f"| codes | quantizer | bytes | {' | '.join(columns)} |",
         "|---|---|--:|" + "--:|" * len(columns),
@@ -166,6 +166,7 @@ def main() -> None:
         help="how many of the text (default: all), or a file of token ids, which another language"
         " model than Gemma 3 needs",
     )
+    parser.add_argument("--inputs", type=Path, help="arrays for a model that reads no text: DIR")
     arguments = parser.parse_args()
     os.environ["ONNXQUANT_CACHE"] = str(arguments.cache)
     model = arguments.model or gemma()
@@ -175,17 +176,20 @@ def main() -> None:
     if calibration is None:
         calibration = folder / "calibration.safetensors"
         _run([str(program()), "calibrate", "--force", "-q", "-o", str(calibration), str(model)])
-    tokens = None
-    if arguments.tokens and not arguments.tokens.isdecimal():
-        tokens = Path(arguments.tokens)
+    text = []
+    if arguments.inputs:
+        text = ["--inputs", str(arguments.inputs)]
+    elif arguments.tokens and not arguments.tokens.isdecimal():
+        text = ["--tokens", arguments.tokens]
     elif arguments.model is None:
         tokens = folder / "tokens.jsonl"
         tokens.write_text(json.dumps(default_tokens()[: int(arguments.tokens or 0) or None]) + "\n")
+        text = ["--tokens", str(tokens)]
     candidates = [
         *write_peers(model, folder, arguments.cache),
         *write_ours(model, calibration, folder),
     ]
-    print(table(candidates, measure(model, candidates, tokens)))
+    print(table(candidates, measure(model, candidates, text)))
 
 
 if __name__ == "__main__":
