@@ -13,6 +13,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -100,7 +101,7 @@ def _has_body(operator: str, version: int) -> bool:
     """Return whether ONNX says what the operator is made of: then its parts may have kernels."""
     if "::" in operator or not onnx.defs.has(operator):
         return False
-    schema = onnx.defs.get_schema(operator, version)
+    schema: Any = onnx.defs.get_schema(operator, version)
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 
