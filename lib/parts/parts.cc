@@ -193,6 +193,9 @@ absl::StatusOr<Report> Finish(const Opened& opened, const PartOptions& options) 
   ONNXQUANT_RETURN_IF_ERROR(SettleBefore(opened, options.apply));
   ONNXQUANT_ASSIGN_OR_RETURN(const std::optional<DoneFiles> done, DoneBefore(opened, options));
   if (done) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::optional<Staging> left,
+                               Staging::Find(state.report.directory, opened.manifest.staging));
+    if (left) Clear(opened, *left);  // the end was killed before it had
     Report report = FinishedReport(state, {}, 0, SecondsSince(start));
     report.policy_choice = opened.manifest.policy_choice;
     return report;

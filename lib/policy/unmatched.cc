@@ -40,8 +40,9 @@ std::string Bracketed(const std::string& glob, const Names& names) {
     return FitsGlob(plain, name);
   });
   if (meant == names.end()) return "";
-  return absl::StrCat("; in a glob '[' begins a set of characters, and the bracket itself is '[[]': ",
-                      "'", VisibleStart(plain), "' matches '", VisibleStart(*meant), "'");
+  return absl::StrCat(
+      "; in a glob '[' begins a set of characters, and the bracket itself is '[[]': ", "'",
+      VisibleStart(plain), "' matches '", VisibleStart(*meant), "'");
 }
 
 // The first of the globs whose fault can be seen.

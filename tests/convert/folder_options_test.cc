@@ -76,8 +76,7 @@ TEST_F(FolderOptionsTest, ModelsOfOneFamilyAreLeftOpen) {
 }
 
 TEST_F(FolderOptionsTest, TheLastChoiceThatFitsDecides) {
-  const auto options =
-      Options({.policy = "fp16"}, {"*=q4", "dec*=q4f16:q4f16", "encoder=skip"});
+  const auto options = Options({.policy = "fp16"}, {"*=q4", "dec*=q4f16:q4f16", "encoder=skip"});
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_THAT(Policies(*options), ElementsAre("decoder q4f16"));
   EXPECT_THAT(options->sessions[0].options.dtypes, ElementsAre("q4f16"));

@@ -22,19 +22,20 @@ LayerRow Of(const char* name, int layer, const char* cell, std::uint64_t bytes =
 TEST(FoldLayersTest, RowsThatAreAlikeAreOneWhereTheFirstStood) {
   const auto rows = FoldLayers({Of("table", -1, "a", 9), Of("l.0.q", 0, "q"), Of("l.0.k", 0, "k"),
                                 Of("l.1.q", 1, "q", 2), Of("l.1.k", 1, "k"), Of("l.2.q", 2, "q")});
-  EXPECT_THAT(rows, ElementsAre(Row("table", "", 9), Row("l.*.q", "0-2", 4), Row("l.*.k", "0-1", 2)));
+  EXPECT_THAT(rows,
+              ElementsAre(Row("table", "", 9), Row("l.*.q", "0-2", 4), Row("l.*.k", "0-1", 2)));
 }
 
 TEST(FoldLayersTest, WhatDiffersInACellStaysApart) {
-  const auto rows = FoldLayers({Of("l.0.v", 0, "half"), Of("l.1.v", 1, "codes"),
-                                Of("l.2.v", 2, "codes"), Of("l.3.v", 3, "half"),
-                                Of("l.5.v", 5, "codes")});
+  const auto rows =
+      FoldLayers({Of("l.0.v", 0, "half"), Of("l.1.v", 1, "codes"), Of("l.2.v", 2, "codes"),
+                  Of("l.3.v", 3, "half"), Of("l.5.v", 5, "codes")});
   EXPECT_THAT(rows, ElementsAre(Row("l.*.v", "0, 3", 2), Row("l.*.v", "1-2, 5", 3)));
 }
 
 TEST(FoldLayersTest, ANumberThatIsTheLayersByChanceIsNone) {
-  const auto rows = FoldLayers({Of("l.0.fc1", 0, "a"), Of("l.1.fc1", 1, "a"),
-                                Of("l.2.fc1", 2, "a"), Of("l.10.fc1", 10, "a")});
+  const auto rows = FoldLayers({Of("l.0.fc1", 0, "a"), Of("l.1.fc1", 1, "a"), Of("l.2.fc1", 2, "a"),
+                                Of("l.10.fc1", 10, "a")});
   EXPECT_THAT(rows, ElementsAre(Row("l.*.fc1", "0-2, 10", 4)));
 }
 
