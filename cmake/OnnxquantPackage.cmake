@@ -5,6 +5,7 @@
 #   onnxquant::onnxquant  the shared one where it is built
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
+include(OnnxquantPkgConfig)
 
 set(_folders base text kernels methods files schema model lattice formats graph analysis targets statistics policy check rewrite report convert parts)
 list(TRANSFORM _folders REPLACE "(.+)" "$<TARGET_OBJECTS:onnxquant_\\1>" OUTPUT_VARIABLE _objects)
@@ -70,8 +71,7 @@ if(ONNXQUANT_INSTALL)
                 "${CMAKE_CURRENT_LIST_DIR}/OnnxquantRe2.cmake"
           DESTINATION "${_package_dir}" COMPONENT development)
   if(ONNXQUANT_BUILD_SHARED)
-    configure_file("${CMAKE_CURRENT_LIST_DIR}/onnxquant.pc.in"
-                   "${PROJECT_BINARY_DIR}/package/onnxquant.pc" @ONLY)
+    onnxquant_write_pkg_config("${PROJECT_BINARY_DIR}/package/onnxquant.pc")
     install(FILES "${PROJECT_BINARY_DIR}/package/onnxquant.pc"
             DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT development)
   endif()

@@ -2,6 +2,9 @@
 # Writes lib/targets/kernels.txt anew: asks every runtime that is set up here, and those releases of
 # ONNX Runtime that are named, which operators they load in which float types.
 #   scripts/kernel_table.sh 1.24.4 1.32.0
+# KERNEL_LISTS names lists of ONNX Runtime's source for what cannot be asked here, with the release
+# whose source it is:
+#   KERNEL_LISTS="cuda@1.28=OperatorKernels.md coreml@1.28=coreml_supported_mlprogram_ops.md"
 # Run scripts/setup.sh and scripts/setup_browser.sh first. Takes some minutes.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -42,6 +45,13 @@ for bundle in wasm asyncify; do
   node "$tools/probe_runtime.mjs" "$folder/models" "$bundle" "$folder/$bundle.json"
   take "$bundle" "$folder/$bundle.json"
 done
+for list in ${KERNEL_LISTS:-}; do
+  name="${list%%=*}"
+  "$root/scripts/python.sh" -m onnxquant_tools.kernel_docs "$folder/models" "${name%@*}" \
+    "${list#*=}" "$folder/$name.json"
+  results+=("$name=$folder/$name.json")
+done
+[ -n "${KERNEL_LISTS:-}" ] || die "KERNEL_LISTS is not set: the columns of cuda and coreml would go"
 sorted="$(printf '%s\n' "${results[@]}" | sort -t@ -k1,1 -k2,2V)"
 mapfile -t results <<<"$sorted"
 "$root/scripts/python.sh" -m onnxquant_tools.kernel_table "$folder/models" "${results[@]}"

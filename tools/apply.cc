@@ -115,7 +115,7 @@ absl::Status ApplyCommand::RunToTheEnd(const PartOptions& options, Progress& pro
   PrintText(ResultTable(*report));
   PrintText(LeftInFloat(*report, surroundings.verbosity));
   std::fflush(stdout);  // before what follows on stderr
-  PrintWarnings(*report, surroundings.verbosity);
+  PrintText(Warnings(*report, surroundings.verbosity), stderr);
   PrintError("done in %.1f s\n", report->seconds);
   return absl::OkStatus();
 }

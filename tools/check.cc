@@ -13,8 +13,10 @@
 #include "lib/base/error.h"
 #include "lib/model/input_files.h"
 #include "lib/report/html.h"
+#include "onnxquant/sessions.h"
 #include "tools/check_run.h"
 #include "tools/commands.h"
+#include "tools/folder.h"
 #include "tools/interrupt.h"
 #include "tools/options.h"
 #include "tools/print.h"
@@ -30,6 +32,7 @@ class CheckCommand final : public Command {
   absl::Status Run(const Surroundings& surroundings) const override;
 
  private:
+  absl::Status RunFolder(const Surroundings& surroundings) const;
   absl::StatusOr<TextFile> OpenReport(const Surroundings& surroundings) const;
   absl::Status Fix(const CheckResult& result, const Surroundings& surroundings) const;
 
@@ -47,7 +50,7 @@ class CheckCommand final : public Command {
 };
 
 void CheckCommand::AddOptions(CLI::App& app) {
-  AddModel(app, model_)->required();
+  AddModel(app, model_, true)->required();
   app.add_option(
          "--target", options_.target,
          "where the model shall run (see 'onnxquant targets'): webgpu, or cpu and wasm, which "
@@ -194,7 +197,7 @@ absl::Status CheckCommand::Fix(const CheckResult& result, const Surroundings& su
   apply.cancelled = surroundings.cancelled;
   apply.notice = surroundings.notice;
   if (!surroundings.quiet()) PrintError("mending %s with policy %s\n", result.path, result.policy);
-  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(model_, options));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(result.path, options));
   HoldInterrupts();
   ONNXQUANT_ASSIGN_OR_RETURN(const Report report, ApplyPlan(plan, apply));
   const std::string made =
@@ -213,7 +216,36 @@ absl::StatusOr<TextFile> CheckCommand::OpenReport(const Surroundings& surroundin
   return TextFile::Open(report_, force_, surroundings.waiting(), inputs, "--report");
 }
 
+// Each file of the folder, of whatever dtype: any of them may be loaded.
+absl::Status CheckCommand::RunFolder(const Surroundings& surroundings) const {
+  const char* of_one = json_                      ? "--json"
+                       : run_                     ? "--run"
+                       : !report_.empty()         ? "--report"
+                       : !options_.ranges.empty() ? "--ranges"
+                                                  : "";
+  ONNXQUANT_RETURN_IF_ERROR(RefuseWhatIsOfOne(model_, of_one));
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::string> models, FindModels(model_));
+  std::vector<std::string> failed;
+  for (const std::string& model : models) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult result, CheckModel(model, options_));
+    if (!surroundings.quiet()) {
+      PrintResult(result, surroundings.verbose());
+      std::fflush(stdout);  // before what follows on stderr
+    }
+    absl::Status status = Verdict(result, strict_);
+    if (fix_ && !result.findings.empty()) status = Fix(result, surroundings);
+    if (!status.ok() && KindOf(status) != ErrorKind::kVerify) return status;
+    if (!status.ok()) failed.push_back(std::filesystem::path(model).filename().string());
+  }
+  if (failed.empty()) return absl::OkStatus();
+  return MakeError(ErrorKind::kVerify,
+                   absl::StrCat(model_, ": ", failed.size(), " of ", Count(models.size(), "model"),
+                                failed.size() == 1 ? " has" : " have",
+                                " errors: ", absl::StrJoin(failed, ", ")));
+}
+
 absl::Status CheckCommand::Run(const Surroundings& surroundings) const {
+  if (IsFolder(model_)) return RunFolder(surroundings);
   HoldInterrupts();
   ONNXQUANT_RETURN_IF_ERROR(
       OpenReport(surroundings).status());  // only tried, before the work begins

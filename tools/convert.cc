@@ -120,7 +120,7 @@ absl::StatusOr<Report> ConvertCommand::Write(const ConversionOptions& conversion
   PrintText(ResultTable(*report));
   PrintText(LeftInFloat(*report, surroundings.verbosity));
   std::fflush(stdout);  // before what follows on stderr
-  PrintWarnings(*report, surroundings.verbosity);
+  PrintText(Warnings(*report, surroundings.verbosity), stderr);
   return report;
 }
 
@@ -205,7 +205,7 @@ absl::Status ConvertCommand::Run(const Surroundings& surroundings) const {
   if (dry_run_) return ShowPlan(conversion_, {}, surroundings);
   // A reader that leaves (2>&1 | head -1) must not end the run half way.
   std::signal(SIGPIPE, SIG_IGN);
-  if (IsFolder(conversion_)) {
+  if (IsFolder(conversion_.model)) {
     if (calibrate_.empty()) return ConvertFolder(surroundings);
     return UsageError(conversion_.model,
                       ": is a folder, and --calibrate runs one model; name the file");

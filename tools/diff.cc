@@ -123,6 +123,16 @@ absl::Status DiffCommand::Run(const Surroundings& surroundings) const {
     PrintText(table.ToString() + "\n");
   }
   for (const std::string& line : diff.interface) Print("graph %s\n\n", line);
+  std::vector<std::string> shapes;
+  for (const ShapeDifference& row : diff.shapes) {
+    shapes.push_back(absl::StrCat(row.value, ": ", row.first, " and ", row.second));
+  }
+  PrintNames("inputs and outputs of different shapes", shapes, all);
+  std::vector<std::string> functions;
+  for (const FunctionDifference& row : diff.functions) {
+    functions.push_back(absl::StrCat(row.name, ": ", row.what));
+  }
+  PrintNames("functions that differ", functions, all);
   std::vector<std::string> types;
   for (const TypeDifference& row : diff.types) {
     types.push_back(absl::StrCat(row.value, ": ", row.first, " and ", row.second));

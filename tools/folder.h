@@ -11,13 +11,12 @@
 namespace onnxquant::cli {
 
 // Whether MODEL is a folder.
-bool IsFolder(const ConversionOptions& conversion);
+bool IsFolder(const std::string& model);
 
-// What to convert of the folder, in the order of the models' names: each model's path, the policy
-// and dtypes that --session gives it, and the folder of its outputs. `of_one`: an option that is
-// given and holds of one model only; "" for none. Where the policy is left open, all get one: what
-// one model gives another takes. Errors: kUsage (such an option; a --session that no model's name
-// fits), kModel.
+// kUsage where `of_one`, an option that is given and holds of one model only, is not "".
+absl::Status RefuseWhatIsOfOne(const std::string& folder, const std::string& of_one);
+
+// OptionsForFolder, as conversions; what the models agreed on is told. `of_one`: as above.
 absl::StatusOr<std::vector<ConversionOptions>> ConversionsOf(const ConversionOptions& folder,
                                                              const std::string& of_one,
                                                              const Surroundings& surroundings);

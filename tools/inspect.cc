@@ -7,11 +7,17 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "lib/analysis/roles.h"
 #include "lib/base/error.h"
+#include "lib/report/fold.h"
 #include "lib/report/table.h"
+#include "onnxquant/sessions.h"
 #include "tools/commands.h"
+#include "tools/folder.h"
 #include "tools/options.h"
 #include "tools/print.h"
 
@@ -26,25 +32,43 @@ class InspectCommand final : public Command {
   absl::Status Run(const Surroundings& surroundings) const override;
 
  private:
+  absl::Status InspectFile(const std::string& model, const Surroundings& surroundings) const;
+
   std::string model_;
   std::string checkpoint_;
+  bool all_ = false;  // a line for each value and weight
   bool json_ = false;
 };
 
 void InspectCommand::AddOptions(CLI::App& app) {
-  AddModel(app, model_)->required();
+  AddModel(app, model_, true)->required();
   app.add_option("--checkpoint", checkpoint_,
                  "compare the weights with those of the checkpoint that it was exported from: a "
                  ".safetensors or .gguf file, or a folder; ends with status 5 where some are lost")
       ->type_name("PATH");
+  app.add_flag("--all", all_,
+               "a line for each input, output and weight, not one for all layers, and all weights");
   AddJson(app, json_);
   AddVerbosity(app);
 }
 
-void PrintValues(const char* title, const std::vector<InspectedValue>& values) {
-  Table table({{title}, {"type"}, {"shape"}, {"role"}});
+// Of a cache, which layer it is of is in its name alone: its first number.
+int LayerOf(const InspectedValue& value) {
+  if (value.role != NameOf(Role::kKvCache)) return -1;
+  const auto digit = std::find_if(value.name.begin(), value.name.end(), absl::ascii_isdigit);
+  const auto end = std::find_if_not(digit, value.name.end(), absl::ascii_isdigit);
+  int layer = -1;
+  return absl::SimpleAtoi(std::string(digit, end), &layer) ? layer : -1;
+}
+
+void PrintValues(const char* title, const std::vector<InspectedValue>& values, bool all) {
+  std::vector<LayerRow> rows;
   for (const InspectedValue& value : values) {
-    table.AddRow({value.name, value.type, value.shape, value.role});
+    rows.push_back({value.name, LayerOf(value), {value.type, value.shape, value.role}});
+  }
+  Table table({{title}, {"type"}, {"shape"}, {"role"}, {"layer", Table::Align::kRight}});
+  for (const FoldedRow& row : all ? Unfolded(rows) : FoldLayers(rows)) {
+    table.AddRow({row.name, row.cells[0], row.cells[1], row.cells[2], row.layers});
   }
   PrintText(table.ToString() + "\n");
 }
@@ -82,18 +106,26 @@ void PrintWeights(const Inspection& inspection, bool all) {
                {"bytes", Table::Align::kRight},
                {"role"},
                {"layer", Table::Align::kRight}});
-  const std::size_t shown =
-      all ? inspection.weights.size() : std::min(kWeightsShown, inspection.weights.size());
+  std::vector<LayerRow> rows;
+  for (const InspectedWeight& row : inspection.weights) {
+    rows.push_back({row.name,
+                    row.layer,
+                    {row.type, absl::StrCat("[", absl::StrJoin(row.shape, ","), "]"), row.role},
+                    row.bytes});
+  }
+  std::vector<FoldedRow> lines = all ? Unfolded(rows) : FoldLayers(rows);
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const FoldedRow& a, const FoldedRow& b) { return a.bytes > b.bytes; });
+  const std::size_t shown = all ? lines.size() : std::min(kWeightsShown, lines.size());
   for (std::size_t i = 0; i < shown; ++i) {
-    const InspectedWeight& row = inspection.weights[i];
-    table.AddRow({row.name, row.type, absl::StrCat("[", absl::StrJoin(row.shape, ","), "]"),
-                  WithSeparators(row.bytes), row.role,
-                  row.layer < 0 ? "" : absl::StrCat(row.layer)});
+    const FoldedRow& row = lines[i];
+    table.AddRow({row.name, row.cells[0], row.cells[1], WithSeparators(row.bytes), row.cells[2],
+                  row.layers});
   }
   PrintText(table.ToString());
-  if (shown < inspection.weights.size()) {
-    Print("… and %zu smaller ones; --verbose shows them all\n", inspection.weights.size() - shown);
-  }
+  std::size_t left = 0;
+  for (std::size_t i = shown; i < lines.size(); ++i) left += lines[i].rows;
+  if (left > 0) Print("… and %zu smaller ones; --all shows them\n", left);
 }
 
 // The weights that lie on a grid, by grid.
@@ -163,8 +195,9 @@ absl::Status Verdict(const Inspection& inspection) {
                                 lost == 1 ? "is" : "are", " not in the graph as trained"));
 }
 
-absl::Status InspectCommand::Run(const Surroundings& surroundings) const {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Inspection inspection, InspectModel(model_, checkpoint_));
+absl::Status InspectCommand::InspectFile(const std::string& model,
+                                         const Surroundings& surroundings) const {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Inspection inspection, InspectModel(model, checkpoint_));
   if (json_) {
     PrintText(ToJson(inspection));
     return Verdict(inspection);
@@ -184,15 +217,28 @@ absl::Status InspectCommand::Run(const Surroundings& surroundings) const {
           absl::StrJoin(inspection.unknown_ops, ", "));
   }
   Print("\n");
-  PrintValues("input", inspection.inputs);
-  PrintValues("output", inspection.outputs);
+  const bool all = all_ || surroundings.verbose();
+  PrintValues("input", inspection.inputs, all);
+  PrintValues("output", inspection.outputs, all);
   PrintRoles(inspection);
   PrintHazards(inspection);
-  PrintWeights(inspection, surroundings.verbose());
+  PrintWeights(inspection, all);
   PrintLattices(inspection);
   PrintFindings(inspection);
-  PrintCheckpoint(inspection, surroundings.verbose());
+  PrintCheckpoint(inspection, all);
   return Verdict(inspection);
+}
+
+absl::Status InspectCommand::Run(const Surroundings& surroundings) const {
+  if (!IsFolder(model_)) return InspectFile(model_, surroundings);
+  const char* of_one = json_ ? "--json" : checkpoint_.empty() ? "" : "--checkpoint";
+  ONNXQUANT_RETURN_IF_ERROR(RefuseWhatIsOfOne(model_, of_one));
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Session> sessions, FindSessions(model_));
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    if (i > 0) Print("\n");
+    ONNXQUANT_RETURN_IF_ERROR(InspectFile(sessions[i].path, surroundings));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace

@@ -34,8 +34,11 @@ bool Given(const CLI::App& app, const char* flag) {
 
 }  // namespace
 
-CLI::Option* AddModel(CLI::App& app, std::string& model) {
-  return app.add_option("MODEL", model, "the ONNX model (external data beside it)")
+CLI::Option* AddModel(CLI::App& app, std::string& model, bool or_folder) {
+  return app
+      .add_option("MODEL", model,
+                  or_folder ? "the ONNX model (external data beside it), or a folder of models"
+                            : "the ONNX model (external data beside it)")
       ->type_name("FILE");
 }
 
@@ -134,6 +137,11 @@ CLI::Option* ConversionOptions::Add(CLI::App& app) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->take_all();
+  app.add_option("--io", plan.io,
+                 "the type of float inputs and outputs, in place of all that the policy says of "
+                 "them; keep: each as in MODEL. Logits become float32 unless they are kept, or "
+                 "--set names them")
+      ->option_text("float32|float16|bfloat16|keep");
   AddSize(app, "--max-shard", plan.max_shard,
           "the largest data file: browsers need less than 2G, others bear more; 512Mi is binary")
       ->default_str("1900M")

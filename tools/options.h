@@ -17,7 +17,7 @@ class Option;
 
 namespace onnxquant::cli {
 
-CLI::Option* AddModel(CLI::App& app, std::string& model);
+CLI::Option* AddModel(CLI::App& app, std::string& model, bool or_folder = false);
 
 // A size in bytes, such as 512M or 512Mi.
 CLI::Option* AddSize(CLI::App& app, const std::string& name, std::uint64_t& size,

@@ -1,6 +1,7 @@
 #include "tools/plan.h"
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +10,8 @@
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/base/suggest.h"
+#include "lib/policy/glob.h"
+#include "lib/report/fold.h"
 #include "lib/report/table.h"
 #include "onnxquant/manifest.h"
 #include "onnxquant/report.h"
@@ -39,16 +42,15 @@ void PlanCommand::AddOptions(CLI::App& app) {
   AddVerbosity(app);
   AddReport(app, conversion_.report);
   AddForce(app, conversion_.force, "replace an existing report or manifest");
-  app.add_option("--why", view_.why, "explain this tensor, node, input or output")
-      ->type_name("NAME");
+  app.add_option("--why", view_.why,
+                 "explain the tensor, node, input or output of this name, or all whose names fit a "
+                 "glob: *, ?, [0-9]; for '[' itself '[[]'")
+      ->type_name("NAME|GLOB");
+  app.add_flag("--all", view_.all, "a line for each tensor, not one for all layers");
   app.add_option("--manifest", view_.manifest,
                  "save the plan, with the place of every tensor, for 'onnxquant apply'")
       ->type_name("FILE");
   AddJson(app, view_.json);
-}
-
-std::string LayerText(int layer) {
-  return layer < 0 ? "" : absl::StrCat(layer);
 }
 
 std::string Shape(const std::vector<std::int64_t>& dims) {
@@ -59,7 +61,7 @@ void PrintReasons(const std::vector<std::string>& why) {
   for (const std::string& reason : why) Print("    %s\n", reason);
 }
 
-std::string TensorTable(const OutputReport& output) {
+std::string TensorTable(const OutputReport& output, bool all) {
   using Align = Table::Align;
   Table table({{"tensor"},
                {"shape"},
@@ -67,11 +69,18 @@ std::string TensorTable(const OutputReport& output) {
                {"layer", Align::kRight},
                {"stored as"},
                {"bytes", Align::kRight}});
+  std::vector<LayerRow> rows;
   for (const TensorRow& row : output.tensors) {
     const std::string shared =
         row.same_as.empty() ? "" : absl::StrCat(", in the bytes of '", row.same_as, "'");
-    table.AddRow({row.name, Shape(row.shape), row.role, LayerText(row.layer),
-                  absl::StrCat(row.format, shared), WithSeparators(row.bytes)});
+    rows.push_back({row.name,
+                    row.layer,
+                    {Shape(row.shape), row.role, absl::StrCat(row.format, shared)},
+                    row.bytes});
+  }
+  for (const FoldedRow& row : all ? Unfolded(rows) : FoldLayers(rows)) {
+    table.AddRow({row.name, row.cells[0], row.cells[1], row.layers, row.cells[2],
+                  WithSeparators(row.bytes)});
   }
   return table.ToString();
 }
@@ -86,45 +95,55 @@ void PrintSharedCost(const OutputReport& output) {
   }
 }
 
-// Returns whether anything of that name was found.
-bool Explain(const OutputReport& output, const std::string& name) {
+using Fits = std::function<bool(const std::string& name)>;
+
+// Returns whether anything of such a name was found.
+bool Explain(const OutputReport& output, const Fits& fits) {
   bool found = false;
   for (const TensorRow& row : output.tensors) {
-    if (row.name != name) continue;
+    if (!fits(row.name)) continue;
     found = true;
-    Print("%s: tensor '%s' %s%s%s is stored as %s (%s bytes), because\n", output.dtype, name,
+    Print("%s: tensor '%s' %s%s%s is stored as %s (%s bytes), because\n", output.dtype, row.name,
           Shape(row.shape), row.role.empty() ? "" : ", role ", row.role, row.format,
           WithSeparators(row.bytes));
     PrintReasons(row.why);
   }
   for (const NodeRow& row : output.nodes) {
-    if (row.name != name) continue;
+    if (!fits(row.name)) continue;
     found = true;
-    Print("%s: node '%s' (%s)%s%s computes in %s, because\n", output.dtype, name, row.op,
+    Print("%s: node '%s' (%s)%s%s computes in %s, because\n", output.dtype, row.name, row.op,
           row.role.empty() ? "" : ", role ", row.role, row.compute);
     if (!row.evidence.empty()) Print("    role %s: %s\n", row.role, row.evidence);
     PrintReasons(row.why);
   }
   for (const ValueRow& row : output.values) {
-    if (row.name != name) continue;
+    if (!fits(row.name)) continue;
     found = true;
     Print("%s: graph %s '%s'%s%s is %s, because\n", output.dtype, row.input ? "input" : "output",
-          name, row.role.empty() ? "" : ", role ", row.role, row.type);
+          row.name, row.role.empty() ? "" : ", role ", row.role, row.type);
     PrintReasons(row.why);
   }
   return found;
 }
 
-absl::Status ExplainAll(const Report& report, const std::string& name) {
+bool ExplainIn(const Report& report, const Fits& fits) {
   bool found = false;
+  for (const OutputReport& output : report.outputs) found = Explain(output, fits) || found;
+  return found;
+}
+
+// A name that something has is no glob.
+absl::Status ExplainAll(const Report& report, const std::string& name) {
+  if (ExplainIn(report, [&name](const std::string& other) { return other == name; }) ||
+      ExplainIn(report, [&name](const std::string& other) { return FitsGlob(name, other); })) {
+    return absl::OkStatus();
+  }
   std::vector<std::string> known;
   for (const OutputReport& output : report.outputs) {
-    found = Explain(output, name) || found;
     for (const TensorRow& row : output.tensors) known.push_back(row.name);
     for (const NodeRow& row : output.nodes) known.push_back(row.name);
     for (const ValueRow& row : output.values) known.push_back(row.name);
   }
-  if (found) return absl::OkStatus();
   return UsageError("--why: '", name, "' is no float tensor, node, input or output of ",
                     report.input, DidYouMean(name, known));
 }
@@ -157,15 +176,16 @@ absl::Status ShowPlanOfFile(const ConversionOptions& conversion, const PlanView&
   if (in_folder || !report.policy_choice.empty()) {
     Print("%s, policy %s\n\n", conversion.model, PolicyText(conversion.plan.policy, report));
   }
+  const bool all = view.all || surroundings.verbose();
   for (const OutputReport& output : report.outputs) {
     if (surroundings.quiet()) break;
-    PrintText(absl::StrCat(output.dtype, "\n", TensorTable(output)));
+    PrintText(absl::StrCat(output.dtype, "\n", TensorTable(output, all)));
     PrintSharedCost(output);
     Print("\n");
   }
   PrintText(ResultTable(report));
   PrintText(LeftInFloat(report, surroundings.verbosity));
-  PrintWarnings(report, surroundings.verbosity);
+  PrintText(Warnings(report, surroundings.verbosity));  // a part of the plan, as of its JSON
   return absl::OkStatus();
 }
 
@@ -173,7 +193,7 @@ absl::Status ShowPlanOfFile(const ConversionOptions& conversion, const PlanView&
 
 absl::Status ShowPlan(const ConversionOptions& conversion, const PlanView& view,
                       const Surroundings& surroundings) {
-  if (!IsFolder(conversion)) {
+  if (!IsFolder(conversion.model)) {
     ONNXQUANT_RETURN_IF_ERROR(RefuseSessions(conversion));
     return ShowPlanOfFile(conversion, view, false, surroundings);
   }

@@ -11,7 +11,8 @@
 namespace onnxquant::cli {
 
 struct PlanView {
-  std::string why;            // explain this tensor, node, input or output alone; "": show all
+  std::string why = {};       // explain what has this name, or fits this glob; "": show all
+  bool all = false;           // a line for each tensor, where one would do for all layers
   bool json = false;          // as JSON
   std::string manifest = {};  // save the plan there, for 'apply'; "": don't
 };

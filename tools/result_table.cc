@@ -168,19 +168,21 @@ std::string DtypeList(const Report& report) {
   return absl::StrJoin(names, ", ");
 }
 
-void PrintWarnings(const Report& report, Verbosity verbosity) {
+std::string Warnings(const Report& report, Verbosity verbosity) {
+  std::string text;
   for (const OutputReport& output : report.outputs) {
     const std::size_t shown = verbosity == Verbosity::kVerbose
                                   ? output.warnings.size()
                                   : std::min(output.warnings.size(), kWarningsShown);
     for (std::size_t i = 0; i < shown; ++i) {
-      PrintError("warning: %s: %s\n", output.dtype, output.warnings[i]);
+      absl::StrAppend(&text, "warning: ", output.dtype, ": ", Visible(output.warnings[i]), "\n");
     }
     if (shown < output.warnings.size()) {
-      PrintError("warning: %s: %zu more; --verbose prints them all\n", output.dtype,
-                 output.warnings.size() - shown);
+      absl::StrAppend(&text, "warning: ", output.dtype, ": ", output.warnings.size() - shown,
+                      " more; --verbose prints them all\n");
     }
   }
+  return text;
 }
 
 }  // namespace onnxquant::cli

@@ -22,8 +22,8 @@ std::string DtypeList(const Report& report);
 // first; "" for none. Without --verbose: those of 64 KB and more, five reasons for each output.
 std::string LeftInFloat(const Report& report, Verbosity verbosity);
 
-// On stderr; without --verbose, repeated kinds are cut short.
-void PrintWarnings(const Report& report, Verbosity verbosity);
+// What the user should know of each output, a line each; without --verbose only the first of many.
+std::string Warnings(const Report& report, Verbosity verbosity);
 
 }  // namespace onnxquant::cli
 

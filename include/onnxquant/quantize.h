@@ -33,6 +33,10 @@ struct PlanOptions {
   // Where the outputs are to run ("webgpu", "transformers.js@4.3"), in place of the policy's own
   // targets: what one of them cannot run is an error, or decided otherwise, before it is written.
   std::vector<std::string> targets = {};
+  // The type of all float inputs and outputs, whatever the policy says of them: "float32",
+  // "float16", "bfloat16", or "keep", which leaves each its own. Logits become float32 unless they
+  // are kept, or a rule of `rules` names them. "": as the policy says.
+  std::string io = {};
   std::string ranges = {};  // JSON of measured ranges; "": none
   // Statistics of what the weights meet (onnxquant calibrate), for methods that read them; "":
   // none.

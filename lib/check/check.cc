@@ -6,6 +6,7 @@
 
 #include "lib/base/error.h"
 #include "lib/check/checkers.h"
+#include "lib/targets/kernels.h"
 
 namespace onnxquant {
 namespace {
@@ -21,9 +22,11 @@ std::string HalfTypeOf(const Analysis& analysis) {
 }
 
 // Whether some node may compute in true 16 bits there: the CPU computes them in float32.
-bool HasWebGpu(const Target& target) {
-  return std::any_of(target.row->places.begin(), target.row->places.end(),
-                     [](const Place& place) { return place.kernels == kWebGpuKernels; });
+bool ComputesInHalf(const Target& target) {
+  return std::any_of(target.row->places.begin(), target.row->places.end(), [](const Place& place) {
+    return place.kernels == kWebGpuKernels || place.kernels == kCudaKernels ||
+           place.kernels == kCoreMlKernels;
+  });
 }
 
 absl::StatusOr<CheckResult> CheckLoaded(absl::StatusOr<Model> model, const CheckOptions& options) {
@@ -55,7 +58,7 @@ absl::StatusOr<CheckResult> CheckAnalyzed(const Model& model, const Analysis* an
     result.half_type = HalfTypeOf(*analysis);
   }
   for (const Checker& checker : Checkers()) {
-    if (!(HasWebGpu(target) ? checker.on_webgpu : checker.on_cpu)) continue;
+    if (!(ComputesInHalf(target) ? checker.on_webgpu : checker.on_cpu)) continue;
     if (checker.of_graph && analysis == nullptr) continue;
     // The default says what goes wrong in 16 bits; what has kernels is asked of a target by name.
     const bool unasked = options.target == CheckOptions().target;

@@ -36,6 +36,11 @@ ValueId OddInput(const CheckContext& context, NodeId id) {
 
 absl::Status FindMixedNorms(const CheckContext& context, const char* kind,
                             std::vector<Finding>& findings) {
+  const auto places = context.target.row->places;
+  const bool on_webgpu = std::any_of(places.begin(), places.end(), [](const Place& place) {
+    return place.kernels == kWebGpuKernels;
+  });
+  if (!on_webgpu) return absl::OkStatus();
   std::vector<NodeId> mixed;
   for (const NodeId id : context.graph().order()) {
     if (IsNorm(*context.graph().node(id).proto) && OddInput(context, id) != kNone) {

@@ -20,6 +20,7 @@ namespace {
 // What adapters of WebGPU bind at once unless they say more.
 constexpr std::uint64_t kBindingBytes = 128ULL << 20U;
 constexpr const char* kUnasked[] = {"cpu", "webgpu"};
+constexpr char kWasmOfTransformersJs[] = "transformers.js-wasm";
 
 // The output's structure, as a runtime would read it.
 struct WrittenModel {
@@ -173,11 +174,23 @@ absl::StatusOr<std::string> RunsNowhere(const WrittenModel& written) {
                       "what it would need");
 }
 
+// Transformers.js picks a file by its dtype and a device apart from that. "" where the output loads
+// on wasm, too.
+absl::StatusOr<std::string> NotOnWasm(const WrittenModel& written) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Target target, ParseTarget(kWasmOfTransformersJs));
+  const std::vector<PlaceLacks> places = FindLacks(written.graph[0], written.types, target);
+  const std::vector<Lack>& refused = places[0].refused;
+  if (refused.empty()) return "";
+  return absl::StrCat(
+      "does not load with device wasm of Transformers.js: ", OperatorsOf(written.graph[0], refused),
+      ": found ", refused[0].found, "; expected ", refused[0].expected, "; ", refused[0].remedy);
+}
+
 }  // namespace
 
 absl::StatusOr<TargetsSaid> CheckTargets(const Policy& policy, const std::string& model_path,
                                          const Analysis& analysis, const OutputPlan& plan,
-                                         const PlannedOutput& output) {
+                                         const PlannedOutput& output, bool for_browsers) {
   TargetsSaid said;
   if (policy.targets.empty() && analysis.graph.nodes().size() > kNodesUnasked) return said;
   WrittenModel written;
@@ -186,6 +199,9 @@ absl::StatusOr<TargetsSaid> CheckTargets(const Policy& policy, const std::string
     if (!read.ok()) return said;  // nobody has asked
     ONNXQUANT_ASSIGN_OR_RETURN(std::string nowhere, RunsNowhere(written));
     if (!nowhere.empty()) said.warnings.push_back(std::move(nowhere));
+    if (!for_browsers) return said;
+    ONNXQUANT_ASSIGN_OR_RETURN(std::string not_on_wasm, NotOnWasm(written));
+    if (!not_on_wasm.empty()) said.runs.push_back(std::move(not_on_wasm));
     return said;
   }
   ONNXQUANT_RETURN_IF_ERROR(read);

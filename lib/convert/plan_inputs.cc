@@ -1,12 +1,19 @@
 #include "lib/convert/plan_inputs.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/base/limits.h"
+#include "lib/base/suggest.h"
+#include "lib/base/visible.h"
 #include "lib/convert/calibration.h"
+#include "lib/policy/float_words.h"
+#include "lib/policy/settings.h"
 
 namespace onnxquant {
 
@@ -15,9 +22,37 @@ absl::StatusOr<PolicyText> PolicyTextOf(const PlanOptions& options) {
   return PolicyText{options.policy_yaml, options.policy.empty() ? "policy" : options.policy};
 }
 
+namespace {
+
+// The word of the command line beside those of policies.
+constexpr char kKeepIo[] = "keep";
+
+// The type of all float inputs and outputs, whatever outputs and rules of the policy say of them.
+absl::Status SetIo(const std::string& word, Policy& policy) {
+  std::vector<std::string> words = FloatWords();
+  words.back() = kKeepIo;
+  if (std::find(words.begin(), words.end(), word) == words.end()) {
+    return UsageError("--io: found '", VisibleStart(word), "'; expected ",
+                      absl::StrJoin(words, ", "), DidYouMean(word, words));
+  }
+  const ElementType type = word == kKeepIo ? kAsInSource : TypeOfFloatWord(word);
+  for (OutputSpec& output : policy.outputs) {
+    output.defaults.io = type;
+    output.io_from = "--io";
+  }
+  for (Rule& rule : policy.rules) rule.set.io.reset();
+  const auto said_no_more = [](const Rule& rule) { return FieldsOf(rule.set) == 0; };
+  policy.rules.erase(std::remove_if(policy.rules.begin(), policy.rules.end(), said_no_more),
+                     policy.rules.end());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<Policy> PolicyOf(const PolicyText& text, const PlanOptions& options) {
   const std::vector<std::string>& rules = options.rules;
   ONNXQUANT_ASSIGN_OR_RETURN(Policy policy, ParsePolicy(text.yaml, text.file));
+  if (!options.io.empty()) ONNXQUANT_RETURN_IF_ERROR(SetIo(options.io, policy));
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < rules.size(); ++i) {
     bytes += rules[i].size();

@@ -20,8 +20,9 @@ namespace onnxquant {
 // The policy's text, which the options hold or name. Errors: kPolicy.
 absl::StatusOr<PolicyText> PolicyTextOf(const PlanOptions& options);
 
-// The policy with the rules that are appended to it, and the targets that stand in the place of its
-// own. Errors: kPolicy; kUsage for a target that there is not.
+// The policy with the rules that are appended to it, and the targets and the type of inputs and
+// outputs that stand in the place of its own. Errors: kPolicy; kUsage for a target or a type that
+// there is not.
 absl::StatusOr<Policy> PolicyOf(const PolicyText& text, const PlanOptions& options);
 
 struct EvidenceFiles {

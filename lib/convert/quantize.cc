@@ -140,6 +140,11 @@ absl::Status DecideAll(const Policy& policy, const Settled& settled, PlanAccess:
   LayoutOptions layout;
   layout.max_shard = options.max_shard;
   Report& report = state->report;
+  report.directory = place.directory;
+  if (options.update_config) {
+    const std::filesystem::path beside = std::filesystem::path(report.directory) / "model.onnx";
+    report.config = FindConfigJson(beside.string()).value_or("");
+  }
   for (OutputPlan& planned : plans) {
     const OutputPlan plan = std::move(planned);  // which is not kept beyond its output
     ONNXQUANT_ASSIGN_OR_RETURN(Rewritten rewritten, Rewrite(state->model, analysis, plan));
@@ -155,7 +160,8 @@ absl::Status DecideAll(const Policy& policy, const Settled& settled, PlanAccess:
                place.file.empty() ? absl::StrCat(place.base, suffix, ".onnx") : place.file,
                layout));
     ONNXQUANT_ASSIGN_OR_RETURN(TargetsSaid targets,
-                               CheckTargets(policy, model_path, analysis, plan, output));
+                               CheckTargets(policy, model_path, analysis, plan, output,
+                                            !report.config.empty() && IsWebDtype(plan.dtype)));
     WarnOfLargeShards(output);
     report.outputs.push_back(MakeOutputReport(analysis, plan, output, options.list_nodes));
     report.outputs.back().runs = std::move(targets.runs);
@@ -171,13 +177,7 @@ absl::Status DecideAll(const Policy& policy, const Settled& settled, PlanAccess:
   for (const auto& file : state->model.external_files()) report.input_files.push_back(file.path);
   state->inputs = InputsOf(state->model, options);
   report.input_bytes = InputBytes(state->model);
-  report.directory = place.directory;
-  if (options.update_config) {
-    const std::filesystem::path beside = std::filesystem::path(report.directory) / "model.onnx";
-    report.config = FindConfigJson(beside.string()).value_or("");
-    ONNXQUANT_RETURN_IF_ERROR(RefuseInputAsConfig(report.config, state->inputs));
-  }
-  return absl::OkStatus();
+  return RefuseInputAsConfig(report.config, state->inputs);
 }
 
 template <typename Source>

@@ -29,15 +29,28 @@ std::vector<fs::path> ModelsIn(const fs::path& folder) {
   return models;
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<Session>> FindSessions(const std::string& folder) {
+absl::StatusOr<std::vector<fs::path>> ModelsOf(const std::string& folder) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
     return UsageError("'", folder, "' is no folder");
   }
   std::vector<fs::path> models = ModelsIn(fs::path(folder) / "onnx");
   if (models.empty()) models = ModelsIn(folder);
+  if (!models.empty()) return models;
+  return ModelError(folder,
+                    ": no .onnx file is in it, nor in a subfolder 'onnx'; export the model first, "
+                    "or name its file");
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> FindModels(const std::string& folder) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<fs::path> models, ModelsOf(folder));
+  return std::vector<std::string>(models.begin(), models.end());
+}
+
+absl::StatusOr<std::vector<Session>> FindSessions(const std::string& folder) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<fs::path> models, ModelsOf(folder));
   std::map<std::string, std::map<std::string, std::string>> files;  // by base and dtype
   for (const fs::path& model : models) {
     const FileStem stem = SplitSourceStem(model.stem().string());
@@ -53,11 +66,6 @@ absl::StatusOr<std::vector<Session>> FindSessions(const std::string& folder) {
   if (!sessions.empty()) return sessions;
   std::vector<std::string> names;
   for (const fs::path& model : models) names.push_back(model.filename().string());
-  if (names.empty()) {
-    return ModelError(folder,
-                      ": no .onnx file is in it, nor in a subfolder 'onnx'; export the "
-                      "model first, or name its file");
-  }
   return ModelError(folder, ": its files (", absl::StrJoin(names, ", "),
                     ") are all of fewer bits; add the float32 or float16 ones, or name one of "
                     "them to convert it nevertheless");

@@ -49,11 +49,14 @@ std::map<std::string, int> CountOps(const Graph& graph) {
   return counts;
 }
 
+// Bodies may have values of one name each.
 std::map<std::string, ValueId> NamedValues(const Graph& graph, bool weights) {
   std::map<std::string, ValueId> values;
+  Numbered names;
   for (ValueId id = 0; id < static_cast<ValueId>(graph.values().size()); ++id) {
     const Value& value = graph.value(id);
-    if ((value.initializer != nullptr) == weights) values.emplace(value.name, id);
+    const bool weight = value.initializer != nullptr || value.sparse_initializer != nullptr;
+    if (weight == weights) values.emplace(names.Next(value.name), id);
   }
   return values;
 }
@@ -101,6 +104,24 @@ absl::StatusOr<bool> HoldTheSame(const Side& a, const onnx::TensorProto& first, 
   return std::equal(a_bytes.begin(), a_bytes.end(), b_bytes.begin(), b_bytes.end());
 }
 
+std::string Describe(const Value& value) {
+  if (value.initializer != nullptr) return Describe(*value.initializer);
+  const onnx::SparseTensorProto& sparse = *value.sparse_initializer;
+  return absl::StrCat("sparse ", NameOf(static_cast<ElementType>(sparse.values().data_type())),
+                      " [", absl::StrJoin(sparse.dims(), ", "), "]");
+}
+
+// Of which at least one is sparse.
+void DiffSparse(const std::string& name, const Value& one, const Value& two, ModelDiff& diff) {
+  const bool both = one.sparse_initializer != nullptr && two.sparse_initializer != nullptr;
+  if (both &&
+      one.sparse_initializer->SerializeAsString() == two.sparse_initializer->SerializeAsString()) {
+    ++diff.equal_weights;
+    return;
+  }
+  diff.weights.push_back({name, Describe(one), Describe(two)});
+}
+
 absl::Status DiffWeights(const Side& a, const Side& b, ModelDiff& diff) {
   const auto first = NamedValues(a.graph(), true);
   const auto second = NamedValues(b.graph(), true);
@@ -109,8 +130,14 @@ absl::Status DiffWeights(const Side& a, const Side& b, ModelDiff& diff) {
   for (const auto& [name, id] : first) {
     const auto other = second.find(name);
     if (other == second.end()) continue;
-    const onnx::TensorProto& one = *a.graph().value(id).initializer;
-    const onnx::TensorProto& two = *b.graph().value(other->second).initializer;
+    const Value& value = a.graph().value(id);
+    const Value& other_value = b.graph().value(other->second);
+    if (value.initializer == nullptr || other_value.initializer == nullptr) {
+      DiffSparse(name, value, other_value, diff);
+      continue;
+    }
+    const onnx::TensorProto& one = *value.initializer;
+    const onnx::TensorProto& two = *other_value.initializer;
     WeightDifference row{name, Describe(one), Describe(two)};
     const bool same_shape =
         std::equal(one.dims().begin(), one.dims().end(), two.dims().begin(), two.dims().end());
@@ -138,6 +165,32 @@ absl::Status DiffWeights(const Side& a, const Side& b, ModelDiff& diff) {
   return absl::OkStatus();
 }
 
+using Opsets = std::map<std::string, std::string>;  // versions by domain
+Opsets OpsetsOf(const onnx::ModelProto& model) {
+  Opsets opsets;
+  for (const auto& import : model.opset_import()) {
+    opsets.emplace(IsOnnxDomain(import.domain()) ? "ai.onnx" : import.domain(),
+                   absl::StrCat(import.version()));
+  }
+  return opsets;
+}
+
+std::vector<std::string> DiffOpsets(const Opsets& first, const Opsets& second) {
+  std::vector<std::string> differences;
+  Opsets all = first;
+  all.insert(second.begin(), second.end());
+  for (const auto& entry : all) {  // no structured binding: clang 14 captures none
+    const auto version = [&entry](const Opsets& opsets) {
+      const auto found = opsets.find(entry.first);
+      return found == opsets.end() ? "none" : found->second;
+    };
+    if (version(first) == version(second)) continue;
+    differences.push_back(
+        absl::StrCat(entry.first, ": ", version(first), " and ", version(second)));
+  }
+  return differences;
+}
+
 void DiffStructure(const Side& a, const Side& b, ModelDiff& diff) {
   const auto first_ops = CountOps(a.graph());
   const auto second_ops = CountOps(b.graph());
@@ -159,6 +212,8 @@ void DiffStructure(const Side& a, const Side& b, ModelDiff& diff) {
   diff.only_second_nodes = KeysOnlyIn(second_nodes, first_nodes);
   diff.nodes = DiffNodes(first_nodes, second_nodes);
   diff.interface = DiffInterfaces(a.model.proto().graph(), b.model.proto().graph());
+  diff.shapes = DiffShapes(a.model.proto().graph(), b.model.proto().graph());
+  diff.functions = DiffFunctions(a.model.proto(), b.model.proto());
   const auto second_values = NamedValues(b.graph(), false);
   for (const auto& [name, id] : NamedValues(a.graph(), false)) {
     const auto other = second_values.find(name);
@@ -172,13 +227,7 @@ void DiffStructure(const Side& a, const Side& b, ModelDiff& diff) {
   if (ir_version != other_ir_version) {
     diff.ir_version = absl::StrCat(ir_version, " and ", other_ir_version);
   }
-  for (const auto& import : a.model.proto().opset_import()) {
-    const int version = OpsetOf(b.model.proto(), import.domain());
-    if (version != 0 && version != import.version()) {
-      const std::string domain = IsOnnxDomain(import.domain()) ? "ai.onnx" : import.domain();
-      diff.opsets.push_back(absl::StrCat(domain, ": ", import.version(), " and ", version));
-    }
-  }
+  diff.opsets = DiffOpsets(OpsetsOf(a.model.proto()), OpsetsOf(b.model.proto()));
 }
 
 absl::StatusOr<ModelDiff> DiffLoaded(const Model& first, const Model& second) {

@@ -43,14 +43,16 @@ struct ModelDiff {
   std::vector<OpDifference> ops;              // operators whose counts differ
   std::vector<std::string> only_first_nodes;  // by NodeKey
   std::vector<std::string> only_second_nodes;
-  std::vector<NodeDifference> nodes;   // of one name, which compute something else
-  std::vector<std::string> interface;  // "outputs: y and z"
-  std::vector<TypeDifference> types;   // values of one name and different element types
+  std::vector<NodeDifference> nodes;    // of one name, which compute something else
+  std::vector<std::string> interface;   // "outputs: y and z"
+  std::vector<ShapeDifference> shapes;  // of inputs and outputs of one name
+  std::vector<FunctionDifference> functions;
+  std::vector<TypeDifference> types;  // values of one name and different element types
   std::vector<std::string> only_first_weights;
   std::vector<std::string> only_second_weights;
   std::vector<WeightDifference> weights;  // those that differ
   int equal_weights = 0;
-  std::vector<std::string> opsets;   // "ai.onnx: 21 and 17"
+  std::vector<std::string> opsets;   // "ai.onnx: 21 and 17", "local: 1 and none"
   std::string ir_version;            // "10 and 8"; "" where it is the same
   std::vector<std::string> summary;  // what matters, in words: see diff_words.h
   GraphBytes first_bytes;            // of the .onnx files; no part of what Empty() says
@@ -59,7 +61,8 @@ struct ModelDiff {
   bool Empty() const {
     return ops.empty() && only_first_nodes.empty() && only_second_nodes.empty() && types.empty() &&
            only_first_weights.empty() && only_second_weights.empty() && weights.empty() &&
-           nodes.empty() && interface.empty() && opsets.empty() && ir_version.empty();
+           nodes.empty() && interface.empty() && shapes.empty() && functions.empty() &&
+           opsets.empty() && ir_version.empty();
   }
 };
 

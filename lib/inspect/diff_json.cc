@@ -44,6 +44,8 @@ std::string ToJson(const ModelDiff& diff) {
                {"only_second_nodes", diff.only_second_nodes},
                {"nodes", Json::array()},
                {"interface", diff.interface},
+               {"shapes", Json::array()},
+               {"functions", Json::array()},
                {"types", Json::array()},
                {"only_first_weights", diff.only_first_weights},
                {"only_second_weights", diff.only_second_weights},
@@ -54,6 +56,13 @@ std::string ToJson(const ModelDiff& diff) {
   }
   for (const NodeDifference& row : diff.nodes) {
     json["nodes"].push_back({{"name", row.name}, {"differs_in", row.what}});
+  }
+  for (const ShapeDifference& row : diff.shapes) {
+    json["shapes"].push_back(
+        {{"value", row.value}, {"input", row.input}, {"first", row.first}, {"second", row.second}});
+  }
+  for (const FunctionDifference& row : diff.functions) {
+    json["functions"].push_back({{"name", row.name}, {"differs_in", row.what}});
   }
   for (const TypeDifference& row : diff.types) {
     json["types"].push_back({{"value", row.value}, {"first", row.first}, {"second", row.second}});

@@ -225,6 +225,10 @@ class Words {
           " in B (A: ", types.first,
           "); what feeds the model has to know (kv_cache_dtype in Transformers.js)");
     }
+    for (const ShapeDifference& row : diff_.shapes) {
+      others.push_back(absl::StrCat(row.input ? "input" : "output", " '", row.value, "' is ",
+                                    row.second, " in B (A: ", row.first, ")"));
+    }
     if (!others.empty()) Say(List(std::move(others)));
     InterfaceOnlyIn("A", first_, second_);
     InterfaceOnlyIn("B", second_, first_);

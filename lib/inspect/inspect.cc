@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "lib/base/error.h"
 #include "lib/check/check.h"
+#include "lib/inspect/diff_nodes.h"
 #include "lib/model/model.h"
 #include "lib/policy/plan.h"
 #include "lib/policy/weight_lattices.h"
@@ -19,17 +20,6 @@ namespace onnxquant {
 namespace {
 
 constexpr int kHazardExamples = 3;
-
-std::string ShapeText(const onnx::ValueInfoProto& info) {
-  if (!info.type().has_tensor_type() || !info.type().tensor_type().has_shape()) return "";
-  std::vector<std::string> dims;
-  for (const auto& dim : info.type().tensor_type().shape().dim()) {
-    dims.push_back(dim.has_dim_value()       ? absl::StrCat(dim.dim_value())
-                   : dim.dim_param().empty() ? "?"
-                                             : dim.dim_param());
-  }
-  return absl::StrCat("[", absl::StrJoin(dims, ", "), "]");
-}
 
 std::vector<InspectedCount> ByCount(const std::map<std::string, int>& counts) {
   std::vector<InspectedCount> rows;

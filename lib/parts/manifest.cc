@@ -74,6 +74,7 @@ absl::StatusOr<Ordered> ContentOf(const PlanAccess::State& state,
                    {"text", Lines(state.policy.yaml)},
                    {"rules", state.options.rules},
                    {"targets", state.options.targets},
+                   {"io", state.options.io},
                    {"dtypes", dtypes},
                    {"max_shard", state.options.max_shard},
                    {"max_growth", state.options.max_growth},
@@ -200,6 +201,7 @@ absl::StatusOr<Manifest> ReadManifest(const std::string& path) {
   options.policy_yaml = absl::StrJoin(read.Texts("policy", "text"), "\n");
   options.rules = read.Texts("policy", "rules");
   options.targets = read.Texts("policy", "targets");
+  options.io = read.Text("policy", "io");
   options.dtypes = read.Texts("policy", "dtypes");
   options.max_shard =
       read.Get<std::uint64_t>("policy", "max_shard", &json::is_number_unsigned, "a size in bytes");

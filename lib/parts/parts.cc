@@ -15,6 +15,7 @@
 #include "lib/files/single_output.h"
 #include "lib/files/target.h"
 #include "lib/parts/data_files.h"
+#include "lib/parts/done_note.h"
 #include "lib/parts/finish.h"
 #include "lib/parts/manifest.h"
 #include "lib/parts/staging.h"
@@ -68,6 +69,21 @@ absl::Status CheckTargets(const Opened& opened, absl::Span<const DataFile> files
   return absl::OkStatus();
 }
 
+// Nothing while it is not all done, or where something else is asked for beside it.
+absl::StatusOr<std::optional<DoneFiles>> DoneBefore(const Opened& opened,
+                                                    const PartOptions& options) {
+  const absl::StatusOr<FolderPtr> folder = Folder::Open(opened.state().report.directory, "-o");
+  if (!folder.ok() || !options.apply.texts.empty()) return std::nullopt;
+  ONNXQUANT_ASSIGN_OR_RETURN(std::optional<DoneFiles> done,
+                             DoneAlready(opened.manifest, **folder, options.apply.cancelled));
+  if (done && options.apply.notice) {
+    options.apply.notice(absl::StrCat(opened.manifest.path, ": all is done already: ", done->size(),
+                                      " files in ", (*folder)->path(),
+                                      " are as they were put in place"));
+  }
+  return done;
+}
+
 absl::StatusOr<PartReport> Apply(const Opened& opened, Part part, const PartOptions& options) {
   const Clock::time_point start = Clock::now();
   const PlanAccess::State& state = opened.state();
@@ -77,6 +93,16 @@ absl::StatusOr<PartReport> Apply(const Opened& opened, Part part, const PartOpti
   report.staging =
       (std::filesystem::path(state.report.directory) / opened.manifest.staging).string();
   if (wanted.empty()) return report;
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::optional<DoneFiles> done, DoneBefore(opened, options));
+  if (done) {
+    for (const DataFile& file : wanted) {
+      const auto found = done->find(file.name);
+      if (found == done->end()) continue;
+      report.files.push_back({file.name, file.bytes, found->second.sha256, true});
+    }
+    report.staging = state.report.directory;
+    return report;
+  }
   ONNXQUANT_RETURN_IF_ERROR(CheckTargets(opened, wanted, options.apply.force));
   ONNXQUANT_ASSIGN_OR_RETURN(const Staging staging,
                              Staging::Make(state.report.directory, opened.manifest.staging));
@@ -108,6 +134,41 @@ absl::StatusOr<PartReport> Apply(const Opened& opened, Part part, const PartOpti
   return report;
 }
 
+// What was put in place. A data file's hash is in its record, where that is still there.
+absl::StatusOr<DoneFiles> PutInPlace(const Opened& opened, const Staging* staging,
+                                     const std::atomic<bool>* cancelled) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const FolderPtr folder,
+                             Folder::Open(opened.state().report.directory, "-o"));
+  DoneFiles done;
+  const auto add = [&](const std::string& name, const std::string& known) -> absl::Status {
+    ONNXQUANT_ASSIGN_OR_RETURN(const FileState there, folder->Look(name));
+    std::string hash = known;
+    if (hash.empty()) {
+      ONNXQUANT_ASSIGN_OR_RETURN(hash,
+                                 Staging::HashOf(*folder, name, there.identity.size, cancelled));
+    }
+    done[name] = {there.identity.size, std::move(hash)};
+    return absl::OkStatus();
+  };
+  for (const PlannedOutput& output : opened.state().outputs) {
+    ONNXQUANT_RETURN_IF_ERROR(add(output.file_name, ""));
+  }
+  for (const DataFile& file : opened.files) {
+    std::optional<Record> record;
+    if (staging != nullptr) {
+      ONNXQUANT_ASSIGN_OR_RETURN(record, staging->RecordOf(opened.manifest.id, file.name));
+    }
+    ONNXQUANT_RETURN_IF_ERROR(add(file.name, record ? record->sha256 : ""));
+  }
+  return done;
+}
+
+// Best effort, too: without the note the end can be told from another conversion's no more.
+void NoteDone(const Opened& opened, const Staging* staging, const ApplyOptions& options) {
+  const absl::StatusOr<DoneFiles> done = PutInPlace(opened, staging, options.cancelled);
+  if (done.ok()) static_cast<void>(WriteDoneNote(opened.manifest, *done));
+}
+
 void Clear(const Opened& opened, const Staging& staging) {
   std::vector<std::string> names;
   for (const DataFile& file : opened.files) names.push_back(file.name);
@@ -130,6 +191,15 @@ absl::StatusOr<Report> Finish(const Opened& opened, const PartOptions& options) 
   const Clock::time_point start = Clock::now();
   const PlanAccess::State& state = opened.state();
   ONNXQUANT_RETURN_IF_ERROR(SettleBefore(opened, options.apply));
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::optional<DoneFiles> done, DoneBefore(opened, options));
+  if (done) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const std::optional<Staging> left,
+                               Staging::Find(state.report.directory, opened.manifest.staging));
+    if (left) Clear(opened, *left);  // the end was killed before it had
+    Report report = FinishedReport(state, {}, 0, SecondsSince(start));
+    report.policy_choice = opened.manifest.policy_choice;
+    return report;
+  }
   // Without data files there is nothing to stage.
   ONNXQUANT_ASSIGN_OR_RETURN(std::optional<Staging> staging,
                              Staging::Find(state.report.directory, opened.manifest.staging));
@@ -164,6 +234,7 @@ absl::StatusOr<Report> Finish(const Opened& opened, const PartOptions& options) 
     return report;
   };
   if (in_place) {
+    NoteDone(opened, &*staging, options.apply);
     Clear(opened, *staging);
     return finished();
   }
@@ -172,6 +243,7 @@ absl::StatusOr<Report> Finish(const Opened& opened, const PartOptions& options) 
   ApplyOptions apply = options.apply;
   apply.progress = nullptr;  // there is next to nothing to read
   ONNXQUANT_RETURN_IF_ERROR(WriteOutputs(job, apply, finished, warnings));
+  NoteDone(opened, staging.has_value() ? &*staging : nullptr, options.apply);
   if (staging.has_value()) Clear(opened, *staging);
   return finished();
 }
@@ -208,7 +280,9 @@ absl::StatusOr<Report> FinishManifest(const std::string& manifest, const PartOpt
 absl::StatusOr<Report> ApplyManifest(const std::string& manifest, const PartOptions& options) {
   const Clock::time_point start = Clock::now();
   ONNXQUANT_ASSIGN_OR_RETURN(const Opened opened, Open(manifest));
-  ONNXQUANT_ASSIGN_OR_RETURN(const PartReport part, Apply(opened, {1, 1}, options));
+  PartOptions quiet = options;  // what is done already is said at the end, once
+  quiet.apply.notice = nullptr;
+  ONNXQUANT_ASSIGN_OR_RETURN(const PartReport part, Apply(opened, {1, 1}, quiet));
   ONNXQUANT_ASSIGN_OR_RETURN(Report report, Finish(opened, options));
   report.bytes_read += part.bytes_read;
   report.seconds = SecondsSince(start);

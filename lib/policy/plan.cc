@@ -25,6 +25,7 @@
 #include "lib/policy/plan_types.h"
 #include "lib/policy/plan_weights.h"
 #include "lib/policy/rope_fits.h"
+#include "lib/policy/unmatched.h"
 #include "lib/policy/weight_lattices.h"
 #include "lib/schema/node_check.h"
 
@@ -189,6 +190,7 @@ absl::StatusOr<std::vector<OutputPlan>> MakePlans(const Analysis& analysis, cons
     if (!relevant[i] || rule.optional) continue;
     if (!matched[i]) {
       return PolicyError(rule.mark.ToString(), ": this rule matches nothing in ", origin,
+                         WhyUnmatched(analysis, policy, rule),
                          "; see 'onnxquant inspect' for the model's roles and names, or say "
                          "'optional: true' if it may match nothing");
     }

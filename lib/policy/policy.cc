@@ -1,10 +1,9 @@
 #include "lib/policy/policy.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "lib/policy/glob.h"
 #include "lib/policy/setting_row.h"
 
 namespace onnxquant {
@@ -15,12 +14,8 @@ bool Contains(const std::vector<std::string>& list, const std::string& word) {
 }
 
 bool AnyGlob(const std::vector<std::string>& globs, const std::string& name) {
-  std::string text = name;
-  // fnmatch takes a NUL for the end. No glob holds one, so that another byte does as well.
-  std::replace(text.begin(), text.end(), '\0', '\x01');
-  return std::any_of(globs.begin(), globs.end(), [&text](const std::string& glob) {
-    return fnmatch(glob.c_str(), text.c_str(), 0) == 0;
-  });
+  return std::any_of(globs.begin(), globs.end(),
+                     [&name](const std::string& glob) { return FitsGlob(glob, name); });
 }
 
 bool AnyRegex(const std::vector<Pattern>& regexes, const std::string& text) {

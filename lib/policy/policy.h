@@ -105,8 +105,9 @@ struct Rule {
 };
 
 struct OutputSpec {
-  std::string dtype;  // as Transformers.js spells it: fp16, q4, q4f16 …
-  Settings defaults;  // compute, weights and io are always set
+  std::string dtype;    // as Transformers.js spells it: fp16, q4, q4f16 …
+  Settings defaults;    // compute, weights and io are always set
+  std::string io_from;  // what has set io in the policy's place; "": the policy did
   SourceMark mark;
 };
 
@@ -154,7 +155,7 @@ struct Subject {
 bool CanAct(const Settings& set, const Subject& subject);
 
 // Whether every selector of `match` holds. A `weight` selector never holds for a subject without a
-// weight. Globs know *, ? and [a-z]; * also crosses slashes.
+// weight.
 bool Matches(const Match& match, const Subject& subject);
 
 // The lowest opset of ONNX's own domain in which the policy's outputs can be written: Cast names

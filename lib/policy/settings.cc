@@ -22,6 +22,19 @@ bool Names(const Match& match) {
   return !match.names.empty() || !match.regexes.empty() || !match.weights.empty();
 }
 
+Reason ByPolicy(const Policy& policy, const OutputSpec& output) {
+  Settings set = output.defaults;
+  if (!output.io_from.empty()) set.io.reset();
+  return {absl::StrCat("output '", output.dtype, "' of policy ", policy.name), EffectOf(set),
+          FieldsOf(set)};
+}
+
+Reason ByOption(const OutputSpec& output) {
+  Settings set;
+  set.io = output.defaults.io;
+  return {output.io_from, EffectOf(set), FieldsOf(set)};
+}
+
 }  // namespace
 
 FieldSet FieldsOf(const Settings& set) {
@@ -55,8 +68,8 @@ std::string Reason::ToString() const {
 SettingsResolver::SettingsResolver(const Policy& policy, const OutputSpec& output)
     : policy_(policy),
       output_(output),
-      by_default_(absl::StrCat("output '", output.dtype, "' of policy ", policy.name),
-                  EffectOf(output.defaults), FieldsOf(output.defaults)),
+      by_default_(ByPolicy(policy, output)),
+      by_io_(ByOption(output)),
       matched_(policy.rules.size(), false),
       acted_(policy.rules.size(), false) {
   for (const Rule& rule : policy.rules) {
@@ -69,6 +82,7 @@ Resolved SettingsResolver::Resolve(absl::Span<const Subject> subjects) {
   Resolved resolved;
   Apply(output_.defaults, resolved);
   resolved.why.push_back(by_default_);
+  if (!output_.io_from.empty() && subjects.front().io) resolved.why.push_back(by_io_);
   for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
     const Rule& rule = policy_.rules[i];
     if (!AppliesTo(rule, output_.dtype)) continue;

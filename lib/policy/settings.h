@@ -94,6 +94,7 @@ class SettingsResolver {
   const Policy& policy_;
   const OutputSpec& output_;
   Reason by_default_;
+  Reason by_io_;                 // where something else has set it
   std::vector<Reason> by_rule_;  // by rule
   std::vector<bool> matched_;
   std::vector<bool> acted_;

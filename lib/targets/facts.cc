@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "lib/analysis/weight_uses.h"
+#include "lib/targets/kernels.h"
 
 namespace onnxquant {
 
@@ -81,6 +82,14 @@ bool HasOddBlocks(const NodeSight& node) {
          node.Reads(kZeroPoints) && !scales.empty() && scales.back() % 2 != 0;
 }
 
+bool IsUnsigned(const NodeSight& node) {
+  return node.InputType(0) == ElementType::kUint8 || node.InputType(1) == ElementType::kUint8;
+}
+
+bool IsFloat32(const NodeSight& node) {
+  return node.InputType(0) == ElementType::kFloat;
+}
+
 bool IsNotSwiglu(const NodeSight& node) {
   return node.Text("activation_type") != "swiglu";
 }
@@ -110,6 +119,38 @@ constexpr char kBlocks[] = "codes in blocks (int8, int4)";
 constexpr char kBlocksRemedy[] = "weights: int8, which is MatMulNBits, or weights: float16";
 constexpr char kFloatRemedy[] = "weights: float32 or float16";
 constexpr char kNoKernel[] = "no kernel: the CPU runs it, with copies to and fro";
+
+constexpr char kUnsigned[] = "8-bit activations or codes without a sign";
+constexpr char kCodes[] = "weights in blocks of codes";
+constexpr char kNotListed[] = "not listed: the CPU runs it, with copies to and fro";
+constexpr char kCudaSource[] =
+    "docs/OperatorKernels.md of ONNX Runtime's source, commit 001d12d2623f";
+constexpr char kCoreMlSource[] =
+    "coreml_supported_mlprogram_ops.md of ONNX Runtime's source, commit 04f568d869ec";
+
+// An operator of codes that CoreML does not have: all that it is for would be lost.
+constexpr Fact CoreMlFact(absl::string_view op, absl::string_view found) {
+  return {"no_codes",
+          kCoreMlKernels,
+          {},
+          {},
+          op,
+          Outcome::kMisplaced,
+          nullptr,
+          found,
+          "float weights",
+          kFloatRemedy,
+          kNotListed,
+          kCoreMlSource};
+}
+
+constexpr Fact CudaFact(absl::string_view op, bool (*when)(const NodeSight& node),
+                        absl::string_view found, absl::string_view expected,
+                        absl::string_view remedy) {
+  return {"integer_operators", kCudaKernels, {},    {},       op,
+          Outcome::kMisplaced, when,         found, expected, remedy,
+          kNotListed,          kCudaSource};
+}
 
 constexpr Fact NormFact(absl::string_view op) {
   return {"mixed_norm",   kWebGpuKernels, {},       {},          op,      Outcome::kFails,
@@ -267,6 +308,55 @@ constexpr Fact kFacts[] = {
      kBlocksRemedy,
      kNoKernel,
      kTried},
+    CudaFact("MatMulInteger", IsUnsigned, kUnsigned, kBlocks, kBlocksRemedy),
+    CudaFact("ConvInteger", nullptr, kInteger, "float filters", kFloatRemedy),
+    CudaFact("com.microsoft::DynamicQuantizeLSTM", nullptr, kInteger, "float weights",
+             kFloatRemedy),
+    CudaFact("com.microsoft::QAttention", IsUnsigned, kUnsigned, "float weights", kFloatRemedy),
+    {"integer_operators",
+     kCudaKernels,
+     {},
+     {},
+     "DynamicQuantizeLinear",
+     Outcome::kMissing,
+     nullptr,
+     "activations that are quantized when it runs",
+     "float activations",
+     kBlocksRemedy,
+     kNotListed,
+     kCudaSource},
+    {"float32_experts",
+     kCudaKernels,
+     {},
+     {},
+     "com.microsoft::QMoE",
+     Outcome::kMisplaced,
+     IsFloat32,
+     "experts in codes that compute in float32",
+     "float16 arithmetic",
+     "match: {op: 'com.microsoft::MoE'}, compute: float16",
+     kNotListed,
+     kCudaSource},
+    CoreMlFact(kProduct, kCodes),
+    CoreMlFact(kTable, "an embedding's rows in blocks of codes"),
+    CoreMlFact("com.microsoft::MatMulBnb4", "4-bit floats (nf4, fp4)"),
+    CoreMlFact("com.microsoft::QMoE", "experts in codes"),
+    CoreMlFact("MatMulInteger", kInteger),
+    CoreMlFact("ConvInteger", kInteger),
+    CoreMlFact("com.microsoft::DynamicQuantizeLSTM", kInteger),
+    CoreMlFact("com.microsoft::QAttention", kInteger),
+    {"no_codes",
+     kCoreMlKernels,
+     {},
+     {},
+     "DequantizeLinear",
+     Outcome::kMissing,
+     nullptr,
+     "codes that are made floats when it runs",
+     "float weights",
+     kFloatRemedy,
+     kNotListed,
+     kCoreMlSource},
     {"float8",
      kWebGpuKernels,
      {},

@@ -11,6 +11,11 @@
 
 namespace onnxquant {
 
+// Sets of kernels beside those of target.h, of which no machine of the project can ask: they are
+// known from the lists of ONNX Runtime's source.
+inline constexpr char kCudaKernels[] = "cuda";
+inline constexpr char kCoreMlKernels[] = "coreml";
+
 // lib/targets/kernels.txt, whose head says what it holds.
 extern const char kKernelTable[];
 

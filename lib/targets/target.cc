@@ -12,12 +12,15 @@
 #include "lib/base/error.h"
 #include "lib/base/suggest.h"
 #include "lib/base/visible.h"
+#include "lib/targets/kernels.h"
 
 namespace onnxquant {
 namespace {
 
 constexpr Place kCpu[] = {{"cpu", kCpuKernels}};
 constexpr Place kWebGpu[] = {{"webgpu", kWebGpuKernels, kCpuKernels}};
+constexpr Place kCuda[] = {{"cuda", kCudaKernels, kCpuKernels}};
+constexpr Place kCoreMl[] = {{"coreml", kCoreMlKernels, kCpuKernels}};
 constexpr Place kWasm[] = {{"wasm", kWasmKernels, "", true}};
 constexpr Place kInTransformersJs[] = {
     {"device webgpu", kWebGpuKernels, kAsyncifyKernels, true},
@@ -51,6 +54,18 @@ constexpr TargetRow kRows[] = {
      {4, 3},
      {4, 0},
      true},
+    {"cuda",
+     "ONNX Runtime's CUDA provider, in programs, with the CPU provider beside it (as its source "
+     "lists them: not tried)",
+     kCuda,
+     {1, 28},
+     {1, 28}},
+    {"coreml",
+     "ONNX Runtime's CoreML provider with ML programs, in programs, with the CPU provider beside "
+     "it (as its source lists them: not tried)",
+     kCoreMl,
+     {1, 28},
+     {1, 28}},
 };
 
 // The onnxruntime-web that a release of Transformers.js depends on, the newest first.

@@ -12,6 +12,7 @@
 #include "lib/convert/planned_output.h"
 #include "lib/formats/block_codec.h"
 #include "lib/policy/dtypes.h"
+#include "lib/policy/glob.h"
 #include "lib/rewrite/share_equal.h"
 
 namespace onnxquant {
@@ -115,18 +116,6 @@ Tunable TunableOf(const TuneSubject& subject, const WeightPlan& plan) {
 }
 
 }  // namespace
-
-std::string AsGlob(const std::string& name) {
-  std::string glob;
-  for (const char letter : name) {
-    if (letter == '*' || letter == '?' || letter == '[') {
-      absl::StrAppend(&glob, "[", std::string(1, letter), "]");
-    } else {
-      glob += letter;
-    }
-  }
-  return glob;
-}
 
 absl::StatusOr<DecidedOutput> Decide(const TuneSubject& subject, const Policy& policy) {
   ONNXQUANT_ASSIGN_OR_RETURN(

@@ -68,9 +68,6 @@ absl::StatusOr<std::vector<Tunable>> FindTunables(const TuneSubject& subject, co
                                                   const DecidedOutput& base,
                                                   absl::Span<const Candidate> candidates);
 
-// A name as a glob that matches it alone.
-std::string AsGlob(const std::string& name);
-
 }  // namespace onnxquant
 
 #endif  // ONNXQUANT_LIB_TUNE_TUNABLE_H_

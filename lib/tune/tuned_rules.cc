@@ -14,8 +14,8 @@
 #include "lib/base/error.h"
 #include "lib/formats/formats.h"
 #include "lib/formats/parameters.h"
+#include "lib/policy/glob.h"
 #include "lib/policy/yaml_reader.h"
-#include "lib/tune/tunable.h"
 
 namespace onnxquant {
 namespace {

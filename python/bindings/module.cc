@@ -21,6 +21,7 @@
 #include "onnxquant/report.h"
 #include "python/bindings/background.h"
 #include "python/bindings/calibrate.h"
+#include "python/bindings/folder.h"
 #include "python/bindings/manifest.h"
 #include "python/bindings/measure.h"
 #include "python/bindings/model_argument.h"
@@ -163,6 +164,7 @@ void BindPlan(py::module_& module) {
       .def_readwrite("rules", &PlanOptions::rules)
       .def_readwrite("dtypes", &PlanOptions::dtypes)
       .def_readwrite("targets", &PlanOptions::targets)
+      .def_readwrite("io", &PlanOptions::io)
       .def_readwrite("ranges", &PlanOptions::ranges)
       .def_readwrite("calibration", &PlanOptions::calibration)
       .def_readwrite("output", &PlanOptions::output)
@@ -190,6 +192,7 @@ PYBIND11_MODULE(_native, module) {
            py::arg("path"), py::arg("structure") = py::none(),
            py::arg("tensors") = std::vector<py::buffer>());
   BindPlan(module);
+  BindFolder(module);
   BindManifest(module);
   BindMeasure(module);
   BindCalibrate(module);

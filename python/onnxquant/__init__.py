@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         VerifyError,
         WriteError,
     )
+    from onnxquant.folders import FolderCheck, FolderInspection, FolderPlan, FolderReport
     from onnxquant.measure import ranges, verify
     from onnxquant.parts import apply_manifest, finish_manifest
     from onnxquant.policy import Policy, policies
@@ -59,6 +60,7 @@ _PLACES = {
         "VerifyError",
         "WriteError",
     ),
+    "onnxquant.folders": ("FolderCheck", "FolderInspection", "FolderPlan", "FolderReport"),
     "onnxquant.measure": ("ranges", "verify"),
     "onnxquant.parts": ("apply_manifest", "finish_manifest"),
     "onnxquant.policy": ("Policy", "policies"),
@@ -84,6 +86,10 @@ __all__ = [
     "CancelledError",
     "Check",
     "Diff",
+    "FolderCheck",
+    "FolderInspection",
+    "FolderPlan",
+    "FolderReport",
     "Inspection",
     "InternalError",
     "ModelError",

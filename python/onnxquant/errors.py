@@ -12,6 +12,7 @@ _ARGUMENTS = {
     "--format": "formats",
     "--gradients": "gradients",
     "--inputs": "inputs=",
+    "--io": "io",
     "--manifest": "save_manifest()",
     "--max-error": "max_error",
     "--max-growth": "max_growth",
@@ -25,6 +26,7 @@ _ARGUMENTS = {
     "--policy": "policy",
     "--ranges FILE": "ranges=",
     "--seed": "seed",
+    "--session": "sessions",
     "--set": "rules",
     "--size": "size",
     "--target": "targets",
@@ -33,14 +35,32 @@ _ARGUMENTS = {
 }
 
 
+# An option by itself: as part of a longer word or of a path it is none.
+_OPTION = re.compile(rf"(?<![\w/.\\-])({'|'.join(map(re.escape, _ARGUMENTS))})(?![\w/\\-]|\.\w)")
+# What is quoted: names, paths, and commands, which stay as they are.
+_QUOTED = re.compile(r"(?<!\w)'[^'\n]*'(?!\w)")
+_PATH = re.compile(r"[/\\]|\.\w+[\d:]*$")
+
+
 def in_python(message: str) -> str:
     """Return a message with the names of arguments in the place of options.
 
-    Commands in quotes stay as they are.
+    The place that the message begins with, where it is a path, and what is quoted stay as they are:
+    files may be named as options are.
     """
-    options = "|".join(map(re.escape, _ARGUMENTS))
-    pattern = rf"'onnxquant [^'\n]*'|(?<![\w-])({options})(?![\w-])"
-    return re.sub(pattern, lambda m: _ARGUMENTS[m[1]] if m[1] else m[0], message)
+    place, colon, said = message.partition(": ")
+    if not colon or not _PATH.search(place):
+        place, colon, said = "", "", message
+    parts = []
+    end = 0
+    for quoted in _QUOTED.finditer(said):
+        parts += [_renamed(said[end : quoted.start()]), quoted[0]]
+        end = quoted.end()
+    return "".join([place, colon, *parts, _renamed(said[end:])])
+
+
+def _renamed(text: str) -> str:
+    return _OPTION.sub(lambda option: _ARGUMENTS[option[1]], text)
 
 
 class OnnxquantError(Exception):

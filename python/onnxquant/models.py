@@ -1,14 +1,15 @@
 """Models as the native part takes them: a path, or a structure and its weights as buffers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxquant import _native
-from onnxquant.errors import UsageError
+from onnxquant.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     import onnx
@@ -90,22 +91,39 @@ def _without_large_weights(model: "onnx_ir.Model", tensors: list[Any]) -> Iterat
     """Put references to `tensors` in the place of large weights, for a while."""
     import onnx_ir
 
-    taken: list[tuple[onnx_ir.Value, Any]] = []
+    taken: list[tuple[Any, Any]] = []  # what is done again, and with what
     try:
         for graph in (model.graph, *model.graph.subgraphs()):
             for value in graph.initializers.values():
                 tensor = value.const_value
-                stand_in = _stand_in(tensor, tensors)
+                stand_in = _stand_in(tensor, value.name or "", tensors)
                 if stand_in is not None:
-                    taken.append((value, tensor))
+                    taken.append((partial(setattr, value, "const_value"), tensor))
                     value.const_value = stand_in
+        for node in _nodes(model):
+            for name, attribute in node.attributes.items():
+                # Lazy ones and arrays are written as they are; a file's place would not be known.
+                if not isinstance(attribute.value, onnx_ir.ExternalTensor):
+                    continue
+                stand_in = _stand_in(attribute.value, attribute.value.name or name, tensors)
+                taken.append((partial(node.attributes.__setitem__, name), attribute))
+                node.attributes[name] = onnx_ir.AttrTensor(name, stand_in)
         yield
     finally:
-        for value, tensor in taken:
-            value.const_value = tensor
+        for restore, what in taken:
+            restore(what)
 
 
-def _stand_in(tensor: Any, tensors: list[Any]) -> Any:
+def _nodes(model: "onnx_ir.Model") -> Iterator["onnx_ir.Node"]:
+    """Return the nodes of the graph, of all bodies, and of the model's functions."""
+    import onnx_ir
+
+    graphs: list[onnx_ir.Graph | onnx_ir.Function] = [model.graph, *model.functions.values()]
+    for graph in graphs:
+        yield from onnx_ir.traversal.RecursiveGraphIterator(graph)
+
+
+def _stand_in(tensor: Any, name: str, tensors: list[Any]) -> Any:
     """Return what stands for the tensor in the structure; None for the tensor itself."""
     import onnx_ir
 
@@ -114,8 +132,8 @@ def _stand_in(tensor: Any, tensors: list[Any]) -> Any:
     if tensor.nbytes < _LARGE:
         # Relative to another folder, maybe, than the structure is taken to lie in.
         is_external = isinstance(tensor, onnx_ir.ExternalTensor)
-        return onnx_ir.Tensor(tensor.numpy(), name=tensor.name) if is_external else None
-    tensors.append(_buffer(tensor))
+        return onnx_ir.Tensor(_read(tensor.numpy, name), name=name) if is_external else None
+    tensors.append(_read(lambda: _buffer(tensor), name))
     return onnx_ir.ExternalTensor(
         _IN_MEMORY,
         len(tensors) - 1,
@@ -124,6 +142,14 @@ def _stand_in(tensor: Any, tensors: list[Any]) -> Any:
         shape=tensor.shape,
         name=tensor.name or "",
     )
+
+
+def _read(read: Callable[[], Any], name: str) -> Any:
+    """Return what `read` gives. Raises ModelError for files that are missing or too short."""
+    try:
+        return read()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"the weights of '{name}' cannot be read: {error}") from error
 
 
 def _buffer(tensor: Any) -> Any:

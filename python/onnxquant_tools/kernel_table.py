@@ -2,7 +2,7 @@
 
     scripts/python.sh -m onnxquant_tools.kernel_table FOLDER RUNTIME@VERSION=RESULT.json…
 
-of what probe_models, probe_runtime.py and probe_runtime.mjs have found.
+of what probe_models, probe_runtime.py, probe_runtime.mjs and kernel_docs have found.
 """
 
 import argparse
@@ -24,7 +24,8 @@ _HEAD = """\
 # Which float types a node of each operator may have, so that a runtime loads it: f float32,
 # h float16, b bfloat16, d float64. Made by scripts/kernel_table.sh from models of one node that
 # each runtime was given: on webgpu the CPU was not allowed beside it; the CPU and wasm take float16
-# where they have kernels of float32, between casts.
+# where they have kernels of float32, between casts. Of cuda and coreml no machine was asked: these
+# are the lists of ONNX Runtime's source (kernel_docs.py); that of coreml names no types.
 # Of an operator: the first opset that a row holds for, the types that were tried, and those that
 # loaded, by runtime and version of ONNX Runtime; '-' none of them; of those behind a '?', or of
 # all, nothing is known.

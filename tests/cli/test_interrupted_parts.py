@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from interrupting import environment, own
-from parting import apply, make_template, one_run, staging
-from program import listing, run
+from parting import apply, made, make_template, one_run, staging
+from program import run
 
 STEP = 1 if int(os.environ.get("ONNXQUANT_KILLS", "20")) >= 200 else 31
 # On file systems without hard links the end moves data files; killed in that moment, it loses them,
@@ -74,7 +74,7 @@ def test_a_part_that_ends_anywhere_can_be_repeated(
         assert apply(place, *WHOLE).returncode == 0, number
         done = apply(place, "--finish", "--verify")
         assert done.returncode == 0, done.stderr
-        assert listing(place) == expected, number
+        assert made(place) == expected, number
         shutil.rmtree(place)
 
 
@@ -98,5 +98,5 @@ def test_an_end_that_ends_anywhere_can_be_repeated(
         if own(place):
             for folder in ("onnx", "."):
                 assert run("recover", folder, cwd=place).returncode == 0
-        assert listing(place) == expected, number
+        assert made(place) == expected, number
         shutil.rmtree(place)

@@ -12,6 +12,7 @@ from parting import (
     data_files,
     edit,
     layers_model,
+    made,
     make_template,
     one_run,
     staging,
@@ -120,7 +121,7 @@ def test_paths_may_be_edited_and_the_folder_may_be_moved(
     assert run("apply", "--manifest", moved / "plan.json", "--part", "2/2").returncode == 0
     done = run("apply", "--manifest", moved / "plan.json", "--finish")
     assert done.returncode == 0, done.stderr
-    found = listing(moved)
+    found = made(moved)
     found["plan.json"] = expected["plan.json"]
     assert found == expected
 
@@ -128,16 +129,15 @@ def test_paths_may_be_edited_and_the_folder_may_be_moved(
 def test_existing_outputs_are_replaced_by_force_only(
     place: Path, expected: dict[str, bytes]
 ) -> None:
-    assert apply(place).returncode == 0
+    name = data_files(place)[0]
+    (place / "onnx" / name).write_bytes(b"old")
     for arguments in (("--part", "1/1"), ("--finish",), ()):
         done = apply(place, *arguments)
         assert done.returncode == 4
         assert "exists already; --force replaces it" in done.stderr
-    name = data_files(place)[0]
-    (place / "onnx" / name).write_bytes(b"old")
     done = apply(place, "--force")
     assert done.returncode == 0, done.stderr
-    assert listing(place) == expected
+    assert made(place) == expected
 
 
 def test_more_parts_than_files_leave_some_without_work(place: Path) -> None:

@@ -10,7 +10,18 @@ import time
 from pathlib import Path
 
 import pytest
-from parting import PARTS, SHARD, apply, data_files, edit, make_template, one_run, staging, start
+from parting import (
+    PARTS,
+    SHARD,
+    apply,
+    data_files,
+    edit,
+    made,
+    make_template,
+    one_run,
+    staging,
+    start,
+)
 from program import BINARY, listing, run
 
 KILLS = 20
@@ -45,13 +56,13 @@ def test_eight_parts_at_once_give_the_bytes_of_one_run(
         assert process.returncode == 0, errors
     done = apply(place, "--finish")
     assert done.returncode == 0, done.stderr
-    assert listing(place) == expected
+    assert made(place) == expected
 
 
 def test_without_parts_all_is_done_at_once(place: Path, expected: dict[str, bytes]) -> None:
     done = apply(place)
     assert done.returncode == 0, done.stderr
-    assert listing(place) == expected
+    assert made(place) == expected
     assert "model_q4.onnx" in done.stdout
 
 
@@ -77,7 +88,7 @@ def test_parts_that_are_killed_and_repeated_give_the_same_bytes(
     assert not list(staging(place).glob("*.tmp"))
     done = apply(place, "--finish", "--verify")
     assert done.returncode == 0, done.stderr
-    assert listing(place) == expected
+    assert made(place) == expected
 
 
 def test_a_part_that_stalls_and_wakes_after_another_did_its_work_does_no_harm(
@@ -101,7 +112,7 @@ def test_a_part_that_stalls_and_wakes_after_another_did_its_work_does_no_harm(
     assert apply(place, "--part", "1/2").returncode == 0
     done = apply(place, "--finish", "--verify")
     assert done.returncode == 0, done.stderr
-    assert listing(place) == expected
+    assert made(place) == expected
 
 
 def test_what_is_done_is_not_done_again_whatever_the_number_of_parts(place: Path) -> None:
@@ -130,7 +141,7 @@ def test_the_end_lists_what_is_missing_by_part(place: Path, expected: dict[str, 
     for part in (3, 6):
         assert apply(place, "--part", f"{part}/{PARTS}").returncode == 0
     assert apply(place, "--finish").returncode == 0
-    assert listing(place) == expected
+    assert made(place) == expected
 
 
 def test_a_file_that_was_cut_short_is_found_and_made_again(
@@ -144,7 +155,7 @@ def test_a_file_that_was_cut_short_is_found_and_made_again(
     assert f"{name} has 10 bytes, expected" in done.stderr
     assert apply(place, "--part", "1/1").returncode == 0
     assert apply(place, "--finish").returncode == 0
-    assert listing(place) == expected
+    assert made(place) == expected
 
 
 def test_a_file_whose_bytes_changed_is_found_where_that_is_asked_for(
@@ -161,7 +172,7 @@ def test_a_file_whose_bytes_changed_is_found_where_that_is_asked_for(
     assert f"{name} has another SHA-256 than its record says" in done.stderr
     assert apply(place, "--part", "1/1", "--verify").returncode == 0
     assert apply(place, "--finish", "--verify").returncode == 0
-    assert listing(place) == expected
+    assert made(place) == expected
 
 
 @pytest.mark.parametrize("damage", ["{", '{"onnxquant_part": 1}', ""])
@@ -176,7 +187,7 @@ def test_a_damaged_record_counts_as_none(
     assert f"{name} has a damaged record" in done.stderr
     assert apply(place, "--part", "1/1").returncode == 0
     assert apply(place, "--finish").returncode == 0
-    assert listing(place) == expected
+    assert made(place) == expected
 
 
 def test_a_record_that_lacks_what_the_model_file_needs_is_found(place: Path) -> None:
@@ -274,4 +285,39 @@ def test_the_end_can_be_killed_anywhere_and_repeated(
         assert done.returncode == 0, done.stderr
     else:
         run("recover", place / "onnx")
-    assert listing(place) == expected
+    assert made(place) == expected
+
+
+@pytest.mark.parametrize("arguments", [("--finish",), (), ("--part", "3/8")], ids=" ".join)
+def test_what_is_done_already_is_said_to_be(place: Path, arguments: tuple[str, ...]) -> None:
+    assert apply(place).returncode == 0
+    before = listing(place)
+    again = apply(place, *arguments)
+    assert again.returncode == 0, again.stderr
+    said = f"plan.json: all is done already: {len(data_files(place)) + 3} files in "
+    assert again.stderr.startswith(said), again.stderr
+    assert listing(place) == before
+
+
+def test_files_that_changed_since_are_not_taken_for_done(place: Path) -> None:
+    assert apply(place).returncode == 0
+    file = place / "onnx" / data_files(place)[0]
+    content = bytearray(file.read_bytes())
+    content[0] ^= 1
+    file.write_bytes(content)
+    again = apply(place, "--finish")
+    assert again.returncode == 4
+    assert "exists already" in again.stderr
+
+
+def test_files_of_another_manifest_are_not_taken_for_done(place: Path) -> None:
+    assert apply(place).returncode == 0
+    planned = run(
+        *("plan", "--policy", "p.yaml", "--dtype", "q4", "--max-shard", "20k", "--force"),
+        *("--manifest", "plan.json", "onnx/model.onnx"),
+        cwd=place,
+    )
+    assert planned.returncode == 0, planned.stderr
+    again = apply(place, "--finish")
+    assert again.returncode == 4
+    assert "exists already" in again.stderr

@@ -122,7 +122,8 @@ PolicySpec WithNumbers() {
   PolicySpec spec{.name = "numbers"};
   spec.outputs = {{"q4", {.compute = "float32", .io = "float32", .weights = {"int4", 256}}}};
   spec.rules = {{.match = {.peak_over = 16000.5}, .set = {.compute = "float32"}},
-                {.match = {.role = {"residual"}}, .set = {.clip = 12345.25}}};
+                {.match = {.role = {"residual"}}, .set = {.clip = 12345.25}},
+                {.match = {.role = {"rope"}}, .set = {.rope_positions = 4096}}};
   return spec;
 }
 
@@ -137,6 +138,7 @@ TEST_F(InAnotherLocale, WritesThePolicyThatItReads) {
   std::locale::global(std::locale::classic());
   EXPECT_EQ(here, ToYaml(WithNumbers()));
   EXPECT_THAT(here, HasSubstr("12345.25"));
+  EXPECT_THAT(here, HasSubstr("4096"));
 }
 
 TEST_F(InAnotherLocale, WritesTheSameReport) {

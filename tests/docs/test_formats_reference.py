@@ -22,6 +22,7 @@ CHECK = "check --json, and --report FILE.json on it"
 VERIFY = "verify --json, and --report FILE.json on it"
 MANIFEST = "plan --manifest"
 RECORD = "apply --part, beside each data file"
+DONE = "apply --finish, beside the manifest"
 # Keys that stand only where something is wrong, or where there is something to tell.
 SOMETIMES = {
     RANGES: {"nan", "inf"},
@@ -56,6 +57,18 @@ def _mixed_norm(path: Path) -> Path:
     return path
 
 
+def _shapes(folder: Path) -> list[Path]:
+    """Write two models, of which one has another shape of its input, and a function."""
+    text = '<ir_version: 10, opset_import: ["": 21, "l": 1]> g (float[n,4] x) => (float[n,4] y) '
+    function = '<domain: "l", opset_import: ["": 21]> F (a) => (b) { b = Neg(a) }'
+    for name, model in (
+        ("one.onnx", text + "{ y = Neg(x) }"),
+        ("two.onnx", text.replace("n,4] x", "m,4] x") + "{ y = Neg(x) }\n" + function),
+    ):
+        onnx.save(onnx.parser.parse_model(model), folder / name)
+    return [folder / "one.onnx", folder / "two.onnx"]
+
+
 def _coded(folder: Path) -> list[str | Path]:
     """Write a model whose weight was made of codes, and a checkpoint that has it."""
     weight = np.random.default_rng(1).integers(-1, 2, (32, 32)).astype(np.float32)
@@ -74,7 +87,9 @@ def _parts(model: Path, folder: Path) -> dict[str, Any]:
     _run("apply", "--manifest", manifest, "--part", "1/1")
     paths = (folder / "q8" / "plan.parts").glob("*.json")
     records = [json.loads(path.read_text()) for path in paths]
+    _run("apply", "--manifest", manifest, "--finish")
     return {
+        DONE: json.loads((folder / "plan.json.done").read_text()),
         MANIFEST: json.loads(manifest.read_text()),
         RECORD: next(record for record in records if record["inline"]),
     }
@@ -101,12 +116,15 @@ def printed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     found |= _parts(model, folder)
     mixed = _mixed_norm(folder / "mixed.onnx")
     small, changed = _small_model(folder / "a.onnx", 2), _small_model(folder / "b.onnx", 3)
+    shapes = _run("diff", *_shapes(folder), "--json")
     for heading, key, text in (
         (VERIFY, "results", _run("verify", small, changed, "--json")),
         (CHECK, "findings", _run("check", mixed, "--json")),
         ("inspect --json", "findings", _run("inspect", mixed, "--json")),
         ("inspect --json", "hazards", _run("inspect", small, "--json")),
         ("diff --json", "weights", _run("diff", small, changed, "--json")),
+        ("diff --json", "shapes", shapes),
+        ("diff --json", "functions", shapes),
     ):
         found[heading][key] += json.loads(text)[key]
     coded = json.loads(_run("inspect", *_coded(folder), "--json"))

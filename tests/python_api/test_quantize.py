@@ -224,6 +224,15 @@ def test_messages_name_arguments_in_the_place_of_options() -> None:
         "give ranges=, or max_shard; choose another folder (output=); a--force, --forced, -out"
     )
     assert in_python(said) == expected
+    places = ("a/--force/m.onnx", "/a --force b/m.onnx", "C --ranges FILE.onnx", "p-o.yaml:3:1")
+    for place in places:
+        assert in_python(f"{place}: exists; --force") == f"{place}: exists; force=True"
+    assert in_python("the file (/a/--force/m.onnx) and '-o' and '/a -o b'; -o") == (
+        "the file (/a/--force/m.onnx) and '-o' and '/a -o b'; output="
+    )
+    assert in_python("--part: the model's --size, and the weights' -o.") == (
+        "part: the model's size, and the weights' output=."
+    )
     command = "'onnxquant tune --cache' writes it"
     assert in_python(f"{command}; --cache takes it") == f"{command}; cache takes it"
 

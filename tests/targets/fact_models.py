@@ -222,8 +222,8 @@ def cases() -> list[Case]:
             4,
             4,
             True,
-            refused=("transformers.js-wasm@4.3",),
-            taken=("cpu", "webgpu", "wasm", "transformers.js"),
+            refused=("transformers.js-wasm@4.3", "coreml"),
+            taken=("cpu", "webgpu", "wasm", "transformers.js", "cuda"),
             runtimes={"cpu": True, "webgpu": True, "asyncify": False},
         ),
         rows(
@@ -236,30 +236,34 @@ def cases() -> list[Case]:
             runtimes={"cpu": True, "webgpu": True},
         ),
         bnb4(
-            refused=("webgpu@1.27",),
-            taken=("cpu", "webgpu", "transformers.js-wasm"),
+            refused=("webgpu@1.27", "coreml"),
+            taken=("cpu", "webgpu", "transformers.js-wasm", "cuda"),
             runtimes={"cpu": True, "webgpu": False, "asyncify": True},
         ),
         experts(
-            "relu", refused=("webgpu",), taken=("cpu",), runtimes={"cpu": True, "webgpu": False}
+            "relu",
+            refused=("webgpu", "cuda", "coreml"),
+            taken=("cpu",),
+            runtimes={"cpu": True, "webgpu": False},
         ),
         experts("swiglu", taken=("cpu", "webgpu"), runtimes={"cpu": True, "webgpu": True}),
         mixed_norm(
-            taken=("cpu", "webgpu", "transformers.js"),  # a plan gives it one type
+            taken=("cpu", "webgpu", "transformers.js", "cuda"),  # a plan gives it one type
             runtimes={"cpu": True, "webgpu": False, "asyncify": True},
         ),
         *integers(
-            refused=("webgpu", "transformers.js-webgpu"),
+            refused=("webgpu", "transformers.js-webgpu", "cuda", "coreml"),
             taken=("cpu", "wasm", "transformers.js-wasm", "transformers.js"),
             runtimes={"cpu": True, "webgpu": False, "asyncify": True},
         ),
         float8(
             refused=("transformers.js",),
-            taken=("cpu", "wasm", "webgpu"),
+            taken=("cpu", "wasm", "webgpu", "cuda", "coreml"),
             runtimes={"cpu": True, "webgpu": False, "asyncify": False},
         ),
         brain(
             refused=("cpu", "webgpu", "wasm", "transformers.js"),
+            taken=("cuda",),
             runtimes={"cpu": False, "webgpu": False, "asyncify": False},
         ),
     ]

@@ -76,6 +76,28 @@ TEST(FindLacks, RefusesProductsThatWouldRunOnTheCpuBeside) {
   EXPECT_THAT(Said(kInteger, "transformers.js-wasm").refused(), IsEmpty());
 }
 
+TEST(FindLacks, KnowsOfCudaWhatOnnxRuntimesSourceLists) {
+  EXPECT_THAT(Said(kBrain, "cuda").refused(), IsEmpty());
+  EXPECT_THAT(Said(kBrain, "cuda").beside(), IsEmpty());
+  EXPECT_THAT(Said(kInteger, "cuda").refused(), SizeIs(1));
+  EXPECT_THAT(Said(Rows(4, 4, true), "cuda").refused(), IsEmpty());
+  // Its attention over groups has no float32: the CPU runs that beside it.
+  constexpr char kGroups[] =
+      "g (float[1,1,16] q, float[1,1,8] k, float[1,1,8] v, int32[1] n, int32 t)\n"
+      " => (float[1,1,16] y, float[b,1,s,8] pk, float[b,1,s,8] pv) {\n"
+      " y, pk, pv = com.microsoft.GroupQueryAttention <num_heads = 2, kv_num_heads = 1>"
+      " (q, k, v, , , n, t)\n}";
+  EXPECT_THAT(Said(kGroups, "cuda").beside(), SizeIs(1));
+  EXPECT_THAT(Said(kGroups, "webgpu").beside(), IsEmpty());
+}
+
+TEST(FindLacks, KnowsOfCoreMlWhatOnnxRuntimesSourceNames) {
+  EXPECT_THAT(Said(Rows(4, 4, true), "coreml").refused(), SizeIs(1));
+  const Said said("g (float[2] x) => (float[2] y) { t = Sign(x) y = Relu(t) }", "coreml");
+  EXPECT_THAT(said.refused(), IsEmpty());
+  EXPECT_THAT(said.beside(), SizeIs(1));
+}
+
 TEST(FindLacks, RefusesRowsWithAnOddNumberOfBlocksWhereTheyHaveZeroPoints) {
   EXPECT_THAT(Said(Rows(4, 5, true), "webgpu").refused(), SizeIs(1));
   EXPECT_THAT(Said(Rows(4, 4, true), "webgpu").refused(), IsEmpty());

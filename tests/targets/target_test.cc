@@ -43,6 +43,7 @@ TEST(ParseTarget, RefusesWhatIsNoVersion) {
 }
 
 TEST(ParseTarget, RefusesVersionsOfWhichNothingIsKnown) {
+  EXPECT_THAT(ParseTarget("cuda@1.20").status().message(), HasSubstr("expected 1.28 or later"));
   EXPECT_THAT(ParseTarget("transformers.js@3.5").status().message(),
               HasSubstr("nothing is known of version 3.5; expected 4.0 or later"));
 }

@@ -6,8 +6,8 @@
 #include "lib/base/error.h"
 #include "lib/formats/formats.h"
 #include "lib/formats/parameters.h"
+#include "lib/policy/glob.h"
 #include "lib/policy/policy_yaml.h"
-#include "lib/tune/tunable.h"
 
 namespace onnxquant {
 namespace {
