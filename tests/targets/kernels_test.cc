@@ -32,7 +32,7 @@ TEST(AskKernels, TakesTheNewestRuntimeThatIsNotNewer) {
 TEST(AskKernels, KnowsNothingOfOlderRuntimesAndOtherOperators) {
   EXPECT_FALSE(AskKernels("webgpu", {1, 26}, "Add", 21, ElementType::kBFloat16).known);
   EXPECT_FALSE(AskKernels("cpu", {1, 30}, "mine::Add", 21, ElementType::kFloat).known);
-  EXPECT_FALSE(AskKernels("cuda", {1, 30}, "Add", 21, ElementType::kFloat).known);
+  EXPECT_FALSE(AskKernels("dml", {1, 30}, "Add", 21, ElementType::kFloat).known);
 }
 
 TEST(AskKernels, KnowsNothingOfTypesThatTheOperatorDoesNotHave) {
