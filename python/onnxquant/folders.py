@@ -44,7 +44,6 @@ def _joined(folder: str, reports: Mapping[str, Report], agreed: str) -> dict[str
         for output in data["outputs"]
     ]
     whole = {**all_data[0], "input": folder, "policy_choice": agreed, "outputs": outputs}
-    whole["input_files"] = [file for data in all_data for file in data["input_files"]]
     for key in ("input_bytes", "bytes_read", "seconds"):
         whole[key] = sum(data[key] for data in all_data)
     return whole
