@@ -15,6 +15,7 @@ extern const Format kConvNBits;
 extern const Format kGatherBlocks;
 extern const Format kGatherPlain;
 extern const Format kQMoE;
+extern const Format kDequantizedTable;
 extern const Format kMatMulInteger;
 extern const Format kConvInteger;
 extern const Format kGatherInteger;
@@ -29,9 +30,10 @@ extern const Format kFloat8Others;
 namespace {
 
 constexpr const Format* kTable[] = {
-    &kMatMulNBits,   &kConvNBits,   &kGatherBlocks,  &kGatherPlain, &kQMoE,
-    &kMatMulInteger, &kConvInteger, &kGatherInteger, &kLstmInteger, &kAttentionInteger,
-    &kBnb4,          &kQdq,         &kQdqOthers,     &kFloat8,      &kFloat8Others,
+    &kMatMulNBits,   &kConvNBits,        &kGatherBlocks,     &kGatherPlain,
+    &kQMoE,          &kDequantizedTable, &kMatMulInteger,    &kConvInteger,
+    &kGatherInteger, &kLstmInteger,      &kAttentionInteger, &kBnb4,
+    &kQdq,           &kQdqOthers,        &kFloat8,           &kFloat8Others,
 };
 
 const FormatWord* FindWord(const Format& form, absl::string_view word) {

@@ -132,6 +132,15 @@ absl::Status WriteIntegerScales(const PartSink& sink, absl::Span<const kernels::
   return sink.Write(2, 0, AsBytes(zero_points));
 }
 
+std::string TransposedCodes(const std::string& codes, NodeSink& sink) {
+  return sink.Once(absl::StrCat(codes, " turned"), [&]() {
+    const std::string turned = sink.UniqueValue(absl::StrCat(codes, "_transposed"));
+    sink.AddNode() = MakeNode("Transpose", sink.UniqueNode(absl::StrCat(turned, "/Transpose")),
+                              {codes}, {turned});
+    return turned;
+  });
+}
+
 std::string IntegerCodesKey(const Stored& stored) {
   return absl::StrCat(ToString(stored.format), " ", stored.k, " ", stored.n,
                       stored.transposed ? " NK" : " KN");

@@ -22,6 +22,8 @@ namespace onnxquant {
 inline constexpr FormatWord kIntegerWords[] = {
     {.word = "dynamic_uint8", .bits = 8, .is_signed = false, .symmetric = false},
     {.word = "dynamic_int8", .bits = 8, .is_signed = true, .symmetric = true},
+    // As dynamic_uint8, but for what has a form of its own (dequantized_table.cc).
+    {.word = "quantize_dynamic", .bits = 8, .is_signed = false, .symmetric = false},
 };
 inline constexpr Parameter kIntegerParameters[] = {Parameter::kSymmetric, Parameter::kPerChannel,
                                                    Parameter::kReduceRange};
@@ -35,6 +37,9 @@ std::vector<StoredTensor> IntegerTensors(const Stored& stored,
 // The second and third of those parts; of the zero points only the first so many.
 absl::Status WriteIntegerScales(const PartSink& sink, absl::Span<const kernels::IntegerScale> all,
                                 std::size_t zero_points_stored);
+
+// The codes' transpose, which is folded when the model is loaded; the node is emitted once.
+std::string TransposedCodes(const std::string& codes, NodeSink& sink);
 
 // Equal where the three parts are, of an operator that has a zero point for each scale.
 std::string IntegerCodesKey(const Stored& stored);

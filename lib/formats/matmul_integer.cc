@@ -36,15 +36,7 @@ void Read(const Stored& stored, absl::Span<const std::string> names, int /*input
           onnx::NodeProto& node, NodeSink& sink) {
   const Product product = BeginProduct(node, "_quant", sink);
   const DynamicCodes a = QuantizeDynamically(product.a, sink);
-  std::string b = names[0];
-  if (stored.transposed) {  // folded when the model is loaded
-    b = sink.Once(absl::StrCat(names[0], " turned"), [&]() {
-      const std::string turned = sink.UniqueValue(absl::StrCat(names[0], "_transposed"));
-      sink.AddNode() = MakeNode("Transpose", sink.UniqueNode(absl::StrCat(turned, "/Transpose")),
-                                {names[0]}, {turned});
-      return turned;
-    });
-  }
+  const std::string b = stored.transposed ? TransposedCodes(names[0], sink) : names[0];
   const std::string sums = sink.UniqueValue(absl::StrCat(product.out, "_quantized"));
   sink.AddNode() =
       MakeNode("MatMulInteger", product.name, {a.codes, b, a.zero_point, names[2]}, {sums});
