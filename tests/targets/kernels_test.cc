@@ -32,7 +32,17 @@ TEST(AskKernels, TakesTheNewestRuntimeThatIsNotNewer) {
 TEST(AskKernels, KnowsNothingOfOlderRuntimesAndOtherOperators) {
   EXPECT_FALSE(AskKernels("webgpu", {1, 26}, "Add", 21, ElementType::kBFloat16).known);
   EXPECT_FALSE(AskKernels("cpu", {1, 30}, "mine::Add", 21, ElementType::kFloat).known);
-  EXPECT_FALSE(AskKernels("dml", {1, 30}, "Add", 21, ElementType::kFloat).known);
+  EXPECT_FALSE(AskKernels("tensorrt", {1, 30}, "Add", 21, ElementType::kFloat).known);
+}
+
+TEST(AskKernels, KnowsWhatOnnxRuntimesSourceLists) {
+  EXPECT_TRUE(AskKernels(kCudaKernels, {1, 28}, "Add", 21, ElementType::kBFloat16).runs);
+  // A kernel that is open to the end is not taken for a newer version of the operator.
+  EXPECT_TRUE(AskKernels(kCudaKernels, {1, 32}, "Cos", 21, ElementType::kFloat).runs);
+  EXPECT_FALSE(AskKernels(kCudaKernels, {1, 32}, "Cos", 22, ElementType::kFloat).runs);
+  EXPECT_FALSE(AskKernels(kCudaKernels, {1, 27}, "Add", 21, ElementType::kFloat).known);
+  EXPECT_FALSE(AskKernels(kCoreMlKernels, {1, 28}, "Add", 21, ElementType::kFloat).known);
+  EXPECT_TRUE(AskKernels(kCoreMlKernels, {1, 28}, "Sign", 13, ElementType::kFloat).known);
 }
 
 TEST(AskKernels, KnowsNothingOfTypesThatTheOperatorDoesNotHave) {
