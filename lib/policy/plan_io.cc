@@ -7,12 +7,14 @@
 namespace onnxquant {
 namespace {
 
-// Logits are read by samplers that expect float32; they change only when a rule says so. `fixed`:
-// the value keeps its type whatever the policy says.
+// Logits are read by samplers that expect float32, and the residual stream outgrows float16 where
+// it is handed out as it does inside; both change only when a rule says so. `fixed`: the value
+// keeps its type whatever the policy says.
 IoPlan PlanValue(const PlanContext& context, SettingsResolver& resolver, ValueId id, bool fixed) {
   const NodeRole& role = context.RoleOfValue(id);
   Subject subject;
   subject.role = NameOf(role.role);
+  subject.also = NameOf(role.also);
   subject.name = context.graph().value(id).name;
   subject.layer = role.layer;
   subject.layers = context.analysis.roles.layers;
@@ -25,9 +27,9 @@ IoPlan PlanValue(const PlanContext& context, SettingsResolver& resolver, ValueId
         {"the value that the model has for it", absl::StrCat("io: ", NameOf(resolved.io))}};
   } else if (resolved.io == kAsInSource) {
     resolved.io = context.OriginalType(id);
-  } else if (role.role == Role::kLogits && !resolved.io_by_rule) {
+  } else if ((role.role == Role::kLogits || role.role == Role::kResidual) && !resolved.io_by_rule) {
     resolved.io = ElementType::kFloat;
-    resolved.why.push_back({"the role logits", "io: float32"});
+    resolved.why.push_back({absl::StrCat("the role ", NameOf(role.role)), "io: float32"});
   }
   return {id, resolved.io, std::move(resolved.why)};
 }

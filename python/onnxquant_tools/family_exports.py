@@ -25,7 +25,8 @@ from transformers import PreTrainedTokenizerFast
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
 from onnxquant_tools.cache import cache_folder
-from onnxquant_tools.family_models import FAMILIES, VOCABULARY, make_model
+from onnxquant_tools.family_models import FAMILIES, make_model
+from onnxquant_tools.family_sizes import VOCABULARY
 
 Exporter = Callable[[str, Path, Path], None]
 
@@ -48,7 +49,7 @@ def make_checkpoint(family: str, folder: Path) -> Path:
     return folder
 
 
-class _Called(torch.nn.Module):
+class _Called(torch.nn.Module):  # type: ignore[misc]  # torch is not there where this is checked
     """Calls a model with named inputs and gives one output of it."""
 
     def __init__(self, model: torch.nn.Module, names: list[str], output: str) -> None:
@@ -117,7 +118,7 @@ def _export_torch(family: str, folder: Path, *, dynamo: bool, embedded: bool = F
         axes = {name: {0: "batch", 1: f"n_{name}"} for name in inputs if name in text}
         if "input_ids" in axes and "attention_mask" in axes:
             axes["attention_mask"] = axes["input_ids"]
-        # The trace cannot follow vmap, with which transformers makes masks; optimum's masks are alike.
+        # Traces cannot follow vmap, with which transformers makes masks; optimum has others.
         with unittest.mock.patch.dict(ALL_MASK_ATTENTION_FUNCTIONS._global_mapping, _masks()):
             torch.onnx.export(called, args, path, dynamo=False, dynamic_axes=axes, **common)
         return
@@ -216,7 +217,7 @@ def export(family: str, exporter: str, root: Path) -> Path | str:
     building.mkdir(parents=True)
     try:
         EXPORTERS[exporter](family, checkpoint, building)
-    except Exception as error:  # noqa: BLE001  any exporter fails in its own way
+    except Exception as error:
         shutil.rmtree(building)
         why = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
         refusal.write_text(why, encoding="utf-8")

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 import transformers as tf
 
-VOCABULARY = 80
+from onnxquant_tools.family_sizes import VOCABULARY
+
 TOKENS = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 SMALL = {
     "vocab_size": VOCABULARY,
@@ -57,7 +58,9 @@ def _decoder(config: Callable[[], Any]) -> FamilyModel:
     return FamilyModel(lambda: _causal(config()), "text-generation-with-past", "decoder")
 
 
-def _encoder(make: Callable[[], tf.PreTrainedModel], task: str = "feature-extraction") -> FamilyModel:
+def _encoder(
+    make: Callable[[], tf.PreTrainedModel], task: str = "feature-extraction"
+) -> FamilyModel:
     return FamilyModel(make, task, "encoder")
 
 
@@ -82,7 +85,9 @@ FAMILIES: dict[str, FamilyModel] = {
     "phi": _decoder(lambda: tf.PhiConfig(**SMALL, **TOKENS)),
     "phi3": _decoder(lambda: tf.Phi3Config(**DECODER, original_max_position_embeddings=128)),
     "gpt2": _decoder(
-        lambda: tf.GPT2Config(vocab_size=VOCABULARY, n_embd=64, n_layer=2, n_head=4, n_positions=128)
+        lambda: tf.GPT2Config(
+            vocab_size=VOCABULARY, n_embd=64, n_layer=2, n_head=4, n_positions=128
+        )
     ),
     "lfm2": _decoder(
         lambda: tf.Lfm2Config(
@@ -131,7 +136,12 @@ FAMILIES: dict[str, FamilyModel] = {
     "t5": _seq2seq(
         lambda: tf.T5ForConditionalGeneration(
             tf.T5Config(
-                vocab_size=VOCABULARY, d_model=64, d_ff=96, d_kv=16, num_layers=2, num_heads=4,
+                vocab_size=VOCABULARY,
+                d_model=64,
+                d_ff=96,
+                d_kv=16,
+                num_layers=2,
+                num_heads=4,
                 decoder_start_token_id=0,
             )
         )
@@ -189,8 +199,12 @@ FAMILIES: dict[str, FamilyModel] = {
     "dinov2": _vision(
         lambda: tf.Dinov2Model(
             tf.Dinov2Config(
-                hidden_size=64, num_hidden_layers=2, num_attention_heads=4, mlp_ratio=2,
-                image_size=32, patch_size=8,
+                hidden_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                mlp_ratio=2,
+                image_size=32,
+                patch_size=8,
             )
         ),
         "feature-extraction",
@@ -198,7 +212,8 @@ FAMILIES: dict[str, FamilyModel] = {
     "clip": FamilyModel(
         lambda: tf.CLIPModel(
             tf.CLIPConfig(
-                text_config={**SMALL, **TOKENS}, vision_config={**VISION, "patch_size": 8},
+                text_config={**SMALL, **TOKENS},
+                vision_config={**VISION, "patch_size": 8},
                 projection_dim=40,
             )
         ),
@@ -218,7 +233,9 @@ FAMILIES: dict[str, FamilyModel] = {
     "yolos": _vision(
         lambda: tf.YolosForObjectDetection(
             tf.YolosConfig(
-                **{**VISION, "image_size": [32, 32]}, patch_size=8, num_detection_tokens=10,
+                **{**VISION, "image_size": [32, 32]},
+                patch_size=8,
+                num_detection_tokens=10,
                 num_labels=5,
             )
         ),
@@ -231,8 +248,11 @@ FAMILIES: dict[str, FamilyModel] = {
                 use_timm_backbone=False,
                 use_pretrained_backbone=False,
                 backbone_config=tf.ResNetConfig(
-                    embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1],
-                    out_features=["stage2"], layer_type="basic",
+                    embedding_size=8,
+                    hidden_sizes=[8, 16],
+                    depths=[1, 1],
+                    out_features=["stage2"],
+                    layer_type="basic",
                 ),
                 num_queries=10,
                 num_labels=5,
@@ -244,17 +264,29 @@ FAMILIES: dict[str, FamilyModel] = {
         lambda: tf.SamModel(
             tf.SamConfig(
                 vision_config={
-                    "hidden_size": 64, "output_channels": 32, "num_hidden_layers": 2,
-                    "num_attention_heads": 4, "image_size": 64, "patch_size": 8, "mlp_dim": 96,
-                    "window_size": 4, "global_attn_indexes": [1],
+                    "hidden_size": 64,
+                    "output_channels": 32,
+                    "num_hidden_layers": 2,
+                    "num_attention_heads": 4,
+                    "image_size": 64,
+                    "patch_size": 8,
+                    "mlp_dim": 96,
+                    "window_size": 4,
+                    "global_attn_indexes": [1],
                 },
                 prompt_encoder_config={
-                    "hidden_size": 32, "image_size": 64, "patch_size": 8,
-                    "image_embedding_size": 8, "mask_input_channels": 4,
+                    "hidden_size": 32,
+                    "image_size": 64,
+                    "patch_size": 8,
+                    "image_embedding_size": 8,
+                    "mask_input_channels": 4,
                 },
                 mask_decoder_config={
-                    "hidden_size": 32, "mlp_dim": 48, "num_hidden_layers": 2,
-                    "num_attention_heads": 4, "iou_head_hidden_dim": 24,
+                    "hidden_size": 32,
+                    "mlp_dim": 48,
+                    "num_hidden_layers": 2,
+                    "num_attention_heads": 4,
+                    "iou_head_hidden_dim": 24,
                 },
             )
         ),
@@ -264,11 +296,20 @@ FAMILIES: dict[str, FamilyModel] = {
     "vits": FamilyModel(
         lambda: tf.VitsModel(
             tf.VitsConfig(
-                vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-                ffn_dim=48, flow_size=32, spectrogram_bins=33, upsample_initial_channel=32,
-                prior_encoder_num_wavenet_layers=2, prior_encoder_num_flows=2,
-                duration_predictor_num_flows=2, posterior_encoder_num_wavenet_layers=2,
-                depth_separable_num_layers=2, depth_separable_channels=2,
+                vocab_size=VOCABULARY,
+                hidden_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                ffn_dim=48,
+                flow_size=32,
+                spectrogram_bins=33,
+                upsample_initial_channel=32,
+                prior_encoder_num_wavenet_layers=2,
+                prior_encoder_num_flows=2,
+                duration_predictor_num_flows=2,
+                posterior_encoder_num_wavenet_layers=2,
+                depth_separable_num_layers=2,
+                depth_separable_channels=2,
             )
         ),
         "text-to-audio",
@@ -278,7 +319,7 @@ FAMILIES: dict[str, FamilyModel] = {
 
 
 def make_model(family: str) -> tf.PreTrainedModel:
-    """Return the family's model, the same every time, with weights and gains of sizes that matter."""
+    """Return the family's model, the same every time, with weights of sizes that matter."""
     torch.manual_seed(0)
     model = FAMILIES[family].make().eval()
     for parameter in model.parameters():

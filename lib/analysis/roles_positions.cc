@@ -1,0 +1,110 @@
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "lib/analysis/role_detectors.h"
+#include "lib/analysis/weight_uses.h"
+
+namespace onnxquant {
+namespace {
+
+constexpr int kMostSteps = 200;  // of counting positions
+
+// What indices are made of.
+struct IndexSource {
+  bool pure = true;      // of nothing but arithmetic
+  bool counted = false;  // by a running sum or a range
+  bool inputs = false;   // of graph inputs' numbers, not only of their shapes
+  bool named = false;    // an input's name speaks of positions
+};
+
+IndexSource SourceOf(const RoleFacts& facts, ValueId indices, VisitedNodes& visited) {
+  const Graph& graph = facts.graph;
+  IndexSource source;
+  const auto look = [&](ValueId value) {
+    if (value == kNone || !graph.value(value).graph_input) return;
+    source.inputs = true;
+    source.named = source.named || absl::StrContains(graph.value(value).name, "position");
+    source.pure = source.pure && IsIntegerInput(graph.value(value));
+  };
+  look(indices);
+  WalkBack(graph, indices, visited, [&](NodeId node) {
+    if (IsAnyOf(graph, node, {"Shape", "Size"})) return false;
+    source.counted = source.counted || IsAnyOf(graph, node, {"CumSum", "Range"});
+    if (facts.weights.holds[node] ||
+        IsAnyOf(graph, node, {"ArgMax", "TopK", "NonZero", "If", "Loop", "Scan"})) {
+      source.pure = false;
+    }
+    for (const ValueId input : graph.node(node).inputs) look(input);
+    return source.pure;
+  }, kMostSteps);
+  return source;
+}
+
+// Whether the constant is a table of more than one row, as positions are learnt.
+bool IsTable(const Graph& graph, ValueId constant) {
+  const auto dims = ConstantShape(graph, constant);
+  return dims && dims->size() == 2 && (*dims)[0] > 1 && (*dims)[1] > 1;
+}
+
+// Whether it is added to something before weights read it: to the stream, or to scores.
+bool IsAdded(const RoleFacts& facts, NodeId node, VisitedNodes& visited) {
+  const Graph& graph = facts.graph;
+  bool added = false;
+  WalkForward(graph, OutputOf(graph, node), visited, [&](NodeId next) {
+    added = added || IsAnyOf(graph, next, {"Add", "Sum", "SkipLayerNormalization"});
+    return !added && IsAnyOf(graph, next, {"Cast", "Reshape", "Transpose", "Unsqueeze", "Squeeze",
+                                           "Expand", "Mul", "Identity"});
+  });
+  return added;
+}
+
+void LookAtGather(const RoleFacts& facts, NodeId id, VisitedNodes& visited, Roles& roles) {
+  const Graph& graph = facts.graph;
+  const NodeRole& known = roles.nodes[id];
+  if (known.role != Role::kNone && known.role != Role::kEmbedding) return;
+  const ValueId table = ConstantBehind(graph, InputOf(graph, id, 0));
+  if (table == kNone || !IsTable(graph, table) || InputOf(graph, id, 1) == kNone) return;
+  if (IntAttribute(*graph.node(id).proto, "axis", 0) != 0) return;
+  const IndexSource source = SourceOf(facts, InputOf(graph, id, 1), visited);
+  const bool positions = source.pure && (!source.inputs || source.counted || source.named);
+  if (!positions || !IsAdded(facts, id, visited)) return;
+  const char* how = !source.inputs   ? "shapes and constants alone"
+                    : source.counted ? "a running count"
+                                     : "a graph input whose name says so";
+  Refine(id, Role::kPosition,
+         absl::StrCat("adds rows of '", graph.value(table).name, "' by indices that come from ",
+                      how),
+         roles);
+  roles.nodes[id].also = Role::kEmbedding;
+}
+
+// A whole table that is added, or as much of it as there are positions.
+void LookAtAdd(const Graph& graph, NodeId id, Roles& roles) {
+  if (roles.nodes[id].role != Role::kNone || graph.node(id).inputs.size() != 2) return;
+  for (const int input : {0, 1}) {
+    ValueId table = InputOf(graph, id, input);
+    const NodeId slice = table == kNone ? kNone : graph.value(table).producer;
+    if (IsAnyOf(graph, slice, {"Slice"})) table = InputOf(graph, slice, 0);
+    const ValueId constant = ConstantBehind(graph, table);
+    if (constant == kNone || ConstantBehind(graph, InputOf(graph, id, 1 - input)) != kNone) continue;
+    const auto dims = ConstantShape(graph, constant);
+    const std::size_t rank = dims ? dims->size() : 0;
+    if ((rank != 2 && rank != 3) || (rank == 3 && dims->front() != 1)) continue;
+    if ((*dims)[rank - 2] < 2 || (*dims)[rank - 1] < 2) continue;
+    Assign(id, Role::kPosition,
+           absl::StrCat("adds the table '", graph.value(constant).name, "', row by row"), roles);
+  }
+}
+
+}  // namespace
+
+void FindPositions(const RoleFacts& facts, Roles& roles) {
+  VisitedNodes visited(facts.graph);
+  for (const NodeId id : facts.graph.order()) {
+    if (IsAnyOf(facts.graph, id, {"Gather"})) LookAtGather(facts, id, visited, roles);
+    if (IsAnyOf(facts.graph, id, {"Add"})) LookAtAdd(facts.graph, id, roles);
+  }
+}
+
+}  // namespace onnxquant
