@@ -64,9 +64,16 @@ Embeddings FindEmbeddings(const Graph& graph, Roles& roles) {
            roles);
     found.vocabularies.insert((*dims)[0]);
     found.tables.insert(table);
+    // Who asks for the shape alone reads nothing of it.
     const auto only_reader = [&graph](ValueId value) -> Use {
-      const bool one = value != kNone && graph.value(value).uses.size() == 1;
-      return one ? graph.value(value).uses.front() : Use{};
+      Use only;
+      if (value == kNone) return only;
+      for (const Use& use : graph.value(value).uses) {
+        if (IsAnyOf(graph, use.node, {"Shape"})) continue;
+        if (only.node != kNone) return Use{};
+        only = use;
+      }
+      return only;
     };
     Use use = only_reader(OutputOf(graph, id));
     while (IsAnyOf(graph, use.node, {"Cast"})) use = only_reader(OutputOf(graph, use.node));

@@ -32,7 +32,8 @@ bool MultipliesExperts(const Graph& graph, NodeId node) {
   for (const int input : {0, 1}) {
     ValueId value = InputOf(graph, node, input);
     const NodeId gather = value == kNone ? kNone : graph.value(value).producer;
-    if (IsAnyOf(graph, gather, {"Gather", "Slice", "Squeeze", "Split"})) value = InputOf(graph, gather, 0);
+    if (IsAnyOf(graph, gather, {"Gather", "Slice", "Squeeze", "Split"}))
+      value = InputOf(graph, gather, 0);
     const auto dims = ConstantShape(graph, ConstantBehind(graph, value));
     if (dims && dims->size() == 3) return true;
   }
@@ -43,7 +44,10 @@ bool MultipliesExperts(const Graph& graph, NodeId node) {
 class ExpertFinder {
  public:
   ExpertFinder(const RoleFacts& facts, Roles& roles)
-      : facts_(facts), graph_(facts.graph), roles_(roles), chosen_(facts.graph),
+      : facts_(facts),
+        graph_(facts.graph),
+        roles_(roles),
+        chosen_(facts.graph),
         visited_(facts.graph) {}
 
   void LookFrom(NodeId choice, NodeId router) {
@@ -86,7 +90,8 @@ class ExpertFinder {
 
   void Take(NodeId node, const std::string& why) {
     if (!facts_.weights.matmul[node] && !MultipliesExperts(graph_, node)) return;
-    if (roles_.nodes[node].role == Role::kExpert || roles_.nodes[node].role == Role::kRouter) return;
+    if (roles_.nodes[node].role == Role::kExpert || roles_.nodes[node].role == Role::kRouter)
+      return;
     Refine(node, Role::kExpert, absl::StrCat("is part of ", why), roles_);
   }
 

@@ -16,8 +16,9 @@ NodeId PoolingBefore(const RoleFacts& facts, NodeId product, const Roles& roles)
   NodeId node = graph.ProducerOf(product, 0);
   for (int steps = 0; steps < kMostSteps && node != kNone; ++steps) {
     if (facts.weights.holds[node] || roles.nodes[node].Is(Role::kResidual)) return kNone;
-    if (IsAnyOf(graph, node, {"Gather", "GatherND", "GatherElements", "ReduceMean", "ReduceMax",
-                              "ReduceSum", "GlobalAveragePool", "Slice"})) {
+    if (IsAnyOf(graph, node,
+                {"Gather", "GatherND", "GatherElements", "ReduceMean", "ReduceMax", "ReduceSum",
+                 "GlobalAveragePool", "Slice"})) {
       return roles.nodes[node].role == Role::kNone ? node : kNone;
     }
     node = graph.ProducerOf(node, 0);
@@ -39,10 +40,14 @@ bool HasBias(const Graph& graph, NodeId product) {
 bool IsSquashed(const RoleFacts& facts, NodeId product, VisitedNodes& visited) {
   const Graph& graph = facts.graph;
   bool found = false;
-  WalkForward(graph, OutputOf(graph, product), visited, [&](NodeId node) {
-    found = found || IsAnyOf(graph, node, {"Tanh", "ReduceL2", "LpNormalization", "Gelu", "Relu"});
-    return !found && !facts.weights.holds[node];
-  }, kMostSteps);
+  WalkForward(
+      graph, OutputOf(graph, product), visited,
+      [&](NodeId node) {
+        found =
+            found || IsAnyOf(graph, node, {"Tanh", "ReduceL2", "LpNormalization", "Gelu", "Relu"});
+        return !found && !facts.weights.holds[node];
+      },
+      kMostSteps);
   return found;
 }
 

@@ -62,12 +62,15 @@ void AddMasksOfScores(const RoleFacts& facts, const Attention& attention, Visite
                       InputsBehind& masks) {
   const Graph& graph = facts.graph;
   std::vector<NodeId> between;
-  WalkForward(graph, OutputOf(graph, attention.scores), visited, [&](NodeId node) {
-    if (node == attention.node || node == attention.context) return false;
-    between.push_back(node);
-    return IsAnyOf(graph, node, {"Add", "Mul", "Div", "Where", "Cast", "Reshape", "Transpose",
-                                 "Identity"});
-  }, 64);
+  WalkForward(
+      graph, OutputOf(graph, attention.scores), visited,
+      [&](NodeId node) {
+        if (node == attention.node || node == attention.context) return false;
+        between.push_back(node);
+        return IsAnyOf(graph, node,
+                       {"Add", "Mul", "Div", "Where", "Cast", "Reshape", "Transpose", "Identity"});
+      },
+      64);
   for (const NodeId node : between) {
     if (!IsAnyOf(graph, node, {"Add", "Where"})) continue;
     for (const ValueId input : graph.node(node).inputs) masks.Add(input);
@@ -116,7 +119,9 @@ void FindInputs(const RoleFacts& facts, const std::vector<Attention>& attentions
   // is the mask where it leads to one at all.
   for (const ValueId input : masks.found()) {
     const bool both = positions.found().contains(input);
-    if (roles.values.contains(input) || (both && absl::StrContains(graph.value(input).name, "position"))) continue;
+    if (roles.values.contains(input) ||
+        (both && absl::StrContains(graph.value(input).name, "position")))
+      continue;
     roles.values[input] = {Role::kMask, Role::kNone, kNone,
                            Keep("it hides positions from attentions", roles)};
   }

@@ -46,6 +46,7 @@ IdVector<bool> DescendsFromStream(const Graph& graph, const Embeddings& embeddin
            roles.OfValue(value).role != Role::kKvCache;
   };
   for (const NodeId id : graph.order()) {
+    if (IsAnyOf(graph, id, {"Shape"})) continue;  // of the stream's shape, not of its numbers
     bool found = embedded && roles.nodes[id].role == Role::kEmbedding;
     for (const ValueId input : graph.node(id).inputs) {
       if (input == kNone) continue;

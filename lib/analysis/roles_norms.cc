@@ -29,9 +29,9 @@ class NormFinder {
     TakeParameter("Mul");
     if (centred) TakeParameter("Add");
     const NodeId end = graph_.value(end_).producer;
-    const std::string why = absl::StrCat("part of the norm that is spelt out from '",
-                                         graph_.value(normalized_).name, "' to '",
-                                         graph_.value(end_).name, "'");
+    const std::string why =
+        absl::StrCat("part of the norm that is spelt out from '", graph_.value(normalized_).name,
+                     "' to '", graph_.value(end_).name, "'");
     for (const NodeId node : nodes_) Assign(node, Role::kNorm, why, roles_);
     roles_.spelt_norms[end] = centred;
   }

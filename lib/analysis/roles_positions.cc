@@ -1,4 +1,8 @@
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -14,30 +18,52 @@ constexpr int kMostSteps = 200;  // of counting positions
 struct IndexSource {
   bool pure = true;      // of nothing but arithmetic
   bool counted = false;  // by a running sum or a range
+  bool listed = false;   // from a list of different numbers
   bool inputs = false;   // of graph inputs' numbers, not only of their shapes
   bool named = false;    // an input's name speaks of positions
 };
+
+// Whether the value is a constant list of numbers that are not all the same, as those of kinds of
+// tokens are. Lists of a few are shapes.
+bool IsList(const Graph& graph, ValueId value) {
+  constexpr std::size_t kFewest = 8;
+  const onnx::TensorProto* tensor = value == kNone ? nullptr : ConstantTensor(graph, value);
+  if (tensor == nullptr || tensor->data_type() != onnx::TensorProto::INT64) return false;
+  std::vector<std::int64_t> numbers(tensor->int64_data().begin(), tensor->int64_data().end());
+  const std::string& raw = tensor->raw_data();
+  if (numbers.empty() && !raw.empty()) {
+    numbers.resize(raw.size() / sizeof(std::int64_t));
+    std::memcpy(numbers.data(), raw.data(), numbers.size() * sizeof(std::int64_t));
+  }
+  return numbers.size() >= kFewest &&
+         std::any_of(numbers.begin(), numbers.end(),
+                     [&numbers](std::int64_t number) { return number != numbers.front(); });
+}
 
 IndexSource SourceOf(const RoleFacts& facts, ValueId indices, VisitedNodes& visited) {
   const Graph& graph = facts.graph;
   IndexSource source;
   const auto look = [&](ValueId value) {
+    source.listed = source.listed || IsList(graph, value);
     if (value == kNone || !graph.value(value).graph_input) return;
     source.inputs = true;
     source.named = source.named || absl::StrContains(graph.value(value).name, "position");
     source.pure = source.pure && IsIntegerInput(graph.value(value));
   };
   look(indices);
-  WalkBack(graph, indices, visited, [&](NodeId node) {
-    if (IsAnyOf(graph, node, {"Shape", "Size"})) return false;
-    source.counted = source.counted || IsAnyOf(graph, node, {"CumSum", "Range"});
-    if (facts.weights.holds[node] ||
-        IsAnyOf(graph, node, {"ArgMax", "TopK", "NonZero", "If", "Loop", "Scan"})) {
-      source.pure = false;
-    }
-    for (const ValueId input : graph.node(node).inputs) look(input);
-    return source.pure;
-  }, kMostSteps);
+  WalkBack(
+      graph, indices, visited,
+      [&](NodeId node) {
+        if (IsAnyOf(graph, node, {"Shape", "Size"})) return false;
+        source.counted = source.counted || IsAnyOf(graph, node, {"CumSum", "Range"});
+        if (facts.weights.holds[node] ||
+            IsAnyOf(graph, node, {"ArgMax", "TopK", "NonZero", "If", "Loop", "Scan"})) {
+          source.pure = false;
+        }
+        for (const ValueId input : graph.node(node).inputs) look(input);
+        return source.pure;
+      },
+      kMostSteps);
   return source;
 }
 
@@ -53,8 +79,9 @@ bool IsAdded(const RoleFacts& facts, NodeId node, VisitedNodes& visited) {
   bool added = false;
   WalkForward(graph, OutputOf(graph, node), visited, [&](NodeId next) {
     added = added || IsAnyOf(graph, next, {"Add", "Sum", "SkipLayerNormalization"});
-    return !added && IsAnyOf(graph, next, {"Cast", "Reshape", "Transpose", "Unsqueeze", "Squeeze",
-                                           "Expand", "Mul", "Identity"});
+    return !added && IsAnyOf(graph, next,
+                             {"Cast", "Reshape", "Transpose", "Unsqueeze", "Squeeze", "Slice",
+                              "Expand", "Mul", "Identity"});
   });
   return added;
 }
@@ -67,15 +94,16 @@ void LookAtGather(const RoleFacts& facts, NodeId id, VisitedNodes& visited, Role
   if (table == kNone || !IsTable(graph, table) || InputOf(graph, id, 1) == kNone) return;
   if (IntAttribute(*graph.node(id).proto, "axis", 0) != 0) return;
   const IndexSource source = SourceOf(facts, InputOf(graph, id, 1), visited);
-  const bool positions = source.pure && (!source.inputs || source.counted || source.named);
+  const bool positions =
+      source.pure && (source.counted || (source.inputs ? source.named : source.listed));
   if (!positions || !IsAdded(facts, id, visited)) return;
-  const char* how = !source.inputs   ? "shapes and constants alone"
-                    : source.counted ? "a running count"
-                                     : "a graph input whose name says so";
-  Refine(id, Role::kPosition,
-         absl::StrCat("adds rows of '", graph.value(table).name, "' by indices that come from ",
-                      how),
-         roles);
+  const char* how = source.counted  ? "a running count"
+                    : source.inputs ? "a graph input whose name says so"
+                                    : "a list of numbers";
+  Refine(
+      id, Role::kPosition,
+      absl::StrCat("adds rows of '", graph.value(table).name, "' by indices that come from ", how),
+      roles);
   roles.nodes[id].also = Role::kEmbedding;
 }
 
@@ -87,7 +115,8 @@ void LookAtAdd(const Graph& graph, NodeId id, Roles& roles) {
     const NodeId slice = table == kNone ? kNone : graph.value(table).producer;
     if (IsAnyOf(graph, slice, {"Slice"})) table = InputOf(graph, slice, 0);
     const ValueId constant = ConstantBehind(graph, table);
-    if (constant == kNone || ConstantBehind(graph, InputOf(graph, id, 1 - input)) != kNone) continue;
+    if (constant == kNone || ConstantBehind(graph, InputOf(graph, id, 1 - input)) != kNone)
+      continue;
     const auto dims = ConstantShape(graph, constant);
     const std::size_t rank = dims ? dims->size() : 0;
     if ((rank != 2 && rank != 3) || (rank == 3 && dims->front() != 1)) continue;

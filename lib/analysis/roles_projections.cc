@@ -59,6 +59,8 @@ const std::vector<NodeId>& NearestProjections::Behind(ValueId value) {
       found.push_back(node);
       return false;
     }
+    // What asks for a shape computes nothing from the numbers.
+    if (IsAnyOf(facts_.graph, node, {"Shape"})) return false;
     const NodeRole& role = roles_.nodes[node];
     return !role.Is(Role::kResidual) && !role.Is(Role::kEmbedding) && !role.Is(Role::kAttention);
   });

@@ -21,7 +21,8 @@ bool CutsPatches(const Graph& graph, NodeId conv) {
   const bool padded =
       std::any_of(pads.begin(), pads.end(), [](std::int64_t pad) { return pad != 0; });
   return kernel.size() > 1 && kernel.front() > 1 && !padded &&
-         IntsOf(graph, conv, "strides") == kernel && IntAttribute(*graph.node(conv).proto, "group", 1) == 1;
+         IntsOf(graph, conv, "strides") == kernel &&
+         IntAttribute(*graph.node(conv).proto, "group", 1) == 1;
 }
 
 // Back to a graph input, past no weights.
@@ -29,12 +30,15 @@ bool ReadsGraphInput(const RoleFacts& facts, NodeId conv, VisitedNodes& visited)
   const Graph& graph = facts.graph;
   const ValueId image = InputOf(graph, conv, 0);
   bool found = image != kNone && graph.value(image).graph_input;
-  WalkBack(graph, image, visited, [&](NodeId node) {
-    if (facts.weights.holds[node] || IsAnyOf(graph, node, {"Shape"})) return false;
-    const ValueId first = InputOf(graph, node, 0);
-    found = found || (first != kNone && graph.value(first).graph_input);
-    return true;
-  }, kMostSteps);
+  WalkBack(
+      graph, image, visited,
+      [&](NodeId node) {
+        if (facts.weights.holds[node] || IsAnyOf(graph, node, {"Shape"})) return false;
+        const ValueId first = InputOf(graph, node, 0);
+        found = found || (first != kNone && graph.value(first).graph_input);
+        return true;
+      },
+      kMostSteps);
   return found;
 }
 

@@ -19,7 +19,8 @@ std::string Encoder(const std::string& weights, const std::string& end) {
   c = com.microsoft.MultiHeadAttention<num_heads = 2>(q, k, v)
   y = Add(x, c)
   n = LayerNormalization(y, gain, gain)
-)" + end + "}";
+)" + end +
+         "}";
 }
 
 using RolesHeadsTest = RolesTest;

@@ -33,7 +33,8 @@ g (float[b, s, 8] rows, float[b, 2, p, 4] past_k, float[b, 2, p, 4] past_v, int3
    int32 total) => (float[b, s, c] logits, float[b, 2, t, 4] k_out, float[b, 2, t, 4] v_out)
 <float[8] gain, float[8, 8] wq, float[8, 8] wk, float[8, 8] wv, float[8, 8] wo, )" +
          head + R"( head> {
-  n = )" + norm + R"((rows, gain)
+  n = )" +
+         norm + R"((rows, gain)
   q = MatMul(n, wq)
   k = MatMul(n, wk)
   v = MatMul(n, wv)
@@ -41,7 +42,8 @@ g (float[b, s, 8] rows, float[b, 2, p, 4] past_k, float[b, 2, p, 4] past_v, int3
       q, k, v, past_k, past_v, lens, total)
   o = MatMul(c, wo)
   x = Add(rows, o)
-  last = )" + norm + R"((x, gain)
+  last = )" +
+         norm + R"((x, gain)
   [head] logits = MatMul(last, head)
 })";
 }

@@ -22,12 +22,12 @@ TEST_F(RolesPerLayerTest, ATableOfWhichEveryLayerTakesAPartIsAnEmbeddingStill) {
 )";
   for (const int layer : {0, 1}) {
     const std::string n = std::to_string(layer);
-    text += "q" + n + " = MatMul(x" + n + ", wq" + n + ")\nk" + n + " = MatMul(x" + n + ", wk" +
-            n + ")\nv" + n + " = MatMul(x" + n + ", wv" + n + ")\nc" + n +
+    text += "q" + n + " = MatMul(x" + n + ", wq" + n + ")\nk" + n + " = MatMul(x" + n + ", wk" + n +
+            ")\nv" + n + " = MatMul(x" + n + ", wv" + n + ")\nc" + n +
             " = com.microsoft.MultiHeadAttention<num_heads = 2>(q" + n + ", k" + n + ", v" + n +
-            ")\ny" + n + " = Add(x" + n + ", c" + n + ")\npart" + n + " = Gather<axis = 2>(four, n" +
-            n + ")\nm" + n + " = MatMul(part" + n + ", wp" + n + ")\nx" +
-            std::to_string(layer + 1) + " = Add(y" + n + ", m" + n + ")\n";
+            ")\ny" + n + " = Add(x" + n + ", c" + n + ")\npart" + n +
+            " = Gather<axis = 2>(four, n" + n + ")\nm" + n + " = MatMul(part" + n + ", wp" + n +
+            ")\nx" + std::to_string(layer + 1) + " = Add(y" + n + ", m" + n + ")\n";
   }
   Load(text + "}");
   EXPECT_EQ(roles_.layers, 2);
