@@ -38,6 +38,18 @@ ValueId TableOf(const Graph& graph, NodeId gather) {
   return ConstantBehind(graph, InputOf(graph, reshape, 0));
 }
 
+// The operator that gathers words, positions and kinds of tokens, and normalizes their sum.
+void TakeFused(const Graph& graph, NodeId id, Embeddings& found, Roles& roles) {
+  constexpr int kWords = 2;
+  const ValueId table = ConstantBehind(graph, InputOf(graph, id, kWords));
+  const auto dims = ConstantShape(graph, table);
+  if (!dims || dims->size() != 2) return;
+  Assign(id, Role::kEmbedding, absl::StrCat("the operator is ", graph.OpName(id)), roles);
+  roles.nodes[id].also = Role::kNorm;
+  found.vocabularies.insert((*dims)[0]);
+  found.tables.insert(table);
+}
+
 }  // namespace
 
 bool IsIntegerInput(const Value& value) {
@@ -50,6 +62,7 @@ Embeddings FindEmbeddings(const Graph& graph, Roles& roles) {
   Embeddings found;
   VisitedNodes visited(graph);
   for (const NodeId id : graph.order()) {
+    if (IsAnyOf(graph, id, {"EmbedLayerNormalization"})) TakeFused(graph, id, found, roles);
     if (!IsAnyOf(graph, id, {"Gather", "GatherBlockQuantized"})) continue;
     const ValueId table = TableOf(graph, id);
     const bool rows = IntAttribute(*graph.node(id).proto, "axis", 0) == 0;

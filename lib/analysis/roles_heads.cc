@@ -2,12 +2,26 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/analysis/role_detectors.h"
+#include "lib/analysis/small_constants.h"
 #include "lib/analysis/weight_uses.h"
 
 namespace onnxquant {
 namespace {
 
 constexpr int kMostSteps = 12;  // from a pooled position to the product that reads it
+
+// Whether the node takes one position of a batch of streams, or a number made of all of them.
+bool Pools(const Graph& graph, NodeId node) {
+  if (IsAnyOf(graph, node, {"GatherND", "GlobalAveragePool"})) return true;
+  if (IsAnyOf(graph, node, {"Gather"})) {
+    return IntAttribute(*graph.node(node).proto, "axis", 0) == 1 &&
+           SmallScalar(graph, InputOf(graph, node, 1)).has_value();
+  }
+  if (!IsAnyOf(graph, node, {"ReduceMean", "ReduceMax", "ReduceSum"})) return false;
+  const onnx::AttributeProto* axes = FindAttribute(*graph.node(node).proto, "axes");
+  if (axes != nullptr) return axes->ints_size() == 1 && axes->ints(0) == 1;
+  return SmallScalar(graph, InputOf(graph, node, 1)) == 1.0;
+}
 
 // The node that takes one position of the stream, or a mean over them, before the product; kNone
 // where it reads every position.
@@ -16,11 +30,7 @@ NodeId PoolingBefore(const RoleFacts& facts, NodeId product, const Roles& roles)
   NodeId node = graph.ProducerOf(product, 0);
   for (int steps = 0; steps < kMostSteps && node != kNone; ++steps) {
     if (facts.weights.holds[node] || roles.nodes[node].Is(Role::kResidual)) return kNone;
-    if (IsAnyOf(graph, node,
-                {"Gather", "GatherND", "GatherElements", "ReduceMean", "ReduceMax", "ReduceSum",
-                 "GlobalAveragePool", "Slice"})) {
-      return roles.nodes[node].role == Role::kNone ? node : kNone;
-    }
+    if (Pools(graph, node)) return roles.nodes[node].role == Role::kNone ? node : kNone;
     node = graph.ProducerOf(node, 0);
   }
   return kNone;
@@ -43,8 +53,9 @@ bool IsSquashed(const RoleFacts& facts, NodeId product, VisitedNodes& visited) {
   WalkForward(
       graph, OutputOf(graph, product), visited,
       [&](NodeId node) {
-        found =
-            found || IsAnyOf(graph, node, {"Tanh", "ReduceL2", "LpNormalization", "Gelu", "Relu"});
+        found = found || IsAnyOf(graph, node,
+                                 {"Tanh", "Gelu", "Relu", "ReduceL2", "ReduceSum",
+                                  "ReduceSumSquare", "LpNormalization"});
         return !found && !facts.weights.holds[node];
       },
       kMostSteps);

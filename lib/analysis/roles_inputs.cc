@@ -77,6 +77,25 @@ void AddMasksOfScores(const RoleFacts& facts, const Attention& attention, Visite
   }
 }
 
+// The graph inputs whose numbers are tokens: an embedding's rows are gathered by them as they are.
+absl::flat_hash_set<ValueId> TokenInputs(const Graph& graph, const Roles& roles) {
+  absl::flat_hash_set<ValueId> found;
+  for (const NodeId id : graph.order()) {
+    const Role role = roles.nodes[id].role;
+    if (role != Role::kEmbedding && role != Role::kPerLayerEmbedding) continue;
+    const bool fused = IsAnyOf(graph, id, {"EmbedLayerNormalization"});
+    for (const int slot : fused ? std::vector<int>{0, 1} : std::vector<int>{1}) {
+      ValueId ids = InputOf(graph, id, slot);
+      while (ids != kNone && IsAnyOf(graph, graph.value(ids).producer,
+                                     {"Cast", "Reshape", "Identity", "Unsqueeze", "Squeeze"})) {
+        ids = InputOf(graph, graph.value(ids).producer, 0);
+      }
+      if (ids != kNone && graph.value(ids).graph_input) found.insert(ids);
+    }
+  }
+  return found;
+}
+
 void AddPositions(const Graph& graph, NodeId id, const Roles& roles, InputsBehind& positions) {
   if (graph.OpName(id) == "com.microsoft::RotaryEmbedding") positions.Add(InputOf(graph, id, 1));
   if (graph.OpName(id) == "RotaryEmbedding") positions.Add(InputOf(graph, id, 3));
@@ -114,19 +133,27 @@ void FindInputs(const RoleFacts& facts, const std::vector<Attention>& attentions
     }
     if (attention.scores != kNone) AddMasksOfScores(facts, attention, visited, masks);
   }
-  for (const NodeId id : graph.order()) AddPositions(graph, id, roles, positions);
+  for (const NodeId id : graph.order()) {
+    AddPositions(graph, id, roles, positions);
+    if (!IsAnyOf(graph, id, {"EmbedLayerNormalization"})) continue;
+    masks.Add(InputOf(graph, id, 7));
+    positions.Add(InputOf(graph, id, 8));
+  }
+  const absl::flat_hash_set<ValueId> tokens = TokenInputs(graph, roles);
   // Positions can be counted from a mask, and a causal mask compares positions: what names neither
   // is the mask where it leads to one at all.
   for (const ValueId input : masks.found()) {
     const bool both = positions.found().contains(input);
-    if (roles.values.contains(input) ||
+    if (roles.values.contains(input) || tokens.contains(input) ||
         (both && absl::StrContains(graph.value(input).name, "position")))
       continue;
     roles.values[input] = {Role::kMask, Role::kNone, kNone,
                            Keep("it hides positions from attentions", roles)};
   }
   for (const ValueId input : positions.found()) {
-    if (roles.values.contains(input) || !IsIntegerInput(graph.value(input))) continue;
+    if (roles.values.contains(input) || tokens.contains(input) ||
+        !IsIntegerInput(graph.value(input)))
+      continue;
     roles.values[input] = {Role::kPosition, Role::kNone, kNone,
                            Keep("positions are counted by it", roles)};
   }

@@ -89,9 +89,10 @@ ValueId OutputAfter(const Graph& graph, NodeId node, VisitedNodes& visited) {
   look(OutputOf(graph, node));
   WalkForward(graph, OutputOf(graph, node), visited, [&](NodeId next) {
     if (!pure) return false;
-    if (!IsAnyOf(graph, next,
-                 {"Cast", "Identity", "Gather", "Slice", "Squeeze", "Unsqueeze", "Reshape",
-                  "Transpose", "Mul", "Div", "Tanh", "Add", "Clip", "LogSoftmax", "Softmax"})) {
+    if (!IsAnyOf(
+            graph, next,
+            {"Cast", "Identity", "Gather", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Transpose",
+             "Mul", "Div", "Tanh", "Add", "Clip", "LogSoftmax", "Softmax", "Sigmoid"})) {
       pure = false;
       return false;
     }

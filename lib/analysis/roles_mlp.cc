@@ -68,7 +68,11 @@ bool IsSplit(MlpSearch& search, NodeId product, NodeId projection) {
   ValueId parts[2] = {kNone, kNone};
   for (const int input : {0, 1}) {
     WalkBack(graph, InputOf(graph, product, input), search.visited, [&](NodeId node) {
-      if (node == projection || search.facts.weights.holds[node]) return false;
+      const NodeRole& role = search.roles.nodes[node];
+      if (node == projection || search.facts.weights.holds[node] || role.Is(Role::kNorm) ||
+          role.Is(Role::kResidual)) {
+        return false;
+      }
       if (IsAnyOf(graph, graph.ProducerOf(node, 0), {"Shape"})) return false;
       if (!IsAnyOf(graph, node, {"Split", "Slice", "Gather"})) return true;
       if (parts[input] == kNone) parts[input] = OutputOf(graph, node);

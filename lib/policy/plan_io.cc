@@ -3,13 +3,29 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/policy/subjects.h"
 
 namespace onnxquant {
 namespace {
 
-// Logits are read by samplers that expect float32, and the residual stream outgrows float16 where
-// it is handed out as it does inside; both change only when a rule says so. `fixed`: the value
-// keeps its type whatever the policy says.
+// Whether the value is a sum of the residual stream that is computed in float32: to hand it out in
+// less would lose what that keeps.
+bool IsWideSum(const PlanContext& context, SettingsResolver& resolver, ValueId id) {
+  if (context.RoleOfValue(id).role != Role::kResidual) return false;
+  constexpr int kFewSteps = 4;  // a last Cast or Identity
+  NodeId node = context.graph().value(id).producer;
+  for (int i = 0; i < kFewSteps && node != kNone; ++i) {
+    if (context.RoleOfNode(node).Is(Role::kResidual)) {
+      const Subject sum = SubjectOf(context, node);
+      return resolver.Resolve({&sum, 1}).compute == ElementType::kFloat;
+    }
+    node = context.graph().ProducerOf(node, 0);
+  }
+  return false;
+}
+
+// Logits are read by samplers that expect float32; they change only when a rule says so. `fixed`:
+// the value keeps its type whatever the policy says.
 IoPlan PlanValue(const PlanContext& context, SettingsResolver& resolver, ValueId id, bool fixed) {
   const NodeRole& role = context.RoleOfValue(id);
   Subject subject;

@@ -82,7 +82,7 @@ def _call_of(family: str, *, embedded: bool) -> tuple[dict[str, torch.Tensor], s
     if kind == "seq2seq":
         return {"input_ids": ids, "decoder_input_ids": ids[:, :4] + 1}, "logits"
     if family == "whisper":
-        return {"input_features": torch.ones(2, 16, 100), "decoder_input_ids": ids}, "logits"
+        return {"input_features": torch.ones(2, 16, 3000), "decoder_input_ids": ids}, "logits"
     if family == "moonshine":
         return {"input_values": torch.ones(2, 8000), "decoder_input_ids": ids}, "logits"
     if kind == "vision":

@@ -80,9 +80,9 @@ FAMILIES: dict[str, FamilyModel] = {
     "llama": _decoder(lambda: tf.LlamaConfig(**DECODER)),
     "mistral": _decoder(lambda: tf.MistralConfig(**DECODER)),
     "qwen2": _decoder(lambda: tf.Qwen2Config(**DECODER, tie_word_embeddings=True)),
-    "qwen3": _decoder(lambda: tf.Qwen3Config(**DECODER, head_dim=24)),
+    "qwen3": _decoder(lambda: tf.Qwen3Config(**DECODER, head_dim=32)),
     "smollm3": _decoder(lambda: tf.SmolLM3Config(**DECODER, no_rope_layers=[1, 0])),
-    "phi": _decoder(lambda: tf.PhiConfig(**SMALL, **TOKENS)),
+    "phi": _decoder(lambda: tf.PhiConfig(**SMALL, **TOKENS, partial_rotary_factor=1.0)),
     "phi3": _decoder(lambda: tf.Phi3Config(**DECODER, original_max_position_embeddings=128)),
     "gpt2": _decoder(
         lambda: tf.GPT2Config(
@@ -157,7 +157,7 @@ FAMILIES: dict[str, FamilyModel] = {
     "whisper": _speech(
         lambda: tf.WhisperForConditionalGeneration(
             tf.WhisperConfig(
-                **SEQ2SEQ, max_source_positions=50, max_target_positions=64, num_mel_bins=16
+                **SEQ2SEQ, max_source_positions=1500, max_target_positions=64, num_mel_bins=16
             )
         )
     ),
@@ -268,6 +268,7 @@ FAMILIES: dict[str, FamilyModel] = {
                     "output_channels": 32,
                     "num_hidden_layers": 2,
                     "num_attention_heads": 4,
+                    "num_pos_feats": 16,
                     "image_size": 64,
                     "patch_size": 8,
                     "mlp_dim": 96,

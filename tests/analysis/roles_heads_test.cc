@@ -52,5 +52,15 @@ TEST_F(RolesHeadsTest, AClassOfEveryTokenIsAClassifier) {
   EXPECT_EQ(At("tokens").role, Role::kClassifier);
 }
 
+TEST_F(RolesHeadsTest, APartOfTheLastAxisIsNoPosition) {
+  Load(Encoder("float[8, 5] wc, float[5, 3] wd", R"(
+  one = Gather<axis = 2>(n, first)
+  [inner] p = MatMul(one, wc)
+  t = Tanh(p)
+  z = MatMul(t, wd)
+)"));
+  EXPECT_EQ(At("inner").role, Role::kNone);
+}
+
 }  // namespace
 }  // namespace onnxquant

@@ -46,5 +46,21 @@ g (float[n, 8] x) => (float[n, 8] y, float[n, 8] z) <float[8, 8] w, float[8, 8] 
   EXPECT_EQ(ValueRole("z"), Role::kNone);
 }
 
+TEST_F(RolesInputsTest, TokensAreNoPositionsThoughPositionsAreCountedFromThem) {
+  Load(std::string(kRolesHead) + R"(
+g (int64[b, s] ids) => (float[b, s, 8] y)
+<float[64, 8] words, float[32, 8] places, int64 pad = {0}, int64 axis = {1}> {
+  [words] a = Gather(words, ids)
+  same = Equal(ids, pad)
+  other = Not(same)
+  ones = Cast<to = 7>(other)
+  count = CumSum(ones, axis)
+  [places] b = Gather(places, count)
+  y = Add(a, b)
+})");
+  EXPECT_EQ(At("places").role, Role::kPosition);
+  EXPECT_EQ(ValueRole("ids"), Role::kNone);
+}
+
 }  // namespace
 }  // namespace onnxquant

@@ -302,5 +302,94 @@ TEST(RoleNames, AreUniqueAndExplained) {
   EXPECT_STREQ(NameOf(Role::kNone), "");
 }
 
+TEST_F(RolesTest, SplitOneProjectionIntoGateAndUp) {
+  Load(std::string(kRolesHead) + R"(g (float[2, 8] x) => (float[2, 8] z)
+<float[8, 32] w, float[16, 8] wd> {
+  [both] b = MatMul(x, w)
+  g, u = Split<axis = -1, num_outputs = 2>(b)
+  s = Sigmoid(g)
+  swish = Mul(g, s)
+  m = Mul(u, swish)
+  [down] d = MatMul(m, wd)
+  z = Add(x, d)
+})");
+  EXPECT_EQ(At("both").role, Role::kGateUpProj);
+  EXPECT_TRUE(At("both").Is(Role::kUpProj));
+  EXPECT_EQ(At("down").role, Role::kDownProj);
+}
+
+TEST_F(RolesTest, TakeASwishOfOneProjectionForNoGate) {
+  Load(std::string(kRolesHead) + R"(g (float[2, 8] x) => (float[2, 8] z)
+<float[8, 16] w, float[16, 8] wd> {
+  [up] b = MatMul(x, w)
+  s = Sigmoid(b)
+  m = Mul(b, s)
+  d = MatMul(m, wd)
+  z = Add(x, d)
+})");
+  EXPECT_EQ(At("up").role, Role::kUpProj);
+}
+
+TEST_F(RolesTest, TakeASkipNormForASumOfTheStreamAsWell) {
+  Load(std::string(kRolesHead) + R"(g (float[1, 2, 8] x) => (float[1, 2, 8] z)
+<float[8] gain, float[8, 8] w> {
+  a = SimplifiedLayerNormalization(x, gain)
+  b = MatMul(a, w)
+  [skip] z = com.microsoft.SkipSimplifiedLayerNormalization(x, b, gain)
+})");
+  EXPECT_EQ(At("skip").role, Role::kNorm);
+  EXPECT_TRUE(At("skip").Is(Role::kResidual));
+}
+
+TEST_F(RolesTest, FollowNoShapesToAProjection) {
+  Load(std::string(kRolesHead) + R"(g (float[1, s, 8] x) => (float[1, s, 8] z)
+<float[8, 8] wq, float[8, 8] wk, float[8, 8] wv> {
+  [q] q = MatMul(x, wq)
+  [k] k = MatMul(x, wk)
+  [v] v = MatMul(x, wv)
+  shape = Shape<start = 2>(q)
+  width = Cast<to = 1>(shape)
+  root = Sqrt(width)
+  scaled = Div(k, root)
+  turned = Transpose<perm = [0, 2, 1]>(scaled)
+  scores = MatMul(q, turned)
+  shares = Softmax(scores)
+  z = MatMul(shares, v)
+})");
+  EXPECT_EQ(At("k").role, Role::kKProj);
+}
+
+TEST_F(RolesTest, SeeTheProductsOfAQuantizedModel) {
+  Load(std::string(kRolesHead) + R"(g (float[1, s, 8] x) => (float[1, s, 8] z)
+<int8[8, 8] wq, float[8, 8] wk, float[8, 8] wv> {
+  xq, scale, zero = DynamicQuantizeLinear(x)
+  [q] product = MatMulInteger(xq, wq, zero)
+  wide = Cast<to = 1>(product)
+  q = Mul(wide, scale)
+  k = MatMul(x, wk)
+  v = MatMul(x, wv)
+  turned = Transpose<perm = [0, 2, 1]>(k)
+  scores = MatMul(q, turned)
+  shares = Softmax(scores)
+  z = MatMul(shares, v)
+})");
+  EXPECT_EQ(At("q").role, Role::kQProj);
+}
+
+TEST_F(RolesTest, TakeTheFusedEmbeddingForANormAsWell) {
+  Load(std::string(kRolesHead) + R"(
+g (int32[b, s] ids, int32[b, s] kinds, int32[b, s] seen) => (float[b, s, 8] z)
+<float[64, 8] words, float[32, 8] places, float[2, 8] segments, float[8] gain, float[8] bias,
+ float[8, 24] w, float[24] wb> {
+  [embed] x, index = com.microsoft.EmbedLayerNormalization(ids, kinds, words, places, segments,
+                                                           gain, bias, seen)
+  z = com.microsoft.Attention<num_heads = 2>(x, w, wb, index)
+})");
+  EXPECT_EQ(At("embed").role, Role::kEmbedding);
+  EXPECT_TRUE(At("embed").Is(Role::kNorm));
+  EXPECT_EQ(ValueRole("seen"), Role::kMask);
+  EXPECT_EQ(ValueRole("ids"), Role::kNone);
+}
+
 }  // namespace
 }  // namespace onnxquant
