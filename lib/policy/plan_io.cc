@@ -43,7 +43,8 @@ IoPlan PlanValue(const PlanContext& context, SettingsResolver& resolver, ValueId
         {"the value that the model has for it", absl::StrCat("io: ", NameOf(resolved.io))}};
   } else if (resolved.io == kAsInSource) {
     resolved.io = context.OriginalType(id);
-  } else if ((role.role == Role::kLogits || role.role == Role::kResidual) && !resolved.io_by_rule) {
+  } else if (!resolved.io_by_rule &&
+             (role.role == Role::kLogits || IsWideSum(context, resolver, id))) {
     resolved.io = ElementType::kFloat;
     resolved.why.push_back({absl::StrCat("the role ", NameOf(role.role)), "io: float32"});
   }

@@ -33,7 +33,9 @@ What becomes of a small random model of each family, exporter by exporter: the p
 chosen without `--policy`, the size of its fp16 and q4f16 as a share of float32, and the largest
 relative error of any output (Euclidean norm) against float32. The weights are random: four bits
 cost them more than trained ones; and the graphs of such small models weigh as much as their
-constants. Made by `scripts/python.sh -m onnxquant_tools.family_table` from what
+constants. Files that lack a figure do not run in float32 with inputs made from their signature;
+where only q4f16 does not, the exporter has written down which expert each token took. On the CPU
+no fp16 is further from float32 than 3e-2, and no q4f16 than 0.6. Made by `scripts/python.sh -m onnxquant_tools.family_table` from what
 `onnxquant_tools.family_exports` exports."""
 
 
@@ -57,7 +59,8 @@ def program() -> str:
 
 def models(root: Path) -> list[Path]:
     """Return every exported file, in a fixed order."""
-    return sorted(path for path in root.glob("*/*/**/*.onnx") if "checkpoint" not in path.parts)
+    paths = root.glob("*/*/**/*.onnx")
+    return sorted(path for path in paths if not path.relative_to(root).parts[1].startswith("."))
 
 
 def _run(*arguments: str) -> Any:
@@ -100,26 +103,28 @@ def measure(row: Row, path: Path, provider: str) -> None:
     """Convert the file and run it beside the original."""
     errors: dict[str, float | str] = {}
     row.error[provider] = errors
+    try:
+        before = _open(path, "cpu")
+        wanted = before.run(None, make_feeds(before))
+    except Exception:  # noqa: BLE001  the runtime's own errors have no common type
+        wanted = None  # not with inputs that follow from the signature
     with tempfile.TemporaryDirectory() as folder:
         for dtype in DTYPES:
             made = Path(folder) / f"{dtype}.onnx"
-            done = subprocess.run(
-                [program(), "--dtype", dtype, "-o", str(made), str(path)],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            command = [program(), "--dtype", dtype, "-o", str(made), str(path)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 errors[dtype] = "refused"
                 continue
             size = sum(file.stat().st_size for file in Path(folder).glob(f"{dtype}.onnx*"))
             data = sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
             row.size[dtype] = size / data
+            if wanted is None:
+                continue
             try:
-                before, after = _open(path, "cpu"), _open(made, provider)
-                wanted = before.run(None, make_feeds(before))
+                after = _open(made, provider)
                 errors[dtype] = _error(wanted, after.run(None, make_feeds(after)))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 errors[dtype] = f"does not run: {str(error).splitlines()[0][:80]}"
 
 
