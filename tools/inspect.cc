@@ -85,6 +85,10 @@ void PrintRoles(const Inspection& inspection) {
     table.AddRow({row.role, absl::StrCat(row.nodes), row.example, row.evidence});
   }
   PrintText(table.ToString() + "\n");
+  if (inspection.ambiguous_roles.empty()) return;
+  Table open({{"without a role"}, {"why"}});
+  for (const InspectedAmbiguity& one : inspection.ambiguous_roles) open.AddRow({one.node, one.why});
+  PrintText(open.ToString() + "\n");
 }
 
 void PrintHazards(const Inspection& inspection) {

@@ -38,17 +38,52 @@ struct Attention {
   NodeId node = kNone;
   ValueId query = kNone, key = kNone, value = kNone;
   ValueId output = kNone;
+  NodeId scores = kNone;   // of a decomposed one: the product before the Softmax,
+  NodeId context = kNone;  // and the one after it
 };
 
 // roles.cc
 void FindByOperator(const Graph& graph, Roles& roles);
 void Assign(NodeId node, Role role, absl::string_view evidence, Roles& roles);
+// Gives a node that may have a role already a narrower one, and keeps the wider as `also`.
+void Refine(NodeId node, Role role, absl::string_view evidence, Roles& roles);
 // The text as Roles keeps it.
 absl::string_view Keep(absl::string_view text, Roles& roles);
 
+// roles_norms.cc
+// Whether the last node of a norm, spelt out or not, belongs to one that takes out the mean.
+bool TakesOutMean(const Graph& graph, NodeId norm, const Roles& roles);
+void FindSpeltNorms(const RoleFacts& facts, Roles& roles);
+
 // roles_embedding.cc
 Embeddings FindEmbeddings(const Graph& graph, Roles& roles);
-void FindLmHead(const Graph& graph, const Embeddings& embeddings, Roles& roles);
+// Whether the value is a graph input of integers.
+bool IsIntegerInput(const Value& value);
+
+// roles_lm_head.cc
+void FindLmHead(const RoleFacts& facts, const Embeddings& embeddings,
+                const std::vector<Attention>& attentions, Roles& roles);
+// The graph output, also of a body, that the node's output becomes without further weights; kNone
+// if there is none, or if anything else is made of it too.
+ValueId OutputAfter(const Graph& graph, NodeId node, VisitedNodes& visited);
+
+// roles_heads.cc: classifiers and poolers
+void FindHeads(const RoleFacts& facts, const std::vector<Attention>& attentions, Roles& roles);
+
+// roles_experts.cc
+void FindExperts(const RoleFacts& facts, Roles& roles);
+
+// roles_positions.cc
+void FindPositions(const RoleFacts& facts, Roles& roles);
+
+// roles_vision.cc
+void FindPatchEmbeddings(const RoleFacts& facts, Roles& roles);
+
+// roles_per_layer.cc
+void FindPerLayerEmbeddings(const Graph& graph, Roles& roles);
+
+// roles_inputs.cc: what graph inputs are for, and outputs of the stream itself
+void FindInputs(const RoleFacts& facts, const std::vector<Attention>& attentions, Roles& roles);
 
 // roles_residual.cc
 void FindResiduals(const RoleFacts& facts, Roles& roles);
@@ -76,13 +111,24 @@ class NearestProjections {
 };
 
 // roles_cache.cc
+// The graph output that hands the value out, through the branches of an If and a last Identity,
+// Cast or Transpose; kNone if there is none.
+ValueId HandedOutAs(const Graph& graph, ValueId value);
 void FindKvCache(const RoleFacts& facts, const Embeddings& embeddings,
                  const std::vector<Attention>& attentions, Roles& roles);
+
+// roles_cross_attention.cc
+void FindCrossAttentions(const RoleFacts& facts, const Embeddings& embeddings,
+                         const std::vector<Attention>& attentions, Roles& roles);
 
 // roles_mlp.cc
 void FindMlps(const RoleFacts& facts, Roles& roles);
 
 // roles_layers.cc
+// By NodeId: whether it is computed from the embedding; without one, from float graph inputs other
+// than the cache.
+IdVector<bool> DescendsFromStream(const Graph& graph, const Embeddings& embeddings,
+                                  const Roles& roles);
 void NumberLayers(const Graph& graph, const Embeddings& embeddings,
                   const std::vector<Attention>& attentions, Roles& roles);
 

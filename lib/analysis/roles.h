@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/node_hash_set.h"
@@ -14,25 +15,36 @@
 
 namespace onnxquant {
 
+// What each is stands in RoleNames().
 enum class Role : std::uint8_t {
   kNone,
-  kEmbedding,  // the Gather of a table by token ids, and the Mul that scales its output
-  kLmHead,     // the MatMul (or Gemm) that makes logits over the embedding's vocabulary
-  kNorm,       // LayerNormalization, SimplifiedLayerNormalization, RMSNormalization, Skip* forms
-  kResidual,   // an Add that joins a branch to the stream that the branch was computed from
+  kEmbedding,
+  kPerLayerEmbedding,
+  kPosition,
+  kPatchEmbedding,
+  kLmHead,
+  kClassifier,
+  kPooler,
+  kNorm,
+  kResidual,
   kQProj,
   kKProj,
   kVProj,
+  kQkvProj,
   kOProj,
   kGateProj,
   kUpProj,
+  kGateUpProj,
   kDownProj,
-  kAttention,  // GroupQueryAttention, MultiHeadAttention, Attention, or the MatMuls of a decomposed
-               // one
+  kRouter,
+  kExpert,
+  kAttention,
+  kCrossAttention,
   kSoftmax,
-  kRope,     // RotaryEmbedding
-  kKvCache,  // on values only: graph inputs and outputs that carry past and present keys/values
-  kLogits,   // on values only: the graph output that the lm_head feeds
+  kRope,
+  kMask,
+  kKvCache,
+  kLogits,
   kConv,
 };
 
@@ -47,8 +59,17 @@ const char* NameOf(Role role);
 
 struct NodeRole {
   Role role = Role::kNone;
+  Role also = Role::kNone;     // which rules see as well: cross attention is attention
   int layer = kNone;           // transformer layer, from 0; kNone outside layers
   absl::string_view evidence;  // why, for `inspect` and `plan --why`; kept in Roles::texts
+
+  bool Is(Role asked) const { return role == asked || also == asked; }
+};
+
+// A node that might have one of several roles. It has none, and `inspect` says why.
+struct AmbiguousRole {
+  NodeId node = kNone;
+  std::string why;
 };
 
 struct Roles {
@@ -56,7 +77,8 @@ struct Roles {
   Roles(Roles&&) = default;  // not copied: evidence looks into `texts`
   Roles& operator=(Roles&&) = default;
 
-  // What a value is for: kKvCache, kLogits, or nothing that is known.
+  // What a value is for: kKvCache, kLogits, kMask, kPosition, kResidual (a graph output that is a
+  // sum of the stream), or nothing that is known.
   NodeRole OfValue(ValueId id) const {
     const auto it = values.find(id);
     return it == values.end() ? NodeRole{} : it->second;
@@ -64,6 +86,9 @@ struct Roles {
 
   IdVector<NodeRole> nodes;                       // by NodeId
   absl::flat_hash_map<ValueId, NodeRole> values;  // of the few that have one
+  // The last node of each norm that is spelt out, and whether the norm takes out the mean.
+  absl::flat_hash_map<NodeId, bool> spelt_norms;
+  std::vector<AmbiguousRole> ambiguous;
   int layers = 0;
   absl::node_hash_set<std::string> texts;  // each once, however many nodes it speaks of
 };

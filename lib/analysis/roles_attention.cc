@@ -7,10 +7,11 @@ namespace onnxquant {
 namespace {
 
 constexpr int kMostBesideSoftmax = 512;  // nodes between a Softmax and the products beside it
-constexpr absl::string_view kBeforeSoftmax[] = {"Add",  "Mul",     "Div",       "Where",
-                                                "Cast", "Reshape", "Transpose", "Identity"};
+// Scores may get a column more, of sinks, which is cut off again behind the Softmax.
+constexpr absl::string_view kBeforeSoftmax[] = {
+    "Add", "Sub", "Mul", "Div", "Where", "Cast", "Reshape", "Transpose", "Identity", "Concat"};
 constexpr absl::string_view kAfterSoftmax[] = {"Cast",  "Reshape", "Transpose", "Identity",
-                                               "Where", "IsNaN",   "Dropout"};
+                                               "Where", "IsNaN",   "Dropout",   "Slice"};
 
 bool IsProductOfActivations(const Graph& graph, NodeId node) {
   return IsAnyOf(graph, node, {"MatMul", "FusedMatMul"}) &&
@@ -49,8 +50,13 @@ std::optional<Attention> FindDecomposed(const Graph& graph, NodeId softmax, Visi
   if (scores == kNone || context == kNone || scores == context) return std::nullopt;
   Assign(scores, Role::kAttention, "its product of two activations goes into a Softmax", roles);
   Assign(context, Role::kAttention, "multiplies a Softmax's output with an activation", roles);
-  return Attention{softmax, InputOf(graph, scores, 0), InputOf(graph, scores, 1),
-                   InputOf(graph, context, 1), OutputOf(graph, context)};
+  return Attention{softmax,
+                   InputOf(graph, scores, 0),
+                   InputOf(graph, scores, 1),
+                   InputOf(graph, context, 1),
+                   OutputOf(graph, context),
+                   scores,
+                   context};
 }
 
 }  // namespace

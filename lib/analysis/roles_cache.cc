@@ -6,36 +6,11 @@
 namespace onnxquant {
 namespace {
 
-// The graph output that hands the value out, through the branches of an If and a last Identity,
-// Cast or Transpose; kNone if there is none.
-ValueId HandedOutAs(const Graph& graph, ValueId value) {
-  while (value != kNone) {
-    const Value& made = graph.value(value);
-    if (made.graph_output && made.scope == kMainScope) return value;
-    if (made.graph_output) {
-      const NodeId owner = graph.scope(made.scope).owner;
-      if (!IsAnyOf(graph, owner, {"If"})) return kNone;
-      const std::vector<ValueId>& outputs = graph.outputs(made.scope);
-      const auto index = std::find(outputs.begin(), outputs.end(), value) - outputs.begin();
-      value = OutputOf(graph, owner, static_cast<int>(index));
-      continue;
-    }
-    const auto last = std::find_if(made.uses.begin(), made.uses.end(), [&](const Use& use) {
-      const ValueId next = IsAnyOf(graph, use.node, {"Identity", "Cast", "Transpose"})
-                               ? OutputOf(graph, use.node)
-                               : kNone;
-      return next != kNone && graph.value(next).graph_output;
-    });
-    value = last == made.uses.end() ? kNone : OutputOf(graph, last->node);
-  }
-  return kNone;
-}
-
 // Marks what comes in as `past` and goes out as `present` of the node, where it does.
 void MarkCache(const RoleFacts& facts, ValueId past, ValueId present, NodeId node, Roles& roles) {
   const auto mark = [&](ValueId value, const char* what) {
     const absl::string_view why = Keep(absl::StrCat(what, facts.graph.Describe(node)), roles);
-    roles.values[value] = {Role::kKvCache, kNone, why};
+    roles.values[value] = {Role::kKvCache, Role::kNone, kNone, why};
   };
   if (past != kNone) past = facts.uncast[past];
   if (past != kNone && facts.graph.value(past).graph_input) mark(past, "past of ");
@@ -63,6 +38,29 @@ void MarkEncoderCaches(const RoleFacts& facts, const std::vector<Attention>& att
 }
 
 }  // namespace
+
+ValueId HandedOutAs(const Graph& graph, ValueId value) {
+  while (value != kNone) {
+    const Value& made = graph.value(value);
+    if (made.graph_output && made.scope == kMainScope) return value;
+    if (made.graph_output) {
+      const NodeId owner = graph.scope(made.scope).owner;
+      if (!IsAnyOf(graph, owner, {"If"})) return kNone;
+      const std::vector<ValueId>& outputs = graph.outputs(made.scope);
+      const auto index = std::find(outputs.begin(), outputs.end(), value) - outputs.begin();
+      value = OutputOf(graph, owner, static_cast<int>(index));
+      continue;
+    }
+    const auto last = std::find_if(made.uses.begin(), made.uses.end(), [&](const Use& use) {
+      const ValueId next = IsAnyOf(graph, use.node, {"Identity", "Cast", "Transpose"})
+                               ? OutputOf(graph, use.node)
+                               : kNone;
+      return next != kNone && graph.value(next).graph_output;
+    });
+    value = last == made.uses.end() ? kNone : OutputOf(graph, last->node);
+  }
+  return kNone;
+}
 
 void FindKvCache(const RoleFacts& facts, const Embeddings& embeddings,
                  const std::vector<Attention>& attentions, Roles& roles) {

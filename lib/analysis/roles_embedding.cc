@@ -5,12 +5,6 @@
 namespace onnxquant {
 namespace {
 
-bool IsIntegerInput(const Value& value) {
-  if (!value.graph_input || value.declared == nullptr) return false;
-  const int type = value.declared->type().tensor_type().elem_type();
-  return type == onnx::TensorProto::INT64 || type == onnx::TensorProto::INT32;
-}
-
 // Back to an integer graph input, through nothing but shape and integer arithmetic.
 bool ComesFromTokenIds(const Graph& graph, ValueId value, VisitedNodes& visited) {
   bool found = graph.value(value).producer == kNone && IsIntegerInput(graph.value(value));
@@ -33,27 +27,6 @@ bool ComesFromTokenIds(const Graph& graph, ValueId value, VisitedNodes& visited)
   return found && pure;
 }
 
-// Whether the node's output becomes a graph output without further weights.
-bool LeadsToOutput(const Graph& graph, NodeId node, VisitedNodes& visited, ValueId* output) {
-  *output = kNone;
-  const auto look = [&](ValueId value) {
-    if (value != kNone && graph.value(value).graph_output && *output == kNone) *output = value;
-  };
-  bool pure = true;
-  look(OutputOf(graph, node));
-  WalkForward(graph, OutputOf(graph, node), visited, [&](NodeId next) {
-    if (!IsAnyOf(graph, next,
-                 {"Cast", "Identity", "Gather", "Slice", "Squeeze", "Unsqueeze", "Reshape",
-                  "Transpose", "Mul", "Div", "Tanh", "Add", "Clip", "LogSoftmax", "Softmax"})) {
-      pure = false;
-      return false;
-    }
-    look(OutputOf(graph, next));
-    return true;
-  });
-  return pure && *output != kNone;
-}
-
 // The constant whose rows a Gather picks; codes may be those of a head, in a shape of their own.
 ValueId TableOf(const Graph& graph, NodeId gather) {
   const ValueId table = ConstantBehind(graph, InputOf(graph, gather, 0));
@@ -65,12 +38,31 @@ ValueId TableOf(const Graph& graph, NodeId gather) {
   return ConstantBehind(graph, InputOf(graph, reshape, 0));
 }
 
+// The operator that gathers words, positions and kinds of tokens, and normalizes their sum.
+void TakeFused(const Graph& graph, NodeId id, Embeddings& found, Roles& roles) {
+  constexpr int kWords = 2;
+  const ValueId table = ConstantBehind(graph, InputOf(graph, id, kWords));
+  const auto dims = ConstantShape(graph, table);
+  if (!dims || dims->size() != 2) return;
+  Assign(id, Role::kEmbedding, absl::StrCat("the operator is ", graph.OpName(id)), roles);
+  roles.nodes[id].also = Role::kNorm;
+  found.vocabularies.insert((*dims)[0]);
+  found.tables.insert(table);
+}
+
 }  // namespace
+
+bool IsIntegerInput(const Value& value) {
+  if (!value.graph_input || value.declared == nullptr) return false;
+  const int type = value.declared->type().tensor_type().elem_type();
+  return type == onnx::TensorProto::INT64 || type == onnx::TensorProto::INT32;
+}
 
 Embeddings FindEmbeddings(const Graph& graph, Roles& roles) {
   Embeddings found;
   VisitedNodes visited(graph);
   for (const NodeId id : graph.order()) {
+    if (IsAnyOf(graph, id, {"EmbedLayerNormalization"})) TakeFused(graph, id, found, roles);
     if (!IsAnyOf(graph, id, {"Gather", "GatherBlockQuantized"})) continue;
     const ValueId table = TableOf(graph, id);
     const bool rows = IntAttribute(*graph.node(id).proto, "axis", 0) == 0;
@@ -85,9 +77,16 @@ Embeddings FindEmbeddings(const Graph& graph, Roles& roles) {
            roles);
     found.vocabularies.insert((*dims)[0]);
     found.tables.insert(table);
+    // Who asks for the shape alone reads nothing of it.
     const auto only_reader = [&graph](ValueId value) -> Use {
-      const bool one = value != kNone && graph.value(value).uses.size() == 1;
-      return one ? graph.value(value).uses.front() : Use{};
+      Use only;
+      if (value == kNone) return only;
+      for (const Use& use : graph.value(value).uses) {
+        if (IsAnyOf(graph, use.node, {"Shape"})) continue;
+        if (only.node != kNone) return Use{};
+        only = use;
+      }
+      return only;
     };
     Use use = only_reader(OutputOf(graph, id));
     while (IsAnyOf(graph, use.node, {"Cast"})) use = only_reader(OutputOf(graph, use.node));
@@ -103,29 +102,6 @@ Embeddings FindEmbeddings(const Graph& graph, Roles& roles) {
     }
   }
   return found;
-}
-
-void FindLmHead(const Graph& graph, const Embeddings& embeddings, Roles& roles) {
-  VisitedNodes visited(graph);
-  for (const NodeId id : graph.order()) {
-    const auto matmul = WeightMatMulAt(graph, id);
-    if (!matmul) continue;
-    const bool tied = embeddings.tables.contains(matmul->weight);
-    if (!tied && !embeddings.vocabularies.contains(matmul->columns)) continue;
-    ValueId output = kNone;
-    if (!LeadsToOutput(graph, id, visited, &output)) continue;
-    Assign(
-        id, Role::kLmHead,
-        tied ? "multiplies by an embedding's own table and leads to a graph output"
-             : absl::StrCat("makes ", matmul->columns,
-                            " columns, an embedding's number of rows, and leads to a graph output"),
-        roles);
-    for (NodeId link = graph.ProducerOf(id, 1); link != kNone; link = graph.ProducerOf(link, 0)) {
-      if (IsAnyOf(graph, link, {"Transpose"}))
-        Assign(link, Role::kLmHead, "transposes the lm_head's weight", roles);
-    }
-    roles.values[output] = {Role::kLogits, kNone, Keep("the lm_head leads here", roles)};
-  }
 }
 
 }  // namespace onnxquant

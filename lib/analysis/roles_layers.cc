@@ -6,30 +6,6 @@
 namespace onnxquant {
 namespace {
 
-// By NodeId: whether it is computed from the embedding; without one, from float graph inputs other
-// than the cache.
-IdVector<bool> DescendsFromStream(const Graph& graph, const Embeddings& embeddings,
-                                  const Roles& roles) {
-  IdVector<bool> descends(graph.nodes().size(), false);
-  const bool embedded = !embeddings.tables.empty();
-  const auto starts = [&](ValueId value) {
-    const Value& v = graph.value(value);
-    return v.graph_input && v.declared != nullptr &&
-           IsFloat(static_cast<ElementType>(v.declared->type().tensor_type().elem_type())) &&
-           roles.OfValue(value).role != Role::kKvCache;
-  };
-  for (const NodeId id : graph.order()) {
-    bool found = embedded && roles.nodes[id].role == Role::kEmbedding;
-    for (const ValueId input : graph.node(id).inputs) {
-      if (input == kNone) continue;
-      const NodeId producer = graph.value(input).producer;
-      found = found || (producer != kNone && descends[producer]) || (!embedded && starts(input));
-    }
-    descends[id] = found;
-  }
-  return descends;
-}
-
 // By NodeId: whether a layer begins with it, as with each attention of the stream to itself. (Keys
 // from elsewhere: cross attention, which belongs to the layer it stands in.)
 IdVector<bool> LayersBegin(const Graph& graph, const std::vector<Attention>& attentions,
@@ -58,6 +34,29 @@ IdVector<int> LayersBegun(const Graph& graph, const IdVector<bool>& begins) {
 }
 
 }  // namespace
+
+IdVector<bool> DescendsFromStream(const Graph& graph, const Embeddings& embeddings,
+                                  const Roles& roles) {
+  IdVector<bool> descends(graph.nodes().size(), false);
+  const bool embedded = !embeddings.tables.empty();
+  const auto starts = [&](ValueId value) {
+    const Value& v = graph.value(value);
+    return v.graph_input && v.declared != nullptr &&
+           IsFloat(static_cast<ElementType>(v.declared->type().tensor_type().elem_type())) &&
+           roles.OfValue(value).role != Role::kKvCache;
+  };
+  for (const NodeId id : graph.order()) {
+    if (IsAnyOf(graph, id, {"Shape"})) continue;  // of the stream's shape, not of its numbers
+    bool found = embedded && roles.nodes[id].role == Role::kEmbedding;
+    for (const ValueId input : graph.node(id).inputs) {
+      if (input == kNone) continue;
+      const NodeId producer = graph.value(input).producer;
+      found = found || (producer != kNone && descends[producer]) || (!embedded && starts(input));
+    }
+    descends[id] = found;
+  }
+  return descends;
+}
 
 // A residual Add's layer is that of the last attention before it; any other node of the stream has
 // the layer of the next residual Add.

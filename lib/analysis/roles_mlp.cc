@@ -19,15 +19,14 @@ bool EndsInResidual(MlpSearch& search, NodeId matmul) {
   const Graph& graph = search.facts.graph;
   bool residual = false;
   WalkForward(graph, OutputOf(graph, matmul), search.visited, [&](NodeId node) {
-    const Role role = search.roles.nodes[node].role;
-    if (role == Role::kResidual ||
-        IsAnyOf(graph, node, {"SkipLayerNormalization", "SkipSimplifiedLayerNormalization"})) {
+    const NodeRole& role = search.roles.nodes[node];
+    if (role.Is(Role::kResidual)) {
       residual = true;
       return false;
     }
-    return role == Role::kNorm || IsAnyOf(graph, node,
-                                          {"Add", "Mul", "Div", "Cast", "Reshape", "Identity",
-                                           "Dropout", "Squeeze", "Unsqueeze", "Transpose"});
+    return role.Is(Role::kNorm) || IsAnyOf(graph, node,
+                                           {"Add", "Mul", "Div", "Cast", "Reshape", "Identity",
+                                            "Dropout", "Squeeze", "Unsqueeze", "Transpose"});
   });
   return residual;
 }
@@ -63,6 +62,26 @@ NodeId ProductBefore(MlpSearch& search, ValueId value) {
   return product;
 }
 
+// Whether both factors are parts of what one projection makes, and not the same part.
+bool IsSplit(MlpSearch& search, NodeId product, NodeId projection) {
+  const Graph& graph = search.facts.graph;
+  ValueId parts[2] = {kNone, kNone};
+  for (const int input : {0, 1}) {
+    WalkBack(graph, InputOf(graph, product, input), search.visited, [&](NodeId node) {
+      const NodeRole& role = search.roles.nodes[node];
+      if (node == projection || search.facts.weights.holds[node] || role.Is(Role::kNorm) ||
+          role.Is(Role::kResidual)) {
+        return false;
+      }
+      if (IsAnyOf(graph, graph.ProducerOf(node, 0), {"Shape"})) return false;
+      if (!IsAnyOf(graph, node, {"Split", "Slice", "Gather"})) return true;
+      if (parts[input] == kNone) parts[input] = OutputOf(graph, node);
+      return false;
+    });
+  }
+  return parts[0] != kNone && parts[1] != kNone;
+}
+
 // Mul(activation(gate), up), on either side.
 void SplitGated(MlpSearch& search, NodeId mul, const std::string& down, Roles& roles) {
   const Graph& graph = search.facts.graph;
@@ -93,6 +112,12 @@ void FindMlps(const RoleFacts& facts, Roles& roles) {
     const NodeId product = ProductBefore(search, inner);
     if (makers.size() == 2 && product != kNone) {
       SplitGated(search, product, name, roles);
+    } else if (product != kNone && IsSplit(search, product, makers[0])) {
+      Assign(makers[0], Role::kGateUpProj, absl::StrCat("is split into gate and up before ", name),
+             roles);
+      if (roles.nodes[makers[0]].role == Role::kGateUpProj) {
+        roles.nodes[makers[0]].also = Role::kUpProj;
+      }
     } else if (makers.size() == 1) {
       Assign(makers[0], Role::kUpProj, absl::StrCat("goes through an activation into ", name),
              roles);

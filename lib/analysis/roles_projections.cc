@@ -26,8 +26,8 @@ void AssignMakers(const RoleFacts& facts, const Attention& attention, NearestPro
     const bool fused =
         attention.key == kNone || std::count(std::begin(makers), std::end(makers), makers[i]) > 1;
     if (fused) {
-      roles.nodes[makers[i][0]].evidence =
-          Keep(absl::StrCat("makes more than one of queries, keys and values of ", name), roles);
+      Assign(makers[i][0], Role::kQkvProj,
+             absl::StrCat("makes more than one of queries, keys and values of ", name), roles);
       continue;
     }
     Assign(makers[i][0], sides[i].role, absl::StrCat("makes the ", sides[i].what, " of ", name),
@@ -41,7 +41,7 @@ void AssignOutput(const RoleFacts& facts, const Attention& attention, VisitedNod
   NodeId projection = kNone;
   WalkForward(facts.graph, attention.output, visited, [&](NodeId node) {
     if (projection == kNone && facts.weights.matmul[node]) projection = node;
-    return projection == kNone && roles.nodes[node].role != Role::kResidual;
+    return projection == kNone && !roles.nodes[node].Is(Role::kResidual);
   });
   if (projection == kNone) return;
   const std::string name = facts.graph.Describe(attention.node);
@@ -59,8 +59,10 @@ const std::vector<NodeId>& NearestProjections::Behind(ValueId value) {
       found.push_back(node);
       return false;
     }
-    const Role role = roles_.nodes[node].role;
-    return role != Role::kResidual && role != Role::kEmbedding && role != Role::kAttention;
+    // What asks for a shape computes nothing from the numbers.
+    if (IsAnyOf(facts_.graph, node, {"Shape"})) return false;
+    const NodeRole& role = roles_.nodes[node];
+    return !role.Is(Role::kResidual) && !role.Is(Role::kEmbedding) && !role.Is(Role::kAttention);
   });
   return found;
 }

@@ -56,8 +56,8 @@ bool IsAttentionScore(const Graph& graph, NodeId add, VisitedNodes& visited) {
     found = found || IsAnyOf(graph, next, {"Softmax"});
     return !found && ++steps < kMostSteps &&
            IsAnyOf(graph, next,
-                   {"Add", "Mul", "Div", "Where", "Max", "Min", "Clip", "Cast", "Reshape",
-                    "Transpose", "Squeeze", "Unsqueeze", "Expand", "Identity"});
+                   {"Add", "Sub", "Mul", "Div", "Where", "Max", "Min", "Clip", "Cast", "Reshape",
+                    "Concat", "Transpose", "Squeeze", "Unsqueeze", "Expand", "Identity"});
   });
   return found;
 }

@@ -29,13 +29,22 @@ std::optional<WeightMatMul> WeightMatMulAt(const Graph& graph, NodeId node) {
     found.columns = IntAttribute(proto, "N", 0);
     return found;
   }
-  if (!IsAnyOf(graph, node, {"MatMul", "Gemm", "FusedMatMul", "FusedGemm"})) return std::nullopt;
-  found.weight = ConstantBehind(graph, InputOf(graph, node, 1));
+  constexpr int kQuantizedWeight = 3;  // after the activation, its scale and its zero point
+  int input = 1;
+  if (IsAnyOf(graph, node, {"QLinearMatMul", "QGemm"})) {
+    input = kQuantizedWeight;
+  } else if (!IsAnyOf(graph, node,
+                      {"MatMul", "Gemm", "FusedMatMul", "FusedGemm", "MatMulInteger",
+                       "MatMulIntegerToFloat", "DynamicQuantizeMatMul"})) {
+    return std::nullopt;
+  }
+  found.weight = ConstantBehind(graph, InputOf(graph, node, input));
   if (found.weight == kNone) return std::nullopt;
   const auto dims = ConstantShape(graph, found.weight);
   if (!dims || dims->size() != 2) return std::nullopt;
   bool transposed = IntAttribute(proto, "transB", 0) != 0;
-  for (NodeId link = graph.ProducerOf(node, 1); link != kNone; link = graph.ProducerOf(link, 0)) {
+  for (NodeId link = graph.ProducerOf(node, input); link != kNone;
+       link = graph.ProducerOf(link, 0)) {
     if (IsAnyOf(graph, link, {"Transpose"})) transposed = !transposed;
   }
   found.columns = transposed ? (*dims)[0] : (*dims)[1];

@@ -39,9 +39,8 @@ FormatFit FitBlocksOfRows(const Format& form, const WeightFormat& format,
   FormatFit fit;
   if (reading.input != 0) {
     fit.reason = "only the table of a Gather is read in blocks";
-  } else if (!reading.follows || reading.dims.size() != 2 || reading.transposed) {
-    fit.reason = absl::StrCat("of ", reading.dims.size(), " dimensions",
-                              reading.transposed ? ", transposed" : "", "; a table is expected");
+  } else if (!reading.follows || reading.dims.size() != 2) {
+    fit.reason = absl::StrCat("of ", reading.dims.size(), " dimensions; a table is expected");
   } else if (GatherAxis(*reading.node, reading.dims.size()) != 0) {
     fit.reason = "its Gather takes columns; blocks are read from rows";
   } else if (reading.dims[0] == 0 || reading.dims[1] == 0) {
@@ -52,9 +51,10 @@ FormatFit FitBlocksOfRows(const Format& form, const WeightFormat& format,
   } else {
     fit.stored.form = &form;
     fit.stored.format = format;
-    fit.stored.transposed = true;
-    fit.stored.n = reading.dims[0];
-    fit.stored.k = reading.dims[1];
+    // A head's weight that is turned into a table: its columns are the rows.
+    fit.stored.transposed = !reading.transposed;
+    fit.stored.n = reading.dims[reading.transposed ? 1 : 0];
+    fit.stored.k = reading.dims[reading.transposed ? 0 : 1];
     fit.stored.padded = fit.stored.k % format.block == 0;
     fit.stored.scale = reading.scale;
   }

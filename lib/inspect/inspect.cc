@@ -112,6 +112,9 @@ class Inspector {
       }
     }
     for (auto& [unused, row] : roles) result_.roles.push_back(std::move(row));
+    for (const AmbiguousRole& one : analysis_.roles.ambiguous) {
+      result_.ambiguous_roles.push_back({analysis_.graph.Describe(one.node), one.why});
+    }
   }
 
   void DescribeHazards() {

@@ -33,6 +33,12 @@ struct InspectedRole {
   std::string evidence;  // of that node
 };
 
+// A node that may have one of several roles, and has none.
+struct InspectedAmbiguity {
+  std::string node;
+  std::string why;
+};
+
 struct InspectedHazard {
   std::string hazard;
   int nodes = 0;
@@ -80,6 +86,7 @@ struct Inspection {
   std::vector<InspectedCount> ops;          // by count, then name
   std::vector<InspectedCount> value_types;  // element types of all values
   std::vector<InspectedRole> roles;
+  std::vector<InspectedAmbiguity> ambiguous_roles;
   std::vector<InspectedHazard> hazards;    // those found, in the order of HazardNames()
   std::vector<InspectedWeight> weights;    // by size
   std::vector<InspectedFinding> findings;  // what 'check' finds, for WebGPU

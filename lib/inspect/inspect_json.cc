@@ -60,6 +60,10 @@ std::string ToJson(const Inspection& inspection) {
                              {"example", role.example},
                              {"evidence", role.evidence}});
   }
+  json["ambiguous_roles"] = Json::array();
+  for (const InspectedAmbiguity& one : inspection.ambiguous_roles) {
+    json["ambiguous_roles"].push_back({{"node", one.node}, {"why", one.why}});
+  }
   json["hazards"] = Json::array();
   for (const InspectedHazard& hazard : inspection.hazards) {
     Json examples = Json::array();

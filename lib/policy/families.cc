@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "lib/analysis/graph_walk.h"
 #include "lib/analysis/hazard_context.h"
 
 namespace onnxquant {
@@ -10,16 +11,23 @@ namespace {
 
 bool HasRole(const Analysis& analysis, Role role) {
   return std::any_of(analysis.roles.nodes.begin(), analysis.roles.nodes.end(),
-                     [role](const NodeRole& node) { return node.role == role; });
+                     [role](const NodeRole& node) { return node.Is(role); });
+}
+
+bool TakesOutMean(const Graph& graph, NodeId node) {
+  return IsAnyOf(graph, node, {"LayerNormalization", "SkipLayerNormalization"});
 }
 
 // Whether every branch that joins the residual stream ends in an RMS norm.
 bool HasPostNorms(const Analysis& analysis) {
   const HazardContext walker(analysis.graph, analysis.types);
   const auto from_norm = [&](ValueId value) {
-    const NodeId node = walker.Producer(walker.Origin(value));
-    if (node == kNone || !IsScaleInvariantNorm(analysis.graph, node)) return false;
-    return analysis.graph.node(node).proto->op_type() != "LayerNormalization";
+    const ValueId origin = walker.Origin(value);
+    const NodeId node = walker.Producer(origin);
+    if (node == kNone || walker.Output(node) != origin) return false;  // a Skip… norm's sum
+    const auto spelt = analysis.roles.spelt_norms.find(node);
+    if (spelt != analysis.roles.spelt_norms.end()) return !spelt->second;
+    return IsScaleInvariantNorm(analysis.graph, node) && !TakesOutMean(analysis.graph, node);
   };
   const std::vector<NodeId>& adds = analysis.residual.adds;
   return !adds.empty() && std::all_of(adds.begin(), adds.end(), [&](NodeId add) {
@@ -32,11 +40,12 @@ std::string AsGemma(const Analysis& analysis) {
   return "it looks like Gemma 2 or 3: every branch of its residual stream ends in a norm";
 }
 
-bool HasLayerNorms(const Graph& graph) {
-  return std::any_of(graph.nodes().begin(), graph.nodes().end(), [](const Node& node) {
-    const std::string& op = node.proto->op_type();
-    return op == "LayerNormalization" || op == "SkipLayerNormalization";
-  });
+bool HasLayerNorms(const Analysis& analysis) {
+  const auto& spelt = analysis.roles.spelt_norms;
+  const std::vector<NodeId>& order = analysis.graph.order();
+  return std::any_of(order.begin(), order.end(),
+                     [&](NodeId id) { return TakesOutMean(analysis.graph, id); }) ||
+         std::any_of(spelt.begin(), spelt.end(), [](const auto& norm) { return norm.second; });
 }
 
 // Nothing bounds a stream whose branches end in products; those of several decoders, and of what is
@@ -47,9 +56,12 @@ std::string AsLanguageModel(const Analysis& analysis) {
       std::any_of(analysis.roles.values.begin(), analysis.roles.values.end(),
                   [](const auto& value) { return value.second.role == Role::kKvCache; });
   if (caches) return "it is a language model: it has a key-value cache and a residual stream";
-  if (!HasRole(analysis, Role::kEmbedding)) return "";
+  if (!HasRole(analysis, Role::kEmbedding)) {
+    if (!HasRole(analysis, Role::kLmHead)) return "";
+    return "it is a language model: it has a residual stream and an lm_head";
+  }
   if (!HasRole(analysis, Role::kLmHead)) {
-    return HasLayerNorms(analysis.graph)
+    return HasLayerNorms(analysis)
                ? ""
                : "it is made of a language model: it has an embedding and a residual stream";
   }
@@ -82,7 +94,7 @@ const Family& FamilyOf(const Analysis& analysis) {
 }
 
 bool IsGemma(const Analysis& analysis) {
-  const Role roles[] = {Role::kEmbedding, Role::kLmHead, Role::kNorm, Role::kResidual};
+  const Role roles[] = {Role::kLmHead, Role::kNorm, Role::kResidual};
   return std::all_of(std::begin(roles), std::end(roles),
                      [&](Role role) { return HasRole(analysis, role); }) &&
          HasPostNorms(analysis);

@@ -3,9 +3,26 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/policy/subjects.h"
 
 namespace onnxquant {
 namespace {
+
+// Whether the value is a sum of the residual stream that is computed in float32: to hand it out in
+// less would lose what that keeps.
+bool IsWideSum(const PlanContext& context, SettingsResolver& resolver, ValueId id) {
+  if (context.RoleOfValue(id).role != Role::kResidual) return false;
+  constexpr int kFewSteps = 4;  // a last Cast or Identity
+  NodeId node = context.graph().value(id).producer;
+  for (int i = 0; i < kFewSteps && node != kNone; ++i) {
+    if (context.RoleOfNode(node).Is(Role::kResidual)) {
+      const Subject sum = SubjectOf(context, node);
+      return resolver.Resolve({&sum, 1}).compute == ElementType::kFloat;
+    }
+    node = context.graph().ProducerOf(node, 0);
+  }
+  return false;
+}
 
 // Logits are read by samplers that expect float32; they change only when a rule says so. `fixed`:
 // the value keeps its type whatever the policy says.
@@ -13,6 +30,7 @@ IoPlan PlanValue(const PlanContext& context, SettingsResolver& resolver, ValueId
   const NodeRole& role = context.RoleOfValue(id);
   Subject subject;
   subject.role = NameOf(role.role);
+  subject.also = NameOf(role.also);
   subject.name = context.graph().value(id).name;
   subject.layer = role.layer;
   subject.layers = context.analysis.roles.layers;
@@ -25,9 +43,10 @@ IoPlan PlanValue(const PlanContext& context, SettingsResolver& resolver, ValueId
         {"the value that the model has for it", absl::StrCat("io: ", NameOf(resolved.io))}};
   } else if (resolved.io == kAsInSource) {
     resolved.io = context.OriginalType(id);
-  } else if (role.role == Role::kLogits && !resolved.io_by_rule) {
+  } else if (!resolved.io_by_rule &&
+             (role.role == Role::kLogits || IsWideSum(context, resolver, id))) {
     resolved.io = ElementType::kFloat;
-    resolved.why.push_back({"the role logits", "io: float32"});
+    resolved.why.push_back({absl::StrCat("the role ", NameOf(role.role)), "io: float32"});
   }
   return {id, resolved.io, std::move(resolved.why)};
 }

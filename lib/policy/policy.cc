@@ -73,7 +73,8 @@ std::string ToString(const RopeCacheSetting& setting) {
 }
 
 bool Matches(const Match& match, const Subject& subject) {
-  return (match.roles.empty() || Contains(match.roles, subject.role)) &&
+  return (match.roles.empty() || Contains(match.roles, subject.role) ||
+          Contains(match.roles, subject.also)) &&
          (match.ops.empty() || Contains(match.ops, subject.op)) &&
          (match.names.empty() || AnyGlob(match.names, subject.name)) &&
          (match.regexes.empty() || AnyRegex(match.regexes, subject.name)) &&

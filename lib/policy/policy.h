@@ -128,6 +128,7 @@ struct Policy {
 // What a rule can see of a node and one of its weights.
 struct Subject {
   std::string role;    // "" for none
+  std::string also;    // a second one that `role` selects it by: NodeRole::also
   std::string op;      // as Match::ops spells it
   std::string name;    // of the node
   std::string weight;  // of the initializer in question; "" when the node itself is meant

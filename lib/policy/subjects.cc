@@ -9,6 +9,7 @@ Subject SubjectOf(const PlanContext& context, NodeId node) {
   const NodeRole& role = context.RoleOfNode(node);
   Subject subject;
   subject.role = NameOf(role.role);
+  subject.also = NameOf(role.also);
   subject.op = graph.OpName(node);
   subject.name = graph.node(node).proto->name();
   subject.layer = role.layer;
@@ -16,7 +17,7 @@ Subject SubjectOf(const PlanContext& context, NodeId node) {
   subject.hazards = HazardsOf(context.analysis.hazards, node);
   subject.peak = PeakOf(context, node);
   subject.computes = context.Traits(node).CanChange();
-  subject.sums = role.role == Role::kResidual || IsSkipNorm(graph, node);
+  subject.sums = role.Is(Role::kResidual);
   subject.levels = HoldsCodes(*graph.node(node).proto);
   return subject;
 }

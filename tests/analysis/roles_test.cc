@@ -5,20 +5,17 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/support/text_model.h"
+#include "tests/analysis/roles_fixture.h"
 
 namespace onnxquant {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kHead[] = R"(<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
-)";
-
 // Two layers in the community's Gemma form: pre- and post-norms, GroupQueryAttention, gated MLP
 // with Gelu, tied head behind a Transpose, logits of the last position only.
 std::string Gemma() {
-  std::string text = std::string(kHead) +
+  std::string text = std::string(kRolesHead) +
                      "g (int64[b, s] ids, float[b, 1, p, 4] past_k, float[b, 1, p, 4] past_v, "
                      "int32[b] lens, int32 total, int64[b, s] pos) => (float[b, s, 64] logits, "
                      "float[b, 1, t, 4] present_k, float[b, 1, t, 4] present_v)\n"
@@ -64,33 +61,6 @@ std::string Gemma() {
          "  logits = Cast<to = 1>(one)\n}";
 }
 
-class RolesTest : public ::testing::Test {
- protected:
-  void Load(const std::string& text) {
-    model_ = ParseModel(text);
-    auto graph = Graph::Build(model_, "m.onnx");
-    ASSERT_TRUE(graph.ok()) << graph.status();
-    graph_.emplace(*std::move(graph));
-    roles_ = FindRoles(*graph_);
-  }
-
-  const NodeRole& At(const std::string& node) const {
-    for (std::size_t i = 0; i < graph_->nodes().size(); ++i) {
-      if (graph_->nodes()[i].proto->name() == node) return roles_.nodes[i];
-    }
-    ADD_FAILURE() << "no node " << node;
-    return roles_.nodes[0];
-  }
-
-  Role ValueRole(const std::string& value) const {
-    return roles_.OfValue(graph_->Find(kMainScope, value)).role;
-  }
-
-  onnx::ModelProto model_;
-  std::optional<Graph> graph_;
-  Roles roles_;
-};
-
 TEST_F(RolesTest, NameEveryPartOfAGemma) {
   Load(Gemma());
   const std::map<std::string, Role> expected = {
@@ -126,7 +96,7 @@ TEST_F(RolesTest, NumberTheLayers) {
 }
 
 TEST_F(RolesTest, TellResidualAddsFromOtherAdds) {
-  Load(std::string(kHead) + R"(g (float[2, 8] x, float[2, 8] mask) => (float[2, 8] z)
+  Load(std::string(kRolesHead) + R"(g (float[2, 8] x, float[2, 8] mask) => (float[2, 8] z)
 <float[8, 8] w, float[8] bias, float c> {
   a = MatMul(x, w)
   [bias] b = Add(a, bias)
@@ -149,7 +119,7 @@ TEST_F(RolesTest, TellResidualAddsFromOtherAdds) {
 // The second layer's scores depend on the mask through the first layer's weights.
 TEST_F(RolesTest, TellResidualAddsFromMasksThatLayersShare) {
   std::string text =
-      std::string(kHead) + R"(g (int64[b, s] ids, float[b, s] mask) => (float[b, s, 8] x2)
+      std::string(kRolesHead) + R"(g (int64[b, s] ids, float[b, s] mask) => (float[b, s, 8] x2)
 <float[64, 8] table, float[8, 8] w, float[8] gain> {
   x0 = Gather(table, ids)
 )";
@@ -169,7 +139,7 @@ TEST_F(RolesTest, TellResidualAddsFromMasksThatLayersShare) {
 }
 
 TEST_F(RolesTest, SeeADecomposedAttentionAndAnUngatedMlp) {
-  Load(std::string(kHead) + R"(g (int64[b, s] ids, float[b, s] mask) => (float[b, s, 8] z)
+  Load(std::string(kRolesHead) + R"(g (int64[b, s] ids, float[b, s] mask) => (float[b, s, 8] z)
 <float[64, 8] table, float[8, 8] wq, float[8, 8] wk, float[8, 8] wv, float[8, 8] wo, float[8] bias,
  float[8, 32] w1, float[32, 8] w2, float[8] gain, float eight> {
   x = Gather(table, ids)
@@ -204,7 +174,7 @@ TEST_F(RolesTest, SeeADecomposedAttentionAndAnUngatedMlp) {
 }
 
 TEST_F(RolesTest, TellTheGateOfADecomposedSwish) {
-  Load(std::string(kHead) + R"(g (float[2, 8] x) => (float[2, 8] z)
+  Load(std::string(kRolesHead) + R"(g (float[2, 8] x) => (float[2, 8] z)
 <float[8, 16] wg, float[8, 16] wu, float[16, 8] wd> {
   [gate] g = MatMul(x, wg)
   s = Sigmoid(g)
@@ -219,8 +189,8 @@ TEST_F(RolesTest, TellTheGateOfADecomposedSwish) {
   EXPECT_STREQ(NameOf(At("down").role), "down_proj");
 }
 
-TEST_F(RolesTest, LeaveAFusedProjectionWithoutARole) {
-  Load(std::string(kHead) +
+TEST_F(RolesTest, NameAFusedProjection) {
+  Load(std::string(kRolesHead) +
        R"(g (float[1, 2, 8] x) => (float[1, 2, 8] z) <float[8, 24] w, float[8, 8] wo> {
   [fused] qkv = MatMul(x, w)
   q, k, v = Split<axis = -1, num_outputs = 3>(qkv)
@@ -228,7 +198,7 @@ TEST_F(RolesTest, LeaveAFusedProjectionWithoutARole) {
   [o] o = MatMul(c, wo)
   z = Add(x, o)
 })");
-  EXPECT_EQ(At("fused").role, Role::kNone);
+  EXPECT_EQ(At("fused").role, Role::kQkvProj);
   EXPECT_THAT(At("fused").evidence, HasSubstr("more than one of queries, keys and values"));
   EXPECT_EQ(At("o").role, Role::kOProj);
 }
@@ -269,7 +239,7 @@ g (bool later, int64[b, s] ids, float[b, e, 8] states, float[b, h, p, 4] past_k,
 })";
 
 TEST_F(RolesTest, FollowTheCacheThroughTheBranchesOfAMergedDecoder) {
-  Load(std::string(kHead) + kMergedDecoder);
+  Load(std::string(kRolesHead) + kMergedDecoder);
   for (const char* name : {"past_k", "past_v", "cross_k", "cross_v", "present_k", "present_v"}) {
     EXPECT_EQ(ValueRole(name), Role::kKvCache) << name;
   }
@@ -277,7 +247,7 @@ TEST_F(RolesTest, FollowTheCacheThroughTheBranchesOfAMergedDecoder) {
 }
 
 TEST_F(RolesTest, FindTheCacheThatADecodersFirstStepMakes) {
-  Load(std::string(kHead) + R"(
+  Load(std::string(kRolesHead) + R"(
 g (int64[b, s] ids) => (float[b, h, s, 4] keys, float[b, h, s, 4] values, float[b, h, s, 4] z)
 <float[64, 8] table, float[8, 8] wk, float[8, 8] wv, int64[4] split> {
   x = Gather(table, ids)
@@ -298,7 +268,7 @@ g (int64[b, s] ids) => (float[b, h, s, 4] keys, float[b, h, s, 4] values, float[
 }
 
 TEST_F(RolesTest, FindNoCacheInAModelThatReadsNoTokens) {
-  Load(std::string(kHead) + R"(
+  Load(std::string(kRolesHead) + R"(
 g (float[b, s, 4] q, float[b, s, 4] k, float[b, s, 4] v) => (float[b, s, 4] z) {
   turned = Transpose<perm = [0, 2, 1]>(k)
   scores = MatMul(q, turned)
@@ -309,7 +279,7 @@ g (float[b, s, 4] q, float[b, s, 4] k, float[b, s, 4] v) => (float[b, s, 4] z) {
 }
 
 TEST_F(RolesTest, FindNoLanguageModelInAConvolution) {
-  Load(std::string(kHead) + R"(g (float[1, 3, 8, 8] x) => (float[1, 10] z)
+  Load(std::string(kRolesHead) + R"(g (float[1, 3, 8, 8] x) => (float[1, 10] z)
 <float[3, 3, 3, 3] w, float[192, 10] fc> {
   [conv] y = Conv<pads = [1, 1, 1, 1]>(x, w)
   [add] a = Add(x, y)
@@ -330,6 +300,95 @@ TEST(RoleNames, AreUniqueAndExplained) {
     EXPECT_NE(std::string(row.meaning), "");
   }
   EXPECT_STREQ(NameOf(Role::kNone), "");
+}
+
+TEST_F(RolesTest, SplitOneProjectionIntoGateAndUp) {
+  Load(std::string(kRolesHead) + R"(g (float[2, 8] x) => (float[2, 8] z)
+<float[8, 32] w, float[16, 8] wd> {
+  [both] b = MatMul(x, w)
+  g, u = Split<axis = -1, num_outputs = 2>(b)
+  s = Sigmoid(g)
+  swish = Mul(g, s)
+  m = Mul(u, swish)
+  [down] d = MatMul(m, wd)
+  z = Add(x, d)
+})");
+  EXPECT_EQ(At("both").role, Role::kGateUpProj);
+  EXPECT_TRUE(At("both").Is(Role::kUpProj));
+  EXPECT_EQ(At("down").role, Role::kDownProj);
+}
+
+TEST_F(RolesTest, TakeASwishOfOneProjectionForNoGate) {
+  Load(std::string(kRolesHead) + R"(g (float[2, 8] x) => (float[2, 8] z)
+<float[8, 16] w, float[16, 8] wd> {
+  [up] b = MatMul(x, w)
+  s = Sigmoid(b)
+  m = Mul(b, s)
+  d = MatMul(m, wd)
+  z = Add(x, d)
+})");
+  EXPECT_EQ(At("up").role, Role::kUpProj);
+}
+
+TEST_F(RolesTest, TakeASkipNormForASumOfTheStreamAsWell) {
+  Load(std::string(kRolesHead) + R"(g (float[1, 2, 8] x) => (float[1, 2, 8] z)
+<float[8] gain, float[8, 8] w> {
+  a = SimplifiedLayerNormalization(x, gain)
+  b = MatMul(a, w)
+  [skip] z = com.microsoft.SkipSimplifiedLayerNormalization(x, b, gain)
+})");
+  EXPECT_EQ(At("skip").role, Role::kNorm);
+  EXPECT_TRUE(At("skip").Is(Role::kResidual));
+}
+
+TEST_F(RolesTest, FollowNoShapesToAProjection) {
+  Load(std::string(kRolesHead) + R"(g (float[1, s, 8] x) => (float[1, s, 8] z)
+<float[8, 8] wq, float[8, 8] wk, float[8, 8] wv> {
+  [q] q = MatMul(x, wq)
+  [k] k = MatMul(x, wk)
+  [v] v = MatMul(x, wv)
+  shape = Shape<start = 2>(q)
+  width = Cast<to = 1>(shape)
+  root = Sqrt(width)
+  scaled = Div(k, root)
+  turned = Transpose<perm = [0, 2, 1]>(scaled)
+  scores = MatMul(q, turned)
+  shares = Softmax(scores)
+  z = MatMul(shares, v)
+})");
+  EXPECT_EQ(At("k").role, Role::kKProj);
+}
+
+TEST_F(RolesTest, SeeTheProductsOfAQuantizedModel) {
+  Load(std::string(kRolesHead) + R"(g (float[1, s, 8] x) => (float[1, s, 8] z)
+<int8[8, 8] wq, float[8, 8] wk, float[8, 8] wv> {
+  xq, scale, zero = DynamicQuantizeLinear(x)
+  [q] product = MatMulInteger(xq, wq, zero)
+  wide = Cast<to = 1>(product)
+  q = Mul(wide, scale)
+  k = MatMul(x, wk)
+  v = MatMul(x, wv)
+  turned = Transpose<perm = [0, 2, 1]>(k)
+  scores = MatMul(q, turned)
+  shares = Softmax(scores)
+  z = MatMul(shares, v)
+})");
+  EXPECT_EQ(At("q").role, Role::kQProj);
+}
+
+TEST_F(RolesTest, TakeTheFusedEmbeddingForANormAsWell) {
+  Load(std::string(kRolesHead) + R"(
+g (int32[b, s] ids, int32[b, s] kinds, int32[b, s] seen) => (float[b, s, 8] z)
+<float[64, 8] words, float[32, 8] places, float[2, 8] segments, float[8] gain, float[8] bias,
+ float[8, 24] w, float[24] wb> {
+  [embed] x, index = com.microsoft.EmbedLayerNormalization(ids, kinds, words, places, segments,
+                                                           gain, bias, seen)
+  z = com.microsoft.Attention<num_heads = 2>(x, w, wb, index)
+})");
+  EXPECT_EQ(At("embed").role, Role::kEmbedding);
+  EXPECT_TRUE(At("embed").Is(Role::kNorm));
+  EXPECT_EQ(ValueRole("seen"), Role::kMask);
+  EXPECT_EQ(ValueRole("ids"), Role::kNone);
 }
 
 }  // namespace

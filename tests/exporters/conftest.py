@@ -30,7 +30,9 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples" / "exporters"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "examples" / "exporters"))
+sys.path.append(str(ROOT / "python"))  # last: the package is the installed wheel
 
 VOCABULARY = 64
 SMALL = {
@@ -107,6 +109,21 @@ def exported(
         folder = tmp_path_factory.mktemp(f"{family}-onnx")
         task = TASKS.get(family, "text-generation-with-past")
         main_export(str(checkpoint(family)), folder, task=task, do_validation=False)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """Return a function that exports a family's small model by an exporter, once."""
+    from onnxquant_tools.family_exports import export
+
+    root = tmp_path_factory.mktemp("families")
+
+    def make(family: str, exporter: str) -> Path:
+        folder = export(family, exporter, root)
+        assert isinstance(folder, Path), folder
         return folder
 
     return make

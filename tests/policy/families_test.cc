@@ -57,6 +57,33 @@ TEST_F(FamiliesTest, BranchesThatEndInNormsAreGemmas) {
   EXPECT_TRUE(IsGemma(*analysis_));
 }
 
+TEST_F(FamiliesTest, SkipNormsAndNormsThatAreSpeltOutAreGemmasAsWell) {
+  const char* skipped = R"(g (float[1, n, 8] h0) => (float[1, n, 50] logits)
+<float[8] gain, float[8, 8] w, float[8, 50] head, float two = {2}, int64[1] last = {-1},
+ float eps = {1e-6}> {
+  n0 = SimplifiedLayerNormalization<axis = -1>(h0, gain)
+  p = MatMul(n0, w)
+  s = Pow(p, two)
+  m = ReduceMean(s, last)
+  e = Add(m, eps)
+  r = Sqrt(e)
+  d = Div(p, r)
+  b0 = Mul(d, gain)
+  n1, a, c, h1 = com.microsoft.SkipSimplifiedLayerNormalization(h0, b0, gain)
+  %s
+  n2, f, g, h2 = com.microsoft.SkipSimplifiedLayerNormalization(h1, b1, gain)
+  logits = MatMul(n2, head)
+})";
+  for (const bool gemma : {true, false}) {
+    const char* branch = gemma ? "q = MatMul(n1, w)\n b1 = SimplifiedLayerNormalization(q, gain)"
+                               : "b1 = MatMul(n1, w)";
+    std::string text = skipped;
+    text.replace(text.find("%s"), 2, branch);
+    Load(text);
+    EXPECT_EQ(IsGemma(*analysis_), gemma) << branch;
+  }
+}
+
 TEST_F(FamiliesTest, OtherBranchesAreThoseOfALanguageModel) {
   const Family& family = FamilyOfText(Layer("Identity(p)"));
   EXPECT_EQ(family.policy, "llm-web");

@@ -29,5 +29,22 @@ TEST_F(PlanIoTest, AnInputWithADefaultKeepsItsType) {
   EXPECT_EQ(types[ValueOf("w")], ElementType::kFloat);
 }
 
+TEST_F(PlanIoTest, ASumOfTheStreamThatIsComputedInFloat32IsHandedOutSo) {
+  const char* text = R"(g (float[2, 4] x) => (float[2, 4] y, float[2, 4] z)
+<float[4, 4] w, float[4, 4] v> {
+  a = MatMul(x, w)
+  y = Add(x, a)
+  b = MatMul(y, v)
+  z = Relu(b)
+})";
+  Load(text, "  - match: {role: residual}\n    compute: float32\n");
+  IoTypes types = TypesWith(*context_, PlanIo(*context_, *resolver_));
+  EXPECT_EQ(types[ValueOf("y")], ElementType::kFloat);
+  EXPECT_EQ(types[ValueOf("z")], ElementType::kFloat16);
+  Load(text);
+  types = TypesWith(*context_, PlanIo(*context_, *resolver_));
+  EXPECT_EQ(types[ValueOf("y")], ElementType::kFloat16);
+}
+
 }  // namespace
 }  // namespace onnxquant

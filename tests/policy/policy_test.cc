@@ -26,6 +26,19 @@ TEST(Policy, EverySelectorMustHold) {
   EXPECT_FALSE(Matches(match, Projection()));
 }
 
+TEST(Policy, ASpecialKindIsFoundByTheWiderRoleAsWell) {
+  Subject subject = Projection();
+  subject.role = "cross_attention";
+  subject.also = "attention";
+  Match match;
+  for (const char* role : {"cross_attention", "attention"}) {
+    match.roles = {role};
+    EXPECT_TRUE(Matches(match, subject)) << role;
+  }
+  match.roles = {"norm"};
+  EXPECT_FALSE(Matches(match, subject));
+}
+
 TEST(Policy, GlobsCrossSlashesAndRegexesSearch) {
   Match match;
   match.names = {"*v_proj*"};

@@ -1,0 +1,3 @@
+"""What the small models of families and their inputs agree upon."""
+
+VOCABULARY = 80
