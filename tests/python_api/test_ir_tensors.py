@@ -27,7 +27,7 @@ def _proto(weight: Array, constant_node: bool = False) -> onnx.ModelProto:
     nodes = [onnx.helper.make_node("MatMul", ["x", "w"], ["y"], "product")]
     if constant_node:
         nodes.insert(0, onnx.helper.make_node("Constant", [], ["w"], "constant", value=tensor))
-    shape = ["n", SIZE]
+    shape: list[str | int | None] = ["n", SIZE]
     graph = onnx.helper.make_graph(
         nodes,
         "g",
