@@ -58,9 +58,10 @@ TEST_F(FamiliesTest, BranchesThatEndInNormsAreGemmas) {
 }
 
 TEST_F(FamiliesTest, SkipNormsAndNormsThatAreSpeltOutAreGemmasAsWell) {
-  const char* skipped = R"(g (float[1, n, 8] h0) => (float[1, n, 50] logits)
-<float[8] gain, float[8, 8] w, float[8, 50] head, float two = {2}, int64[1] last = {-1},
+  const char* skipped = R"(g (int64[1, n] ids) => (float[1, n, 50] logits)
+<float[50, 8] table, float[8] gain, float[8, 8] w, float[8, 50] head, float two = {2}, int64[1] last = {-1},
  float eps = {1e-6}> {
+  h0 = Gather(table, ids)
   n0 = SimplifiedLayerNormalization<axis = -1>(h0, gain)
   p = MatMul(n0, w)
   s = Pow(p, two)
