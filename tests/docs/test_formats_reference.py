@@ -80,6 +80,36 @@ def _coded(folder: Path) -> list[str | Path]:
     return [folder / "coded.onnx", "--checkpoint", folder / "coded.safetensors"]
 
 
+def _ambiguous(path: Path) -> Path:
+    """Write an encoder whose last product may be a classifier or a pooler."""
+    text = """<ir_version: 10, opset_import: ["": 21, "com.microsoft": 1]>
+    g (int64[b, s] ids) => (float[b, 5] z) {
+      x = Gather(table, ids)
+      q = MatMul(x, wq)
+      k = MatMul(x, wk)
+      v = MatMul(x, wv)
+      c = com.microsoft.MultiHeadAttention<num_heads = 2>(q, k, v)
+      y = Add(x, c)
+      n = LayerNormalization(y, gain, gain)
+      one = Gather<axis = 1>(n, first)
+      z = MatMul(one, last)
+    }"""
+    model = onnx.parser.parse_model(text)
+    shapes = {
+        "table": (64, 8),
+        "wq": (8, 8),
+        "wk": (8, 8),
+        "wv": (8, 8),
+        "gain": (8,),
+        "last": (8, 5),
+    }
+    arrays = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    arrays["first"] = np.array(0)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(a, n) for n, a in arrays.items())
+    onnx.save(model, path)
+    return path
+
+
 def _parts(model: Path, folder: Path) -> dict[str, Any]:
     """Return a manifest, and a record that holds something of the .onnx file."""
     manifest = folder / "plan.json"
@@ -117,11 +147,13 @@ def printed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     mixed = _mixed_norm(folder / "mixed.onnx")
     small, changed = _small_model(folder / "a.onnx", 2), _small_model(folder / "b.onnx", 3)
     shapes = _run("diff", *_shapes(folder), "--json")
+    ambiguous = _run("inspect", _ambiguous(folder / "ambiguous.onnx"), "--json")
     for heading, key, text in (
         (VERIFY, "results", _run("verify", small, changed, "--json")),
         (CHECK, "findings", _run("check", mixed, "--json")),
         ("inspect --json", "findings", _run("inspect", mixed, "--json")),
         ("inspect --json", "hazards", _run("inspect", small, "--json")),
+        ("inspect --json", "ambiguous_roles", ambiguous),
         ("diff --json", "weights", _run("diff", small, changed, "--json")),
         ("diff --json", "shapes", shapes),
         ("diff --json", "functions", shapes),
