@@ -38,6 +38,7 @@ struct SessionOptions {
   PlanOptions options = {};
 };
 
+// How the sessions of a folder are converted together.
 struct FolderOptions {
   std::vector<SessionOptions> sessions = {};
   // Where the sessions would get different policies by themselves: what they get together, in a
