@@ -7,7 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "lib/base/number_ranges.h"
 
 namespace onnxquant {
 namespace {
@@ -40,18 +40,6 @@ std::string WithoutNumbers(const std::string& name) {
   return text;
 }
 
-// "0-3, 5".
-std::string Ranges(const std::set<int>& layers) {
-  std::vector<std::string> ranges;
-  for (auto at = layers.begin(); at != layers.end();) {
-    const int first = *at;
-    int last = first;
-    while (++at != layers.end() && *at == last + 1) last = *at;
-    ranges.push_back(last == first ? absl::StrCat(first) : absl::StrCat(first, "-", last));
-  }
-  return absl::StrJoin(ranges, ", ");
-}
-
 // What rows that become one share: the template of their names, and their cells.
 using Key = std::pair<std::string, std::vector<std::string>>;
 
@@ -64,7 +52,7 @@ struct Group {
 };
 
 FoldedRow RowOf(const Group& group) {
-  FoldedRow row{group.first->name, Ranges(group.layers), group.first->cells, group.bytes,
+  FoldedRow row{group.first->name, NumberRanges(group.layers), group.first->cells, group.bytes,
                 group.rows};
   if (group.rows > 1 && !group.name.empty()) row.name = group.name;
   if (group.rows > 1 && group.name.empty()) {

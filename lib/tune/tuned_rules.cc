@@ -7,11 +7,13 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "lib/base/error.h"
+#include "lib/base/number_ranges.h"
 #include "lib/formats/formats.h"
 #include "lib/formats/parameters.h"
 #include "lib/policy/glob.h"
@@ -37,14 +39,8 @@ struct Group {
 
 // "3, 17", "[0, 2-5]".
 std::string LayersYaml(const std::set<int>& layers) {
-  std::vector<std::string> ranges;
-  for (auto at = layers.begin(); at != layers.end();) {
-    const int first = *at;
-    int last = first;
-    while (++at != layers.end() && *at == last + 1) last = *at;
-    ranges.push_back(last == first ? absl::StrCat(first) : absl::StrCat(first, "-", last));
-  }
-  return ranges.size() == 1 ? ranges.front() : absl::StrCat("[", absl::StrJoin(ranges, ", "), "]");
+  const std::string ranges = NumberRanges(layers);
+  return absl::StrContains(ranges, ',') ? absl::StrCat("[", ranges, "]") : ranges;
 }
 
 // As a YAML scalar in double quotes, which every name can be.
