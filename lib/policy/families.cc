@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
-#include "lib/analysis/graph_walk.h"
 #include "lib/analysis/hazard_context.h"
+#include "lib/analysis/role_detectors.h"
 
 namespace onnxquant {
 namespace {
@@ -14,10 +14,6 @@ bool HasRole(const Analysis& analysis, Role role) {
                      [role](const NodeRole& node) { return node.Is(role); });
 }
 
-bool TakesOutMean(const Graph& graph, NodeId node) {
-  return IsAnyOf(graph, node, {"LayerNormalization", "SkipLayerNormalization"});
-}
-
 // Whether every branch that joins the residual stream ends in an RMS norm.
 bool HasPostNorms(const Analysis& analysis) {
   const HazardContext walker(analysis.graph, analysis.types);
@@ -25,9 +21,9 @@ bool HasPostNorms(const Analysis& analysis) {
     const ValueId origin = walker.Origin(value);
     const NodeId node = walker.Producer(origin);
     if (node == kNone || walker.Output(node) != origin) return false;  // a Skip… norm's sum
-    const auto spelt = analysis.roles.spelt_norms.find(node);
-    if (spelt != analysis.roles.spelt_norms.end()) return !spelt->second;
-    return IsScaleInvariantNorm(analysis.graph, node) && !TakesOutMean(analysis.graph, node);
+    const bool norm =
+        analysis.roles.spelt_norms.contains(node) || IsScaleInvariantNorm(analysis.graph, node);
+    return norm && !TakesOutMean(analysis.graph, node, analysis.roles);
   };
   const std::vector<NodeId>& adds = analysis.residual.adds;
   return !adds.empty() && std::all_of(adds.begin(), adds.end(), [&](NodeId add) {
@@ -41,11 +37,9 @@ std::string AsGemma(const Analysis& analysis) {
 }
 
 bool HasLayerNorms(const Analysis& analysis) {
-  const auto& spelt = analysis.roles.spelt_norms;
   const std::vector<NodeId>& order = analysis.graph.order();
   return std::any_of(order.begin(), order.end(),
-                     [&](NodeId id) { return TakesOutMean(analysis.graph, id); }) ||
-         std::any_of(spelt.begin(), spelt.end(), [](const auto& norm) { return norm.second; });
+                     [&](NodeId id) { return TakesOutMean(analysis.graph, id, analysis.roles); });
 }
 
 // Nothing bounds a stream whose branches end in products; those of several decoders, and of what is
