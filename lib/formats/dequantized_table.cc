@@ -8,7 +8,7 @@
 namespace onnxquant {
 namespace {
 
-constexpr FormatWord kWords[] = {kIntegerWords[2]};
+constexpr FormatWord kWords[] = {kQuantizeDynamicWord};
 constexpr absl::string_view kOperators[] = {"MatMul"};
 
 FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReading& reading) {

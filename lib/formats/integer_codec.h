@@ -19,11 +19,13 @@
 
 namespace onnxquant {
 
+// As dynamic_uint8, but for what has a form of its own (dequantized_table.cc).
+inline constexpr FormatWord kQuantizeDynamicWord = {
+    .word = "quantize_dynamic", .bits = 8, .is_signed = false, .symmetric = false};
 inline constexpr FormatWord kIntegerWords[] = {
     {.word = "dynamic_uint8", .bits = 8, .is_signed = false, .symmetric = false},
     {.word = "dynamic_int8", .bits = 8, .is_signed = true, .symmetric = true},
-    // As dynamic_uint8, but for what has a form of its own (dequantized_table.cc).
-    {.word = "quantize_dynamic", .bits = 8, .is_signed = false, .symmetric = false},
+    kQuantizeDynamicWord,
 };
 inline constexpr Parameter kIntegerParameters[] = {Parameter::kSymmetric, Parameter::kPerChannel,
                                                    Parameter::kReduceRange};
