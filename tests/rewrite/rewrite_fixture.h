@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -19,8 +20,10 @@ namespace onnxquant {
 
 class RewriteFixture : public ::testing::Test {
  protected:
-  void Load(const std::string& text) {
-    auto model = Model::FromProto(ParseModel(text), "m.onnx");
+  void Load(const std::string& text) { LoadProto(ParseModel(text)); }
+
+  void LoadProto(onnx::ModelProto proto) {
+    auto model = Model::FromProto(std::move(proto), "m.onnx");
     ASSERT_TRUE(model.ok()) << model.status();
     model_ = std::make_unique<Model>(*std::move(model));
     auto analysis = Analyze(model_->proto(), "m.onnx");

@@ -35,12 +35,7 @@ g (float[2, 128] x) => (float[2, 160] y, float[2, 160] z, float[2, 160] v)
       raw.assign(kElements * sizeof(float), '\0');
       std::memcpy(raw.data() + 4096, &firsts[i], sizeof(float));  // not among the samples
     }
-    auto model = Model::FromProto(std::move(proto), "m.onnx");
-    ASSERT_TRUE(model.ok()) << model.status();
-    model_ = std::make_unique<Model>(*std::move(model));
-    auto analysis = Analyze(model_->proto(), "m.onnx");
-    ASSERT_TRUE(analysis.ok()) << analysis.status();
-    analysis_.emplace(*std::move(analysis));
+    LoadProto(std::move(proto));
   }
 
   Rewritten Shared(const std::string& yaml) {
@@ -110,12 +105,7 @@ class TieTest : public RewriteFixture {
   Rewritten Shared(const std::string& yaml) {
     onnx::ModelProto proto = ParseModel(kTiedModel);
     FillTable(*proto.mutable_graph()->mutable_initializer(0));
-    auto model = Model::FromProto(std::move(proto), "m.onnx");
-    EXPECT_TRUE(model.ok()) << model.status();
-    model_ = std::make_unique<Model>(*std::move(model));
-    auto analysis = Analyze(model_->proto(), "m.onnx");
-    EXPECT_TRUE(analysis.ok()) << analysis.status();
-    analysis_.emplace(*std::move(analysis));
+    LoadProto(std::move(proto));
     Rewritten rewritten = Run(yaml);
     EXPECT_TRUE(ShareEqual(*model_, rewritten).ok());
     return rewritten;
@@ -169,12 +159,7 @@ class TransposesTest : public RewriteFixture {
     for (int i = 0; i < differ; ++i) head[static_cast<std::size_t>(4321 + i)] += 1;
     Fill(table, *proto.mutable_graph()->mutable_initializer(0));
     Fill(head, *proto.mutable_graph()->mutable_initializer(1));
-    auto model = Model::FromProto(std::move(proto), "m.onnx");
-    EXPECT_TRUE(model.ok()) << model.status();
-    model_ = std::make_unique<Model>(*std::move(model));
-    auto analysis = Analyze(model_->proto(), "m.onnx");
-    EXPECT_TRUE(analysis.ok()) << analysis.status();
-    analysis_.emplace(*std::move(analysis));
+    LoadProto(std::move(proto));
     Rewritten rewritten = Run(yaml);
     EXPECT_TRUE(ShareEqual(*model_, rewritten).ok());
     return rewritten;
