@@ -8,31 +8,21 @@ would take. Each line has wall and CPU seconds. MODEL: the real Gemma 3 270M whe
 
 import argparse
 import filecmp
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from onnxquant_tools.cache import cache_folder
 from onnxquant_tools.product import program
+from onnxquant_tools.timed_run import timed_process
 
 
 def timed(name: str, *arguments: str | Path) -> float:
     """Run the program, print what it took, and return its wall seconds."""
-    before = os.times()
-    start = time.monotonic()
-    done = subprocess.run([program(), *arguments, "-q"], stdout=subprocess.DEVNULL, check=False)
-    wall = time.monotonic() - start
-    after = os.times()
-    if done.returncode != 0:
-        sys.exit(f"{name} failed with status {done.returncode}")
-    used = after.children_user + after.children_system
-    cpu = used - before.children_user - before.children_system
-    print(f"{name:12} {wall:7.2f} s wall {cpu:7.2f} s CPU")
-    return wall
+    run = timed_process([program(), *arguments, "-q"])
+    print(f"{name:12} {run.seconds:7.2f} s wall {run.cpu_seconds:7.2f} s CPU")
+    return run.seconds
 
 
 def main() -> None:

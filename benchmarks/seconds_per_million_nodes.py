@@ -8,16 +8,15 @@ time of one node relative to the smallest graph's, and the peak of anonymous mem
 """
 
 import argparse
-import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnxquant_tools.product import program
+from onnxquant_tools.timed_run import timed_process
 
-ROOT = Path(__file__).resolve().parents[1]
 CYCLE = ("Add", "Transpose", "Sqrt", "Mul", "Identity", "Tanh")
 
 
@@ -43,22 +42,6 @@ def chain(nodes: int, residual: bool) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
 
 
-def convert(model: Path, arguments: list[str]) -> tuple[float, int]:
-    """Return the seconds that a conversion takes and its peak anonymous memory in bytes."""
-    binary = ROOT / "build" / "release" / "bin" / "onnxquant"
-    start = time.monotonic()
-    process = subprocess.Popen([binary, "-q", "--force", *arguments, model])
-    peak = 0
-    while process.poll() is None:
-        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                peak = max(peak, int(line.split()[1]) * 1024)
-        time.sleep(0.002)
-    if process.returncode != 0:
-        raise SystemExit(f"onnxquant ended with status {process.returncode}")
-    return time.monotonic() - start, peak
-
-
 def main() -> None:
     """Print one line per kind and size."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -73,12 +56,14 @@ def main() -> None:
             first = 0.0
             for nodes in options.nodes:
                 onnx.save(chain(nodes, residual), model)
-                seconds, peak = convert(model, ["--policy", options.policy, *more])
-                each = seconds / nodes
+                words = ["-q", "--force", "--policy", options.policy, *more, model]
+                run = timed_process([program(), *words])
+                each = run.seconds / nodes
                 first = first or each
                 print(
                     f"{kind:9} {nodes:9,} nodes  {each * 1e6:6.2f} s per million"
-                    f"  ({each / first:4.2f} of the first)  {peak / nodes / 1024:5.2f} KiB a node"
+                    f"  ({each / first:4.2f} of the first)"
+                    f"  {run.peak / nodes / 1024:5.2f} KiB a node"
                 )
 
 

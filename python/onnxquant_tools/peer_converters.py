@@ -70,6 +70,12 @@ def convert_quietly(converter: Converter, model: onnx.ModelProto, **options: Any
         return converter(model, **options)
 
 
+def save(model: onnx.ModelProto, output: Path) -> None:
+    """Write a model, its weights beside it."""
+    data = f"{output.name}_data"
+    onnx.save(model, output, save_as_external_data=True, location=data)
+
+
 def main() -> None:
     """Convert one file, its weights beside the output."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -86,12 +92,7 @@ def main() -> None:
         blocked = importlib.import_module(MODULES[arguments.name]).DEFAULT_OP_BLOCK_LIST
         options["op_block_list"] = [*blocked, *arguments.block]
     converted = convert_quietly(PEERS[arguments.name], model, **options)
-    onnx.save(
-        converted,
-        arguments.output,
-        save_as_external_data=True,
-        location=f"{arguments.output.name}_data",
-    )
+    save(converted, arguments.output)
 
 
 if __name__ == "__main__":

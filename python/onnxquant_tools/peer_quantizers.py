@@ -18,6 +18,8 @@ from typing import Any
 
 import onnx
 
+from onnxquant_tools.peer_converters import save
+
 _MODULE = "onnxruntime.quantization.matmul_nbits_quantizer"
 
 
@@ -84,12 +86,7 @@ def main() -> None:
     logging.disable()
     with contextlib.redirect_stdout(io.StringIO()):
         model = quantize(PEERS[arguments.name], arguments.model, only, arguments.block)
-    onnx.save(
-        model,
-        arguments.output,
-        save_as_external_data=True,
-        location=f"{arguments.output.name}_data",
-    )
+    save(model, arguments.output)
 
 
 if __name__ == "__main__":

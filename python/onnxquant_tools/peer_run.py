@@ -14,21 +14,17 @@ from pathlib import Path
 import onnx
 
 from onnxquant_tools.peer_converters import PEERS as CONVERTERS
+from onnxquant_tools.peer_converters import save
 from onnxquant_tools.peer_quantizers import PEERS as QUANTIZERS
 from onnxquant_tools.peer_quantizers import quantize
 
 BLOCK = 32
 
 
-def _save(model: onnx.ModelProto, output: Path) -> None:
-    data = f"{output.name}_data"
-    onnx.save(model, output, save_as_external_data=True, location=data)
-
-
 def _converter(name: str) -> Callable[[Path, Path], None]:
     def run(model: Path, output: Path) -> None:
         options = {"disable_shape_infer": True, "keep_io_types": True}
-        _save(CONVERTERS[name](onnx.load(model), **options), output)
+        save(CONVERTERS[name](onnx.load(model), **options), output)
 
     return run
 
@@ -49,7 +45,7 @@ def _products(model: Path) -> list[str]:
 
 def _quantizer(name: str) -> Callable[[Path, Path], None]:
     def run(model: Path, output: Path) -> None:
-        _save(quantize(QUANTIZERS[name], model, _products(model), BLOCK), output)
+        save(quantize(QUANTIZERS[name], model, _products(model), BLOCK), output)
 
     return run
 
@@ -65,7 +61,7 @@ def _nncf(model: Path, output: Path) -> None:
     compressed = module.compress_weights(
         onnx.load(model), mode=module.CompressWeightsMode.INT4_SYM, group_size=BLOCK, ratio=1.0
     )
-    _save(compressed, output)
+    save(compressed, output)
 
 
 def _onnx_quantize(model: Path, output: Path) -> None:
@@ -73,7 +69,7 @@ def _onnx_quantize(model: Path, output: Path) -> None:
     config = module.QConfig(
         weights_only=True, is_static=False, group_size=BLOCK, strategy="group", weights_dtype="int4"
     )
-    _save(module.quantize(onnx.load(model), config), output)
+    save(module.quantize(onnx.load(model), config), output)
 
 
 PEERS: dict[str, Callable[[Path, Path], None]] = {
