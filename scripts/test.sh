@@ -22,6 +22,7 @@ esac
 
 passed=0
 failed=0
+failures=()
 
 # check NAME COMMAND…: one check that passes or fails as a whole.
 check() {
@@ -30,22 +31,20 @@ check() {
   say "$name"
   if "$@"; then passed=$((passed + 1)); else
     failed=$((failed + 1))
-    say "FAILED: $name"
+    failures+=("$name")
   fi
 }
 
-# Adds what a test runner says of itself in a JUnit file to our counts; no test at all is a failure.
+# add_counts JUNIT RUN: adds what a test runner says of itself in a JUnit file to our counts, and the
+# tests that did not pass to the failures; no test at all is one.
 add_counts() {
-  local counts
-  counts="$("$cache/venv/bin/python" -c '
-import sys, xml.etree.ElementTree as tree
-root = tree.parse(sys.argv[1]).getroot()
-suite = root.attrib if root.tag == "testsuite" else root[0].attrib
-tests, skipped = int(suite["tests"]), int(suite.get("skipped", 0))
-bad = int(suite["failures"]) + int(suite.get("errors", 0))
-print(tests - bad - skipped, bad if tests else 1)' "$1")" || counts="0 1"
-  passed=$((passed + ${counts% *}))
-  failed=$((failed + ${counts#* }))
+  local said
+  mapfile -t said < <("$root/scripts/python.sh" -m onnxquant_tools.junit_counts "$1" 2>&1)
+  if [[ ! "${said[0]:-}" =~ ^[0-9]+\ [0-9]+$ ]]; then said=("0 1" "no results: ${said[*]: -1}"); fi
+  passed=$((passed + ${said[0]% *}))
+  failed=$((failed + ${said[0]#* }))
+  local test
+  for test in "${said[@]:1}"; do failures+=("$2: $test"); done
 }
 
 ctest_run() {  # PRESET
@@ -54,7 +53,7 @@ ctest_run() {  # PRESET
   rm -f "$junit"
   (cd "$root" && "$cache/venv/bin/ctest" --preset "$1" -j "$(nproc)" --output-junit "$junit" 2>&1) |
     grep -vE '^ *(Start|[0-9]+/[0-9]+ Test .* Passed)'
-  add_counts "$junit"
+  add_counts "$junit" "C++ tests ($1)"
 }
 
 pytest_run() {  # [OPTION…] FOLDER…
@@ -62,7 +61,7 @@ pytest_run() {  # [OPTION…] FOLDER…
   say "Python tests: $*"
   rm -f "$junit"
   (cd "$root" && scripts/python.sh -m pytest -q --no-header --junit-xml="$junit" "$@")
-  add_counts "$junit"
+  add_counts "$junit" "$*"
 }
 
 # Tests in an environment of their own, with the wheel as a user installs it.
@@ -71,7 +70,7 @@ wheel_run() {  # NAME SCRIPT
   say "$1"
   rm -f "$junit"
   "$root/scripts/$2" --junit-xml="$junit"
-  add_counts "$junit"
+  add_counts "$junit" "$1"
 }
 
 # The same outputs, byte by byte, of an optimized build and of one that is not.
@@ -116,5 +115,7 @@ if [ "$all" -eq 1 ]; then
   check "coverage" "$root/scripts/coverage.sh" --with-program
   check "clang-tidy" "$root/scripts/check_tidy.sh"
 fi
+# Named once more at the end, where whoever sees only the last lines of a long log finds them.
+for failure in "${failures[@]}"; do say "FAILED: $failure"; done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
