@@ -1,13 +1,13 @@
-"""Prints "PASSED FAILED" of a JUnit file, and the name of each test that failed on a line of its own.
+"""Prints "PASSED FAILED" of a JUnit file, and the name of each test that failed on its own line.
 
 A file without a test counts as one failure: a run that tests nothing must not pass.
 """
 
 import sys
-import xml.etree.ElementTree as tree
+from xml.etree import ElementTree
 
 
-def names_of_failures(suite: tree.Element) -> list[str]:
+def names_of_failures(suite: ElementTree.Element) -> list[str]:
     """The tests of `suite` that failed or ended in an error, as file and function."""
     return [
         f"{case.get('classname', '')} {case.get('name', '')}".strip()
@@ -18,7 +18,7 @@ def names_of_failures(suite: tree.Element) -> list[str]:
 
 def report(path: str) -> list[str]:
     """The lines to print for the JUnit file at `path`."""
-    root = tree.parse(path).getroot()
+    root = ElementTree.parse(path).getroot()
     suite = root if root.tag == "testsuite" else root[0]
     tests, skipped = int(suite.attrib["tests"]), int(suite.attrib.get("skipped", 0))
     failed = int(suite.attrib["failures"]) + int(suite.attrib.get("errors", 0))

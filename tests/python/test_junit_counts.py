@@ -34,4 +34,7 @@ def test_a_suite_as_the_root_is_read_as_well(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_test_is_a_failure(tmp_path: Path) -> None:
-    assert report(file_with(tmp_path, 'tests="0" failures="0" errors="0"')) == ["0 1", "no test ran"]
+    assert report(file_with(tmp_path, 'tests="0" failures="0" errors="0"')) == [
+        "0 1",
+        "no test ran",
+    ]
