@@ -33,7 +33,7 @@ Exit status: 0 done, 1 usage, 2 the model is bad or unsupported, 3 the policy is
 
 // A command and its part of the command line.
 struct Entry {
-  CLI::App* app;
+  CLI::App* app = nullptr;
   std::unique_ptr<Command> command;
 };
 

@@ -161,11 +161,11 @@ constexpr ContribOp kContribOps[] = {
 const ContribOp* FindContribOp(const std::string& domain, const std::string& op) {
   using Rows =
       absl::flat_hash_map<std::pair<absl::string_view, absl::string_view>, const ContribOp*>;
-  static const Rows& rows = *[] {
-    auto* made = new Rows;
-    for (const ContribOp& row : kContribOps) made->try_emplace({row.domain, row.op}, &row);
+  static const auto& rows = *new Rows([] {
+    Rows made;
+    for (const ContribOp& row : kContribOps) made.try_emplace({row.domain, row.op}, &row);
     return made;
-  }();
+  }());
   const auto found = rows.find({IsOnnxDomain(domain) ? absl::string_view() : domain, op});
   return found == rows.end() ? nullptr : found->second;
 }

@@ -14,7 +14,7 @@ namespace {
 // Functions whose results no argument brings beyond a number.
 struct Bounded {
   absl::string_view op;
-  double magnitude;
+  double magnitude = 0;
 };
 constexpr double kQuarterTurn = 1.5708;
 constexpr Bounded kBounded[] = {{"Sigmoid", 1},

@@ -12,8 +12,8 @@ namespace {
 // Where positions are read.
 struct Reader {
   absl::string_view op;
-  int input;
-  const char* what;
+  int input = 0;
+  const char* what = nullptr;
   bool itself = true;  // its other inputs have the same type
 };
 constexpr Reader kReaders[] = {

@@ -101,10 +101,9 @@ class ExponentialFinder {
     if (inverts) {
       next.inverse = next.several;  // 1 / exp(x) is exp(-x)
       Set(node, next);
-    } else if (context_.IsMover(node) && Of(first).length > 0) {
-      Set(node, next);
-    } else if (any && (context_.IsOneOf(node, {"Mul", "Concat", "CumSum"}) ||
-                       (context_.Op(node) == "Div" && IsExponential(first)))) {
+    } else if ((context_.IsMover(node) && Of(first).length > 0) ||
+               (any && (context_.IsOneOf(node, {"Mul", "Concat", "CumSum"}) ||
+                        (context_.Op(node) == "Div" && IsExponential(first))))) {
       Set(node, next);
     } else if (any && all &&
                context_.IsOneOf(node,

@@ -44,7 +44,7 @@ constexpr absl::string_view kMovesData[] = {
 // Slots that ONNX's schemas would let change, but ONNX Runtime's kernels do not.
 struct FixedSlot {
   absl::string_view op;
-  int input;
+  int input = 0;
 };
 constexpr FixedSlot kFixedSlots[] = {{"Resize", 1}, {"Resize", 2}, {"Upsample", 1}};
 

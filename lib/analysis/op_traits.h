@@ -67,8 +67,8 @@ bool IsOpenScope(const Graph& graph, ScopeId scope);
 // the attribute is absent (kUndefined: the type of the first input).
 struct TypeAttribute {
   absl::string_view op;
-  const char* attribute;
-  ElementType fallback;
+  const char* attribute = nullptr;
+  ElementType fallback = ElementType::kUndefined;
 };
 // The row for the node's operator, or null.
 const TypeAttribute* FindTypeAttribute(const onnx::NodeProto& node);

@@ -139,6 +139,7 @@ class Calibrator {
     if (given) {
       ONNXQUANT_RETURN_IF_ERROR(RunOnInputs(loaded));
     } else if (!text.has_value()) {
+      ONNXQUANT_RETURN_IF_ERROR(RefuseTokens());
       made_up_ = true;
       ONNXQUANT_RETURN_IF_ERROR(RunOnMadeUpInputs(loaded));
     } else {
@@ -149,6 +150,14 @@ class Calibrator {
     ONNXQUANT_ASSIGN_OR_RETURN(std::vector<Moments> moments, std::move(loaded.sums).Finish());
     for (Moments& one : moments) result_.statistics.moments.push_back(std::move(one));
     return absl::OkStatus();
+  }
+
+  // Made-up inputs in the place of a file that was named would be found out by nobody.
+  absl::Status RefuseTokens() const {
+    if (options_.tokens == kSelf) return absl::OkStatus();
+    return UsageError(options_.tokens, ": is given as tokens, and ", options_.model,
+                      " takes none; give arrays of its inputs ('onnxquant calibrate --inputs'), or "
+                      "no file, for made-up ones");
   }
 
   absl::Status RunBackwards() {

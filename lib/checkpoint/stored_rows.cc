@@ -149,7 +149,7 @@ constexpr StoredType kTypes[] = {
 };
 
 struct OtherName {
-  std::uint32_t type;
+  std::uint32_t type = 0;
   absl::string_view name;
 };
 

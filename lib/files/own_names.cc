@@ -27,7 +27,7 @@ constexpr absl::string_view kPrefix = ".onnxquant-";
 constexpr char kUnknownHost[] = "00000000";
 
 struct Ending {
-  OwnKind kind;
+  OwnKind kind = OwnKind::kTemporary;
   absl::string_view text;
 };
 constexpr std::array kEndings = {Ending{OwnKind::kTemporary, ".tmp"},

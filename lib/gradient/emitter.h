@@ -17,7 +17,7 @@
 namespace onnxquant {
 
 struct NodeAttribute {
-  const char* name;
+  const char* name = nullptr;
   std::variant<std::int64_t, float, std::vector<std::int64_t>, std::string> value;
 };
 

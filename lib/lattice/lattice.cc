@@ -12,10 +12,10 @@ using Kind = Lattice::Kind;
 
 struct SourceRow {
   absl::string_view name;
-  Kind kind;
-  int bits;
-  std::int64_t block;
-  bool half_scales;
+  Kind kind = Kind::kSymmetric;
+  int bits = 0;
+  std::int64_t block = 0;
+  bool half_scales = false;
 };
 
 // What the dequantizers of GGUF leave, by the layouts of its types. Of those with scales of 6 bits

@@ -123,7 +123,7 @@ class LanguageComparison {
 
  private:
   struct Running {
-    CandidateResult* result;
+    CandidateResult* result = nullptr;
     Decoder decoder;
     PositionLog log;
   };

@@ -185,6 +185,10 @@ TEST_F(CalibrateTest, RunsModelsWithoutTokensOnMadeUpInputsAndSaysSo) {
             1);
   EXPECT_THAT(made->warnings, ElementsAre(HasSubstr("takes no tokens: what it read was made up")));
   EXPECT_EQ(made->statistics.metadata.at("text"), "made up");
+
+  // Made-up inputs do not take the place of a file that was named.
+  options_.tokens = "tokens.json";
+  EXPECT_THAT(Run().status().message(), HasSubstr("tokens.json: is given as tokens, and "));
 }
 
 TEST_F(CalibrateTest, RefusesAModelThatWritesNoTextWithoutTokens) {
