@@ -15,7 +15,7 @@ import subprocess
 import sys
 import unittest.mock
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +96,17 @@ def _call_of(family: str, *, embedded: bool) -> tuple[dict[str, torch.Tensor], s
     return {"input_ids": ids}, "waveform"
 
 
-def _masks() -> dict[str, Any]:
+@contextlib.contextmanager
+def traceable_masks() -> Iterator[None]:
+    """Let transformers make masks without vmap, which traces cannot follow."""
     from optimum.exporters.onnx.model_patcher import (
         eager_mask_without_vmap,
         sdpa_mask_without_vmap,
     )
 
-    return {"sdpa": sdpa_mask_without_vmap, "eager": eager_mask_without_vmap}
+    masks = {"sdpa": sdpa_mask_without_vmap, "eager": eager_mask_without_vmap}
+    with unittest.mock.patch.dict(ALL_MASK_ATTENTION_FUNCTIONS._global_mapping, masks):
+        yield
 
 
 def _export_torch(family: str, folder: Path, *, dynamo: bool, embedded: bool = False) -> None:
@@ -118,8 +122,7 @@ def _export_torch(family: str, folder: Path, *, dynamo: bool, embedded: bool = F
         axes = {name: {0: "batch", 1: f"n_{name}"} for name in inputs if name in text}
         if "input_ids" in axes and "attention_mask" in axes:
             axes["attention_mask"] = axes["input_ids"]
-        # Traces cannot follow vmap, with which transformers makes masks; optimum has others.
-        with unittest.mock.patch.dict(ALL_MASK_ATTENTION_FUNCTIONS._global_mapping, _masks()):
+        with traceable_masks():
             torch.onnx.export(called, args, path, dynamo=False, dynamic_axes=axes, **common)
         return
     length = torch.export.Dim("sequence", min=2, max=64)
