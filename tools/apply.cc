@@ -8,9 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "lib/base/error.h"
 #include "lib/report/table.h"
 #include "onnxquant/manifest.h"
@@ -65,16 +63,6 @@ void ApplyCommand::AddOptions(CLI::App& app) {
   AddThreadsAndMemory(app, threads_, memory_);
   AddReport(app, report_);
   AddVerbosity(app);
-}
-
-absl::StatusOr<Part> ParsePart(const std::string& text) {
-  const std::vector<std::string> numbers = absl::StrSplit(text, '/');
-  Part part;
-  if (numbers.size() != 2 || !absl::SimpleAtoi(numbers[0], &part.number) ||
-      !absl::SimpleAtoi(numbers[1], &part.of)) {
-    return UsageError("--part: found '", text, "'; expected NUMBER/PARTS, such as 3/8");
-  }
-  return part;
 }
 
 absl::Status ApplyCommand::RunPart(const PartOptions& options, Progress& progress,

@@ -4,7 +4,10 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "lib/base/error.h"
 
 namespace onnxquant::cli {
 namespace {
@@ -83,6 +86,16 @@ void AddThreadsAndMemory(CLI::App& app, int& threads, std::uint64_t& memory) {
           "working buffers of all threads: 512M, 2G (decimal) or 512Mi (binary)")
       ->default_str("128M")
       ->option_text("SIZE (128M)");
+}
+
+absl::StatusOr<Part> ParsePart(const std::string& text) {
+  const std::vector<std::string> numbers = absl::StrSplit(text, '/');
+  Part part;
+  if (numbers.size() != 2 || !absl::SimpleAtoi(numbers[0], &part.number) ||
+      !absl::SimpleAtoi(numbers[1], &part.of)) {
+    return UsageError("--part: found '", text, "'; expected NUMBER/PARTS, such as 3/8");
+  }
+  return part;
 }
 
 void AddReport(CLI::App& app, std::string& report) {

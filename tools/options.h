@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "onnxquant/manifest.h"
 #include "onnxquant/quantize.h"
 #include "tools/command.h"
 
@@ -29,6 +31,9 @@ CLI::Option* AddSize(CLI::App& app, const std::string& name, std::optional<std::
 CLI::Option* AddPolicy(CLI::App& app, PlanOptions& plan);
 
 void AddThreadsAndMemory(CLI::App& app, int& threads, std::uint64_t& memory);
+
+// "3/8". Error (kUsage): it is no such text; whether there is such a part is not looked at.
+absl::StatusOr<Part> ParsePart(const std::string& text);
 
 // --report, for the path of a page or of JSON.
 void AddReport(CLI::App& app, std::string& report);

@@ -41,6 +41,7 @@ class TuneCommand final : public Command {
   RuntimeOptions runtime_;
   std::string output_;
   std::string report_;  // its path; "": none
+  std::string part_;    // "3/8"; "": all, and the choice
   bool front_ = false;
   bool confirm_ = true;
   bool force_ = false;
@@ -82,6 +83,11 @@ void TuneCommand::AddOptions(CLI::App& app) {
   app.add_option("--cache", options_.cache,
                  "keep what was measured in this file, and measure only what it lacks")
       ->type_name("FILE");
+  app.add_option(
+         "--part", part_,
+         "find only the costs of this part of the weights, from 1 on, such as 3/8, and keep "
+         "them with --cache for the run that chooses; parts may run at once")
+      ->option_text("NUMBER/PARTS");
   app.add_flag_callback(
       "--no-confirm", [this] { confirm_ = false; },
       "do not measure at the end what the policy costs");
@@ -95,8 +101,8 @@ void TuneCommand::AddOptions(CLI::App& app) {
 
 std::string TuneCommand::Missing() const {
   const bool chooses = options_.size || options_.max_kl;
-  if (!chooses && !front_) return "--size, --max-kl or --front";
-  if (chooses && output_.empty()) return "-o";
+  if (!chooses && !front_ && part_.empty()) return "--size, --max-kl, --front or --part";
+  if (chooses && output_.empty() && part_.empty()) return "-o";
   return options_.plan.policy.empty() ? "--policy (see 'onnxquant policies' for the built-in ones)"
                                       : "";
 }
@@ -108,6 +114,9 @@ absl::StatusOr<TuneOptions> TuneCommand::Options(const Surroundings& surrounding
   options.factory = surroundings.factory;
   options.cancelled = surroundings.cancelled;
   options.progress = StepsOf(surroundings);
+  if (!part_.empty()) {
+    ONNXQUANT_ASSIGN_OR_RETURN(options.part, ParsePart(part_));
+  }
   ONNXQUANT_ASSIGN_OR_RETURN(options.inputs, InputOptionsOf(runtime_));
   return options;
 }
@@ -166,6 +175,11 @@ void PrintChoice(const Tuning& tuning) {
 
 void TuneCommand::PrintSummary(const TuneReport& report) const {
   const Tuning& tuning = report.tuning;
+  if (!part_.empty()) {
+    Print("%s: the costs of part %s are there, %d of them measured now\n", options_.cache, part_,
+          tuning.measured);
+    return;
+  }
   if (front_) PrintFront(tuning);
   if (tuning.policy.empty()) return;
   PrintChoice(tuning);

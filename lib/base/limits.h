@@ -72,7 +72,7 @@ inline constexpr std::int64_t kManifestBytes = 512 << 20;
 inline constexpr std::int64_t kRecordBytes = 64 << 20;
 
 // Bytes of the record of a set of files that is being put in place: some 100 a file.
-inline constexpr std::int64_t kJournalBytes = 1 << 20;
+inline constexpr std::int64_t kJournalBytes = 16 << 20;
 // Such records, and what leads to them, in one folder.
 inline constexpr std::int64_t kJournals = 64;
 

@@ -9,16 +9,10 @@
 namespace onnxquant {
 namespace {
 
-// Of the model in the file: what is converted may have its functions inlined and a higher opset.
 absl::StatusOr<std::string> FingerprintAsItRuns(const Model& model, const Analysis& analysis,
                                                 const ObservedValues& targets) {
-  if (!model.from_file()) return FingerprintOf(model, analysis.graph, targets);
-  ONNXQUANT_ASSIGN_OR_RETURN(const Model loaded, Model::Load(model.path()));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(loaded.proto(), loaded.path()));
-  ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, loaded.path()));
-  ONNXQUANT_ASSIGN_OR_RETURN(const ObservedValues observed,
-                             FindTargets(graph, types, loaded.path()));
-  return FingerprintOf(loaded, graph, observed);
+  if (model.from_file()) return FingerprintOfFile(model.path());
+  return FingerprintOf(model, analysis.graph, targets);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cstdio>
@@ -19,10 +20,31 @@ std::string LinkTo(int descriptor) {
   return absl::StrCat("/proc/self/fd/", descriptor);
 }
 
+// Whether the process may open more files now than before: many systems let it have hundreds of
+// times as many as it begins with.
+bool RaiseOpenFiles() {
+  struct rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return false;
+  limit.rlim_cur = limit.rlim_max;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+Descriptor OpenAt(const Folder& folder, const char* name, int flags) {
+  const auto open = [&] {
+    return Retry(
+        [&] { return openat(folder.descriptor(), name, flags | O_RDWR | O_CLOEXEC, 0666); });
+  };
+  int file = open();
+  if (file < 0 && errno == EMFILE && RaiseOpenFiles()) file = open();
+  return Descriptor(file);
+}
+
 Descriptor OpenUnnamed(const Folder& folder) {
-  Descriptor file(Retry(
-      [&] { return openat(folder.descriptor(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666); }));
-  return file;
+  return OpenAt(folder, ".", O_TMPFILE);
+}
+
+Descriptor OpenNew(const Folder& folder, const std::string& name) {
+  return OpenAt(folder, name.c_str(), O_CREAT | O_EXCL);
 }
 
 // 0, or what errno says.
@@ -89,10 +111,7 @@ absl::StatusOr<StagedFile> StagedFile::Create(FolderPtr folder, std::string targ
   }
   for (int attempt = 0; attempt < 100; ++attempt) {
     const std::string name = NameOfOwn(OwnKind::kTemporary, MakeId());
-    Descriptor file(Retry([&] {
-      return openat(folder->descriptor(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-                    0666);
-    }));
+    Descriptor file = OpenNew(*folder, name);
     if (!file.valid()) return SystemError(target, "creating it", errno, folder->option());
     if (LockedAndThere(file.number())) {
       return StagedFile(std::move(folder), std::move(target), std::move(file), name);
@@ -107,9 +126,7 @@ absl::StatusOr<StagedFile> StagedFile::Create(FolderPtr folder, std::string targ
 
 absl::StatusOr<StagedFile> StagedFile::CreateAs(FolderPtr folder, std::string target,
                                                 std::string name) {
-  Descriptor file(Retry([&] {
-    return openat(folder->descriptor(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  }));
+  Descriptor file = OpenNew(*folder, name);
   if (!file.valid()) return SystemError(target, "creating it", errno, folder->option());
   return StagedFile(std::move(folder), std::move(target), std::move(file), std::move(name));
 }

@@ -15,6 +15,11 @@ absl::Status SystemError(const std::string& path, const char* what, int error, c
   if (error == EACCES || error == EROFS || error == EPERM) {
     remedy = absl::StrCat(": choose another folder (", option, ")");
   }
+  if (error == EMFILE) {
+    remedy =
+        ": raise the limit on open files (ulimit -n), make fewer of them (--max-shard), or save "
+        "the plan (--manifest) and apply that, which opens one after the other";
+  }
   if (error == EFBIG) remedy = ": raise the limit on file sizes (ulimit -f)";
   return WriteError(path, ": ", what, " failed: ", std::strerror(error), remedy);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lib/base/error.h"
 #include "lib/model/element_type.h"
 
 namespace onnxquant {
@@ -118,6 +119,12 @@ std::vector<int> InlineTargets(const PlannedOutput& output, std::size_t job) {
     }
   }
   return targets;
+}
+
+absl::Status CheckPart(Part part) {
+  if (part.of >= 1 && part.number >= 1 && part.number <= part.of) return absl::OkStatus();
+  return UsageError("--part: found ", part.number, "/", part.of,
+                    "; expected a number from 1 to that of all parts, such as 3/8");
 }
 
 }  // namespace onnxquant

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "lib/convert/planned_output.h"
 #include "onnxquant/manifest.h"
@@ -28,6 +29,9 @@ struct DataFile {
 // In the order in which parts take them: files of different outputs that are made of the same
 // stretch of the model stand together, so that few parts read the same constant.
 std::vector<DataFile> DataFilesOf(absl::Span<const PlannedOutput> outputs);
+
+// Error (kUsage): there is no such part.
+absl::Status CheckPart(Part part);
 
 // Indices of the part's files: contiguous, and of about 1/of of all that is read and written.
 std::vector<std::size_t> FilesOfPart(absl::Span<const DataFile> files, Part part);

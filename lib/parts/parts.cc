@@ -49,12 +49,6 @@ absl::StatusOr<Opened> Open(const std::string& path) {
   return Opened{std::move(manifest), std::move(plan), std::move(files)};
 }
 
-absl::Status CheckPart(Part part) {
-  if (part.of >= 1 && part.number >= 1 && part.number <= part.of) return absl::OkStatus();
-  return UsageError("--part: found ", part.number, "/", part.of,
-                    "; expected a number from 1 to that of all parts, such as 3/8");
-}
-
 // What would be refused at the end is refused before the work.
 absl::Status CheckTargets(const Opened& opened, absl::Span<const DataFile> files, bool force) {
   const absl::StatusOr<FolderPtr> folder = Folder::Open(opened.state().report.directory, "-o");

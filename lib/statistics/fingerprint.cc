@@ -64,4 +64,12 @@ absl::StatusOr<std::string> FingerprintOf(const Model& model, const Graph& graph
   return IfUnchanged(model, absl::StatusOr<std::string>(hash.Text()));
 }
 
+absl::StatusOr<std::string> FingerprintOfFile(const std::string& path) {
+  ONNXQUANT_ASSIGN_OR_RETURN(const Model model, Model::Load(path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(model.proto(), path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, path));
+  ONNXQUANT_ASSIGN_OR_RETURN(const ObservedValues targets, FindTargets(graph, types, path));
+  return FingerprintOf(model, graph, targets);
+}
+
 }  // namespace onnxquant

@@ -19,6 +19,10 @@ namespace onnxquant {
 absl::StatusOr<std::string> FingerprintOf(const Model& model, const Graph& graph,
                                           const ObservedValues& targets);
 
+// Of the model in the file as it runs: what is converted may have its functions inlined and a
+// higher opset. Errors: those of reading the model, and of FindTargets.
+absl::StatusOr<std::string> FingerprintOfFile(const std::string& path);
+
 }  // namespace onnxquant
 
 #endif  // ONNXQUANT_LIB_STATISTICS_FINGERPRINT_H_

@@ -10,16 +10,10 @@
 #include "lib/convert/plan_inputs.h"
 #include "lib/formats/block_codec.h"
 #include "lib/formats/formats.h"
-#include "lib/graph/graph.h"
+#include "lib/parts/data_files.h"
 #include "lib/policy/policy_yaml.h"
-#include "lib/statistics/factor_cache.h"
-#include "lib/statistics/fingerprint.h"
-#include "lib/statistics/targets.h"
-#include "lib/tune/cost_file.h"
-#include "lib/tune/gradient_costs.h"
-#include "lib/tune/sensitivity.h"
+#include "lib/tune/costs.h"
 #include "lib/tune/tunable.h"
-#include "lib/tune/weight_values.h"
 
 namespace onnxquant {
 namespace {
@@ -152,179 +146,6 @@ std::size_t LongestText(const Analysis& analysis) {
   return longest;
 }
 
-WeightShape ShapeOf(const Tunable& tunable) {
-  for (const TunableOption& option : tunable.options) {
-    const Stored& stored = option.job.stored;
-    if (stored.form == nullptr) continue;
-    return {static_cast<std::size_t>(stored.k), static_cast<std::size_t>(stored.n),
-            stored.transposed};
-  }
-  return {};
-}
-
-std::size_t SmallestOption(const Tunable& tunable) {
-  const auto smallest = std::min_element(
-      tunable.options.begin(), tunable.options.end(),
-      [](const TunableOption& a, const TunableOption& b) { return a.bytes < b.bytes; });
-  return static_cast<std::size_t>(smallest - tunable.options.begin());
-}
-
-// Of the model in the file, whose initializers the runtime is given other values for.
-absl::StatusOr<std::string> FingerprintOfFile(const std::string& path) {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Model model, Model::Load(path));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Graph graph, Graph::Build(model.proto(), path));
-  ONNXQUANT_ASSIGN_OR_RETURN(const ValueTypes types, InferTypes(graph, path));
-  ONNXQUANT_ASSIGN_OR_RETURN(const ObservedValues targets, FindTargets(graph, types, path));
-  return FingerprintOf(model, graph, targets);
-}
-
-// What each option of each weight costs.
-class Costs {
- public:
-  Costs(const TuneOptions& options, const Model& model, absl::Span<const Candidate> candidates,
-        const CalibrationFile* calibration, std::size_t longest)
-      : options_(options),
-        model_(model),
-        candidates_(candidates),
-        calibration_(calibration),
-        longest_(longest) {
-    values_.threads = options.threads;
-    values_.cancelled = options.cancelled;
-    if (calibration_ != nullptr) {
-      factors_.emplace(*calibration_, options.memory / 2);
-      values_.factors = &*factors_;
-    }
-  }
-
-  // By weight, then by option; in nats. What gradients do not foretell is measured.
-  absl::StatusOr<std::vector<std::vector<double>>> Of(absl::Span<const Tunable> tunables) {
-    ONNXQUANT_ASSIGN_OR_RETURN(CostFile known, CostFile::Open(options_.cache));
-    std::optional<Sensitivity> sensitivity;
-    std::vector<std::vector<double>> costs;
-    for (std::size_t i = 0; i < tunables.size(); ++i) {
-      const bool foretold =
-          !options_.measure && calibration_ != nullptr && HasGradients(*calibration_, tunables[i]);
-      if (!foretold && !sensitivity) {
-        ONNXQUANT_ASSIGN_OR_RETURN(Sensitivity loaded, Listen(tunables));
-        sensitivity.emplace(std::move(loaded));
-        positions_ = sensitivity->positions();
-        ONNXQUANT_ASSIGN_OR_RETURN(fingerprint_, FingerprintOfFile(options_.model));
-      }
-      ONNXQUANT_ASSIGN_OR_RETURN(
-          costs.emplace_back(),
-          foretold ? Foretold(tunables[i]) : Measured(tunables[i], *sensitivity, known));
-      if (options_.progress) options_.progress(i + 1, tunables.size());
-    }
-    return costs;
-  }
-
-  std::size_t measured() const { return measured_; }
-  std::size_t positions() const { return positions_; }
-
- private:
-  std::string CalibrationName() const {
-    if (calibration_ == nullptr) return "";
-    std::vector<std::string> words;
-    for (const auto& [key, value] : calibration_->metadata()) {
-      words.push_back(absl::StrCat(key, "=", value));
-    }
-    return absl::StrJoin(words, " ");
-  }
-
-  absl::StatusOr<Sensitivity> Listen(absl::Span<const Tunable> tunables) const {
-    SensitivityOptions sensitivity;
-    sensitivity.model = options_.model;
-    sensitivity.tokens = options_.tokens;
-    sensitivity.count = options_.count;
-    sensitivity.longest = longest_;
-    sensitivity.inputs = options_.inputs;
-    sensitivity.runner = options_.runner;
-    sensitivity.factory = options_.factory;
-    sensitivity.cancelled = [flag = options_.cancelled] { return flag != nullptr && *flag; };
-    std::vector<std::string> names;
-    for (const Tunable& tunable : tunables) names.push_back(tunable.name);
-    return Sensitivity::Create(sensitivity, names);
-  }
-
-  absl::StatusOr<absl::Span<const float>> MomentsOf(const Tunable& tunable) const {
-    const MomentsInfo* entry =
-        calibration_ == nullptr ? nullptr : calibration_->Find(tunable.statistic);
-    if (entry == nullptr) return absl::Span<const float>();
-    return calibration_->Sums(*entry);
-  }
-
-  absl::StatusOr<std::vector<double>> Foretold(const Tunable& tunable) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<float> weights,
-                               ValuesOfSource(model_, *tunable.tensor));
-    std::vector<double> costs;
-    for (const TunableOption& option : tunable.options) {
-      ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<float> values,
-                                 ValuesStored(model_, option.job, values_));
-      ONNXQUANT_ASSIGN_OR_RETURN(
-          costs.emplace_back(),
-          CostByGradients(*calibration_, tunable, ShapeOf(tunable), weights, values, values_));
-    }
-    return costs;
-  }
-
-  absl::StatusOr<std::vector<double>> Measured(const Tunable& tunable, Sensitivity& sensitivity,
-                                               CostFile& known) {
-    std::vector<CostKey> keys;
-    for (const TunableOption& option : tunable.options) {
-      keys.push_back({fingerprint_, sensitivity.text(), tunable.name,
-                      candidates_[option.candidate].words, CalibrationName()});
-    }
-    const bool all_known = std::all_of(keys.begin(), keys.end(), [&known](const CostKey& key) {
-      return known.Find(key) != nullptr;
-    });
-    if (!all_known) ONNXQUANT_RETURN_IF_ERROR(Measure(tunable, keys, sensitivity, known));
-    std::vector<double> costs;
-    for (const CostKey& key : keys) costs.push_back(known.Find(key)->kl);
-    return costs;
-  }
-
-  absl::Status Measure(const Tunable& tunable, absl::Span<const CostKey> keys,
-                       Sensitivity& sensitivity, CostFile& known) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<float> weights,
-                               ValuesOfSource(model_, *tunable.tensor));
-    ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const float> moments, MomentsOf(tunable));
-    const WeightShape shape = ShapeOf(tunable);
-    const std::size_t smallest = SmallestOption(tunable);
-    std::vector<double> errors;
-    double kl = 0;
-    for (std::size_t i = 0; i < tunable.options.size(); ++i) {
-      ONNXQUANT_ASSIGN_OR_RETURN(std::vector<float> values,
-                                 ValuesStored(model_, tunable.options[i].job, values_));
-      ONNXQUANT_ASSIGN_OR_RETURN(errors.emplace_back(),
-                                 ErrorOf(shape, weights, values, moments, {}, values_));
-      if (i != smallest) continue;
-      const onnx::TensorProto& tensor = *tunable.tensor;
-      ONNXQUANT_ASSIGN_OR_RETURN(
-          kl, sensitivity.KlWith(
-                  {tunable.name, Tensor::OfFloats(static_cast<ElementType>(tensor.data_type()),
-                                                  {tensor.dims().begin(), tensor.dims().end()},
-                                                  std::move(values))}));
-      ++measured_;
-    }
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      const double share = errors[smallest] > 0 ? errors[i] / errors[smallest] : 0;
-      ONNXQUANT_RETURN_IF_ERROR(known.Add(keys[i], {i == smallest ? kl : kl * share, errors[i]}));
-    }
-    return absl::OkStatus();
-  }
-
-  const TuneOptions& options_;
-  const Model& model_;
-  absl::Span<const Candidate> candidates_;
-  const CalibrationFile* calibration_;
-  std::size_t longest_;
-  std::optional<FactorCache> factors_;
-  ValuesOptions values_;
-  std::string fingerprint_;  // of the model, once something is measured
-  std::size_t measured_ = 0;
-  std::size_t positions_ = 0;
-};
-
 std::vector<AllocationItem> ItemsOf(absl::Span<const Tunable> tunables,
                                     absl::Span<const std::vector<double>> costs) {
   std::vector<AllocationItem> items;
@@ -370,9 +191,19 @@ absl::StatusOr<Chosen> Write(const TuneSubject& subject, const Loaded& loaded,
   return chosen;
 }
 
+absl::Status CheckPartOf(const TuneOptions& options) {
+  if (!options.part) return absl::OkStatus();
+  ONNXQUANT_RETURN_IF_ERROR(CheckPart(*options.part));
+  if (!options.cache.empty()) return absl::OkStatus();
+  return UsageError(
+      "--part keeps the costs of its weights for the run that chooses: name the file "
+      "with --cache");
+}
+
 }  // namespace
 
 absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
+  ONNXQUANT_RETURN_IF_ERROR(CheckPartOf(options));
   ONNXQUANT_ASSIGN_OR_RETURN(const Loaded loaded, Load(options));
   ONNXQUANT_ASSIGN_OR_RETURN(const EvidenceFiles files,
                              EvidenceOf(options.plan, loaded.model, loaded.analysis));
@@ -386,19 +217,20 @@ absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
   ONNXQUANT_RETURN_IF_ERROR(
       WithRules(loaded.text.yaml, loaded.text.file, {}, loaded.dtype, {}, {}).status());
   const std::size_t longest = LongestText(loaded.analysis);
-  Costs measuring(options, loaded.model, candidates,
-                  files.calibration ? &*files.calibration : nullptr, longest);
+  TuneCosts measuring(options, loaded.model, candidates,
+                      files.calibration ? &*files.calibration : nullptr, longest);
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::vector<double>> costs, measuring.Of(tunables));
-  const std::vector<AllocationItem> items = ItemsOf(tunables, costs);
-  const auto write = [&](Allocation allocation) {
-    return Write(subject, loaded, options, candidates, tunables, costs, std::move(allocation));
-  };
   Tuning tuning;
   tuning.dtype = loaded.dtype;
   tuning.base_bytes = base.bytes;
   tuning.longest = longest;
   tuning.measured = measuring.measured();
   tuning.positions = measuring.positions();
+  if (options.part) return tuning;
+  const std::vector<AllocationItem> items = ItemsOf(tunables, costs);
+  const auto write = [&](Allocation allocation) {
+    return Write(subject, loaded, options, candidates, tunables, costs, std::move(allocation));
+  };
   double base_kl = 0;
   bool all_known = true;
   for (std::size_t i = 0; i < tunables.size(); ++i) {

@@ -17,6 +17,7 @@
 #include "lib/runtime/runner.h"
 #include "lib/runtime/text_source.h"
 #include "lib/tune/tuned_rules.h"
+#include "onnxquant/manifest.h"
 #include "onnxquant/quantize.h"
 
 namespace onnxquant {
@@ -37,8 +38,11 @@ struct TuneOptions {
   std::optional<double> max_kl;       // predicted, in nats per token
   std::string tokens = kSelf;         // what costs are measured on: a file, or kSelf
   std::size_t count = 128;            // tokens
-  std::string cache;                  // a file of measured costs; "": none
-  bool measure = false;               // also where gradients of the calibration foretell costs
+  std::string cache;                  // a file of costs, measured and foretold; "": none
+  // Finds the costs of this part of the weights alone, keeps them in `cache`, and chooses nothing:
+  // a run without a part, which finds them there, does that.
+  std::optional<Part> part;
+  bool measure = false;  // also where gradients of the calibration foretell costs
   int threads = 0;
   std::uint64_t memory = 128 << 20;  // of factors
   InputOptions inputs;               // with the seed
@@ -57,7 +61,7 @@ struct Tuning {
   std::optional<double> base_kl;  // predicted; nothing where it has formats not to choose from
   std::vector<TunedWeight> weights;
   std::vector<FrontPoint> front;  // FilledFrontOf, in bytes of all files, nearly: alignment differs
-  std::size_t measured = 0;       // costs; others were in the cache
+  std::size_t measured = 0;       // costs; others were in the cache, or foretold
   std::size_t positions = 0;      // of text for each
   std::size_t longest = 0;        // positions for which the model has rotary tables; 0: no bound
 };
@@ -66,7 +70,7 @@ struct Tuning {
 // calibration has gradients they foretell them (gradient_costs.h). Else they are measured in the
 // smallest of the weight's formats; others cost as much less as they come nearer to the weight, as
 // the calibration weighs it. Then chooses, and writes the policy. With neither `size` nor `max_kl`
-// everything but the choice is made: `policy` is "".
+// everything but the choice is made: `policy` is "". Of a part there is no `front` either.
 // Errors: those of a conversion; kUsage for a size that cannot be reached or a model that is no
 // language model; kVerify; kCancelled.
 absl::StatusOr<Tuning> Tune(const TuneOptions& options);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/calibrate/calibrate_file.h"
+#include "lib/statistics/fingerprint.h"
 #include "python/bindings/background.h"
 #include "python/bindings/running.h"
 
@@ -37,6 +38,10 @@ std::string MergeCalibrationFiles(const std::vector<std::string>& files, const s
       py::none()));
 }
 
+std::string Fingerprint(const std::string& model) {
+  return Await<std::string>([&](Course&) { return FingerprintOfFile(model); }, py::none());
+}
+
 }  // namespace
 
 void BindCalibrate(py::module_& module) {
@@ -50,6 +55,7 @@ void BindCalibrate(py::module_& module) {
       .def_readwrite("gradients", &CalibrationOptions::gradients);
   module.def("calibrate", &RunCalibrate, py::arg("options"), py::arg("output"), py::arg("force"),
              py::arg("load"), py::arg("progress"));
+  module.def("fingerprint", &Fingerprint, py::arg("model"));
   module.def("merge_calibrations", &MergeCalibrationFiles, py::arg("files"), py::arg("output"),
              py::arg("force"));
 }

@@ -1,5 +1,6 @@
 #include "python/bindings/tune.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,16 @@ namespace onnxquant::python {
 namespace {
 
 namespace py = pybind11;
+
+std::optional<std::pair<int, int>> PartOf(const TuneOptions& options) {
+  if (!options.part) return std::nullopt;
+  return std::pair(options.part->number, options.part->of);
+}
+
+void SetPart(TuneOptions& options, const std::optional<std::pair<int, int>>& part) {
+  options.part.reset();
+  if (part) options.part = Part{part->first, part->second};
+}
 
 // The report, and the policy that was chosen; "" for none.
 std::pair<std::string, std::string> RunTune(TuneOptions options, const std::string& output,
@@ -40,6 +51,7 @@ void BindTune(py::module_& module) {
       .def_readwrite("size", &TuneOptions::size)
       .def_readwrite("max_kl", &TuneOptions::max_kl)
       .def_readwrite("cache", &TuneOptions::cache)
+      .def_property("part", &PartOf, &SetPart)
       .def_readwrite("fast", &TuneOptions::fast)
       .def_readwrite("measure", &TuneOptions::measure)
       .def_readwrite("threads", &TuneOptions::threads);

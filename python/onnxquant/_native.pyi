@@ -83,6 +83,7 @@ class TuneOptions:
     tokens: str
     count: int
     cache: str
+    part: tuple[int, int] | None
     fast: bool
     measure: bool
     threads: int
@@ -130,6 +131,7 @@ def verify(options: VerifyOptions, load: Any, progress: _Progress) -> str: ...
 def calibrate(
     options: CalibrationOptions, output: str, force: bool, load: Any, progress: _Progress
 ) -> str: ...
+def fingerprint(model: str) -> str: ...
 def merge_calibrations(files: Sequence[str], output: str, force: bool) -> str: ...
 def tune(
     options: TuneOptions, output: str, force: bool, confirm: bool, load: Any, progress: _Progress

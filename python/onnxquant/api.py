@@ -27,6 +27,7 @@ from onnxquant.folders import (
 )
 from onnxquant.models import native_model
 from onnxquant.results import Check, Diff, Inspection, Plan, Recovery, Report
+from onnxquant.stores import staging
 
 if TYPE_CHECKING:
     from onnxquant.calibration import Calibration
@@ -128,24 +129,33 @@ def quantize(
 
     All files are written, or none; of a folder, those of one model after the other. Other threads
     run meanwhile, and Ctrl-C stops it.
+    model, output, ranges, calibration: also URLs of a store that fsspec reaches ("s3://…"): what is
+        read is copied into a temporary folder, and what was made there is put into the store when
+        it is whole; the report's `urls` say where.
     Raises UsageError, ModelError, PolicyError or WriteError.
     """
-    return plan(
-        model,
-        policy,
-        dtypes=dtypes,
-        output=output,
-        rules=rules,
-        targets=targets,
-        io=io,
-        ranges=ranges,
-        calibration=calibration,
-        max_shard=max_shard,
-        max_growth=max_growth,
-        update_config=update_config,
-        model_path=model_path,
-        sessions=sessions,
-    ).apply(force=force, threads=threads, memory=memory, progress=progress)
+    with staging() as stage:
+        made = plan(
+            stage.model(model),
+            policy,
+            dtypes=dtypes,
+            output=stage.output(output, beside=model),
+            rules=rules,
+            targets=targets,
+            io=io,
+            ranges=stage.file(ranges),
+            calibration=stage.file(calibration),
+            max_shard=max_shard,
+            max_growth=max_growth,
+            update_config=update_config,
+            model_path=model_path,
+            sessions=sessions,
+        )
+        names = [file["name"] for each in made.outputs for file in each.files]
+        stage.check_new(made["directory"], names, force)
+        report = made.apply(force=force, threads=threads, memory=memory, progress=progress)
+        stage.put()
+        return stage.report(report)
 
 
 def inspect(

@@ -15,6 +15,7 @@ from onnxquant import _native
 from onnxquant.errors import OnnxquantError, UsageError
 from onnxquant.policy import Policy, rule_text
 from onnxquant.results import Ranges
+from onnxquant.stores import is_url
 
 AnyPath = str | os.PathLike[str]
 # Leaves the policy to the family of the model.
@@ -46,10 +47,20 @@ def check_within(least: int, most: int, **numbers: int) -> None:
             raise UsageError(f"{name}={number}: expected {least} to {most}")
 
 
+def local_path(path: AnyPath) -> str:
+    """Return the path. Raises UsageError for a URL, where only files of this machine will do."""
+    if is_url(path):
+        raise UsageError(
+            f"{os.fspath(path)}: is in a store, and only quantize and calibrate take URLs; copy it "
+            "to files, which machines that work together share a file system for"
+        )
+    return os.fspath(path)
+
+
 def file_of(model: Any) -> str:
     """Return the path of a model that is to be run."""
     if isinstance(model, str | os.PathLike):
-        return os.fspath(model)
+        return local_path(model)
     raise UsageError(
         f"a model of type {type(model).__name__}: models are run from files; expected a path"
     )

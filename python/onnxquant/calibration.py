@@ -24,6 +24,7 @@ from onnxquant.html import table
 from onnxquant.inputs import Inputs, input_files
 from onnxquant.results import Result, Rows, frame
 from onnxquant.runner import load
+from onnxquant.stores import is_url, staging
 
 if TYPE_CHECKING:
     import pandas
@@ -37,8 +38,9 @@ class Calibration(Result):
 
     def __init__(self, data: dict[str, Any]) -> None:
         super().__init__(data)
+        output = data["output"]
         # Where it is now: notebooks change their folder.
-        self._path = Path(os.path.abspath(data["output"]))
+        self._path = output if is_url(output) else os.path.abspath(output)
 
     def __fspath__(self) -> str:
         """Return the path, so that whatever takes the file takes this."""
@@ -46,8 +48,10 @@ class Calibration(Result):
 
     @property
     def path(self) -> Path:
-        """Return the file, safetensors."""
-        return self._path
+        """Return the file, safetensors. Raises UsageError where it is in a store."""
+        if is_url(self._path):
+            raise UsageError(f"{self._path}: is no file of this machine; copy it here to read it")
+        return Path(self._path)
 
     @property
     def bytes(self) -> int:
@@ -83,7 +87,7 @@ class Calibration(Result):
         Views of the mapped file, which cannot be written to and take no memory until they are read.
         docs/formats.md says what they hold. Raises OSError where the file is gone.
         """
-        content = np.memmap(self._path, np.uint8, "r")
+        content = np.memmap(self.path, np.uint8, "r")
         start = 8 + int.from_bytes(content[:8].tobytes(), "little")
         header = json.loads(content[8:start].tobytes())
         views = {}
@@ -158,6 +162,7 @@ def calibrate(
     gradients: so many texts are also read backwards, for gradients, which weigh tokens for gptq and
         foretell costs for `tune`; 24 is a good number, 0 for none.
     seed, dims: for the model's own text, and inputs that are made up (dims by their names).
+    model, output, tokens and inputs that are files may be URLs, as of `quantize`.
     memory: bytes of sums at once; the model runs again for the rest. 0 for 4 GiB.
     force: replace an existing file. progress: called with the tokens done and in all.
 
@@ -167,7 +172,6 @@ def calibrate(
     Raises UsageError, ModelError, VerifyError or WriteError.
     """
     options = _native.CalibrationOptions()
-    options.model = file_of(model)
     check_within(1, _MOST, sequences=sequences, length=length)
     check_within(1, 4096, batch=batch)
     check_within(0, _MOST, gradients=gradients)
@@ -176,10 +180,18 @@ def calibrate(
     options.batch = batch
     options.gradients = gradients
     fill_run(options, count=count, seed=seed, dims=dims, memory=memory)
-    with tokens_file(tokens) as options.tokens, input_files(options.model, inputs) as files:
-        options.inputs = files.paths
-        made = _native.calibrate(options, os.fspath(output), force, load, progress)
-        return Calibration(json.loads(files.told(made)))
+    with staging() as stage:
+        options.model = file_of(stage.model(model))
+        read = stage.files(inputs)
+        local = stage.output_file(output, force)
+        with (
+            tokens_file(stage.file(tokens)) as options.tokens,
+            input_files(options.model, read) as files,
+        ):
+            options.inputs = files.paths
+            made = _native.calibrate(options, local, force, load, progress)
+        stage.put()
+        return Calibration(json.loads(stage.told(files.told(made))))
 
 
 def merge_calibrations(

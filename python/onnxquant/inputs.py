@@ -40,8 +40,8 @@ def input_files(model: str, inputs: Inputs | None) -> Iterator[InputFiles]:
     if inputs is None:
         yield InputFiles()
         return
-    one = isinstance(inputs, str | os.PathLike | Mapping | np.ndarray) or is_image(inputs)
-    runs = [inputs] if one else _listed(inputs)
+    one = _is_one_run(inputs)
+    runs = listed_runs(inputs)
     with tempfile.TemporaryDirectory(prefix="onnxquant-") as folder:
         files = InputFiles()
         for i, run in enumerate(runs):
@@ -59,7 +59,14 @@ def input_files(model: str, inputs: Inputs | None) -> Iterator[InputFiles]:
             raise type(error)(files.told(str(error))) from None
 
 
-def _listed(inputs: Any) -> list[Any]:
+def _is_one_run(inputs: Any) -> bool:
+    return isinstance(inputs, str | os.PathLike | Mapping | np.ndarray) or is_image(inputs)
+
+
+def listed_runs(inputs: Inputs) -> list[Any]:
+    """Return the runs, of which one alone needs no list. Raises UsageError for what is none."""
+    if _is_one_run(inputs):
+        return [inputs]
     if not isinstance(inputs, Iterable):
         raise UsageError(
             f"inputs: found {type(inputs).__name__}; expected arrays by name, a file, or a list"

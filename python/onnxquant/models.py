@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxquant import _native
+from onnxquant.arguments import local_path
 from onnxquant.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def native_model(
     external data is looked for beside it.
     """
     if isinstance(model, str | os.PathLike):
-        return _native.Model(os.fspath(model)), True
+        return _native.Model(local_path(model)), True
     path = "model.onnx" if model_path is None else os.fspath(model_path)
     if hasattr(model, "SerializeToString") and hasattr(model, "graph"):
         return _from_proto(model, path), False

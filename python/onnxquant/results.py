@@ -153,13 +153,20 @@ class Report(Result):
 
     @property
     def directory(self) -> Path:
-        """Return where the files are."""
+        """Return where the files are. Raises UsageError where that is in a store: see `urls`."""
+        if "://" in self._data["directory"]:
+            raise UsageError(f"{self._data['directory']}: is no folder of this machine; see urls")
         return Path(self._data["directory"])
 
     @property
     def paths(self) -> dict[str, Path]:
         """Return the .onnx file of each dtype."""
         return {o.dtype: self.directory / o.files[0]["name"] for o in self.outputs}
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Return where the .onnx file of each dtype is, as text: of outputs in a store its URL."""
+        return {o.dtype: f"{self._data['directory']}/{o.files[0]['name']}" for o in self.outputs}
 
     @property
     def warnings(self) -> list[str]:
@@ -191,7 +198,8 @@ class Report(Result):
         return f"<{type(self).__name__} of {self._data['input']}: {sizes}>"
 
     def _repr_html_(self) -> str:
-        source = f"{self._data['input']}: {self._data['input_bytes']:,} bytes, to {self.directory}"
+        data = self._data
+        source = f"{data['input']}: {data['input_bytes']:,} bytes, to {data['directory']}"
         rows = (
             [o.dtype, o.bytes, o.bytes / self._data["input_bytes"], o.casts, len(o.warnings)]
             for o in self.outputs

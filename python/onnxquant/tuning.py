@@ -49,7 +49,7 @@ class Tuning(Result):
     def policy(self) -> Policy:
         """Return the policy, for `plan` and `quantize`.
 
-        Raises UsageError where nothing was chosen (front=True without size= or max_kl=).
+        Raises UsageError where nothing was chosen (part=, or front=True without size= or max_kl=).
         """
         if self._policy is None:
             raise UsageError("nothing was chosen: tune with size= or max_kl=")
@@ -117,6 +117,8 @@ class Tuning(Result):
 
     def __repr__(self) -> str:
         data = self._data
+        if self._policy is None and not self.front:
+            return f"<Tuning of {data['model']}, {self.dtype}: costs of a part of its weights>"
         if self._policy is None:
             least, most = self.front[0]["bytes"], self.front[-1]["bytes"]
             return f"<Tuning of {data['model']}, {self.dtype}: {least:,} to {most:,} bytes>"
@@ -153,6 +155,7 @@ def tune(
     count: int = 128,
     measure: bool = False,
     cache: AnyPath | None = None,
+    part: tuple[int, int] | None = None,
     confirm: bool = True,
     seed: int = 0,
     dims: Mapping[str, int] | None = None,
@@ -177,7 +180,10 @@ def tune(
     fast: let products of 8-bit weights round their activations to 8 bits, where the output says
         accuracy_level 4: faster, and it costs what their bits have won.
     tokens, count: the text that costs are measured on, and how many tokens of it, at least 2.
-    measure: also where gradients foretell costs. cache: a file that keeps what was measured.
+    measure: also where gradients foretell costs. cache: a file that keeps the costs.
+    part: (3, 8) finds the costs of the third of eight parts of the weights alone, keeps them in
+        `cache`, and chooses nothing: a call without it that finds them there does. Parts may run at
+        once; `onnxquant.distributed.tune` runs them over a cluster.
     confirm: measure at the end what the policy costs, on 256 tokens of other text; needs room for
         the output in the folder for temporary files.
     memory: bytes of working buffers; 0 for 128 MiB. threads: 0 for one per core.
@@ -187,7 +193,7 @@ def tune(
     Other threads run meanwhile, and Ctrl-C stops it. Raises UsageError (of a size that cannot be
     reached, too), ModelError, PolicyError, VerifyError or WriteError.
     """
-    _check_aim(size, max_kl, front)
+    _check_aim(size, max_kl, front or part is not None)
     check_within(2, 1 << 20, count=count)
     check_least(0, threads=threads)
     options = _native.TuneOptions()
@@ -199,6 +205,7 @@ def tune(
     several = [formats] if isinstance(formats, str | Mapping) else formats
     options.formats = [_format_text(one) for one in several]
     options.cache = "" if cache is None else os.fspath(cache)
+    options.part = part
     options.fast = fast
     options.measure = measure
     options.threads = threads

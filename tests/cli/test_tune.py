@@ -201,7 +201,7 @@ def test_faults_are_told_and_nothing_is_written(
         assert words in done.stderr
         assert not out.exists()
 
-    told(1, "--size, --max-kl or --front")
+    told(1, "--size, --max-kl, --front or --part")
     told(1, "-o is required", "--size", "1M")
     told(1, "--size excludes --max-kl", "--size", "1M", "--max-kl", "1", "-o", out)
     told(1, "more than --size allows", "--size", "1k", "-o", out)
@@ -306,3 +306,18 @@ def test_gradients_foretell_what_is_measured(model: Path, work: Path, tmp_path: 
     assert 0.5 < ratios[len(ratios) // 2] < 2
     ranks = [np.argsort(np.argsort(column)) for column in np.array(pairs).T]
     assert np.corrcoef(ranks[0], ranks[1])[0, 1] > 0.7
+
+
+def test_parts_of_the_weights_are_measured_apart(model: Path, work: Path, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "parts.jsonl", tmp_path / "whole.jsonl"
+    done = [_tune(model, work, "--part", f"{i}/3", "--cache", ours)["measured"] for i in (1, 2, 3)]
+    whole = _tune(model, work, "--front", "--cache", theirs)
+    assert sum(done) == whole["measured"] and max(done) - min(done) <= 1
+    assert sorted(ours.read_text().splitlines()) == sorted(theirs.read_text().splitlines())
+    assert _tune(model, work, "--front", "--cache", ours)["measured"] == 0
+    asked = ("tune", "-p", work / "mine.yaml", "-t", work / "text.jsonl", *FORMATS)
+    said = run(*asked, "--part", "1/3", "--cache", ours, model)
+    assert "the costs of part 1/3 are there" in said.stdout
+    for wrong in (("0/3", "--cache", ours), ("3", "--cache", ours), ("1/3",)):
+        refused = run(*asked, "--part", *wrong, model)
+        assert refused.returncode == 1 and "--part" in refused.stderr

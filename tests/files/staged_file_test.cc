@@ -1,10 +1,13 @@
 #include "lib/files/staged_file.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -84,6 +87,32 @@ TEST_P(StagedFileTest, TakesOnTheOwnerOfTheOldFileWherePermitted) {
   const auto state = Opened(temp_.path())->Look("name");
   EXPECT_EQ(state->user, 1234U);
   EXPECT_EQ(state->group, 2345U);
+}
+
+// Opens files until no more are allowed.
+std::vector<Descriptor> OpenAll() {
+  std::vector<Descriptor> all;
+  do {
+    all.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  } while (all.back().valid());
+  return all;
+}
+
+TEST_P(StagedFileTest, MayBeOneMoreThanTheProcessBeganWith) {
+  struct rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  constexpr rlim_t kFew = 64;
+  const struct rlimit few = {kFew, before.rlim_max};
+  const FolderPtr folder = Opened(temp_.path());
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  {
+    const std::vector<Descriptor> all = OpenAll();
+    EXPECT_TRUE(StagedFile::Create(folder, temp_ / "a", GetParam()).ok());
+  }
+  struct rlimit after = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &after), 0);
+  EXPECT_EQ(after.rlim_cur, before.rlim_max);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST(StagedFile, IsTriedForItsNameWithoutATrace) {

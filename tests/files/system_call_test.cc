@@ -14,7 +14,9 @@
 namespace onnxquant {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::EndsWith;
+using ::testing::HasSubstr;
 
 bool IsOpen(int number) {
   return fcntl(number, F_GETFD) != -1;
@@ -52,6 +54,8 @@ TEST(SystemErrorTest, SaysWhatToDo) {
             "folder (--report)");
   EXPECT_THAT(std::string(SystemError("a", "naming it", EIO, "-o").message()),
               EndsWith("Input/output error"));
+  EXPECT_THAT(std::string(SystemError("a", "creating it", EMFILE, "-o").message()),
+              AllOf(HasSubstr("(ulimit -n)"), HasSubstr("(--max-shard)"), HasSubstr("--manifest")));
 }
 
 }  // namespace

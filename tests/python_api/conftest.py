@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -120,6 +121,21 @@ def layers(tmp_path: Path) -> Path:
     path.parent.mkdir()
     onnx.save(make_layers(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Any]:
+    """Return a client of a Dask cluster of two processes, which are replaced when they die."""
+    dask = pytest.importorskip("dask")
+    distributed = pytest.importorskip("distributed")
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 100}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
 
 
 @pytest.fixture

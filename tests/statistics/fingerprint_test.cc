@@ -13,11 +13,16 @@ namespace {
 
 using Change = std::function<void(onnx::GraphProto&)>;
 
-// Of a model with a small and a large weight, changed.
-std::string Fingerprint(const Change& change) {
-  onnx::ModelProto proto = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
+// With a small and a large weight.
+onnx::ModelProto MadeModel() {
+  return ParseModel(R"(<ir_version: 10, opset_import: ["" : 21]>
       g (float[n, 64] x) => (float[n, 8] y) <float[64, 512] a, float[512, 8] b, float[8] c> {
         p = MatMul(x, a)  r = Relu(p)  q = MatMul(r, b)  y = Add(q, c) })");
+}
+
+// Of the model, changed.
+std::string Fingerprint(const Change& change) {
+  onnx::ModelProto proto = MadeModel();
   change(*proto.mutable_graph());
   const auto model = Model::FromProto(proto, "m");
   EXPECT_TRUE(model.ok()) << model.status();
@@ -44,6 +49,15 @@ const Change kNothing = [](onnx::GraphProto&) {};
 TEST(Fingerprint, IsSixteenDigitsAndTheSameEachTime) {
   EXPECT_EQ(Fingerprint(kNothing).size(), 16U);
   EXPECT_EQ(Fingerprint(kNothing), Fingerprint(kNothing));
+}
+
+TEST(Fingerprint, OfAFileIsThatOfTheModelInIt) {
+  const TempFolder folder;
+  folder.Write("m.onnx", MadeModel().SerializeAsString());
+  const auto of_file = FingerprintOfFile(folder / "m.onnx");
+  ASSERT_TRUE(of_file.ok()) << of_file.status();
+  EXPECT_EQ(*of_file, Fingerprint(kNothing));
+  EXPECT_FALSE(FingerprintOfFile(folder / "none.onnx").ok());
 }
 
 TEST(Fingerprint, TellsWeightsApart) {

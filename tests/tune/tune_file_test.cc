@@ -115,6 +115,35 @@ TEST_F(TuneFileTest, AFrontAloneIsNoPolicyAndNoFile) {
   EXPECT_THAT(folder_.Names(), ElementsAre("model.onnx", "p.yaml"));
 }
 
+TEST_F(TuneFileTest, PartsMeasureWhatTheRunThatChoosesNeeds) {
+  const auto expected = Run("");
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  options_.cache = folder_ / "costs.jsonl";
+  for (int number = 1; number <= 3; ++number) {
+    options_.part = Part{number, 3};
+    const auto part = Run("t.yaml", false, true);
+    ASSERT_TRUE(part.ok()) << part.status();
+    EXPECT_EQ(part->tuning.measured, number < 3 ? 1U : 0U) << "there are two weights";
+    EXPECT_EQ(part->tuning.policy, "");
+  }
+  options_.part.reset();
+  const auto report = Run("");
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->tuning.measured, 0U);
+  EXPECT_EQ(report->tuning.policy, expected->tuning.policy);
+  EXPECT_THAT(folder_.Names(), ElementsAre("costs.jsonl", "model.onnx", "p.yaml"));
+}
+
+TEST_F(TuneFileTest, APartIsOneOfThemAndHasAFileForItsCosts) {
+  options_.part = Part{1, 2};
+  EXPECT_THAT(std::string(Run("").status().message()), HasSubstr("with --cache"));
+  options_.cache = folder_ / "costs.jsonl";
+  options_.part = Part{3, 2};
+  const auto report = Run("");
+  EXPECT_EQ(KindOf(report.status()), ErrorKind::kUsage);
+  EXPECT_THAT(std::string(report.status().message()), HasSubstr("--part: found 3/2"));
+}
+
 TEST_F(TuneFileTest, LeavesWhatStandsThereAndNothingOfItsOwnAfterAnError) {
   folder_.Write("t.yaml", "mine");
   std::size_t steps = 0;
