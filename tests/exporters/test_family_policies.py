@@ -74,6 +74,7 @@ def test_without_a_rule_some_plan_changes(
         return [
             [(node["name"], node["compute"]) for node in output.nodes]
             + [(tensor["name"], tensor["format"]) for tensor in output.tensors]
+            + [(value["name"], value["type"]) for value in output.values]
             for output in outputs
         ]
 

@@ -89,7 +89,7 @@ def originals(scratch: Path) -> Path:
 
 def _convert(folder: Path, *options: str) -> Conversion:
     config = json.loads((folder / "config.json").read_text())
-    command = [str(program()), "--policy", "transformersjs", *options, str(folder)]
+    command = [str(program()), *options, str(folder)]
     for session in SUPERFLUOUS:
         if (folder / "onnx" / f"{session}.onnx").exists():
             command += ["--session", f"{session}=skip"]
@@ -104,7 +104,8 @@ def convert(originals: Path, models: Path) -> Convert:
 
     @functools.cache
     def run(name: str) -> Conversion:
-        return _convert(shutil.copytree(originals / name, models / name))
+        folder = shutil.copytree(originals / name, models / name)
+        return _convert(folder, "--policy", "transformersjs")
 
     return run
 
@@ -187,6 +188,18 @@ def test_a_folder_computes_in_the_browser_what_float32_does(
     assert max(found.values()) < BOUNDS[dtype]
 
 
+@pytest.mark.parametrize("name", ["whisper", "vit-gpt2", "llava", "voxtral"])
+def test_a_folder_that_comes_without_a_policy_takes_what_transformers_js_gives_it(
+    name: str, originals: Path, models: Path, page: FolderPage
+) -> None:
+    """Pictures, sound and rows of tables are float32, whatever the sessions compute in."""
+    kind = replace(KINDS[name], folder=f"{name}-by-itself")
+    folder = shutil.copytree(originals / name, models / kind.folder)
+    assert "llm-web" in _convert(folder, "--dtype", "fp16").printed
+    found = _errors(page, kind, originals / name, "fp16", "webgpu")
+    assert max(found.values()) < BOUNDS["fp16"]
+
+
 @pytest.mark.parametrize(("name", "dtype", "device"), MIXED, ids=[name for name, *_ in MIXED])
 def test_each_session_may_have_a_dtype_of_its_own(
     name: str, dtype: dict[str, str], device: str, convert: Convert, originals: Path,
@@ -205,7 +218,8 @@ def test_sessions_load_from_several_data_files_each(
 ) -> None:
     kind = replace(KINDS["t5"], folder="t5-in-shards")
     folder = shutil.copytree(originals / "t5", models / kind.folder)
-    _convert(folder, "--dtype", "q8", "--max-shard", "40000")
+    options = ("--policy", "transformersjs", "--dtype", "q8", "--max-shard", "40000")
+    _convert(folder, *options)
     counts = [len(_data(folder / "onnx" / f"{name}_quantized.onnx")) for name in kind.sessions]
     assert counts == [2, 3]
     found = _errors(page, kind, originals / "t5", "q8", "wasm")
