@@ -10,10 +10,16 @@ namespace {
 constexpr double kSmallAngle = 8.0;
 
 bool MakesAngle(const HazardContext& context, NodeId node) {
-  constexpr absl::string_view kArithmetic[] = {
-      "Add",   "Sub",  "Mul",     "Div",  "Mod",    "Neg",       "Sum", "Concat", "Where",
-      "Clip",  "Min",  "Max",     "Abs",  "CumSum", "ReduceSum", "Exp", "Pow",    "Reciprocal",
-      "Floor", "Tanh", "Sigmoid", "Atan", "Resize", "Upsample",  "Pad"};
+  constexpr absl::string_view kArithmetic[] = {"Add",      "Sub",           "Mul",
+                                               "Div",      "Mod",           "Neg",
+                                               "Sum",      "Concat",        "Where",
+                                               "Clip",     "Min",           "Max",
+                                               "Abs",      "CumSum",        "ReduceSum",
+                                               "Exp",      "Pow",           "Reciprocal",
+                                               "Floor",    "Tanh",          "Sigmoid",
+                                               "Atan",     "Resize",        "Upsample",
+                                               "Pad",      "ScatterND",     "ScatterElements",
+                                               "GatherND", "GatherElements"};
   return context.IsMover(node) || context.IsOneOf(node, kArithmetic) ||
          context.IsShortProduct(node);
 }

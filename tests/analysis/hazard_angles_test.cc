@@ -57,6 +57,17 @@ TEST_F(HazardsTest, CoordinatesTimesASmallMatrixAreAnglesAndALayerIsNone) {
   EXPECT_THAT(With("angle"), UnorderedElementsAre("projected", "y", "z"));
 }
 
+TEST_F(HazardsTest, AnAnglePutTogetherByIndicesIsOneWithWhatItIsMadeOf) {
+  Find(R"((float[n, 2] x, float[m] u, int64[m, 2] at) => (float[n, 2] y)
+<float k = {300}, float[1] shift = {2}> {
+  scaled = Mul(x, k)
+  moved = Add(u, shift)
+  put = ScatterND(scaled, at, moved)
+  y = Sin(put)
+})");
+  EXPECT_THAT(With("angle"), UnorderedElementsAre("scaled", "moved", "put", "y"));
+}
+
 TEST_F(HazardsTest, ConstantAnglesAreComputedBeforeAnythingIsRounded) {
   Find(R"((float[n] x) => (float[n] y) <float[2] angles = {1000, 2000}> {
   table = Sin(angles)
