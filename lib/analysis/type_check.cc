@@ -62,7 +62,8 @@ class TypeChecker {
     }
     const auto declared =
         static_cast<ElementType>(value.declared->type().tensor_type().elem_type());
-    const ElementType made = CertainType(graph_.node(id).outputs[value.output]);
+    const ElementType made =
+        CertainType(graph_.node(id).outputs[static_cast<std::size_t>(value.output)]);
     const bool known = declared != ElementType::kUndefined && made != ElementType::kUndefined;
     if (!known || declared == made || (IsFloat(declared) && IsFloat(made))) return absl::OkStatus();
     return ModelError(origin_, ": '", value.name, "' is declared ", NameOf(declared), ", but ",

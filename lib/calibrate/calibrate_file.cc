@@ -55,7 +55,7 @@ class Keeper {
     }
     const Clock::time_point start = Clock::now();
     place.run = run_;
-    const absl::Status written = WriteSnapshot(output_, place, done, sums);
+    absl::Status written = WriteSnapshot(output_, place, done, sums);
     last_ = Clock::now();
     took_ = SecondsSince(start);
     if (KindOf(written) == ErrorKind::kCancelled) return written;

@@ -79,13 +79,11 @@ class Comparer {
       compared.name = tensor.name;
       compared.type = tensor.type;
       compared.shape = tensor.shape;
-      if (!IsTrained(tensor)) {
+      // Of the shape of one that is not stored nothing has been checked, its elements neither.
+      if (!IsTrained(tensor) || (tensor.stored != nullptr && tensor.elements() == 0)) {
         compared.fate = TensorFate::kNotTrained;
       } else if (tensor.stored == nullptr) {
-        // Of its shape nothing has been checked.
         compared.fate = TensorFate::kNotCompared;
-      } else if (tensor.elements() == 0) {
-        compared.fate = TensorFate::kNotTrained;
       } else {
         rows_[i] = RowsOf(tensor);
         samples_[i] = SamplesOf(rows_[i]);

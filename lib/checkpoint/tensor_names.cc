@@ -34,7 +34,8 @@ int LikenessOf(const std::string& a, const std::string& b) {
   const std::set<std::string> known(second.begin(), second.end());
   int likeness = 0;
   for (const std::string& word : first) {
-    if (known.contains(word)) likeness += absl::ascii_isdigit(word[0]) ? 10 : 1;
+    if (known.contains(word))
+      likeness += absl::ascii_isdigit(static_cast<unsigned char>(word[0])) ? 10 : 1;
   }
   return likeness;
 }

@@ -48,8 +48,8 @@ class OutputSink : public TensorSink {
     if (bytes.empty()) return absl::OkStatus();
     const Placement& place = output_.layout.items[static_cast<std::size_t>(initializer)];
     if (place.external()) {
-      const absl::Status status = files_.WriteAt(shards_[static_cast<std::size_t>(place.shard)],
-                                                 place.offset + offset, bytes);
+      absl::Status status = files_.WriteAt(shards_[static_cast<std::size_t>(place.shard)],
+                                           place.offset + offset, bytes);
       // To the system, input that it cannot read is a bad address: who reads it learns why.
       if (!status.ok()) FaultGuard::Touch(bytes.data(), bytes.size());
       return status;

@@ -104,8 +104,7 @@ std::optional<JournalEntry> EntryOf(const std::string& line, std::size_t folders
   if (!ReadIdentity(words, 4, entry.made) || !ReadIdentity(words, 7, entry.old)) {
     return std::nullopt;
   }
-  std::string escaped = words[10];
-  if (!absl::CUnescape(absl::string_view(escaped), &entry.name) || !IsPlain(entry.name)) {
+  if (!absl::CUnescape(words[10], &entry.name) || !IsPlain(entry.name)) {
     return std::nullopt;
   }
   const bool makes = entry.action != Action::kRemove;

@@ -245,7 +245,7 @@ absl::Status OutputFiles::Commit() {
   }
   // From here on what has these names is not always what was written under them.
   for (File& file : files_) file.staged.Release();
-  const absl::Status status = CommitSet(set);
+  absl::Status status = CommitSet(set);
   committed_ = status.ok();
   return status;
 }

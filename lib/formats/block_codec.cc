@@ -347,7 +347,7 @@ std::string CodesInShape(const Stored& stored, const std::string& codes,
   if (stored.form->tensors(stored)[0].dims == dims) return codes;
   return sink.Once(absl::StrCat(codes, " as ", absl::StrJoin(dims, "x")), [&]() {
     const std::string shape = AddInts(sink, absl::StrCat(codes, "_shape"), dims);
-    const std::string shaped = sink.UniqueValue(absl::StrCat(codes, "_shaped"));
+    std::string shaped = sink.UniqueValue(absl::StrCat(codes, "_shaped"));
     sink.AddNode() = MakeNode("Reshape", sink.UniqueNode(absl::StrCat(shaped, "/Reshape")),
                               {codes, shape}, {shaped});
     return shaped;

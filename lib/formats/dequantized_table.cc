@@ -42,7 +42,7 @@ void Read(const Stored& /*stored*/, absl::Span<const std::string> names, int inp
           onnx::NodeProto& node, NodeSink& sink) {
   const std::string turned = TransposedCodes(names[0], sink);
   node.set_input(input, sink.Once(absl::StrCat("floats of ", turned), [&]() {
-    const std::string floats = sink.UniqueValue(absl::StrCat(turned, "_dequantized"));
+    std::string floats = sink.UniqueValue(absl::StrCat(turned, "_dequantized"));
     sink.AddNode() =
         MakeNode("DequantizeLinear", sink.UniqueNode(absl::StrCat(floats, "/DequantizeLinear")),
                  {turned, names[1], names[2]}, {floats});

@@ -9,13 +9,13 @@ namespace {
 // A node of one output, which is called `value`.
 std::string Emit(const char* op, const std::string& value, const std::vector<std::string>& inputs,
                  NodeSink& sink) {
-  const std::string output = sink.UniqueValue(value);
+  std::string output = sink.UniqueValue(value);
   sink.AddNode() = MakeNode(op, sink.UniqueNode(absl::StrCat(output, "/", op)), inputs, {output});
   return output;
 }
 
 std::string Cast(const std::string& value, ElementType type, NodeSink& sink) {
-  const std::string output = sink.UniqueValue(absl::StrCat(value, "_", NameOf(type)));
+  std::string output = sink.UniqueValue(absl::StrCat(value, "_", NameOf(type)));
   onnx::NodeProto& cast = sink.AddNode();
   cast = MakeNode("Cast", sink.UniqueNode(absl::StrCat(output, "/Cast")), {value}, {output});
   SetInt(cast, "to", static_cast<int>(type));

@@ -134,7 +134,7 @@ absl::Status WriteIntegerScales(const PartSink& sink, absl::Span<const kernels::
 
 std::string TransposedCodes(const std::string& codes, NodeSink& sink) {
   return sink.Once(absl::StrCat(codes, " turned"), [&]() {
-    const std::string turned = sink.UniqueValue(absl::StrCat(codes, "_transposed"));
+    std::string turned = sink.UniqueValue(absl::StrCat(codes, "_transposed"));
     sink.AddNode() = MakeNode("Transpose", sink.UniqueNode(absl::StrCat(turned, "/Transpose")),
                               {codes}, {turned});
     return turned;

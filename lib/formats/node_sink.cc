@@ -11,7 +11,7 @@ std::string AddConstant(NodeSink& sink, const std::string& wanted, onnx::TensorP
   const std::string name = sink.UniqueNode(wanted);
   onnx::NodeProto node = MakeNode("Constant", name, {}, {sink.UniqueValue(wanted)});
   SetTensor(node, "value", std::move(tensor));
-  const std::string output = node.output(0);
+  std::string output = node.output(0);
   sink.AddNode() = std::move(node);
   return output;
 }

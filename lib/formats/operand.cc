@@ -79,7 +79,7 @@ bool SeesSwapped(const Stored& stored, const onnx::NodeProto& node, int input) {
 
 std::string Swapped(const std::string& value, NodeSink& sink) {
   return sink.Once(absl::StrCat(value, " turned"), [&]() {
-    const std::string turned = sink.UniqueValue(absl::StrCat(value, "_transposed"));
+    std::string turned = sink.UniqueValue(absl::StrCat(value, "_transposed"));
     onnx::NodeProto node = MakeNode(
         "Transpose", sink.UniqueNode(absl::StrCat(turned, "/Transpose")), {value}, {turned});
     // ONNX Runtime 1.30 ends at a Transpose behind a DequantizeLinear that does not say it.

@@ -73,7 +73,7 @@ std::string Scaled(const std::string& value, float factor, ElementType type, Nod
   if (factor == 1) return value;
   const std::string number =
       AddConstant(sink, absl::StrCat(value, "/factor"), ScalarTensor(factor, type));
-  const std::string scaled = sink.UniqueValue(absl::StrCat(value, "_times"));
+  std::string scaled = sink.UniqueValue(absl::StrCat(value, "_times"));
   sink.AddNode() =
       MakeNode("Mul", sink.UniqueNode(absl::StrCat(scaled, "/Mul")), {value, number}, {scaled});
   return scaled;

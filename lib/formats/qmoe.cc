@@ -92,7 +92,7 @@ void SetInput(onnx::NodeProto& node, int input, const std::string& name) {
 std::string RouterWeights(const onnx::NodeProto& node, NodeSink& sink) {
   const std::string& router = node.input(1);
   return sink.Once(absl::StrCat(router, " softmax"), [&]() {
-    const std::string weights = sink.UniqueValue(absl::StrCat(router, "_weights"));
+    std::string weights = sink.UniqueValue(absl::StrCat(router, "_weights"));
     onnx::NodeProto& softmax = sink.AddNode();
     softmax = MakeNode("Softmax", sink.UniqueNode(absl::StrCat(weights, "/Softmax")), {router},
                        {weights});

@@ -60,7 +60,7 @@ class CodesRepacker : public Codec {
 
   absl::Status Finish() override {
     if (!Held()) return absl::OkStatus();
-    const absl::Status status = sink_.Write(0, 0, AsBytes(held_));
+    absl::Status status = sink_.Write(0, 0, AsBytes(held_));
     std::vector<std::uint8_t>().swap(held_);
     return status;
   }

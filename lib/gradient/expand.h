@@ -39,7 +39,7 @@ struct Expansion {
   absl::string_view op;  // "Gelu", "com.microsoft::FastGelu"
   // Writes nodes that give the node's outputs, those of caches aside. "" or why it cannot: a
   // clause.
-  std::string (*write)(FusedNode& node);
+  std::string (*write)(FusedNode& node) = nullptr;
 };
 
 // The row for the operator, or null: it is simple, or unknown.

@@ -14,7 +14,7 @@ std::string CausalMask(Emitter& emit, const std::string& length, std::int64_t wi
   const std::string range = emit.Make("Range", {emit.Int(0), length, emit.Int(1)});
   const std::string query = emit.Unsqueeze(range, 1);
   const std::string key = emit.Unsqueeze(range, 0);
-  const std::string causal = emit.Make("LessOrEqual", {key, query});
+  std::string causal = emit.Make("LessOrEqual", {key, query});
   if (window <= 0) return causal;
   const std::string first = emit.Make("Sub", {query, emit.Int(window)});
   return emit.Make("And", {causal, emit.Make("Greater", {key, first})});

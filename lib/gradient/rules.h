@@ -60,7 +60,7 @@ class NodeGradient {
 struct GradientRule {
   absl::string_view op;  // of ONNX's own domain
   // "" or why this node has no gradient here: a clause.
-  std::string (*write)(NodeGradient& node);
+  std::string (*write)(NodeGradient& node) = nullptr;
 };
 
 // The row for the operator ("MatMul", "com.microsoft::X"), or null.

@@ -194,7 +194,7 @@ class Words {
       if (same != groups.end()) {
         same->second.push_back(role.name);
       } else {
-        groups.push_back({std::move(said), {role.name}});
+        groups.emplace_back(std::move(said), std::vector<std::string>{role.name});
       }
     }
     for (const auto& [said, roles] : groups) {

@@ -30,6 +30,7 @@ HWY_INLINE void BlockRange(const float* values, std::size_t block, float& lo, fl
   // Only zeros: which of -0 and 0 comes out depends on the order, and gives the scale its sign. A
   // scan in order keeps the first.
   if (lo == 0.0F && hi == 0.0F) {
+    // NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): there is a zero
     lo = hi = *std::find_if(values, values + block, [](float value) { return value == 0.0F; });
   }
 }

@@ -21,6 +21,8 @@ class FlatPacker {
  public:
   static constexpr std::size_t kPiece = 4096;
 
+  // Codes are written before they are read.
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
   explicit FlatPacker(std::uint8_t* out) : out_(out) {}
 
   // Room for a piece, and for a vector more.

@@ -274,8 +274,9 @@ void QuantizeIntegerColumns(IntegerType type, absl::Span<const IntegerScale> sca
     zero_points[column] = static_cast<float>(scales[column].zero_point);
   }
   HWY_DYNAMIC_DISPATCH(QuantizeIntegerColumnsSimd)
-  (type, numbers.data(), zero_points.data(), rows.data(), rows.size() / columns, columns,
-   codes.data());
+  (type, numbers.data(), zero_points.data(), rows.data(),
+   rows.size() / columns,  // NOLINT(clang-analyzer-core.DivideZero): asserted above
+   columns, codes.data());
 }
 
 }  // namespace onnxquant::kernels

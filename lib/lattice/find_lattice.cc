@@ -15,7 +15,6 @@
 namespace onnxquant {
 namespace {
 
-using methods::BlockLattice;
 using methods::Rounding;
 
 // 0: all along the axis.

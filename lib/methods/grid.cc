@@ -31,7 +31,7 @@ std::vector<float> Values(const Grid& grid, const Codes& codes, std::int64_t k) 
 
 Shrinks ShrinksOf(const Grid& grid) {
   const ShrinkRange range = RangeOf(grid);
-  Shrinks shrinks;
+  Shrinks shrinks{};
   for (int i = 0; i < Shrinks::kCount; ++i) {
     shrinks.shares[i] =
         static_cast<float>(range.first + (range.last - range.first) * i / (Shrinks::kCount - 1));

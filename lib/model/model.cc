@@ -60,7 +60,7 @@ class ModelLoader {
   absl::Status ReadFile() {
     ONNXQUANT_RETURN_IF_ERROR(CheckNotPending(state_->path));
     ONNXQUANT_ASSIGN_OR_RETURN(state_->file, MappedFile::Open(state_->path));
-    const absl::Status parsed = Parse(state_->file->bytes());
+    absl::Status parsed = Parse(state_->file->bytes());
     // A file that was changed meanwhile is not to be called damaged for it.
     ONNXQUANT_RETURN_IF_ERROR(state_->file->CheckUnchanged());
     return parsed;

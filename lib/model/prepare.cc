@@ -83,7 +83,7 @@ void SeparateWeightsFromInputs(onnx::ModelProto& model, std::vector<std::string>
 // ONNX's own code reads tensors as it finds them, so they must be sound before it is called.
 absl::Status CheckTensors(const onnx::ModelProto& model, const std::string& origin) {
   return VisitTensors(model, [&](const onnx::TensorProto& tensor, const std::string& place) {
-    const absl::Status status = CheckTensor(tensor).status();
+    absl::Status status = CheckTensor(tensor).status();
     if (status.ok()) return status;
     return MakeError(KindOf(status),
                      absl::StrCat(origin, ": ", place, ": ", std::string(status.message())));

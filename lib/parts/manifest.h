@@ -12,6 +12,7 @@
 
 namespace onnxquant {
 
+// NOLINTNEXTLINE(bugprone-exception-escape): no value of JSON is made without memory
 struct Manifest {
   std::string path;
   // SHA-256 of all that it says but for its paths, which may be edited: what records name it by.

@@ -38,7 +38,7 @@ class GroupSink : public TensorSink {
     }
     const auto file = files_.find(place.shard);
     if (file == files_.end()) return absl::OkStatus();
-    const absl::Status status = file->second->WriteAt(place.offset + offset, bytes);
+    absl::Status status = file->second->WriteAt(place.offset + offset, bytes);
     // To the system, input that it cannot read is a bad address: who reads it learns why.
     if (!status.ok()) FaultGuard::Touch(bytes.data(), bytes.size());
     return status;

@@ -101,7 +101,7 @@ std::optional<FormatFit> FitForAll(const PlanContext& context, const CodedWeight
   std::optional<FormatFit> common;
   std::size_t asked = 0;
   for (const CodedReading& reader : weight.readers) {
-    const std::optional<FormatFit> fit = FitFor(context, weight, reader, plan, resolver, why);
+    std::optional<FormatFit> fit = FitFor(context, weight, reader, plan, resolver, why);
     if (!fit) continue;
     ++asked;
     if (!fit->ok()) return fit;

@@ -72,7 +72,7 @@ absl::StatusOr<std::vector<RopeFit>> FitRopeCaches(const Analysis& analysis,
     if (fit.ok() && analysis.types[cache.cosines] != analysis.types[cache.sines]) {
       fit.reason = "the cosines and sines are of two types";
     }
-    if (!fit.ok()) {
+    if (!fit.ok() || evidence.model == nullptr) {
       fits.push_back(std::move(fit));
       continue;
     }

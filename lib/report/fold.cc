@@ -18,7 +18,8 @@ std::vector<std::string> TemplatesOf(const LayerRow& row) {
   const std::string number = absl::StrCat(row.layer);
   for (std::size_t at = 0; at < row.name.size();) {
     std::size_t end = at;
-    while (end < row.name.size() && absl::ascii_isdigit(row.name[end])) ++end;
+    while (end < row.name.size() && absl::ascii_isdigit(static_cast<unsigned char>(row.name[end])))
+      ++end;
     if (row.name.compare(at, end - at, number) == 0) {
       templates.push_back(absl::StrCat(row.name.substr(0, at), "*", row.name.substr(end)));
     }
@@ -31,7 +32,7 @@ std::vector<std::string> TemplatesOf(const LayerRow& row) {
 std::string WithoutNumbers(const std::string& name) {
   std::string text;
   for (const char letter : name) {
-    if (!absl::ascii_isdigit(letter)) {
+    if (!absl::ascii_isdigit(static_cast<unsigned char>(letter))) {
       text += letter;
     } else if (text.empty() || text.back() != '0') {
       text += '0';

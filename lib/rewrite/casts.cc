@@ -78,7 +78,7 @@ std::string CastOf(const EmitInput& input, ValueId value, ElementType to, Look l
       return input.names.Of(source);
     }
   }
-  const std::string output =
+  std::string output =
       writer.UniqueValue(absl::StrCat(input.graph().value(value).name, "_", NameOf(to)));
   EmitCast(input.names.Of(value), to, output, writer, casts);
   casts.of_values.Add(writer.open().back(), {value, to}, output);

@@ -8,7 +8,8 @@
 
 namespace onnxquant {
 
-struct EmitInput : RewriteInput {
+// Made with all that it has: it has no default.
+struct EmitInput : RewriteInput {  // NOLINT(cppcoreguidelines-pro-type-member-init)
   StoredConstants constants;
   OutputNames names;
 };

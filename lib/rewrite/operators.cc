@@ -40,6 +40,7 @@ absl::Status SetOutputType(const RewriteInput& input, NodeId id, onnx::NodeProto
 }
 
 void SetAccuracyLevel(const RewriteInput& input, NodeId id, onnx::NodeProto& node) {
+  // NOLINTNEXTLINE(bugprone-signed-char-misuse): a number
   const int level = input.PlanOf(id).accuracy_level;
   if (level > 0 && node.domain() == "com.microsoft" && node.op_type() == "MatMulNBits") {
     SetInt(node, "accuracy_level", level);

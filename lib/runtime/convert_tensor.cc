@@ -38,9 +38,10 @@ bool AsInteger(ElementType type, Visit visit) {
 template <typename To, typename From>
 bool Fits(From value) {
   using Most = std::numeric_limits<To>;
-  if (value < 0)
+  if (value < 0) {
     return Most::is_signed &&
            static_cast<std::int64_t>(value) >= static_cast<std::int64_t>(Most::lowest());
+  }
   return static_cast<std::uint64_t>(value) <= static_cast<std::uint64_t>(Most::max());
 }
 
@@ -55,7 +56,7 @@ std::optional<Tensor> ConvertIntegers(const Tensor& tensor, ElementType type) {
         From value;
         std::memcpy(&value, tensor.bytes().data() + i * sizeof(From), sizeof(From));
         if (!Fits<To>(value) || (type == ElementType::kBool && value > 1)) return false;
-        values[i] = static_cast<To>(value);
+        values[i] = static_cast<To>(value);  // NOLINT(bugprone-signed-char-misuse): a number
       }
       converted = Tensor::Of(type, tensor.dims(), std::move(values));
       return true;

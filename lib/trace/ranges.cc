@@ -127,7 +127,7 @@ class RangeMeter {
     std::vector<Sample> kept;
     for (Sample& sample : samples_) {
       if (sample.padding != Padding::kNone) {
-        const absl::Status status = group.Run(sample).status();
+        absl::Status status = group.Run(sample).status();
         if (!status.ok() && KindOf(status) != ErrorKind::kVerify) return status;
         if (!status.ok()) {
           ranges_.notes.push_back(PaddedFails(options_.model, status));

@@ -45,8 +45,8 @@ std::vector<double> KnownCosts(const CostFile& known, absl::Span<const CostKey> 
 
 // Weights are dealt out like cards: those of one layer are alike, and cost alike to measure.
 bool IsIn(const std::optional<Part>& part, std::size_t weight) {
-  return !part || weight % static_cast<std::size_t>(part->of) ==
-                      static_cast<std::size_t>(part->number - 1);
+  return !part ||
+         weight % static_cast<std::size_t>(part->of) == static_cast<std::size_t>(part->number - 1);
 }
 
 }  // namespace
@@ -67,8 +67,7 @@ TuneCosts::TuneCosts(const TuneOptions& options, const Model& model,
   }
 }
 
-absl::StatusOr<std::vector<std::vector<double>>> TuneCosts::Of(
-    absl::Span<const Tunable> tunables) {
+absl::StatusOr<std::vector<std::vector<double>>> TuneCosts::Of(absl::Span<const Tunable> tunables) {
   ONNXQUANT_ASSIGN_OR_RETURN(CostFile known, CostFile::Open(options_.cache));
   std::optional<Sensitivity> sensitivity;
   std::vector<std::vector<double>> costs;
@@ -83,9 +82,8 @@ absl::StatusOr<std::vector<std::vector<double>>> TuneCosts::Of(
         positions_ = sensitivity->positions();
         ONNXQUANT_ASSIGN_OR_RETURN(fingerprint_, FingerprintOfFile(options_.model));
       }
-      ONNXQUANT_ASSIGN_OR_RETURN(of_weight, foretold
-                                                ? Foretold(tunables[i], known)
-                                                : Measured(tunables[i], *sensitivity, known));
+      ONNXQUANT_ASSIGN_OR_RETURN(of_weight, foretold ? Foretold(tunables[i], known)
+                                                     : Measured(tunables[i], *sensitivity, known));
     }
     if (options_.progress) options_.progress(i + 1, tunables.size());
   }
@@ -139,9 +137,8 @@ absl::StatusOr<std::string> TuneCosts::SumsOf(const Tunable& tunable) const {
   std::string sums;
   const auto add = [&sums](absl::Span<const float> numbers) {
     const absl::Span<const std::byte> bytes = AsBytes(numbers);
-    absl::StrAppendFormat(
-        &sums, " %016x",
-        Checksum({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+    absl::StrAppendFormat(&sums, " %016x",
+                          Checksum({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
   };
   ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const float> moments, MomentsOf(tunable));
   add(moments);
@@ -181,8 +178,7 @@ absl::StatusOr<std::vector<double>> TuneCosts::Foretold(const Tunable& tunable, 
 }
 
 absl::StatusOr<std::vector<double>> TuneCosts::Measured(const Tunable& tunable,
-                                                        Sensitivity& sensitivity,
-                                                        CostFile& known) {
+                                                        Sensitivity& sensitivity, CostFile& known) {
   const std::vector<CostKey> keys = KeysOf(tunable, fingerprint_, sensitivity.text());
   if (!AllKnown(known, keys)) {
     ONNXQUANT_RETURN_IF_ERROR(Measure(tunable, keys, sensitivity, known));
@@ -191,7 +187,7 @@ absl::StatusOr<std::vector<double>> TuneCosts::Measured(const Tunable& tunable,
 }
 
 absl::Status TuneCosts::Measure(const Tunable& tunable, absl::Span<const CostKey> keys,
-                     Sensitivity& sensitivity, CostFile& known) {
+                                Sensitivity& sensitivity, CostFile& known) {
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<float> weights,
                              ValuesOfSource(model_, *tunable.tensor));
   ONNXQUANT_ASSIGN_OR_RETURN(const absl::Span<const float> moments, MomentsOf(tunable));

@@ -177,8 +177,7 @@ class Comparison {
     std::vector<Sample> kept;
     for (Sample& sample : samples_) {
       if (sample.padding != Padding::kNone) {
-        const absl::Status status =
-            reference.Run(sample, FloatOutputs(reference.signature())).status();
+        absl::Status status = reference.Run(sample, FloatOutputs(reference.signature())).status();
         if (!status.ok() && KindOf(status) != ErrorKind::kVerify) return status;
         if (!status.ok()) {
           verification_.notes.push_back(PaddedFails(options_.reference, status));
