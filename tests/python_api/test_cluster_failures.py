@@ -87,7 +87,7 @@ def test_another_scheduler_goes_on_where_one_was_killed(
 def test_a_worker_that_stands_still_is_given_up(
     manifest: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
-    with cluster_of_processes(tmp_path / "cluster") as cluster:
+    with cluster_of_processes(tmp_path / "cluster", ttl=8) as cluster:
 
         def stop(done: int, _of: int) -> None:
             if done == 1:

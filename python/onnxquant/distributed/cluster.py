@@ -46,7 +46,8 @@ def run_tasks(
         # Not pure: what a task leaves behind is files, which may be gone when the call is repeated.
         futures = client.map(task, items, retries=retries, pure=False, **options)
         place_of = {future.key: place for place, future in enumerate(futures)}
-        waiting = as_completed(futures)
+        # Its loop: else that of the client whose `with` we are in, which may be another.
+        waiting = as_completed(futures, loop=client.loop)
         try:
             for future in waiting:
                 result = future.result()  # raises what went wrong
