@@ -108,15 +108,15 @@ class Calibrator {
   };
 
   absl::StatusOr<Loaded> Load(std::size_t pass, bool logits) const {
-    std::vector<std::string> names;
+    std::vector<ObservedModel::Observed> values;
     std::vector<MomentSums::Shape> shapes;
     for (const std::size_t i : plan_.passes[pass]) {
       const int layer = plan_.layers[i];
-      names.push_back(plan_.values[i].value);
-      shapes.push_back({names.back(), plan_.values[i].size,
+      values.push_back({plan_.values[i].value, plan_.along[i]});
+      shapes.push_back({values.back().value, plan_.values[i].size,
                         layer < 0 ? std::string() : absl::StrCat("layer ", layer)});
     }
-    ONNXQUANT_ASSIGN_OR_RETURN(ObservedModel::View view, model_.WithOutputs(names, logits));
+    ONNXQUANT_ASSIGN_OR_RETURN(ObservedModel::View view, model_.WithOutputs(values, logits));
     ONNXQUANT_ASSIGN_OR_RETURN(std::unique_ptr<Runner> runner,
                                options_.factory(view.source, options_.runner));
     return Loaded{std::move(runner), std::move(view.outputs), MomentSums(std::move(shapes))};
@@ -391,6 +391,7 @@ absl::StatusOr<CalibrationPlan> PlanCalibration(const CalibrationOptions& option
   for (const ObservedValue& target : targets.values) {
     plan.values.push_back({target.name, target.size, 0});
     plan.layers.push_back(target.layer);
+    plan.along.push_back(target.along);
   }
   if (options.gradients > 0) {
     absl::StatusOr<GradientPlan> gradients = PlanGradients(graph, types, targets, options.model);

@@ -52,6 +52,7 @@ struct CalibrationOptions {
 struct CalibrationPlan {
   std::vector<MomentsInfo> values;  // counts are 0 yet; producers before consumers
   std::vector<int> layers;          // by value; -1 outside layers
+  std::vector<RowsAlong> along;     // by value
   std::vector<Unobserved> others;
   // Indices of `values`, a list for each time the model runs.
   std::vector<std::vector<std::size_t>> passes;

@@ -17,6 +17,7 @@ bool IsUtf8(const std::string& name) {
 
 void AddProducts(const Graph& graph, const ObservedValues& targets, GradientPlan& plan) {
   for (const ObservedValue& target : targets.values) {
+    if (target.along.axis != kNone) continue;  // a token has no row of them
     for (std::size_t i = 0; i < target.readers.size(); ++i) {
       const std::string& output = graph.node(target.readers[i]).proto->output(0);
       if (!IsUtf8(output)) continue;

@@ -45,6 +45,26 @@ void Prune(const Graph& graph, const absl::flat_hash_set<std::string>& outputs,
   *copy.mutable_node() = std::move(nodes);
 }
 
+// Adds a node that gives the value, turned where it says so; what it gives.
+std::string AddCopy(const Graph& graph, const ObservedModel::Observed& observed,
+                    onnx::GraphProto& copy) {
+  std::string name = absl::StrCat(observed.value, "/observed");
+  while (graph.Find(kMainScope, name) != kNone) name += "_";
+  onnx::NodeProto& node = *copy.add_node();
+  node.set_op_type(observed.along.axis < 0 ? "Identity" : "Transpose");
+  node.add_input(observed.value);
+  node.add_output(name);
+  if (observed.along.axis < 0) return name;
+  onnx::AttributeProto& perm = *node.add_attribute();
+  perm.set_name("perm");
+  perm.set_type(onnx::AttributeProto::INTS);
+  for (int axis = 0; axis < observed.along.rank; ++axis) {
+    if (axis != observed.along.axis) perm.add_ints(axis);
+  }
+  perm.add_ints(observed.along.axis);
+  return name;
+}
+
 }  // namespace
 
 struct ObservedModel::State {
@@ -79,7 +99,7 @@ std::int64_t ObservedModel::vocabulary() const {
   return -1;
 }
 
-absl::StatusOr<ObservedModel::View> ObservedModel::WithOutputs(absl::Span<const std::string> values,
+absl::StatusOr<ObservedModel::View> ObservedModel::WithOutputs(absl::Span<const Observed> values,
                                                                bool logits) const {
   const Graph& graph = *state_->graph;
   onnx::ModelProto model = state_->model;
@@ -94,23 +114,17 @@ absl::StatusOr<ObservedModel::View> ObservedModel::WithOutputs(absl::Span<const 
   absl::flat_hash_set<std::string> given;
   for (const auto& output : copy.output()) given.insert(output.name());
   absl::flat_hash_set<std::string> wanted = given;
-  wanted.insert(values.begin(), values.end());
+  for (const Observed& observed : values) wanted.insert(observed.value);
   if (!logits) Prune(graph, wanted, copy);
-  for (const std::string& value : values) {
-    const ValueId id = graph.Find(kMainScope, value);
+  for (const Observed& observed : values) {
+    std::string name = observed.value;
+    const ValueId id = graph.Find(kMainScope, name);
     if (id == kNone) {
-      return InternalError(state_->path, ": has no value '", value, "' to observe");
+      return InternalError(state_->path, ": has no value '", name, "' to observe");
     }
-    std::string name = value;
-    if (graph.value(id).producer == kNone && !given.contains(value)) {
-      // An input of the graph: what a node makes is an output in every runtime's eyes.
-      name = absl::StrCat(value, "/observed");
-      while (graph.Find(kMainScope, name) != kNone) name += "_";
-      onnx::NodeProto& node = *copy.add_node();
-      node.set_op_type("Identity");
-      node.add_input(value);
-      node.add_output(name);
-    }
+    // An input of the graph: what a node makes is an output in every runtime's eyes.
+    const bool is_input = graph.value(id).producer == kNone && !given.contains(name);
+    if (is_input || observed.along.axis >= 0) name = AddCopy(graph, observed, copy);
     // Runtimes infer the type of an output that declares none.
     if (given.insert(name).second) copy.add_output()->set_name(name);
     view.outputs.push_back(std::move(name));

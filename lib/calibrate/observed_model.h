@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "lib/runtime/runner.h"
+#include "lib/statistics/targets.h"
 
 namespace onnxquant {
 
@@ -26,14 +27,19 @@ class ObservedModel {
   // The last dimension of its logits as the model declares it; -1 where it does not.
   std::int64_t vocabulary() const;
 
+  // A value of the main graph. Its rows are given along the last axis, wherever they lie in it.
+  struct Observed {
+    std::string value;
+    RowsAlong along = {};
+  };
   struct View {
     ModelSource source;
     std::vector<std::string> outputs;  // what gives each value, in the order asked for
   };
-  // The model with `values` of the main graph as outputs beside its own. Without `logits` that
+  // The model with `values` as outputs beside its own. Without `logits` that
   // output is left out, with the nodes that nothing else needs: in small language models the
   // product that makes logits is most of the work.
-  absl::StatusOr<View> WithOutputs(absl::Span<const std::string> values, bool logits) const;
+  absl::StatusOr<View> WithOutputs(absl::Span<const Observed> values, bool logits) const;
 
  private:
   struct State;

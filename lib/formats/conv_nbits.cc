@@ -1,60 +1,31 @@
 // com.microsoft MatMulNBits for a Conv that is a product over channels: one whose filters see one
 // place. Channels come first in what a Conv reads and last in what MatMulNBits does, so a Transpose
 // stands on either side: exact, smaller, and no faster, hence by rule.
-#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "lib/formats/block_codec.h"
 #include "lib/formats/format.h"
+#include "lib/formats/product.h"
 
 namespace onnxquant {
 namespace {
 
 constexpr absl::string_view kOperators[] = {"Conv"};
 
-// Whether it has the attribute, and one of its numbers is another than `neutral`.
-bool Says(const onnx::NodeProto& node, absl::string_view name, std::int64_t neutral) {
-  return std::any_of(node.attribute().begin(), node.attribute().end(), [&](const auto& attribute) {
-    const auto other = [&](std::int64_t number) { return number != neutral; };
-    return attribute.name() == name &&
-           (attribute.type() == onnx::AttributeProto::INT
-                ? other(attribute.i())
-                : std::any_of(attribute.ints().begin(), attribute.ints().end(), other));
-  });
-}
-
-// Why a Conv is more than a product of each place's channels with a matrix; "" where it is not.
-// Neither dilations nor auto_pad make a difference to filters of one place and strides of one.
-std::string WhyNoProduct(const WeightReading& reading) {
-  if (reading.input != 1) return "only the filters of a Conv are stored in codes";
-  if (!reading.follows || reading.dims.size() < 3) {
-    return absl::StrCat("of ", reading.dims.size(), " dimensions; a Conv's filters have more");
-  }
-  if (std::count(reading.dims.begin(), reading.dims.end(), 0) > 0) return "it is empty";
-  if (std::string why = WhyNotInBlocks(reading); !why.empty()) return why;
-  if (std::any_of(reading.dims.begin() + 2, reading.dims.end(),
-                  [](std::int64_t dim) { return dim != 1; })) {
-    return "its Conv sums over several places, and a product of codes over channels alone";
-  }
-  if (Says(*reading.node, "group", 1)) return "its Conv has groups, each a product of its own";
-  if (Says(*reading.node, "strides", 1)) return "its Conv leaves out places (strides)";
-  if (Says(*reading.node, "pads", 0)) return "its Conv adds places (pads)";
-  return "";
-}
-
 FormatFit Fits(const Format& form, const WeightFormat& format, const WeightReading& reading) {
   FormatFit fit;
-  fit.reason = WhyNoProduct(reading);
-  if (!fit.reason.empty()) return fit;
-  fit.reason = WhyNoProductOfBlocks(reading.dims[1], reading.dims[0], format.block);
+  const ProductFit product = FitChannelProduct(reading);
+  fit.reason = product.reason;
+  if (fit.reason.empty()) fit.reason = WhyNotInBlocks(reading);
+  if (fit.reason.empty()) fit.reason = WhyNoProductOfBlocks(product.k, product.n, format.block);
   if (!fit.reason.empty()) return fit;
   fit.stored.form = &form;
   fit.stored.format = format;
-  fit.stored.transposed = true;
-  fit.stored.n = reading.dims[0];
-  fit.stored.k = reading.dims[1];
+  fit.stored.transposed = product.transposed;
+  fit.stored.n = product.n;
+  fit.stored.k = product.k;
   fit.stored.scale = reading.compute;
   fit.stored.dims = reading.dims;
   return fit;

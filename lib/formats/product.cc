@@ -79,6 +79,35 @@ std::string Scaled(const std::string& value, float factor, ElementType type, Nod
   return scaled;
 }
 
+// Whether it has the attribute, and one of its numbers is another than `neutral`.
+bool Says(const onnx::NodeProto& node, absl::string_view name, std::int64_t neutral) {
+  return std::any_of(node.attribute().begin(), node.attribute().end(), [&](const auto& attribute) {
+    const auto other = [&](std::int64_t number) { return number != neutral; };
+    return attribute.name() == name &&
+           (attribute.type() == onnx::AttributeProto::INT
+                ? other(attribute.i())
+                : std::any_of(attribute.ints().begin(), attribute.ints().end(), other));
+  });
+}
+
+// Why a Conv is more than a product of each place's channels with a matrix; "" where it is not.
+// Neither dilations nor auto_pad make a difference to filters of one place and strides of one.
+std::string WhyNoChannelProduct(const WeightReading& reading) {
+  if (reading.input != 1) return "only the filters of a Conv are stored in codes";
+  if (!reading.follows || reading.dims.size() < 3) {
+    return absl::StrCat("of ", reading.dims.size(), " dimensions; a Conv's filters have more");
+  }
+  if (std::count(reading.dims.begin(), reading.dims.end(), 0) > 0) return "it is empty";
+  if (std::any_of(reading.dims.begin() + 2, reading.dims.end(),
+                  [](std::int64_t dim) { return dim != 1; })) {
+    return "its Conv sums over several places, and a product of codes over channels alone";
+  }
+  if (Says(*reading.node, "group", 1)) return "its Conv has groups, each a product of its own";
+  if (Says(*reading.node, "strides", 1)) return "its Conv leaves out places (strides)";
+  if (Says(*reading.node, "pads", 0)) return "its Conv adds places (pads)";
+  return "";
+}
+
 }  // namespace
 
 bool TakesTurned(const onnx::NodeProto& node) {
@@ -88,6 +117,16 @@ bool TakesTurned(const onnx::NodeProto& node) {
 
 bool IsMatrixProduct(const onnx::NodeProto& einsum) {
   return EquationOf(einsum).product;
+}
+
+ProductFit FitChannelProduct(const WeightReading& reading) {
+  ProductFit fit;
+  fit.reason = WhyNoChannelProduct(reading);
+  if (!fit.reason.empty()) return fit;
+  fit.n = reading.dims[0];
+  fit.k = reading.dims[1];
+  fit.transposed = true;
+  return fit;
 }
 
 ProductFit FitProduct(const WeightReading& reading) {

@@ -1,6 +1,6 @@
 // Products with a constant right operand, however they are spelt: MatMul; Gemm, of which the
-// factors and the sum are left as nodes of their own; Einsum of nothing but a product. (A Conv
-// whose filters see one place has a row of its own, conv_nbits.cc.)
+// factors and the sum are left as nodes of their own; Einsum of nothing but a product. And Convs
+// whose filters see one place, which have a row of their own (conv_nbits.cc).
 #ifndef ONNXQUANT_LIB_FORMATS_PRODUCT_H_
 #define ONNXQUANT_LIB_FORMATS_PRODUCT_H_
 
@@ -32,6 +32,10 @@ struct ProductFit {
   std::string reason;
 };
 ProductFit FitProduct(const WeightReading& reading);
+
+// The filters of a Conv that is a product of each place's channels with a matrix, as [N,K]: filters
+// of one place, which leaves out none and adds none; else why it is none. `transposed` holds.
+ProductFit FitChannelProduct(const WeightReading& reading);
 
 // A node that multiplies, taken apart.
 struct Product {

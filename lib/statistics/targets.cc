@@ -21,7 +21,14 @@ namespace onnxquant {
 namespace {
 
 bool IsProduct(absl::string_view op) {
-  return std::find(std::begin(kProducts), std::end(kProducts), op) != std::end(kProducts);
+  return op == "Conv" ||
+         std::find(std::begin(kProducts), std::end(kProducts), op) != std::end(kProducts);
+}
+
+RowsAlong AlongOf(const WeightReading& reading) {
+  if (reading.op == "Conv") return {1, static_cast<int>(reading.dims.size())};
+  if (IntAttribute(*reading.node, "transA", 0) != 0) return {0, 2};
+  return {};
 }
 
 // Statistics of codes' inputs would be those of a damaged model.
@@ -52,8 +59,12 @@ class TargetFinder {
     const NodeId id = use.reader.node;
     if (!IsProduct(graph_.OpName(id))) return;
     const WeightReading reading = ReadingOf(use);
-    const ProductFit fit = FitProduct(reading);
-    const std::string reason = WhyNot(use, reading, fit);
+    const bool filters = reading.op == "Conv";
+    const ProductFit fit = filters ? FitChannelProduct(reading) : FitProduct(reading);
+    // Most filters see more than one place, and none of those is stored in blocks.
+    if (filters && !fit.reason.empty()) return;
+    const RowsAlong along = AlongOf(reading);
+    const std::string reason = WhyNot(use, reading, fit, along);
     if (!reason.empty()) {
       targets_.others.push_back({graph_.Describe(id), reason});
       return;
@@ -62,7 +73,7 @@ class TargetFinder {
     const auto [found, added] = by_value_.try_emplace(value, targets_.values.size());
     if (added) {
       targets_.values.push_back(
-          {value, graph_.value(value).name, fit.k, roles_.nodes[id].layer, {}, {}, {}});
+          {value, graph_.value(value).name, fit.k, along, roles_.nodes[id].layer, {}, {}, {}});
     }
     ObservedValue& target = targets_.values[found->second];
     target.readers.push_back(id);
@@ -101,17 +112,14 @@ class TargetFinder {
   }
 
   // "" for a product whose input is observed.
-  std::string WhyNot(const WeightUse& use, const WeightReading& reading,
-                     const ProductFit& fit) const {
+  std::string WhyNot(const WeightUse& use, const WeightReading& reading, const ProductFit& fit,
+                     const RowsAlong& along) const {
     if (!fit.reason.empty()) return fit.reason;
     const Node& node = graph_.node(use.reader.node);
     if (reading.in_body) {
       const NodeId owner = graph_.scope(node.scope).owner;
       return absl::StrCat("it stands in a body of ", graph_.Describe(owner),
                           ", whose values a runtime does not give out");
-    }
-    if (IntAttribute(*node.proto, "transA", 0) != 0) {
-      return "it reads its input transposed (transA): what it sums over are rows, not tokens";
     }
     const ValueId value = node.inputs[0];
     if (ConstantBehind(graph_, value) != kNone) return "what it reads is a constant";
@@ -120,11 +128,13 @@ class TargetFinder {
       return "the name of what it reads is no UTF-8, which the file of statistics asks for";
     }
     const auto found = by_value_.find(value);
-    if (found != by_value_.end() && targets_.values[found->second].size != fit.k) {
+    if (found == by_value_.end()) return "";
+    const ObservedValue& known = targets_.values[found->second];
+    if (known.size != fit.k) {
       return absl::StrCat("it reads rows of ", fit.k, " elements, another product rows of ",
-                          targets_.values[found->second].size);
+                          known.size);
     }
-    return "";
+    return known.along == along ? "" : "it reads rows along another axis than another product does";
   }
 
   const Graph& graph_;
@@ -145,7 +155,7 @@ absl::StatusOr<ObservedValues> FindTargets(const Graph& graph, const ValueTypes&
   if (!targets.values.empty()) return targets;
   return ModelError(
       origin, ": has no product whose input could be observed: a MatMul, Gemm or Einsum with a ",
-      "constant float matrix as its second operand",
+      "constant float matrix as its second operand, or a Conv of 1 × 1",
       targets.others.empty() ? std::string()
                              : absl::StrCat("; of ", targets.others.front().node, ": ",
                                             targets.others.front().reason));

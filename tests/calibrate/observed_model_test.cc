@@ -30,10 +30,13 @@ class ObservedModelTest : public ::testing::Test {
                                 .SerializeAsString());
   }
   // Operators and outputs of the view.
-  std::vector<std::string> View(const std::vector<std::string>& values, bool logits) {
+  std::vector<std::string> View(const std::vector<std::string>& values, bool logits,
+                                RowsAlong along = {}) {
     const auto model = ObservedModel::Load(folder_ / "m.onnx");
     EXPECT_TRUE(model.ok()) << model.status();
-    const auto view = model->WithOutputs(values, logits);
+    std::vector<ObservedModel::Observed> observed;
+    for (const std::string& value : values) observed.push_back({value, along});
+    const auto view = model->WithOutputs(observed, logits);
     if (!view.ok()) return {std::string(view.status().message())};
     outputs_ = view->outputs;
     onnx::ModelProto proto;
@@ -60,6 +63,12 @@ TEST_F(ObservedModelTest, ComputesWithoutLogitsOnlyWhatIsNeeded) {
 TEST_F(ObservedModelTest, CopiesAnInputOfTheGraph) {
   EXPECT_THAT(View({"x"}, false), ElementsAre("Neg", "If", "Identity", "present", "x/observed"));
   EXPECT_THAT(outputs_, ElementsAre("x/observed"));
+}
+
+TEST_F(ObservedModelTest, TurnsAValueWhoseRowsLieAlongAnotherAxis) {
+  EXPECT_THAT(View({"a"}, false, {0, 2}),
+              ElementsAre("Relu", "Neg", "If", "Transpose", "present", "a/observed"));
+  EXPECT_THAT(outputs_, ElementsAre("a/observed"));
 }
 
 TEST_F(ObservedModelTest, KnowsTheVocabulary) {

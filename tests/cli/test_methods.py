@@ -1,6 +1,8 @@
 """How codes are chosen: `method`, with and without statistics of what the weights meet."""
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +19,25 @@ N = 48
 FORMAT = "weights: {format: int4, block: 16, symmetric: false}"
 HEAD = f"policy: 1\nname: mine\noutputs: {{q4: {{compute: float32, io: float32, {FORMAT}}}}}\n"
 RULES = "rules:\n  - match: {weight: mix}\n    weights: float32\n    optional: true\n"
+# Convs are stored in blocks where a rule says so.
+CONVS = "  - match: {weight: w, op: Conv}\n    weights: {format: int4, block: 16, symmetric: false}\n    optional: true\n"
 
 
 def _numbers(seed: int, *shape: int) -> NDArray[np.float32]:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def _model(path: Path, nodes: list[Any], weights: dict[str, NDArray[np.float32]]) -> Path:
+def _model(
+    path: Path,
+    nodes: list[Any],
+    weights: dict[str, NDArray[np.float32]],
+    shape: tuple[int | str, ...] = ("rows", K),
+) -> Path:
     graph = helper.make_graph(
         nodes,
         "g",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["rows", K])],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["rows", None])],
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [None] * len(shape))],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
@@ -38,14 +47,46 @@ def _model(path: Path, nodes: list[Any], weights: dict[str, NDArray[np.float32]]
 
 def _layer(folder: Path, seed: int = 1, transposed: bool = False) -> Path:
     """y = (x mix) w, where few directions of x mix hold nearly all of it."""
-    mix = _numbers(seed, K, 6) @ _numbers(seed + 1, 6, K) / 6 + 0.05 * _numbers(seed + 2, K, K)
-    weights = {"mix": mix, "w": _numbers(seed + 3, K, N)}
+    weights = {"mix": _mix(seed), "w": _numbers(seed + 3, K, N)}
     nodes = [helper.make_node("MatMul", ["x", "mix"], ["h"], name="mixes")]
     if transposed:
         weights["w"] = np.ascontiguousarray(weights["w"].T)
         nodes.append(helper.make_node("Transpose", ["w"], ["wt"], name="turns", perm=[1, 0]))
     read = "wt" if transposed else "w"
     nodes.append(helper.make_node("MatMul", ["h", read], ["y"], name="layer"))
+    return _model(folder / "m.onnx", nodes, weights)
+
+
+def _mix(seed: int) -> NDArray[np.float32]:
+    """[K, K], of which few directions hold nearly all."""
+    few = _numbers(seed, K, 6) @ _numbers(seed + 1, 6, K) / 6
+    return few + 0.05 * _numbers(seed + 2, K, K)
+
+
+def _filters(folder: Path) -> Path:
+    """Convs over channels: the layer's filters see one place, those of "wide" nine."""
+    weights = {
+        "mix": _mix(1)[:, :, None, None],
+        "wide": _numbers(4, 8, K, 3, 3),
+        "w": _numbers(5, N, K, 1, 1),
+        "b": _numbers(6, N),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "mix"], ["h"], name="mixes"),
+        helper.make_node("Conv", ["h", "wide"], ["unread"], name="widens"),
+        helper.make_node("Conv", ["h", "w", "b"], ["y"], name="layer"),
+    ]
+    return _model(folder / "m.onnx", nodes, weights, ("rows", K, 5, 3))
+
+
+def _turned(folder: Path) -> Path:
+    """y = (mix x)ᵀ w, which a Gemm turns itself."""
+    weights = {"mix": _mix(1), "w": _numbers(5, K, N)}
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["xt"], name="turns", perm=[1, 0]),
+        helper.make_node("MatMul", ["mix", "xt"], ["h"], name="mixes"),
+        helper.make_node("Gemm", ["h", "w"], ["y"], name="layer", transA=1),
+    ]
     return _model(folder / "m.onnx", nodes, weights)
 
 
@@ -69,11 +110,12 @@ def _convert(model: Path, policy: Path, output: Path, *more: str | Path) -> Path
 
 def _error(model: Path, converted: Path) -> float:
     """Of the outputs, relative."""
-    feeds = {"x": _numbers(99, 256, K)}
-    one, other = (
-        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, feeds)[0]
+    sessions = [
+        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         for path in (model, converted)
-    )
+    ]
+    feeds = {"x": _numbers(99, 256, *sessions[0].get_inputs()[0].shape[1:])}
+    one, other = (session.run(["y"], feeds)[0] for session in sessions)
     return float(np.linalg.norm(other - one) / np.linalg.norm(one))
 
 
@@ -81,18 +123,22 @@ def _bytes(converted: Path) -> list[bytes]:
     return [path.read_bytes() for path in sorted(converted.parent.iterdir())]
 
 
-@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(
+    "build",
+    [_layer, functools.partial(_layer, transposed=True), _filters, _turned],
+    ids=["matrix", "transposed", "filters", "turned by a Gemm"],
+)
 def test_methods_that_take_more_pains_lose_less_in_the_same_bytes(
-    transposed: bool, tmp_path: Path
+    build: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    model = _layer(tmp_path, transposed=transposed)
+    model = build(tmp_path)
     statistics = _calibrate(model, tmp_path / "c.safetensors")
     errors = {}
     sizes = set()
     for method in ("nearest", "search", "gptq"):
         converted = _convert(
             model,
-            _policy(tmp_path, method),
+            _policy(tmp_path, method, RULES + CONVS),
             tmp_path / method,
             "--calibration",
             statistics,
