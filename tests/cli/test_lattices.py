@@ -130,6 +130,17 @@ def test_a_weight_that_was_codes_comes_back_bit_by_bit(kind: str, tmp_path: Path
     np.testing.assert_array_equal(_stands_for(path), made)
 
 
+@pytest.mark.parametrize("kind", ["q4_0", "q8_0", "qat", "trained"])
+def test_the_policy_lossless_changes_no_number(kind: str, tmp_path: Path) -> None:
+    model = _model(_made(kind), tmp_path)
+    done = run("--policy", "lossless", model)
+    assert done.returncode == 0, done.stderr
+    written = tmp_path / "model_quantized.onnx"
+    np.testing.assert_array_equal(_stands_for(written), _made(kind))
+    holds = {node.op_type for node in onnx.load(written).graph.node}
+    assert holds == ({"MatMul"} if kind == "trained" else {"MatMulNBits"})
+
+
 def test_a_weight_rounded_afterwards_comes_back_but_for_that(tmp_path: Path) -> None:
     made = _made("qat in bfloat16")
     path, tensor = _convert(_model(made, tmp_path), "int4")

@@ -210,7 +210,7 @@ TEST(PolicyYaml, EveryBuiltinPolicyIsValidAndNamedAfterItsFile) {
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
   EXPECT_THAT(names, ElementsAre("bf16", "bnb4", "build-gemma", "fp16", "gemma-q4", "gemma-rescale",
                                  "gemma-safe", "gemma-small", "gemma-web", "int8", "llm-web",
-                                 "onnx-community", "q2", "q2f16", "q4", "q4f16", "q8",
+                                 "lossless", "onnx-community", "q2", "q2f16", "q4", "q4f16", "q8",
                                  "quantize-dynamic", "repair", "transformersjs", "uint8"));
 }
 
