@@ -11,35 +11,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnxquant_tools.performance_models import chain
 from onnxquant_tools.product import program
 from onnxquant_tools.timed_run import timed_process
-
-CYCLE = ("Add", "Transpose", "Sqrt", "Mul", "Identity", "Tanh")
-
-
-def chain(nodes: int, residual: bool) -> onnx.ModelProto:
-    """Return a chain of `nodes` nodes; with `residual`, every sixth node adds an earlier value."""
-    made = []
-    last = "x"
-    for i in range(nodes - 1):
-        op = CYCLE[i % len(CYCLE)]
-        other = ["c"] if op in ("Add", "Mul") else []
-        if residual and op == "Add" and i > 0:
-            other = [f"v{i - 3}"]
-        made.append(helper.make_node(op, [last, *other], [f"v{i}"], f"n{i}"))
-        last = f"v{i}"
-    made.append(helper.make_node("Identity", [last], ["y"], "last"))
-    graph = helper.make_graph(
-        made,
-        "chain",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 4])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 4])],
-        [numpy_helper.from_array(np.float32(0.5), "c")],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
 
 
 def main() -> None:

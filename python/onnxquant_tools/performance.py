@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from onnxquant_tools import growth
 from onnxquant_tools.performance_models import minilm, synthetic
 from onnxquant_tools.product import gemma, program
 from onnxquant_tools.timed_run import FailedError, Run, timed_copy, timed_process
@@ -192,6 +193,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--model", action="append", choices=("gemma", "minilm", "synthetic"))
     parser.add_argument("--gigabytes", type=float, default=4, help="of the synthetic model")
+    parser.add_argument("--largest", type=float, default=64, help="gigabytes of the sparse ones")
     arguments = parser.parse_args()
     python = arguments.cache / "venv-performance" / "bin" / "python"
     scratch = arguments.cache / "performance"
@@ -211,6 +213,8 @@ def main() -> None:
         lines += [f"## {title}", ""]
         for task in TASKS:
             lines += table(task, measure(task, model, scratch, python, arguments.runs))
+    if not arguments.model:
+        lines += growth.section(scratch, arguments.runs, arguments.largest)
     arguments.output.write_text("\n".join(lines), encoding="utf-8")
 
 

@@ -20,7 +20,10 @@ FORMAT = "weights: {format: int4, block: 16, symmetric: false}"
 HEAD = f"policy: 1\nname: mine\noutputs: {{q4: {{compute: float32, io: float32, {FORMAT}}}}}\n"
 RULES = "rules:\n  - match: {weight: mix}\n    weights: float32\n    optional: true\n"
 # Convs are stored in blocks where a rule says so.
-CONVS = "  - match: {weight: w, op: Conv}\n    weights: {format: int4, block: 16, symmetric: false}\n    optional: true\n"
+CONVS = (
+    "  - match: {weight: w, op: Conv}\n"
+    "    weights: {format: int4, block: 16, symmetric: false}\n    optional: true\n"
+)
 
 
 def _numbers(seed: int, *shape: int) -> NDArray[np.float32]:

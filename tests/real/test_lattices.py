@@ -12,6 +12,7 @@ import pytest
 from onnx import numpy_helper
 from onnxquant_tools.gguf_package import DEFAULT_PACKAGE, locate_checkpoint
 
+
 @pytest.fixture(name="inspection", scope="module")
 def _inspection(binary: Path, gemma: Path) -> dict[str, Any]:
     command = [
