@@ -65,15 +65,16 @@ def measure(
 
 def table(unit: str, sizes: Sequence[float], taken: dict[str, list[Run]]) -> list[str]:
     """Return a table of seconds by command and size, with exponent and memory."""
+    head = " | ".join(f"{size:,g} {unit}" for size in sizes)
     lines = [
-        f"| seconds | {' | '.join(f'{size:,g} {unit}' for size in sizes)} | exponent | memory, MB |",
+        f"| seconds | {head} | exponent | memory, MB |",
         f"|---|{'--:|' * (len(sizes) + 2)}",
     ]
     for name, runs in taken.items():
         fitted = exponent(sizes, [run.seconds for run in runs])
         cells = [
             *(f"{run.seconds:.2f}" for run in runs),
-            "–" if fitted is None else f"{fitted:.2f}",
+            "" if fitted is None else f"{fitted:.2f}",
             f"{runs[0].peak / 1e6:,.0f} to {runs[-1].peak / 1e6:,.0f}",
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
@@ -92,10 +93,10 @@ def section(scratch: Path, runs: int, largest: float) -> list[str]:
     return [
         "## Growth",
         "",
-        "Products of 67 MB each (zeros in a sparse file), and chains of arithmetic without weights.",
-        "A second copy of the graph is what `diff` compares with. The exponent *b* of seconds =",
-        "*a* · size^*b* is fitted to the sizes that take a tenth of a second and more. Memory is that",
-        "of the smallest and of the largest.",
+        "Products of 67 MB each (zeros in a sparse file), and chains of arithmetic without",
+        "weights. A second copy of the graph is what `diff` compares with. The exponent *b* of",
+        "seconds = *a* · size^*b* is fitted to the sizes that take a tenth of a second and more.",
+        "Memory is that of the smallest and of the largest.",
         "",
         *table(
             "GB",
