@@ -95,8 +95,8 @@ function(onnxquant_test name)
   if(ONNXQUANT_PRECOMPILE_HEADERS AND NOT name MATCHES "${_without_onnx}")
     target_precompile_headers(${name} REUSE_FROM onnxquant_precompiled_tests)
   endif()
-  # Under a sanitizer what takes seconds takes minutes.
-  if(ONNXQUANT_SANITIZE)
+  # Under a sanitizer, or with lines counted, what takes seconds takes minutes.
+  if(ONNXQUANT_SANITIZE OR ONNXQUANT_COVERAGE)
     set(seconds 1800)
   else()
     set(seconds 300)

@@ -25,7 +25,7 @@ say "C++ tests"
   { tail -n 40 "$cache/logs/ctest-coverage.log" >&2; die "a C++ test failed"; }
 if [ "$program" -eq 1 ]; then
   say "tests of the program"
-  ONNXQUANT="$work/bin/onnxquant" "$root/scripts/python.sh" -m pytest -q --no-header tests/cli ||
+  ONNXQUANT="$work/bin/onnxquant" "$root/scripts/python.sh" -m pytest -q --no-header -n "$(nproc)" tests/cli ||
     die "a test of the program failed"
 fi
 "$root/scripts/python.sh" -m gcovr --root "$root" --filter "$root/lib/" --object-directory "$work" \

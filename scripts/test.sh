@@ -6,8 +6,9 @@
 #   scripts/test.sh [--fast|--all]
 #
 # --fast leaves out the real models; --all adds clang-tidy, the C++ tests under the sanitizers of
-# addresses, undefined behaviour and threads, in a debug build, and with a count of the lines that they
-# run; and fuzzes for minutes instead of seconds. Minutes on a warm machine; later runs reuse the cache folder.
+# addresses, undefined behaviour and threads, and in a build without optimization that counts the lines
+# that they run; and fuzzes for minutes instead of seconds. Minutes on a warm machine; later runs reuse
+# the cache folder.
 set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -75,7 +76,7 @@ wheel_run() {  # NAME SCRIPT
 
 # The same outputs, byte by byte, of an optimized build and of one that is not.
 same_bytes() {
-  ONNXQUANT_OTHER="$root/build/debug/bin/onnxquant" "$root/scripts/python.sh" -m pytest -q --no-header \
+  ONNXQUANT_OTHER="$root/build/coverage/bin/onnxquant" "$root/scripts/python.sh" -m pytest -q --no-header \
     "$root/tests/cli/test_determinism.py"
 }
 
@@ -107,12 +108,12 @@ if [ "$real" -eq 1 ]; then
   pytest_run tests/web
 fi
 if [ "$all" -eq 1 ]; then
-  for preset in asan tsan debug; do
+  for preset in asan tsan; do
     check "build ($preset)" "$root/scripts/build.sh" "$preset"
     ctest_run "$preset"
   done
-  check "the debug build writes what the release build writes" same_bytes
   check "coverage" "$root/scripts/coverage.sh" --with-program
+  check "a build without optimization writes what the release build writes" same_bytes
   check "clang-tidy" "$root/scripts/check_tidy.sh"
 fi
 # Named once more at the end, where whoever sees only the last lines of a long log finds them.

@@ -93,6 +93,6 @@ def chain(nodes: int, residual: bool = False) -> onnx.ModelProto:
         "chain",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 4])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 4])],
-        [numpy_helper.from_array(np.float32(0.5), "c")],
+        [numpy_helper.from_array(np.array(0.5, np.float32), "c")],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
