@@ -28,10 +28,9 @@ bool Rounds(const Graph& graph, NodeId node) {
 
 bool IsAnyOf(const Graph& graph, NodeId node, absl::Span<const absl::string_view> ops) {
   if (node == kNone) return false;
-  const onnx::NodeProto& proto = *graph.node(node).proto;
-  if (!IsOnnxDomain(proto.domain()) && proto.domain() != "com.microsoft") return false;
-  return std::any_of(ops.begin(), ops.end(),
-                     [&proto](absl::string_view op) { return proto.op_type() == op; });
+  const Operator& found = graph.OperatorOf(node);
+  return (found.onnx || found.microsoft) &&
+         std::find(ops.begin(), ops.end(), found.type) != ops.end();
 }
 
 ValueId InputOf(const Graph& graph, NodeId node, int input) {

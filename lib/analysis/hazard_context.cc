@@ -50,8 +50,8 @@ std::int64_t SummedByEinsum(const onnx::NodeProto& einsum, int input,
 const std::string& HazardContext::Op(NodeId node) const {
   static const std::string& none = *new std::string();
   if (node == kNone) return none;
-  const onnx::NodeProto& proto = *graph_.node(node).proto;
-  return IsOnnxDomain(proto.domain()) ? proto.op_type() : none;
+  const Operator& op = graph_.OperatorOf(node);
+  return op.onnx ? op.type : none;
 }
 
 bool HazardContext::IsOneOf(NodeId node, absl::Span<const absl::string_view> ops) const {

@@ -27,7 +27,7 @@ constexpr Reader kReaders[] = {
 };
 
 const Reader* ReaderOf(const Graph& graph, NodeId node) {
-  const std::string op = graph.OpName(node);
+  const std::string& op = graph.OpName(node);
   const auto* found = std::find_if(std::begin(kReaders), std::end(kReaders),
                                    [&op](const Reader& reader) { return reader.op == op; });
   return found == std::end(kReaders) ? nullptr : found;

@@ -9,10 +9,6 @@ namespace {
 
 constexpr int kLongestChain = 8;
 
-bool IsOp(const onnx::NodeProto& node, const char* op) {
-  return IsOnnxDomain(node.domain()) && node.op_type() == op;
-}
-
 // Without `perm`, Transpose reverses the axes.
 bool SwapsTwoAxes(const onnx::NodeProto& node) {
   const onnx::AttributeProto* perm = FindAttribute(node, "perm");
@@ -43,9 +39,11 @@ class UseFinder {
     WeightUse found = so_far;
     found.reader = use;
     const Node& node = graph_.node(use.node);
-    const bool transpose = IsOp(*node.proto, "Transpose");
-    const bool cast = !node.outputs.empty() && IsFloatCast(node);
-    const bool passes = transpose || cast || IsOp(*node.proto, "Identity");
+    const std::string& op = graph_.OpName(use.node);
+    const bool transpose = op == "Transpose";
+    const bool cast = op == "Cast" && !node.outputs.empty() && node.outputs[0] != kNone &&
+                      IsFloat(types_[node.outputs[0]]);
+    const bool passes = transpose || cast || op == "Identity";
     // Of a node that reads it in several slots, which is damaged, only the first hands it on.
     if (!passes || use.input != 0 || node.scope != kMainScope || node.outputs.empty() ||
         node.outputs[0] == kNone || graph_.value(node.outputs[0]).graph_output ||
@@ -62,11 +60,6 @@ class UseFinder {
     for (const Use& next : graph_.value(node.outputs[0]).uses) Follow(next, found);
   }
 
-  bool IsFloatCast(const Node& node) const {
-    return IsOp(*node.proto, "Cast") && node.outputs[0] != kNone &&
-           IsFloat(types_[node.outputs[0]]);
-  }
-
   const Graph& graph_;
   const ValueTypes& types_;
   std::vector<WeightUse> uses_;
@@ -78,9 +71,8 @@ const onnx::TensorProto* ConstantTensor(const Graph& graph, ValueId id) {
   const Value& value = graph.value(id);
   if (value.initializer != nullptr) return value.initializer;
   if (value.producer == kNone) return nullptr;
-  const onnx::NodeProto& node = *graph.node(value.producer).proto;
-  if (!IsOp(node, "Constant")) return nullptr;
-  const onnx::AttributeProto* attribute = FindAttribute(node, "value");
+  if (graph.OpName(value.producer) != "Constant") return nullptr;
+  const onnx::AttributeProto* attribute = FindAttribute(*graph.node(value.producer).proto, "value");
   return attribute == nullptr ? nullptr : &attribute->t();
 }
 
@@ -90,7 +82,7 @@ std::optional<std::vector<std::int64_t>> ConstantShape(const Graph& graph, Value
     return std::vector<std::int64_t>(tensor->dims().begin(), tensor->dims().end());
   }
   const NodeId producer = graph.value(id).producer;
-  if (producer == kNone || !IsOp(*graph.node(producer).proto, "Constant")) return std::nullopt;
+  if (producer == kNone || graph.OpName(producer) != "Constant") return std::nullopt;
   const onnx::NodeProto& node = *graph.node(producer).proto;
   if (FindAttribute(node, "value_float") != nullptr) return std::vector<std::int64_t>{};
   if (FindAttribute(node, "value_int") != nullptr) return std::vector<std::int64_t>{};

@@ -15,7 +15,7 @@ int RankBeyond(const Graph& graph, ValueId value, int steps) {
   if (known >= 0 || value == kNone || steps == 0) return known;
   const NodeId producer = graph.value(value).producer;
   if (producer == kNone) return -1;
-  const std::string op = graph.OpName(producer);
+  const std::string& op = graph.OpName(producer);
   const ValueIds inputs = graph.node(producer).inputs;
   if (op == "Reshape") {
     const auto shape = ConstantShape(graph, inputs[1]);

@@ -35,12 +35,6 @@ NodeId Graph::ProducerOf(NodeId id, int input) const {
   return v == kNone ? kNone : value(v).producer;
 }
 
-std::string Graph::OpName(NodeId id) const {
-  const onnx::NodeProto& proto = *node(id).proto;
-  return IsOnnxDomain(proto.domain()) ? proto.op_type()
-                                      : absl::StrCat(proto.domain(), "::", proto.op_type());
-}
-
 std::string Graph::Describe(NodeId id) const {
   const onnx::NodeProto& proto = *node(id).proto;
   if (!proto.name().empty()) return absl::StrCat("node '", proto.name(), "' (", OpName(id), ")");

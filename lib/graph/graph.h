@@ -6,6 +6,7 @@
 #ifndef ONNXQUANT_LIB_GRAPH_GRAPH_H_
 #define ONNXQUANT_LIB_GRAPH_GRAPH_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -56,9 +57,19 @@ struct Value {
   absl::Span<const Use> uses = {};
 };
 
+// An operator that nodes of a graph have. There are few, so that their texts stay near at hand
+// where all nodes are asked for them.
+struct Operator {
+  std::string name;        // "Op", or "domain::Op" outside ONNX's own domain
+  std::string type;        // "Op"
+  bool onnx = false;       // of ONNX's own domain
+  bool microsoft = false;  // of com.microsoft
+};
+
 struct Node {
   const onnx::NodeProto* proto = nullptr;
   ScopeId scope = kNone;
+  int op = 0;        // among the graph's operators
   ValueIds inputs;   // kNone for an omitted optional input
   ValueIds outputs;  // kNone for an omitted optional output
   absl::Span<const ScopeId> bodies;
@@ -102,8 +113,11 @@ class Graph {
   // "node 'name' (Op)" or, without a name, "the unnamed Op node that makes 'value'".
   std::string Describe(NodeId node) const;
 
+  const Operator& OperatorOf(NodeId node) const {
+    return operators_[static_cast<std::size_t>(nodes_[node].op)];
+  }
   // "Op", or "domain::Op" outside ONNX's own domain.
-  std::string OpName(NodeId node) const;
+  const std::string& OpName(NodeId node) const { return OperatorOf(node).name; }
 
  private:
   friend class GraphBuilder;
@@ -129,6 +143,7 @@ class Graph {
 
   const onnx::ModelProto* model_ = nullptr;
   IdVector<Node> nodes_;
+  std::vector<Operator> operators_;
   IdVector<Value> values_;
   IdVector<Scope> scopes_;
   std::vector<NodeId> order_;

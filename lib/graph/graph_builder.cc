@@ -4,8 +4,11 @@
 #include <queue>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "lib/base/error.h"
 #include "lib/base/limits.h"
 #include "lib/graph/graph.h"
@@ -114,9 +117,25 @@ class GraphBuilder {
     return absl::OkStatus();
   }
 
+  // Its place among the graph's operators.
+  int OperatorOf(const onnx::NodeProto& node) {
+    const bool is_onnx = IsOnnxDomain(node.domain());
+    const absl::string_view domain = is_onnx ? absl::string_view() : node.domain();
+    const auto [found, added] = operators_.try_emplace(
+        std::pair(domain, absl::string_view(node.op_type())), Count(graph_.operators_));
+    if (added) {
+      const std::string& type = node.op_type();
+      graph_.operators_.push_back({.name = is_onnx ? type : absl::StrCat(domain, "::", type),
+                                   .type = type,
+                                   .onnx = is_onnx,
+                                   .microsoft = domain == "com.microsoft"});
+    }
+    return found->second;
+  }
+
   absl::Status AddNode(const onnx::NodeProto& node, ScopeId scope, int depth) {
     const NodeId id = Count(graph_.nodes_);
-    graph_.nodes_.push_back({&node, scope, {}, {}, {}});
+    graph_.nodes_.push_back({&node, scope, OperatorOf(node), {}, {}, {}});
     const std::size_t first = graph_.outputs_of_nodes_.size();
     for (int i = 0; i < node.output_size(); ++i) {
       ValueId output = kNone;
@@ -306,6 +325,7 @@ class GraphBuilder {
 
   std::string origin_;
   Graph graph_;
+  absl::flat_hash_map<std::pair<absl::string_view, absl::string_view>, int> operators_;
 };
 
 absl::StatusOr<Graph> Graph::Build(const onnx::ModelProto& model, const std::string& origin) {

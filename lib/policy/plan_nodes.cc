@@ -136,7 +136,7 @@ bool HeedTheTargets(const PlanContext& context, NodeId id, SharedReasons& reason
       plan.compute != ElementType::kFloat16) {
     return false;
   }
-  const std::string op = context.graph().OpName(id);
+  const std::string& op = context.graph().OpName(id);
   const int opset = OpsetOf(context.graph());
   for (const TargetAsked& asked : context.targets) {
     const std::string why = WhyNotHalf(asked.target, op, opset, plan.compute);

@@ -112,7 +112,7 @@ class Rescaler {
     std::string small;
     for (const ResidualStream::ScaledUse& constant : stream_.constants) {
       const WeightUse& use = context_.analysis.weight_uses[constant.use];
-      const std::string op = context_.graph().OpName(use.reader.node);
+      const std::string& op = context_.graph().OpName(use.reader.node);
       if (op != "Add" && op != "Max") continue;
       const std::optional<double> epsilon = constants.Scalar(use.weight);
       if (!epsilon || plan_.nodes[use.reader.node].compute != ElementType::kFloat16) continue;

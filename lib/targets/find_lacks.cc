@@ -73,7 +73,7 @@ class Finder {
 
  private:
   std::optional<Finding> AtKernels(absl::string_view kernels, NodeId id) const {
-    const std::string op = graph_.OpName(id);
+    const std::string& op = graph_.OpName(id);
     if (const auto known = facts_.find(op); known != facts_.end()) {
       const NodeSight sight(graph_, types_, id);
       for (const Fact* fact : known->second) {

@@ -131,6 +131,26 @@ TEST(Graph, SortsANodeAfterWhatItsBodiesCapture) {
   EXPECT_EQ(graph->OpName(graph->order().front()), "Neg");
 }
 
+TEST(Graph, KnowsOperatorsByDomainAndType) {
+  const onnx::ModelProto model = ParseModel(R"(<ir_version: 10, opset_import: ["" : 21,
+      "ai.onnx" : 21, "com.microsoft" : 1, "mine" : 1]>
+    g (float[4] x) => (float[4] e) {
+      a = Relu(x)  b = ai.onnx.Relu(a)  c = com.microsoft.Gelu(b)  d = mine.Relu(c)  e = Relu(d)
+    })");
+  const auto graph = Graph::Build(model, "m.onnx");
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  std::vector<std::string> names;
+  std::string kinds;
+  for (const NodeId id : graph->order()) {
+    const Operator& op = graph->OperatorOf(id);
+    names.push_back(op.name + " " + op.type);
+    kinds += op.onnx ? "o" : op.microsoft ? "m" : "-";
+  }
+  EXPECT_THAT(names, ElementsAre("Relu Relu", "Relu Relu", "com.microsoft::Gelu Gelu",
+                                 "mine::Relu Relu", "Relu Relu"));
+  EXPECT_EQ(kinds, "oom-o");
+}
+
 TEST(Graph, RefusesACycle) {
   onnx::ModelProto model = ParseModel(kChain);
   model.mutable_graph()->mutable_node(0)->set_input(0, "z");
