@@ -32,6 +32,13 @@ class CheckCommand final : public Command {
   absl::Status Run(const Surroundings& surroundings) const override;
 
  private:
+  struct Checked {
+    CheckResult result;
+    std::vector<AloneResult> runs;  // none without --run
+    std::string json;               // of both
+  };
+  absl::StatusOr<Checked> Look(const std::string& model, const Surroundings& surroundings) const;
+  absl::Status Conclude(const Checked& checked, const Surroundings& surroundings) const;
   absl::Status RunFolder(const Surroundings& surroundings) const;
   absl::StatusOr<TextFile> OpenReport(const Surroundings& surroundings) const;
   absl::Status Fix(const CheckResult& result, const Surroundings& surroundings) const;
@@ -216,28 +223,59 @@ absl::StatusOr<TextFile> CheckCommand::OpenReport(const Surroundings& surroundin
   return TextFile::Open(report_, force_, surroundings.waiting(), inputs, "--report");
 }
 
+absl::Status VerdictOfRuns(const std::string& model, absl::Span<const AloneResult> runs) {
+  for (const AloneResult& run : runs) {
+    if (run.passed()) continue;
+    return MakeError(ErrorKind::kVerify, absl::StrCat(model, " on ", run.provider, ": ",
+                                                      absl::StrJoin(run.failures, "; ")));
+  }
+  return absl::OkStatus();
+}
+
+// Interrupts are held when it has run the model.
+absl::StatusOr<CheckCommand::Checked> CheckCommand::Look(const std::string& model,
+                                                         const Surroundings& surroundings) const {
+  Checked checked;
+  ONNXQUANT_ASSIGN_OR_RETURN(checked.result, CheckModel(model, options_));
+  HoldInterrupts();
+  if (run_) {
+    ONNXQUANT_ASSIGN_OR_RETURN(checked.runs, RunChecked(model, where_, how_, surroundings));
+  }
+  checked.json = WithRuns(checked.result, checked.runs);
+  if (!json_ && !surroundings.quiet()) {
+    PrintRuns(checked.runs);
+    PrintResult(checked.result, surroundings.verbose());
+  }
+  return checked;
+}
+
+absl::Status CheckCommand::Conclude(const Checked& checked,
+                                    const Surroundings& surroundings) const {
+  if (fix_) return Fix(checked.result, surroundings);
+  ONNXQUANT_RETURN_IF_ERROR(Verdict(checked.result, strict_));
+  return VerdictOfRuns(checked.result.path, checked.runs);
+}
+
 // Each file of the folder, of whatever dtype: any of them may be loaded.
 absl::Status CheckCommand::RunFolder(const Surroundings& surroundings) const {
-  const char* of_one = json_                      ? "--json"
-                       : run_                     ? "--run"
-                       : !report_.empty()         ? "--report"
-                       : !options_.ranges.empty() ? "--ranges"
-                                                  : "";
+  const char* of_one = !report_.empty() ? "--report" : !options_.ranges.empty() ? "--ranges" : "";
   ONNXQUANT_RETURN_IF_ERROR(RefuseWhatIsOfOne(model_, of_one));
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::string> models, FindModels(model_));
   std::vector<std::string> failed;
+  std::vector<std::string> documents;
   for (const std::string& model : models) {
-    ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult result, CheckModel(model, options_));
-    if (!surroundings.quiet()) {
-      PrintResult(result, surroundings.verbose());
-      std::fflush(stdout);  // before what follows on stderr
-    }
-    absl::Status status = Verdict(result, strict_);
-    if (fix_ && !result.findings.empty()) status = Fix(result, surroundings);
+    ONNXQUANT_ASSIGN_OR_RETURN(Checked checked, Look(model, surroundings));
+    ReleaseInterrupts();
+    std::fflush(stdout);  // before what follows on stderr
+    documents.push_back(std::move(checked.json));
+    if (fix_ && checked.result.findings.empty()) continue;
+    const absl::Status status = Conclude(checked, surroundings);
     if (!status.ok() && KindOf(status) != ErrorKind::kVerify) return status;
     if (!status.ok()) failed.push_back(std::filesystem::path(model).filename().string());
   }
+  if (json_) PrintJsonArray(documents);
   if (failed.empty()) return absl::OkStatus();
+  std::fflush(stdout);
   return MakeError(ErrorKind::kVerify,
                    absl::StrCat(model_, ": ", failed.size(), " of ", Count(models.size(), "model"),
                                 failed.size() == 1 ? " has" : " have",
@@ -250,33 +288,16 @@ absl::Status CheckCommand::Run(const Surroundings& surroundings) const {
   ONNXQUANT_RETURN_IF_ERROR(
       OpenReport(surroundings).status());  // only tried, before the work begins
   ReleaseInterrupts();
-  ONNXQUANT_ASSIGN_OR_RETURN(const CheckResult result, CheckModel(model_, options_));
-  HoldInterrupts();
-  std::vector<AloneResult> runs;
-  if (run_) {
-    ONNXQUANT_ASSIGN_OR_RETURN(runs, RunChecked(model_, where_, how_, surroundings));
-  }
-  const std::string json = WithRuns(result, runs);
-  if (json_) {
-    PrintText(json);
-  } else if (!surroundings.quiet()) {
-    PrintRuns(runs);
-    PrintResult(result, surroundings.verbose());
-  }
+  ONNXQUANT_ASSIGN_OR_RETURN(const Checked checked, Look(model_, surroundings));
+  if (json_) PrintText(checked.json);
   std::fflush(stdout);  // before what follows on stderr
   ONNXQUANT_ASSIGN_OR_RETURN(TextFile report, OpenReport(surroundings));
   ONNXQUANT_RETURN_IF_ERROR(report.Write(
-      IsHtmlName(report_) ? ToHtml({.plan = "", .ranges = "", .verification = "", .check = json})
-                          : json));
+      IsHtmlName(report_)
+          ? ToHtml({.plan = "", .ranges = "", .verification = "", .check = checked.json})
+          : checked.json));
   ReleaseInterrupts();
-  if (fix_) return Fix(result, surroundings);
-  ONNXQUANT_RETURN_IF_ERROR(Verdict(result, strict_));
-  for (const AloneResult& run : runs) {
-    if (run.passed()) continue;
-    return MakeError(ErrorKind::kVerify, absl::StrCat(result.path, " on ", run.provider, ": ",
-                                                      absl::StrJoin(run.failures, "; ")));
-  }
-  return absl::OkStatus();
+  return Conclude(checked, surroundings);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ class InspectCommand final : public Command {
   absl::Status Run(const Surroundings& surroundings) const override;
 
  private:
-  absl::Status InspectFile(const std::string& model, const Surroundings& surroundings) const;
+  void PrintInspection(const Inspection& inspection, const Surroundings& surroundings) const;
 
   std::string model_;
   std::string checkpoint_;
@@ -199,13 +199,8 @@ absl::Status Verdict(const Inspection& inspection) {
                                 lost == 1 ? "is" : "are", " not in the graph as trained"));
 }
 
-absl::Status InspectCommand::InspectFile(const std::string& model,
-                                         const Surroundings& surroundings) const {
-  ONNXQUANT_ASSIGN_OR_RETURN(const Inspection inspection, InspectModel(model, checkpoint_));
-  if (json_) {
-    PrintText(ToJson(inspection));
-    return Verdict(inspection);
-  }
+void InspectCommand::PrintInspection(const Inspection& inspection,
+                                     const Surroundings& surroundings) const {
   Print("%s: %s, IR version %d, opsets %s%s%s\n", inspection.path,
         HumanBytes(inspection.file_bytes), inspection.ir_version,
         absl::StrJoin(inspection.opsets, ", "), inspection.producer.empty() ? "" : ", made by ",
@@ -230,18 +225,31 @@ absl::Status InspectCommand::InspectFile(const std::string& model,
   PrintLattices(inspection);
   PrintFindings(inspection);
   PrintCheckpoint(inspection, all);
-  return Verdict(inspection);
 }
 
 absl::Status InspectCommand::Run(const Surroundings& surroundings) const {
-  if (!IsFolder(model_)) return InspectFile(model_, surroundings);
-  const char* of_one = json_ ? "--json" : checkpoint_.empty() ? "" : "--checkpoint";
-  ONNXQUANT_RETURN_IF_ERROR(RefuseWhatIsOfOne(model_, of_one));
-  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Session> sessions, FindSessions(model_));
-  for (std::size_t i = 0; i < sessions.size(); ++i) {
-    if (i > 0) Print("\n");
-    ONNXQUANT_RETURN_IF_ERROR(InspectFile(sessions[i].path, surroundings));
+  if (!IsFolder(model_)) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const Inspection inspection, InspectModel(model_, checkpoint_));
+    if (json_) {
+      PrintText(ToJson(inspection));
+    } else {
+      PrintInspection(inspection, surroundings);
+    }
+    return Verdict(inspection);
   }
+  ONNXQUANT_RETURN_IF_ERROR(RefuseWhatIsOfOne(model_, checkpoint_.empty() ? "" : "--checkpoint"));
+  ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<Session> sessions, FindSessions(model_));
+  std::vector<std::string> documents;
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    ONNXQUANT_ASSIGN_OR_RETURN(const Inspection inspection, InspectModel(sessions[i].path, ""));
+    if (json_) {
+      documents.push_back(ToJson(inspection));
+      continue;
+    }
+    if (i > 0) Print("\n");
+    PrintInspection(inspection, surroundings);
+  }
+  if (json_) PrintJsonArray(documents);
   return absl::OkStatus();
 }
 

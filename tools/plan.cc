@@ -148,9 +148,10 @@ absl::Status ExplainAll(const Report& report, const std::string& name) {
                     report.input, DidYouMean(name, known));
 }
 
-// `in_folder`: one of several models.
+// `in_folder`: one of several models. `json` becomes what there is to print of it, where that is
+// asked for.
 absl::Status ShowPlanOfFile(const ConversionOptions& conversion, const PlanView& view,
-                            bool in_folder, const Surroundings& surroundings) {
+                            bool in_folder, const Surroundings& surroundings, std::string& json) {
   PlanOptions options = conversion.plan;
   options.list_nodes = view.json || !view.why.empty() || !conversion.report.empty();
   ONNXQUANT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(conversion.model, options));
@@ -170,7 +171,7 @@ absl::Status ShowPlanOfFile(const ConversionOptions& conversion, const PlanView&
   ReleaseInterrupts();
   if (!view.why.empty()) return ExplainAll(report, view.why);
   if (view.json) {
-    PrintText(ToJson(report));
+    json = ToJson(report);
     return absl::OkStatus();
   }
   if (in_folder || !report.policy_choice.empty()) {
@@ -195,19 +196,24 @@ absl::Status ShowPlan(const ConversionOptions& conversion, const PlanView& view,
                       const Surroundings& surroundings) {
   if (!IsFolder(conversion.model)) {
     ONNXQUANT_RETURN_IF_ERROR(RefuseSessions(conversion));
-    return ShowPlanOfFile(conversion, view, false, surroundings);
+    std::string json;
+    ONNXQUANT_RETURN_IF_ERROR(ShowPlanOfFile(conversion, view, false, surroundings, json));
+    PrintText(json);
+    return absl::OkStatus();
   }
   const char* of_one = !conversion.report.empty() ? "--report"
                        : !view.manifest.empty()   ? "--manifest"
                        : !view.why.empty()        ? "--why"
-                       : view.json                ? "--json"
                                                   : "";
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<ConversionOptions> sessions,
                              ConversionsOf(conversion, of_one, surroundings));
+  std::vector<std::string> documents;
   for (const ConversionOptions& session : sessions) {
-    ONNXQUANT_RETURN_IF_ERROR(ShowPlanOfFile(session, view, true, surroundings));
-    Print("\n");
+    ONNXQUANT_RETURN_IF_ERROR(
+        ShowPlanOfFile(session, view, true, surroundings, documents.emplace_back()));
+    if (!view.json) Print("\n");
   }
+  if (view.json) PrintJsonArray(documents);
   return absl::OkStatus();
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "absl/types/span.h"
 #include "lib/base/visible.h"
 
 namespace onnxquant::cli {
@@ -24,6 +25,9 @@ const T& Shown(const T& value) {
 
 // Whole and as it is, NULs included.
 void PrintText(const std::string& text, std::FILE* stream = stdout);
+
+// Documents of JSON as one: an array, in their order.
+void PrintJsonArray(absl::Span<const std::string> documents);
 
 // As printf, of whose arguments each std::string is escaped (lib/base/visible.h).
 template <typename... Args>

@@ -147,7 +147,9 @@ absl::StatusOr<std::vector<std::string>> Prepare(onnx::ModelProto& model, const 
   ONNXQUANT_RETURN_IF_ERROR(CheckTensors(model, origin));
   std::vector<std::string> notes;
   if (const int renamed = MakeNodeNamesUnique(*model.mutable_graph()); renamed > 0) {
-    notes.push_back(absl::StrCat(renamed, " node names were taken; those nodes got others"));
+    notes.push_back(renamed == 1
+                        ? "1 node name was taken; that node got another"
+                        : absl::StrCat(renamed, " node names were taken; those nodes got others"));
   }
   ONNXQUANT_RETURN_IF_ERROR(InlineFunctions(model, origin, notes));
   SeparateWeightsFromInputs(model, notes);

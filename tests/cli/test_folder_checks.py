@@ -1,5 +1,6 @@
 """`check` and `inspect` of a folder look at each of its models."""
 
+import json
 from pathlib import Path
 
 import onnx
@@ -49,7 +50,34 @@ def test_each_model_is_inspected_by_its_source(folder: Path) -> None:
     ]
 
 
-OF_ONE = [("check", "--json"), ("check", "--run"), ("inspect", "--json")]
+def test_json_of_a_folder_is_a_list_of_its_models(folder: Path) -> None:
+    done = run("check", "--json", "--run", folder)
+    assert done.returncode == 5
+    models = json.loads(done.stdout)
+    names = ["decoder.onnx", "decoder_fp16.onnx", "encoder.onnx"]
+    assert [Path(model["path"]).name for model in models] == names
+    assert [bool(model["findings"]) for model in models] == [False, True, False]
+    assert all(model["runs"] for model in models)
+    for command in ("inspect", "plan"):
+        done = run(command, "--json", folder)
+        assert done.returncode == 0, done.stderr
+        key = "path" if command == "inspect" else "input"
+        found = [Path(model[key]).name for model in json.loads(done.stdout)]
+        assert found == ["decoder.onnx", "encoder.onnx"]
+
+
+def test_a_model_of_a_folder_that_does_not_run_is_named(folder: Path) -> None:
+    (folder / "onnx" / "decoder_fp16.onnx").unlink()
+    broken = onnx.load(folder / "onnx" / "encoder.onnx")
+    broken.graph.node[0].op_type = "NoSuchOperator"
+    onnx.save(broken, folder / "onnx" / "encoder.onnx")
+    done = run("check", "--run", "--target", "cpu", folder)
+    assert done.returncode == 5
+    assert "1 of 2 models has errors: encoder.onnx" in done.stderr
+    assert "on cpu: " in done.stdout
+
+
+OF_ONE = [("check", "--report", "r.json"), ("check", "--ranges", "r.json")]
 
 
 @pytest.mark.parametrize("arguments", [*OF_ONE, ("inspect", "--checkpoint", "c")], ids=" ".join)

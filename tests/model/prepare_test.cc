@@ -50,7 +50,7 @@ g (float[4] x) => (float[4] z) {
 })");
   const auto notes = Prepare(model, "m.onnx", kLeast);
   ASSERT_TRUE(notes.ok()) << notes.status();
-  EXPECT_THAT(*notes, ElementsAre("1 node names were taken; those nodes got others"));
+  EXPECT_THAT(*notes, ElementsAre("1 node name was taken; that node got another"));
   EXPECT_EQ(model.graph().node(0).name(), "same");
   EXPECT_EQ(model.graph().node(1).name(), "same_3");
   EXPECT_EQ(model.graph().node(2).name(), "same_2");
