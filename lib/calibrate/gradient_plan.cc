@@ -19,8 +19,9 @@ void AddProducts(const Graph& graph, const ObservedValues& targets, GradientPlan
   for (const ObservedValue& target : targets.values) {
     if (target.along.axis != kNone) continue;  // a token has no row of them
     for (std::size_t i = 0; i < target.readers.size(); ++i) {
-      const std::string& output = graph.node(target.readers[i]).proto->output(0);
-      if (!IsUtf8(output)) continue;
+      const NodeId reader = target.readers[i].node;
+      const std::string& output = graph.node(reader).proto->output(0);
+      if (IsMixtureOfExperts(graph, reader) || !IsUtf8(output)) continue;
       GradientPlan::Place& place = plan.places.emplace_back();
       place.info = {output, false, target.size, target.outputs[i], 0};
       place.value = target.name;

@@ -36,12 +36,12 @@ absl::StatusOr<OpenedCalibration> OpenCalibration(const std::string& path, const
   known.file = path;
   for (const ObservedValue& target : targets.values) {
     if (file.Find(target.name) == nullptr) continue;
-    for (const NodeId reader : target.readers) {
-      known.inputs.emplace(reader, target.name);
-      const std::string& output = analysis.graph.node(reader).proto->output(0);
+    for (const Use& reader : target.readers) {
+      known.inputs.emplace(std::pair(reader.node, reader.input), target.name);
+      const std::string& output = analysis.graph.node(reader.node).proto->output(0);
       const GradientInfo* gradient = file.FindGradient(output);
       if (gradient != nullptr && !gradient->lookup && gradient->inputs == target.size) {
-        known.gradients.emplace(reader, output);
+        known.gradients.emplace(reader.node, output);
       }
     }
   }

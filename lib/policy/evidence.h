@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
@@ -22,11 +23,11 @@ struct Ranges {
 // begin with the path.
 absl::StatusOr<Ranges> LoadRanges(const std::string& path);
 
-// What a calibration knows: by product, the value that it reads beside its weight, whose moments
-// the file has under that name.
+// What a calibration knows: by reading of a weight (node, input), the value that is multiplied with
+// it, whose moments the file has under that name.
 struct Calibrated {
   std::string file;
-  absl::flat_hash_map<NodeId, std::string> inputs;
+  absl::flat_hash_map<std::pair<NodeId, int>, std::string> inputs;
   // By product, its output, at which the file has gradients; most files have none.
   absl::flat_hash_map<NodeId, std::string> gradients = {};
 };

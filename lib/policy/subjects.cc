@@ -23,10 +23,9 @@ Subject SubjectOf(const PlanContext& context, NodeId node) {
 }
 
 std::string StatisticOf(const PlanContext& context, const WeightUse& use) {
-  constexpr int kWeight = 1;
-  if (!context.evidence.calibration || use.reader.input != kWeight) return "";
+  if (!context.evidence.calibration) return "";
   const auto& inputs = context.evidence.calibration->inputs;
-  const auto found = inputs.find(use.reader.node);
+  const auto found = inputs.find({use.reader.node, use.reader.input});
   return found == inputs.end() ? "" : found->second;
 }
 

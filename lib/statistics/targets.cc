@@ -20,9 +20,32 @@
 namespace onnxquant {
 namespace {
 
+constexpr absl::string_view kMixture = "com.microsoft::MoE";
+
 bool IsProduct(absl::string_view op) {
-  return op == "Conv" ||
+  return op == "Conv" || op == kMixture ||
          std::find(std::begin(kProducts), std::end(kProducts), op) != std::end(kProducts);
+}
+
+// Of the table [experts, N, K] that all experts' products begin with. Each row is summed for all
+// tokens, whichever experts they are sent to: a table has one set of moments, not one for each.
+ProductFit FitExperts(const WeightReading& reading) {
+  constexpr int kFirstTable = 2;
+  constexpr int kSecondTable = 4;
+  ProductFit fit;
+  if (reading.input == kSecondTable) {
+    fit.reason = "it reads what its experts compute inside, which a runtime does not give out";
+  } else if (reading.input != kFirstTable) {
+    fit.reason = "only the first table of a MoE's experts reads what it is given";
+  } else if (reading.dims.size() != 3 || !reading.follows || reading.transposed) {
+    fit.reason = absl::StrCat("of ", reading.dims.size(), " dimensions; a MoE's tables have 3");
+  } else {
+    fit.k = reading.dims[2];
+    fit.n = reading.dims[0] * reading.dims[1];
+    fit.transposed = true;
+    if (fit.k == 0 || fit.n == 0) fit.reason = "it is empty";
+  }
+  return fit;
 }
 
 RowsAlong AlongOf(const WeightReading& reading) {
@@ -60,7 +83,9 @@ class TargetFinder {
     if (!IsProduct(graph_.OpName(id))) return;
     const WeightReading reading = ReadingOf(use);
     const bool filters = reading.op == "Conv";
-    const ProductFit fit = filters ? FitChannelProduct(reading) : FitProduct(reading);
+    const ProductFit fit = filters                  ? FitChannelProduct(reading)
+                           : reading.op == kMixture ? FitExperts(reading)
+                                                    : FitProduct(reading);
     // Most filters see more than one place, and none of those is stored in blocks.
     if (filters && !fit.reason.empty()) return;
     const RowsAlong along = AlongOf(reading);
@@ -76,7 +101,7 @@ class TargetFinder {
           {value, graph_.value(value).name, fit.k, along, roles_.nodes[id].layer, {}, {}, {}});
     }
     ObservedValue& target = targets_.values[found->second];
-    target.readers.push_back(id);
+    target.readers.push_back(use.reader);
     target.outputs.push_back(fit.n);
     if (std::find(target.weights.begin(), target.weights.end(), use.weight) ==
         target.weights.end()) {
@@ -144,6 +169,10 @@ class TargetFinder {
 };
 
 }  // namespace
+
+bool IsMixtureOfExperts(const Graph& graph, NodeId node) {
+  return graph.OpName(node) == kMixture;
+}
 
 absl::StatusOr<ObservedValues> FindTargets(const Graph& graph, const ValueTypes& types,
                                            const std::string& origin) {

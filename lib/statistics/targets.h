@@ -27,7 +27,7 @@ struct ObservedValue {
   std::int64_t size = 0;  // K: elements of a row
   RowsAlong along;
   int layer = kNone;                  // of the first reader
-  std::vector<NodeId> readers;        // products, in the graph's order of weights
+  std::vector<Use> readers;           // of weights: by products, in the graph's order of weights
   std::vector<std::int64_t> outputs;  // N of each reader: elements of what it gives for a row
   std::vector<ValueId> weights;       // what they multiply it with; each once
 };
@@ -42,6 +42,9 @@ struct ObservedValues {
   std::vector<ObservedValue> values;  // producers before consumers; each value once
   std::vector<Unobserved> others;
 };
+
+// Whether it is one of several products, whose output is no product's.
+bool IsMixtureOfExperts(const Graph& graph, NodeId node);
 
 // Of products that conversion stores in codes (lib/formats/product.h). Readers of one value read
 // the same rows. Errors (kModel): weights

@@ -100,7 +100,7 @@ Tunable TunableOf(const TuneSubject& subject, const WeightPlan& plan) {
   tunable.tensor = ConstantTensor(analysis.graph, plan.weight);
   for (const WeightCopy& copy : plan.copies) {
     for (const std::size_t use : copy.uses) {
-      const NodeId reader = analysis.weight_uses[use].reader.node;
+      const auto [reader, input] = analysis.weight_uses[use].reader;
       if (tunable.role.empty()) {
         const NodeRole& role = analysis.roles.nodes[reader];
         tunable.role = NameOf(role.role);
@@ -108,7 +108,7 @@ Tunable TunableOf(const TuneSubject& subject, const WeightPlan& plan) {
       }
       tunable.outputs.push_back(analysis.graph.node(reader).proto->output(0));
       if (!subject.evidence.calibration) continue;
-      const auto known = subject.evidence.calibration->inputs.find(reader);
+      const auto known = subject.evidence.calibration->inputs.find({reader, input});
       if (known != subject.evidence.calibration->inputs.end()) tunable.statistic = known->second;
     }
   }

@@ -18,7 +18,7 @@ K = 64
 N = 48
 FORMAT = "weights: {format: int4, block: 16, symmetric: false}"
 HEAD = f"policy: 1\nname: mine\noutputs: {{q4: {{compute: float32, io: float32, {FORMAT}}}}}\n"
-RULES = "rules:\n  - match: {weight: mix}\n    weights: float32\n    optional: true\n"
+RULES = "rules:\n  - match: {weight: mix*}\n    weights: float32\n    optional: true\n"
 # Convs are stored in blocks where a rule says so.
 CONVS = (
     "  - match: {weight: w, op: Conv}\n"
@@ -43,7 +43,11 @@ def _model(
         [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [None] * len(shape))],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)],
+        ir_version=10,
+    )
     onnx.save(model, path)
     return path
 
@@ -93,6 +97,33 @@ def _turned(folder: Path) -> Path:
     return _model(folder / "m.onnx", nodes, weights)
 
 
+def _experts(folder: Path) -> Path:
+    """A mixture of four experts, of which only the first table loses anything in 4 bits."""
+    second = np.random.default_rng(7).integers(-8, 8, (4, K, 64)).astype(np.float32)
+    second[:, :, ::16], second[:, :, 1::16] = -8, 7
+    weights: dict[str, NDArray[np.float32]] = {
+        "mix": _mix(1),
+        "mix_router": _numbers(4, K, 4),
+        "w": np.stack([_numbers(10 + expert, 64, K) for expert in range(4)]),
+        "second": second / np.float32(64),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["x", "mix"], ["h"], name="mixes"),
+        helper.make_node("MatMul", ["x", "mix_router"], ["router"], name="routes"),
+        helper.make_node(
+            "MoE",
+            ["h", "router", "w", "", "second"],
+            ["y"],
+            name="layer",
+            domain="com.microsoft",
+            k=2,
+            normalize_routing_weights=1,
+            activation_type="relu",
+        ),
+    ]
+    return _model(folder / "m.onnx", nodes, weights)
+
+
 def _calibrate(model: Path, output: Path) -> Path:
     done = run("calibrate", model, "-o", output, "--dim", "rows=64", "--sequences", "8")
     assert done.returncode == 0, done.stderr
@@ -128,8 +159,8 @@ def _bytes(converted: Path) -> list[bytes]:
 
 @pytest.mark.parametrize(
     "build",
-    [_layer, functools.partial(_layer, transposed=True), _filters, _turned],
-    ids=["matrix", "transposed", "filters", "turned by a Gemm"],
+    [_layer, functools.partial(_layer, transposed=True), _filters, _turned, _experts],
+    ids=["matrix", "transposed", "filters", "turned by a Gemm", "experts"],
 )
 def test_methods_that_take_more_pains_lose_less_in_the_same_bytes(
     build: Callable[[Path], Path], tmp_path: Path

@@ -78,6 +78,18 @@ TEST(Targets, KnowTheChannelsOfConvsThatSeeOnePlaceAndTheFirstAxisOfTransposedOp
   EXPECT_TRUE(targets->others.empty());
 }
 
+TEST(Targets, AreWhatTheFirstTableOfAMixtureOfExpertsReads) {
+  const auto targets = Find(R"(g (float[n, 64] x, float[n, 4] r) => (float[n, 64] y)
+      <float[4, 32, 64] a, float[4, 64, 32] b> {
+        y = com.microsoft.MoE<k = 1, activation_type = "relu">(x, r, a, "", b) })");
+  ASSERT_TRUE(targets.ok()) << targets.status();
+  EXPECT_THAT(Names(*targets), ElementsAre("x:64"));
+  EXPECT_THAT(targets->values[0].readers, ElementsAre(Use{0, 2}));
+  EXPECT_THAT(targets->values[0].outputs, ElementsAre(128));
+  ASSERT_EQ(targets->others.size(), 1U);
+  EXPECT_THAT(targets->others[0].reason, HasSubstr("what its experts compute inside"));
+}
+
 TEST(Targets, AreNotReadInRowsAlongTwoAxes) {
   const auto targets = Find(R"(g (float[1, 8, h, 8] x) => (float[1, 4, h, 8] y, float[1, 8, h, 4] z)
       <float[4, 8, 1, 1] a, float[8, 4] b> { y = Conv(x, a)  z = MatMul(x, b) })");
