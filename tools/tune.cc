@@ -50,7 +50,8 @@ class TuneCommand final : public Command {
 
 void TuneCommand::AddOptions(CLI::App& app) {
   AddModel(app, options_.model)->required();
-  AddPolicy(app, options_.plan);
+  options_.plan.policy = kAutoPolicy;
+  AddPolicy(app, options_.plan)->option_text("NAME|FILE (auto: by the model's family)");
   CLI::Option* bytes = AddSize(app, "--size", options_.size,
                                "of all files of the output: 200M (decimal), 190Mi (binary)")
                            ->option_text("SIZE");
@@ -102,9 +103,7 @@ void TuneCommand::AddOptions(CLI::App& app) {
 std::string TuneCommand::Missing() const {
   const bool chooses = options_.size || options_.max_kl;
   if (!chooses && !front_ && part_.empty()) return "--size, --max-kl, --front or --part";
-  if (chooses && output_.empty() && part_.empty()) return "-o";
-  return options_.plan.policy.empty() ? "--policy (see 'onnxquant policies' for the built-in ones)"
-                                      : "";
+  return chooses && output_.empty() && part_.empty() ? "-o" : "";
 }
 
 absl::StatusOr<TuneOptions> TuneCommand::Options(const Surroundings& surroundings) const {
@@ -179,6 +178,9 @@ void TuneCommand::PrintSummary(const TuneReport& report) const {
     Print("%s: the costs of part %s are there, %d of them measured now\n", options_.cache, part_,
           tuning.measured);
     return;
+  }
+  if (!tuning.chosen_because.empty()) {
+    Print("policy %s: %s\n", tuning.policy_name, tuning.chosen_because);
   }
   if (front_) PrintFront(tuning);
   if (tuning.policy.empty()) return;

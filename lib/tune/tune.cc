@@ -1,7 +1,9 @@
 #include "lib/tune/tune.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -14,9 +16,29 @@
 #include "lib/policy/policy_yaml.h"
 #include "lib/tune/costs.h"
 #include "lib/tune/tunable.h"
+#include "onnxquant/choose_policy.h"
 
 namespace onnxquant {
 namespace {
+
+// The options with the policy that the model's family asks for, where they leave it open.
+struct Asked {
+  TuneOptions options;
+  std::string chosen_because;
+};
+
+absl::StatusOr<Asked> Settle(const TuneOptions& options) {
+  // Every family's policy has it, and it is the one whose size matters most.
+  constexpr char kDtype[] = "q4f16";
+  Asked asked{options, ""};
+  PlanOptions& plan = asked.options.plan;
+  if (plan.policy != kAutoPolicy || !plan.policy_yaml.empty()) return asked;
+  ONNXQUANT_ASSIGN_OR_RETURN(PolicyChoice choice, ChoosePolicy(options.model));
+  plan.policy = std::move(choice.policy);
+  if (plan.dtypes.empty()) plan.dtypes = {kDtype};
+  asked.chosen_because = std::move(choice.why);
+  return asked;
+}
 
 // All that is read once.
 struct Loaded {
@@ -158,6 +180,16 @@ std::vector<AllocationItem> ItemsOf(absl::Span<const Tunable> tunables,
   return items;
 }
 
+// What there is to choose from.
+struct Choices {
+  const TuneSubject& subject;
+  const Loaded& loaded;
+  const TuneOptions& options;
+  absl::Span<const Candidate> candidates;
+  absl::Span<const Tunable> tunables;
+  absl::Span<const std::vector<double>> costs;
+};
+
 // What was chosen, written as a policy, and what that comes to.
 struct Chosen {
   Allocation allocation;
@@ -166,29 +198,78 @@ struct Chosen {
   std::uint64_t bytes = 0;
 };
 
-absl::StatusOr<Chosen> Write(const TuneSubject& subject, const Loaded& loaded,
-                             const TuneOptions& options, absl::Span<const Candidate> candidates,
-                             absl::Span<const Tunable> tunables,
-                             absl::Span<const std::vector<double>> costs, Allocation allocation) {
+absl::StatusOr<Chosen> Write(const Choices& from, Allocation allocation) {
   Chosen chosen;
-  for (std::size_t i = 0; i < tunables.size(); ++i) {
+  for (std::size_t i = 0; i < from.tunables.size(); ++i) {
+    const Tunable& tunable = from.tunables[i];
     const std::size_t at = allocation.chosen[i];
-    const TunableOption& option = tunables[i].options[at];
-    const Settings& set = candidates[option.candidate].set;
-    chosen.weights.push_back({tunables[i].name, tunables[i].role, tunables[i].layer, set,
-                              tunables[i].base == static_cast<int>(at) && !set.accuracy_level,
-                              option.bytes, costs[i][at]});
+    const TunableOption& option = tunable.options[at];
+    const Settings& set = from.candidates[option.candidate].set;
+    chosen.weights.push_back({tunable.name, tunable.role, tunable.layer, set,
+                              tunable.base == static_cast<int>(at) && !set.accuracy_level,
+                              option.bytes, from.costs[i][at]});
   }
   const std::vector<std::string> comment = {absl::StrFormat(
       "Chosen by 'onnxquant tune': predicted KL %.4g nats per token.", allocation.cost)};
-  ONNXQUANT_ASSIGN_OR_RETURN(
-      chosen.yaml, WithRules(loaded.text.yaml, loaded.text.file, chosen.weights, subject.dtype,
-                             options.plan.rules, comment));
-  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, ParsePolicy(chosen.yaml, loaded.text.file));
-  ONNXQUANT_ASSIGN_OR_RETURN(const DecidedOutput decided, Decide(subject, policy));
+  const PolicyText& text = from.loaded.text;
+  ONNXQUANT_ASSIGN_OR_RETURN(chosen.yaml,
+                             WithRules(text.yaml, text.file, chosen.weights, from.subject.dtype,
+                                       from.options.plan.rules, comment));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Policy policy, ParsePolicy(chosen.yaml, text.file));
+  ONNXQUANT_ASSIGN_OR_RETURN(const DecidedOutput decided, Decide(from.subject, policy));
   chosen.bytes = decided.bytes;
   chosen.allocation = std::move(allocation);
   return chosen;
+}
+
+// The fewest bytes at no more than `max_kl`.
+absl::StatusOr<Chosen> ChooseForKl(const Choices& from, absl::Span<const AllocationItem> items,
+                                   double max_kl, double least) {
+  std::optional<Allocation> found = AllocateFor(items, max_kl);
+  if (found) return Write(from, *std::move(found));
+  return UsageError(from.options.model, ": the least that these formats cost is a predicted KL of ",
+                    absl::StrFormat("%.3g", least),
+                    "; allow more with --max-kl, or name formats of more bits with --format");
+}
+
+// The least KL in no more than `size` bytes of all files. `smallest`: what takes the fewest.
+absl::StatusOr<Chosen> ChooseForSize(const Choices& from, absl::Span<const AllocationItem> items,
+                                     std::uint64_t size, Chosen smallest) {
+  if (smallest.bytes > size) {
+    return UsageError(from.options.model, ": takes at least ", smallest.bytes,
+                      " bytes in these formats, ", smallest.bytes - size,
+                      " more than --size allows; name formats of fewer bits with --format");
+  }
+  const std::uint64_t least = smallest.allocation.bytes;
+  std::uint64_t budget = size - (smallest.bytes - least);
+  Chosen best = std::move(smallest);
+  // What lies between tensors depends on which they are: the exact sizes say what is left.
+  constexpr int kTries = 12;
+  for (int i = 0; i < kTries; ++i) {
+    ONNXQUANT_ASSIGN_OR_RETURN(Chosen chosen, Write(from, *AllocateWithin(items, budget)));
+    const std::uint64_t taken = chosen.allocation.bytes;
+    if (chosen.bytes > size) {
+      const std::uint64_t over = chosen.bytes - size;
+      if (taken < least + over) break;
+      budget = taken - over;
+      continue;
+    }
+    const std::uint64_t left = size - chosen.bytes;
+    if (chosen.allocation.cost < best.allocation.cost) best = std::move(chosen);
+    if (left < size / 1000) break;
+    budget += left / 2;
+  }
+  return best;
+}
+
+// Predicted, of the policy as it was; nothing where it has formats that are not to choose from.
+std::optional<double> BaseKl(const Choices& from) {
+  double kl = 0;
+  for (std::size_t i = 0; i < from.tunables.size(); ++i) {
+    if (from.tunables[i].base < 0) return std::nullopt;
+    kl += from.costs[i][static_cast<std::size_t>(from.tunables[i].base)];
+  }
+  return kl;
 }
 
 absl::Status CheckPartOf(const TuneOptions& options) {
@@ -202,8 +283,10 @@ absl::Status CheckPartOf(const TuneOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
-  ONNXQUANT_RETURN_IF_ERROR(CheckPartOf(options));
+absl::StatusOr<Tuning> Tune(const TuneOptions& given) {
+  ONNXQUANT_RETURN_IF_ERROR(CheckPartOf(given));
+  ONNXQUANT_ASSIGN_OR_RETURN(const Asked asked, Settle(given));
+  const TuneOptions& options = asked.options;
   ONNXQUANT_ASSIGN_OR_RETURN(const Loaded loaded, Load(options));
   ONNXQUANT_ASSIGN_OR_RETURN(const EvidenceFiles files,
                              EvidenceOf(options.plan, loaded.model, loaded.analysis));
@@ -221,6 +304,8 @@ absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
                       files.calibration ? &*files.calibration : nullptr, longest);
   ONNXQUANT_ASSIGN_OR_RETURN(const std::vector<std::vector<double>> costs, measuring.Of(tunables));
   Tuning tuning;
+  tuning.policy_name = loaded.policy.name;
+  tuning.chosen_because = asked.chosen_because;
   tuning.dtype = loaded.dtype;
   tuning.base_bytes = base.bytes;
   tuning.longest = longest;
@@ -228,56 +313,21 @@ absl::StatusOr<Tuning> Tune(const TuneOptions& options) {
   tuning.positions = measuring.positions();
   if (options.part) return tuning;
   const std::vector<AllocationItem> items = ItemsOf(tunables, costs);
-  const auto write = [&](Allocation allocation) {
-    return Write(subject, loaded, options, candidates, tunables, costs, std::move(allocation));
-  };
-  double base_kl = 0;
-  bool all_known = true;
-  for (std::size_t i = 0; i < tunables.size(); ++i) {
-    all_known = all_known && tunables[i].base >= 0;
-    if (all_known) base_kl += costs[i][static_cast<std::size_t>(tunables[i].base)];
-  }
-  if (all_known) tuning.base_kl = base_kl;
+  const Choices from{subject, loaded, options, candidates, tunables, costs};
+  tuning.base_kl = BaseKl(from);
   // What all else takes: nearly the same whatever is chosen.
-  ONNXQUANT_ASSIGN_OR_RETURN(const Chosen smallest,
-                             write(*AllocateWithin(items, FrontOf(items).front().bytes)));
-  const std::uint64_t rest = smallest.bytes - smallest.allocation.bytes;
+  ONNXQUANT_ASSIGN_OR_RETURN(Chosen smallest,
+                             Write(from, *AllocateWithin(items, FrontOf(items).front().bytes)));
   constexpr std::size_t kSizes = 64;
   tuning.front = FilledFrontOf(items, kSizes);
-  for (FrontPoint& point : tuning.front) point.bytes += rest;
+  for (FrontPoint& point : tuning.front) point.bytes += smallest.bytes - smallest.allocation.bytes;
   std::optional<Chosen> best;
   if (options.max_kl) {
-    std::optional<Allocation> found = AllocateFor(items, *options.max_kl);
-    if (!found) {
-      return UsageError(options.model, ": the least that these formats cost is a predicted KL of ",
-                        absl::StrFormat("%.3g", tuning.front.back().cost),
-                        "; allow more with --max-kl, or name formats of more bits with --format");
-    }
-    ONNXQUANT_ASSIGN_OR_RETURN(best, write(*std::move(found)));
+    const double least = tuning.front.back().cost;
+    ONNXQUANT_ASSIGN_OR_RETURN(best, ChooseForKl(from, items, *options.max_kl, least));
   } else if (options.size) {
-    if (smallest.bytes > *options.size) {
-      return UsageError(options.model, ": takes at least ", smallest.bytes,
-                        " bytes in these formats, ", smallest.bytes - *options.size,
-                        " more than --size allows; name formats of fewer bits with --format");
-    }
-    best = smallest;
-    std::uint64_t budget = *options.size - rest;
-    // What lies between tensors depends on which they are: the exact sizes say what is left.
-    constexpr int kTries = 12;
-    for (int i = 0; i < kTries; ++i) {
-      ONNXQUANT_ASSIGN_OR_RETURN(Chosen chosen, write(*AllocateWithin(items, budget)));
-      const std::uint64_t taken = chosen.allocation.bytes;
-      if (chosen.bytes > *options.size) {
-        const std::uint64_t over = chosen.bytes - *options.size;
-        if (taken < smallest.allocation.bytes + over) break;
-        budget = taken - over;
-        continue;
-      }
-      const std::uint64_t left = *options.size - chosen.bytes;
-      if (chosen.allocation.cost < best->allocation.cost) best = std::move(chosen);
-      if (left < *options.size / 1000) break;
-      budget += left / 2;
-    }
+    ONNXQUANT_ASSIGN_OR_RETURN(best,
+                               ChooseForSize(from, items, *options.size, std::move(smallest)));
   }
   if (best) {
     tuning.policy = std::move(best->yaml);

@@ -25,7 +25,7 @@ namespace onnxquant {
 struct TuneOptions {
   std::string model;
   // `policy`, `rules`, `ranges` and `calibration`; of `dtypes` one, or none where the policy has
-  // but one output.
+  // but one output, or is kAutoPolicy: then the family's q4f16.
   PlanOptions plan;
   // What weights may get, each as a policy's `weights` says it; empty: what the output stores most
   // of its weights in and 8 bits, in blocks of that size, of half of it (from 16 on) and of 128.
@@ -53,6 +53,8 @@ struct TuneOptions {
 };
 
 struct Tuning {
+  std::string policy_name;     // of the policy that rules were added to
+  std::string chosen_because;  // why that one, where the options leave it to the model's family
   std::string dtype;
   std::string policy;             // YAML, to be applied by an ordinary conversion
   std::uint64_t bytes = 0;        // of all files of the output, exact

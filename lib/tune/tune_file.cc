@@ -74,19 +74,23 @@ absl::StatusOr<TuneReport> TuneToFile(const TuneOptions& options, const SingleOu
 std::string ToJson(const TuneReport& report) {
   const Tuning& tuning = report.tuning;
   const bool chosen = !tuning.policy.empty();
-  const Json json = {{"model", report.model},
-                     {"output", report.output.empty() ? Json() : Json(report.output)},
-                     {"dtype", tuning.dtype},
-                     {"bytes", chosen ? Json(tuning.bytes) : Json()},
-                     {"predicted_kl", chosen ? Json(tuning.kl) : Json()},
-                     {"measured_kl", report.measured_kl ? Json(*report.measured_kl) : Json()},
-                     {"bytes_before", tuning.base_bytes},
-                     {"predicted_kl_before", tuning.base_kl ? Json(*tuning.base_kl) : Json()},
-                     {"tokens", tuning.positions},
-                     {"measured", tuning.measured},
-                     {"seconds", report.seconds},
-                     {"front", FrontJson(tuning)},
-                     {"weights", WeightsJson(tuning)}};
+  const Json json = {
+      {"model", report.model},
+      {"output", report.output.empty() ? Json() : Json(report.output)},
+      {"policy",
+       {{"name", tuning.policy_name},
+        {"chosen_because", tuning.chosen_because.empty() ? Json() : Json(tuning.chosen_because)}}},
+      {"dtype", tuning.dtype},
+      {"bytes", chosen ? Json(tuning.bytes) : Json()},
+      {"predicted_kl", chosen ? Json(tuning.kl) : Json()},
+      {"measured_kl", report.measured_kl ? Json(*report.measured_kl) : Json()},
+      {"bytes_before", tuning.base_bytes},
+      {"predicted_kl_before", tuning.base_kl ? Json(*tuning.base_kl) : Json()},
+      {"tokens", tuning.positions},
+      {"measured", tuning.measured},
+      {"seconds", report.seconds},
+      {"front", FrontJson(tuning)},
+      {"weights", WeightsJson(tuning)}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -25,8 +25,9 @@ struct TuneReport {
 absl::StatusOr<TuneReport> TuneToFile(const TuneOptions& options, const SingleOutput& output,
                                       bool confirm);
 
-// {"model", "output", "dtype", "bytes", "predicted_kl", "measured_kl", "bytes_before",
-// "predicted_kl_before", "tokens", "measured", "seconds", "front": [{"bytes", "kl"}], "weights":
+// {"model", "output", "policy": {"name", "chosen_because"}, "dtype", "bytes", "predicted_kl",
+// "measured_kl", "bytes_before", "predicted_kl_before", "tokens", "measured", "seconds", "front":
+// [{"bytes", "kl"}], "weights":
 // [{"name", "role", "layer", "format", "bytes", "kl", "changed"}]}; null is what there is not.
 // UTF-8, indented, with a newline at its end.
 std::string ToJson(const TuneReport& report);

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxquant import _native
 from onnxquant.arguments import (
+    AUTO,
     AnyPath,
     AnyPolicy,
     AnyRanges,
@@ -139,7 +140,7 @@ class Tuning(Result):
 
 def tune(
     model: AnyPath,
-    policy: AnyPolicy,
+    policy: AnyPolicy = AUTO,
     *,
     calibration: "AnyPath | Calibration | None" = None,
     size: int | None = None,

@@ -16,7 +16,7 @@ CASES = [
     (("m.onnx", "inspct"), r"'inspct' is not expected; did you mean 'inspect'\?"),
     (("check", "a.onnx", "b.onnx", "c.onnx"), r"'b\.onnx', 'c\.onnx' are not expected;"),
     ((), r"MODEL is required;"),
-    (("tune", "m.onnx", "--front"), r"--policy .* is required;"),
+    (("tune", "m.onnx", "-o", "t.yaml"), r"--size, --max-kl, --front or --part is required;"),
     (("plan", "--policy"), r"--policy: 1 required NAME\|FILE missing;"),
 ]
 

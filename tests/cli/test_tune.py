@@ -76,6 +76,20 @@ def _kl(model: Path, candidate: Path, work: Path) -> float:
     return kl
 
 
+def test_without_a_policy_the_family_decides(model: Path, work: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t.yaml"
+    arguments = ("--max-kl", "10", "--no-confirm", "-t", work / "text.jsonl", "-o", out, model)
+    done = run("tune", "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["policy"]["name"] == "gemma-web"
+    assert "Gemma" in told["policy"]["chosen_because"]
+    assert told["dtype"] == "q4f16"
+    assert "# Gemma 2 and 3 for the web" in out.read_text()
+    text = run("tune", "--force", *arguments).stdout
+    assert text.startswith(f"policy gemma-web: {told['policy']['chosen_because']}\n")
+
+
 def test_the_policy_meets_the_size_and_says_what_it_costs(
     model: Path, work: Path, tmp_path: Path, front: list[dict[str, float]]
 ) -> None:

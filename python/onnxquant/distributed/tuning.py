@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnxquant.arguments import AnyPath, AnyPolicy, check_least, file_of
+from onnxquant.arguments import AUTO, AnyPath, AnyPolicy, check_least, file_of
 from onnxquant.distributed.cluster import run_task, run_tasks, share_of_cores, tasks_for
 from onnxquant.errors import UsageError, WriteError
 from onnxquant.policy import Policy
@@ -21,7 +21,7 @@ _PATHS = ("calibration", "output", "ranges", "tokens")
 
 def tune(
     model: AnyPath,
-    policy: AnyPolicy,
+    policy: AnyPolicy = AUTO,
     client: "Client | None" = None,
     *,
     parts: int = 0,
