@@ -119,6 +119,11 @@ std::string NumberText(double number);
 // The part of integer_arithmetic that concerns quantized products.
 void FindQuantizedSums(HazardContext& context);
 
+// The part of long_reduction that concerns products of matrices, and what becomes of a sum that
+// grows with its length: all that is made of it until something divides it.
+void FindLongProducts(HazardContext& context);
+void ReportUntilDivided(HazardContext& context, NodeId sum, const std::string& why);
+
 // The detectors, one for each row of HazardNames().
 void FindDecomposedNorms(HazardContext& context);
 void FindCancellations(HazardContext& context);
