@@ -90,8 +90,8 @@ def test_a_computed_epsilon_before_a_division_is_right(
     model = build(
         f"""g (float[N,16] weights, float[N,16] x) => (float[N,1] y)
           <int64[1] ax = {{1}}, float ten = {{10}}, float minus_eight = {{-8}},
-           float tiny = {{1e-4}}, float one = {{1}}, float large = {{50000}}, float minus_twenty = {{-20}},
-           float zero = {{0}}> {{
+           float tiny = {{1e-4}}, float one = {{1}}, float large = {{50000}},
+           float minus_twenty = {{-20}}, float zero = {{0}}> {{
           wx = Mul(weights, x)
           top = ReduceSum(wx, ax)
           sum = ReduceSum(weights, ax)
