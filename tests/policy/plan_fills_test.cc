@@ -76,7 +76,7 @@ g (float[n, 2, 2] scores, float[n, 1, 2] shown, bool[n, 2, 2] later) => (float[n
     return (*MakePlans(*analysis_, policy, {}, "m.onnx"))[0];
   };
   EXPECT_EQ(CopyOf(plan_of("{op: Mul}"), "hidden").limit, 57344);
-  EXPECT_EQ(CopyOf(plan_of("{op: Where}"), "chosen").limit, 65504);
+  EXPECT_EQ(CopyOf(plan_of("{op: Where}"), "chosen").limit, 57344);
   EXPECT_EQ(CopyOf(plan_of("{op: [Sub, Mul, Add, Where, Softmax]}"), "hidden").limit, 0);
 }
 
