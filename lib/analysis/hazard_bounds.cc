@@ -45,7 +45,50 @@ std::optional<double> LargestOf(ElementType type) {
   }
 }
 
+std::optional<double> Computed(const std::string& op, double a, double b) {
+  if (op == "Add") return a + b;
+  if (op == "Sub") return a - b;
+  if (op == "Mul") return a * b;
+  if (op == "Div") return a / b;
+  if (op == "Pow") return std::pow(a, b);
+  return std::nullopt;
+}
+
+std::optional<double> Computed(const std::string& op, double a) {
+  if (op == "Exp") return std::exp(a);
+  if (op == "Neg") return -a;
+  if (op == "Sqrt") return std::sqrt(a);
+  if (op == "Reciprocal") return 1.0 / a;
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::optional<double> HazardContext::Fixed(ValueId value, std::vector<NodeId>& makers,
+                                           int depth) const {
+  const ValueId origin = Origin(value);
+  if (origin == kNone || depth == 0) return std::nullopt;
+  const auto numbers = Constant(origin);
+  const NodeId node = Producer(origin);
+  std::optional<double> result;
+  if (numbers && !numbers->empty()) {
+    const auto [least, most] = std::minmax_element(numbers->begin(), numbers->end());
+    if (*least > 0.0 || *least == *most) result = *least;
+  } else if (node != kNone) {
+    const auto a = Fixed(Input(node, 0), makers, depth - 1);
+    const ValueId second = Input(node, 1);
+    const auto b = a && second != kNone ? Fixed(second, makers, depth - 1) : std::nullopt;
+    if (a && second == kNone) result = Computed(Op(node), *a);
+    if (a && b) result = Computed(Op(node), *a, *b);
+  }
+  if (!result) return std::nullopt;
+  // What moves it moves nothing else; an initializer each reader has in its own type.
+  for (ValueId moved = value; moved != origin; moved = Input(Producer(moved), 0)) {
+    makers.push_back(Producer(moved));
+  }
+  if (node != kNone && Op(node) != "Constant") makers.push_back(node);
+  return result;
+}
 
 std::optional<double> HazardContext::LowerBound(ValueId value, int depth) const {
   if (value == kNone || depth == 0) return std::nullopt;

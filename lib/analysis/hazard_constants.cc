@@ -1,6 +1,9 @@
 // small_eps, small_constant, large_constant and mask_fill: constants that float16 cannot hold.
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -20,27 +23,29 @@ bool IsLostZero(const HazardContext& context, ValueId constant) {
 struct Floor {
   double number = 0;
   bool lost = false;  // a 16-bit zero: what float32 had there vanished when the file was made
+  std::vector<NodeId> makers = {};  // that compute or spread the number
 };
 
-// Nothing where the node adds no such constant.
+// The smallest that an Add, Max or Where reads; nothing where it reads no such constant.
 std::optional<Floor> FloorOf(const HazardContext& context, NodeId node) {
-  std::optional<double> number;
-  ValueId constant = kNone;
   if (context.Op(node) == "Clip") {
-    number = context.ClipLimit(node, "min", 1);
-    constant = context.Input(node, 1);
-  } else if (context.Op(node) == "Where") {
-    for (const int input : {1, 2}) {
-      const auto one = context.Scalar(context.Input(node, input));
-      if (one && *one > 0.0 && (!number || *one < *number)) number = one;
-    }
-    return number ? std::optional(Floor{*number, false}) : std::nullopt;
-  } else if (context.IsOneOf(node, {"Add", "Max"})) {
-    constant = context.Input(node, context.Scalar(context.Input(node, 0)) ? 0 : 1);
-    number = context.Scalar(constant);
+    const auto number = context.ClipLimit(node, "min", 1);
+    if (!number) return std::nullopt;
+    return Floor{*number, *number == 0.0 && IsLostZero(context, context.Input(node, 1))};
   }
-  if (!number) return std::nullopt;
-  return Floor{*number, *number == 0.0 && IsLostZero(context, constant)};
+  const bool selects = context.Op(node) == "Where";
+  if (!selects && !context.IsOneOf(node, {"Add", "Max", "Sum"})) return std::nullopt;
+  std::optional<Floor> floor;
+  const auto count = static_cast<int>(context.graph().node(node).inputs.size());
+  for (int input = selects ? 1 : 0; input < count; ++input) {
+    const ValueId value = context.Input(node, input);
+    if (!context.IsFloat(value)) continue;
+    std::vector<NodeId> makers;
+    const auto number = context.Fixed(value, makers);
+    if (!number || (selects && *number <= 0.0) || (floor && floor->number <= *number)) continue;
+    floor = Floor{*number, *number == 0.0 && IsLostZero(context, value), std::move(makers)};
+  }
+  return floor;
 }
 
 bool NeedsNonZero(const HazardContext& context, const Use& use) {
@@ -68,6 +73,7 @@ void FindEpsAt(HazardContext& context, NodeId node, const Floor& floor) {
                        context.Op(use.node), " makes ", context.Quote(use.node));
       context.Report({node, use.node}, why);
       context.Report(path, why);
+      context.Report(floor.makers, why);
       // 1 / eps is beyond float16, where nothing is multiplied by it.
       const bool inverts =
           context.Op(use.node) == "Reciprocal" ||
@@ -80,7 +86,8 @@ void FindEpsAt(HazardContext& context, NodeId node, const Floor& floor) {
       }
     }
     // Products with what is kept from zero, and selections of it, are kept so by the same number.
-    constexpr absl::string_view kKeeps[] = {"Sqrt", "Pow", "Mul", "Max", "Clip", "Abs", "Concat"};
+    constexpr absl::string_view kKeeps[] = {"Sqrt",   "Pow", "Mul", "Max",       "Clip",      "Abs",
+                                            "Concat", "Add", "Sum", "ReduceSum", "ReduceMean"};
     if (context.Op(use.node) == "Where") return use.input > 0;
     return context.IsOneOf(use.node, kKeeps) || (use.input == 0 && context.IsMover(use.node));
   });

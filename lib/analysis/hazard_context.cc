@@ -68,6 +68,23 @@ bool HazardContext::IsSquare(NodeId node) const {
   return Op(node) == "Mul" && Input(node, 0) == Input(node, 1);
 }
 
+bool HazardContext::IsProductWithItself(NodeId node) const {
+  if (!IsOneOf(node, {"MatMul", "Gemm", "Einsum"})) return false;
+  // Parts of one value, as queries and keys often are, are two values.
+  const auto origin = [this](ValueId value) {
+    constexpr absl::string_view kParts[] = {"Slice", "Gather", "Split"};
+    for (int i = 0; i < kLongestMove; ++i) {
+      const NodeId mover = Producer(value);
+      if (mover == kNone || !IsMover(mover) || IsOneOf(mover, kParts)) break;
+      value = Input(mover, 0);
+    }
+    return value;
+  };
+  const ValueId first = origin(Input(node, 0));
+  return first != kNone && first == origin(Input(node, 1)) && !IsConstant(first) &&
+         (Op(node) != "Einsum" || graph_.node(node).inputs.size() == 2);
+}
+
 ValueId HazardContext::Input(NodeId node, int input) const {
   return node == kNone ? kNone : InputOf(graph_, node, input);
 }

@@ -36,6 +36,8 @@ class HazardContext {
   bool IsMover(NodeId node) const;
   // Pow(x, 2) or Mul(x, x).
   bool IsSquare(NodeId node) const;
+  // A product of matrices, or an Einsum of two, of a value with itself, possibly turned.
+  bool IsProductWithItself(NodeId node) const;
 
   // kNone where the slot is absent or empty.
   ValueId Input(NodeId node, int input) const;
@@ -55,6 +57,9 @@ class HazardContext {
   std::optional<std::vector<double>> Constant(ValueId value) const;
   // Its only element.
   std::optional<double> Scalar(ValueId value) const;
+  // The number that all elements of the value are, also where a few nodes compute it from such; the
+  // smallest of several positive ones. Those that make it are added.
+  std::optional<double> Fixed(ValueId value, std::vector<NodeId>& makers, int depth = 4) const;
   // The constant scalar that a node of two inputs reads beside input `input`.
   std::optional<double> OtherScalar(const Use& use) const;
   // Lower limit of Clip, from its input or (before opset 11) its attribute.
@@ -113,6 +118,11 @@ std::string NumberText(double number);
 
 // The part of integer_arithmetic that concerns quantized products.
 void FindQuantizedSums(HazardContext& context);
+
+// The part of long_reduction that concerns products of matrices, and what becomes of a sum that
+// grows with its length: all that is made of it until something divides it.
+void FindLongProducts(HazardContext& context);
+void ReportUntilDivided(HazardContext& context, NodeId sum, const std::string& why);
 
 // The detectors, one for each row of HazardNames().
 void FindDecomposedNorms(HazardContext& context);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "lib/analysis/graph_walk.h"
 #include "lib/analysis/hazard_context.h"
 
 namespace onnxquant {
@@ -17,17 +18,22 @@ struct Reader {
   bool itself = true;  // its other inputs have the same type
 };
 constexpr Reader kReaders[] = {
-    {"GridSample", 1, "samples at"},         {"RoiAlign", 1, "cuts out"},
-    {"MaxRoiPool", 1, "cuts out"},           {"NonMaxSuppression", 0, "compares the boxes"},
-    {"AffineGrid", 0, "makes positions of"}, {"Resize", 2, "makes a size of", false},
-    {"Resize", 1, "cuts out", false},        {"Upsample", 1, "makes a size of", false},
+    {"GridSample", 1, "samples at"},
+    {"RoiAlign", 1, "cuts out"},
+    {"MaxRoiPool", 1, "cuts out"},
+    {"CropAndResize", 1, "cuts out"},
+    {"NonMaxSuppression", 0, "compares the boxes"},
+    {"AffineGrid", 0, "makes positions of"},
+    {"Resize", 2, "makes a size of", false},
+    {"Resize", 1, "cuts out", false},
+    {"Upsample", 1, "makes a size of", false},
 };
 
 // The first that finds computed positions at the node.
 const Reader* ReaderAt(const HazardContext& context, NodeId node) {
   const auto* found =
       std::find_if(std::begin(kReaders), std::end(kReaders), [&](const Reader& reader) {
-        if (context.Op(node) != reader.op) return false;
+        if (!IsAnyOf(context.graph(), node, {reader.op})) return false;
         const ValueId value = context.Input(node, reader.input);
         return context.IsFloat(value) && !context.IsConstant(value);
       });
@@ -74,8 +80,7 @@ void FindCoordinates(HazardContext& context) {
     if (reader == nullptr) continue;
     const ValueId positions = context.Input(node, reader->input);
     const std::string why = absl::StrCat(
-        context.Op(node), " ", context.Quote(node), " ", reader->what, " ",
-        context.QuoteValue(positions),
+        reader->op, " ", context.Quote(node), " ", reader->what, " ", context.QuoteValue(positions),
         "; float16 has 0.5 between the positions at 1000 and none beyond 65504, bfloat16 4");
     if (reader->itself) context.Report(node, why);
     context.ReportMakers(positions, why, seen,

@@ -1,8 +1,10 @@
 // cancellation: a mean of products less a product of means.
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -13,23 +15,15 @@ namespace {
 
 constexpr int kLongestWay = 8;
 
-// A product: x · y, or x².
-struct Product {
-  NodeId node = kNone;
-  ValueId a = kNone;
-  ValueId b = kNone;
+// A sum or mean of products: what is multiplied, in order of its ids, and the nodes that do it.
+struct Moment {
+  std::vector<ValueId> factors;
+  std::vector<NodeId> way;
 };
+constexpr std::size_t kMostFactors = 16;
 
-std::optional<Product> ProductAt(const HazardContext& context, NodeId node) {
-  const ValueId first = context.Input(node, 0);
-  if (context.Op(node) == "Pow" && context.Scalar(context.Input(node, 1)) == 2.0) {
-    return Product{node, first, first};
-  }
-  const ValueId second = context.Input(node, 1);
-  if (context.Op(node) != "Mul" || context.IsConstant(first) || context.IsConstant(second)) {
-    return std::nullopt;
-  }
-  return Product{node, first, second};
+bool IsContraction(const HazardContext& context, NodeId node) {
+  return context.IsOneOf(node, {"MatMul", "Gemm", "Einsum"});
 }
 
 // Whether the value is a number of elements, which the graph computes from a shape.
@@ -44,18 +38,23 @@ bool IsCount(const HazardContext& context, ValueId value) {
   return false;
 }
 
+enum class Divisors { kKnown, kAny };  // constants and counts alone, or computed numbers too
+
 // The way from a value back to what makes it, through what moves or scales it.
-ValueId PastScales(const HazardContext& context, ValueId value, std::vector<NodeId>& way) {
+ValueId PastScales(const HazardContext& context, ValueId value, std::vector<NodeId>& way,
+                   Divisors divisors = Divisors::kKnown) {
   for (int i = 0; i < kLongestWay; ++i) {
     const NodeId node = context.Producer(value);
     if (node == kNone) return value;
     int next = 0;
     if (context.IsOneOf(node, {"Mul", "Div"})) {
+      const bool divides = context.Op(node) == "Div";
       const auto scales = [&](int input) {
         const ValueId factor = context.Input(node, input);
-        return context.IsConstant(factor) || IsCount(context, factor);
+        return context.IsConstant(factor) || IsCount(context, factor) ||
+               (divides && divisors == Divisors::kAny);
       };
-      if (!scales(1) && !(context.Op(node) == "Mul" && scales(0))) return value;
+      if (!scales(1) && (divides || !scales(0))) return value;
       next = scales(1) ? 0 : 1;
     } else if (!context.IsMover(node)) {
       return value;
@@ -66,49 +65,85 @@ ValueId PastScales(const HazardContext& context, ValueId value, std::vector<Node
   return value;
 }
 
-// A node that averages or sums its first input, or filters it with constants.
-bool IsAverage(const HazardContext& context, NodeId node) {
-  if (context.IsOneOf(node, {"ReduceMean", "ReduceSum", "AveragePool", "GlobalAveragePool"})) {
-    return true;
-  }
-  return context.IsOneOf(node, {"Conv", "MatMul"}) && context.IsConstant(context.Input(node, 1));
-}
-
-// The value that `value` is the average of, possibly scaled; kNone where it is none.
-ValueId AveragedBy(const HazardContext& context, ValueId value, std::vector<NodeId>& way) {
-  const ValueId inner = PastScales(context, value, way);
-  const NodeId node = context.Producer(inner);
-  if (!IsAverage(context, node)) return kNone;
-  way.push_back(node);
-  return context.Input(node, 0);
-}
-
-// E[xy]: the product, and the nodes between it and `value`.
-std::optional<Product> MeanOfProduct(const HazardContext& context, ValueId value,
-                                     std::vector<NodeId>& way) {
+// Takes apart a product down to what is none; false where it has too many factors. Constants scale
+// it.
+bool AddFactors(const HazardContext& context, ValueId value, Moment& moment) {
+  if (moment.factors.size() >= kMostFactors) return false;
+  std::vector<NodeId> way;
   const ValueId scaled = PastScales(context, value, way);
   const NodeId node = context.Producer(scaled);
-  if (context.Op(node) == "ReduceSumSquare") {
-    return Product{node, context.Input(node, 0), context.Input(node, 0)};
+  const bool square = node != kNone && context.IsSquare(node);
+  if (!square && context.Op(node) != "Mul") {
+    moment.factors.push_back(scaled);
+    return true;
   }
-  const ValueId averaged = AveragedBy(context, scaled, way);
-  if (averaged == kNone) return std::nullopt;
-  return ProductAt(context, context.Producer(PastScales(context, averaged, way)));
+  way.push_back(node);
+  moment.way.insert(moment.way.end(), way.begin(), way.end());
+  const ValueId first = context.Input(node, 0);
+  return AddFactors(context, first, moment) &&
+         AddFactors(context, square ? first : context.Input(node, 1), moment);
 }
 
-// E[x]E[y] of the factors given, and all nodes that make it.
-bool IsProductOfMeans(const HazardContext& context, ValueId value, const Product& factors,
-                      std::vector<NodeId>& way) {
-  const ValueId scaled = PastScales(context, value, way);
-  const auto product = ProductAt(context, context.Producer(scaled));
-  if (!product) return false;
-  way.push_back(product->node);
-  const ValueId a = AveragedBy(context, product->a, way);
-  const ValueId b = AveragedBy(context, product->b, way);
-  if (a == kNone || b == kNone) return false;
-  const std::pair<ValueId, ValueId> of = {context.Origin(factors.a), context.Origin(factors.b)};
-  const std::pair<ValueId, ValueId> means = {context.Origin(a), context.Origin(b)};
-  return means == of || (means.first == of.second && means.second == of.first);
+// What a node sums up or averages, over axes, a window, or by a product with weights.
+std::optional<Moment> MomentAt(const HazardContext& context, ValueId value) {
+  Moment moment;
+  const NodeId node = context.Producer(PastScales(context, value, moment.way, Divisors::kAny));
+  std::vector<ValueId> summed;
+  if (context.IsOneOf(node, {"ReduceMean", "ReduceSum", "AveragePool", "GlobalAveragePool"})) {
+    summed = {context.Input(node, 0)};
+  } else if (context.Op(node) == "ReduceSumSquare") {
+    summed = {context.Input(node, 0), context.Input(node, 0)};
+  } else if (IsContraction(context, node) ||
+             (context.Op(node) == "Conv" && context.IsConstant(context.Input(node, 1)))) {
+    for (const int input : {0, 1}) {
+      const ValueId operand = context.Input(node, input);
+      if (!context.IsConstant(operand)) summed.push_back(operand);
+    }
+  }
+  if (summed.empty()) return std::nullopt;
+  moment.way.push_back(node);
+  for (const ValueId operand : summed) {
+    if (operand == kNone || !AddFactors(context, operand, moment)) return std::nullopt;
+  }
+  std::sort(moment.factors.begin(), moment.factors.end());
+  return moment;
+}
+
+// The two means of a product of such.
+struct Means {
+  Moment a;
+  Moment b;
+  std::vector<NodeId> way;
+};
+
+std::optional<Means> ProductOfMeans(const HazardContext& context, ValueId value) {
+  Means means;
+  const ValueId scaled = PastScales(context, value, means.way, Divisors::kAny);
+  const NodeId node = context.Producer(scaled);
+  if (node == kNone) return std::nullopt;
+  const bool square = context.IsSquare(node);
+  if (!square && context.Op(node) != "Mul" && !IsContraction(context, node)) return std::nullopt;
+  std::optional<Moment> a = MomentAt(context, context.Input(node, 0));
+  std::optional<Moment> b = square ? a : MomentAt(context, context.Input(node, 1));
+  if (!a || !b) return std::nullopt;
+  means.way.push_back(node);
+  means.a = *std::move(a);
+  means.b = *std::move(b);
+  return means;
+}
+
+// Whether E[wxy] and E[wx]E[wy] are of the same x and y, and of the same weights w, or none.
+bool AreOfTheSame(const Moment& moment, const Means& means) {
+  const std::vector<ValueId>&a = means.a.factors, &b = means.b.factors, &of = moment.factors;
+  std::vector<ValueId> both, weights;
+  std::merge(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
+  if (!std::includes(both.begin(), both.end(), of.begin(), of.end())) return false;
+  std::set_difference(both.begin(), both.end(), of.begin(), of.end(), std::back_inserter(weights));
+  const auto has_weights = [&weights](const std::vector<ValueId>& factors) {
+    return factors.size() > weights.size() &&
+           std::includes(factors.begin(), factors.end(), weights.begin(), weights.end());
+  };
+  return has_weights(a) && has_weights(b);
 }
 
 // The sum or difference that `value` is, possibly scaled; kNone where it is none.
@@ -164,12 +199,20 @@ bool IsDifferenceOfMeans(const HazardContext& context, NodeId node, std::vector<
   }
   if (context.Op(node) != "Sub" && neg == kNone) return false;
   for (const int first : {0, 1}) {
-    way.clear();
+    const std::optional<Moment> moment = MomentAt(context, terms[first]);
+    if (!moment) continue;
+    const std::optional<Means> means = ProductOfMeans(context, terms[1 - first]);
+    if (!means || !AreOfTheSame(*moment, *means)) continue;
     if (neg != kNone) way.push_back(neg);
-    const auto product = MeanOfProduct(context, terms[first], way);
-    if (!product) continue;
-    way.push_back(product->node);
-    if (IsProductOfMeans(context, terms[1 - first], *product, way)) return true;
+    // What makes an x that is squared is no part of it, though it be a product as well.
+    const auto makes_x = [&moment](NodeId maker) {
+      return std::count(moment->way.begin(), moment->way.end(), maker) > 1;
+    };
+    for (const std::vector<NodeId>* more :
+         {&moment->way, &means->a.way, &means->b.way, &means->way}) {
+      std::remove_copy_if(more->begin(), more->end(), std::back_inserter(way), makes_x);
+    }
+    return true;
   }
   return false;
 }

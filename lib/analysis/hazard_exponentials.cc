@@ -1,6 +1,9 @@
 // exp_sum: exponentials that are summed, or divided by each other.
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -24,15 +27,50 @@ bool IsBelowZero(const HazardContext& context, ValueId value) {
   return context.Op(max) == "ReduceMax";
 }
 
+// e^x, or another positive number to the power of x.
+struct Exponential {
+  ValueId exponent = kNone;
+  double scale = 1;  // of the exponent, for the base e
+};
+
+std::optional<Exponential> ExponentialAt(const HazardContext& context, NodeId node) {
+  Exponential found;
+  if (context.Op(node) == "Exp") {
+    found.exponent = context.Input(node, 0);
+  } else if (context.Op(node) == "Pow") {
+    const auto base = context.Scalar(context.Input(node, 0));
+    if (!base || *base <= 0.0 || *base == 1.0) return std::nullopt;
+    found = {context.Input(node, 1), std::log(*base)};
+  }
+  if (found.exponent == kNone || context.IsConstant(found.exponent)) return std::nullopt;
+  return found;
+}
+
 bool MayOverflow(const HazardContext& context, NodeId exp) {
-  const ValueId exponent = context.Input(exp, 0);
-  if (IsBelowZero(context, exponent)) return false;
+  const auto [exponent, scale] = *ExponentialAt(context, exp);
+  if (scale > 0 && IsBelowZero(context, exponent)) return false;
   const std::optional<double> bound = context.Magnitude(exponent);
-  if (bound && *bound <= kLargestExponent) return false;
+  if (bound && *bound * std::abs(scale) <= kLargestExponent) return false;
   const NodeId neg = context.Producer(context.Origin(exponent));
   const auto least = context.Op(neg) == "Neg" ? context.LowerBound(context.Input(neg, 0))
                                               : std::optional<double>();
   return !least || *least < -kLargestExponent;
+}
+
+// Whether a product with the constant sums up: a row or column of weights, or a matrix of nothing
+// but zeros and one other number. Any other is a layer's.
+bool SumsUp(const HazardContext& context, ValueId weights) {
+  if (!context.IsConstant(weights)) return true;
+  const auto shape = context.ShapeOf(context.Origin(weights));
+  const auto is_one = [](std::int64_t dim) { return dim == 1; };
+  if (shape && (shape->size() < 2 || std::any_of(shape->end() - 2, shape->end(), is_one))) {
+    return true;
+  }
+  const auto numbers = context.Constant(weights);
+  if (!numbers || numbers->empty()) return false;
+  const double largest = *std::max_element(numbers->begin(), numbers->end());
+  return std::all_of(numbers->begin(), numbers->end(),
+                     [largest](double number) { return number == 0.0 || number == largest; });
 }
 
 // What becomes of exponentials until they are normalized. Products, sums of several, and what
@@ -76,8 +114,8 @@ class ExponentialFinder {
   void Learn(NodeId node) {
     const ValueId first = context_.Input(node, 0);
     const ValueId second = context_.Input(node, 1);
-    if (context_.Op(node) == "Exp") {
-      if (!context_.IsConstant(first)) Set(node, {.length = 1, .exp = node});
+    if (ExponentialAt(context_, node)) {
+      Set(node, {.length = 1, .exp = node});
       return;
     }
     ValueIds inputs = context_.graph().node(node).inputs;
@@ -118,16 +156,27 @@ class ExponentialFinder {
   }
 
   bool IsSum(NodeId node) const {
-    if (context_.IsOneOf(node, {"ReduceSum", "ReduceMean"})) return true;
-    // Weights of one kind or another times values; a constant matrix is a layer.
-    return context_.IsOneOf(node, {"MatMul", "Einsum"}) &&
-           !context_.IsConstant(context_.Input(node, 0)) &&
-           !context_.IsConstant(context_.Input(node, 1));
+    if (context_.IsOneOf(
+            node, {"ReduceSum", "ReduceMean", "ReduceL1", "AveragePool", "GlobalAveragePool"})) {
+      return true;
+    }
+    if (IsScatter(node)) {
+      const auto* reduction = FindAttribute(*context_.graph().node(node).proto, "reduction");
+      return reduction != nullptr && reduction->s() == "add";
+    }
+    // Weights of one kind or another times values.
+    return context_.IsOneOf(node, {"MatMul", "Gemm", "Einsum"}) &&
+           SumsUp(context_, context_.Input(node, 0)) && SumsUp(context_, context_.Input(node, 1));
+  }
+
+  // Sums those up that have one place, as the edges of a graph that lead to one node do.
+  bool IsScatter(NodeId node) const {
+    return context_.IsOneOf(node, {"ScatterElements", "ScatterND"});
   }
 
   // Whether the exponentials are combined here; what they lead to then is none.
   bool IsEnd(NodeId node) {
-    const ValueId first = context_.Input(node, 0);
+    const ValueId first = context_.Input(node, IsScatter(node) ? 2 : 0);
     const ValueId second = context_.Input(node, 1);
     const Knowledge &a = Of(first), &b = Of(second);
     const std::string& op = context_.Op(node);
@@ -190,8 +239,9 @@ class ExponentialFinder {
 
 void FindExpSums(HazardContext& context) {
   const auto& nodes = context.graph().nodes();
-  const bool any = std::any_of(nodes.begin(), nodes.end(),
-                               [](const Node& node) { return node.proto->op_type() == "Exp"; });
+  const bool any = std::any_of(nodes.begin(), nodes.end(), [](const Node& node) {
+    return node.proto->op_type() == "Exp" || node.proto->op_type() == "Pow";
+  });
   if (any) ExponentialFinder(context).Run();
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     if (context.Op(node) == "ReduceLogSumExp") {

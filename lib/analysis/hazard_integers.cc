@@ -2,6 +2,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -22,6 +25,7 @@ struct Knowledge {
   Kind kind = Kind::kData;
   bool whole = false;    // float, but still integers: nothing has scaled them yet
   ValueId root = kNone;  // where the integers come from
+  bool open = false;     // a count that may be beyond 2048, as far as the model's shapes tell
 };
 
 constexpr absl::string_view kSources[] = {"Shape",  "Size",  "NonZero", "ArgMax",
@@ -96,6 +100,7 @@ class IntegerFinder {
         all.kind = one.kind;
         all.root = one.root;
       }
+      all.open = all.open || one.open;
       all.whole = all.whole && (one.kind == Kind::kConstant ? IsWholeConstant(value) : one.whole);
     }
     return all;
@@ -116,9 +121,39 @@ class IntegerFinder {
     }
     if (context_.Op(node) == "CumSum" && context_.IsFloat(output)) {
       const ValueId summed = context_.Input(node, 0);
-      return {Kind::kCount, summed != kNone && Of(summed).whole, output};
+      return {Kind::kCount, summed != kNone && Of(summed).whole, output, true};
     }
-    return {Kind::kCount, true, output};
+    const bool open = context_.Op(node) == "Size" ? HasOpenSize(context_.Input(node, 0))
+                                                  : context_.Op(node) != "Shape";
+    return {Kind::kCount, true, output, open};
+  }
+
+  // Whether one of the value's sizes, from one to before another, is large, or left open.
+  bool HasOpenSize(ValueId value, double from = 0, double to = kHalfLargest) const {
+    const auto shape = context_.ShapeOf(value);
+    if (!shape) return false;
+    const auto rank = static_cast<double>(shape->size());
+    if (from < 0) from += rank;
+    if (to < 0) to += rank;
+    for (double axis = std::max(from, 0.0); axis < std::min(to, rank); ++axis) {
+      const std::int64_t dim = (*shape)[static_cast<std::size_t>(axis)];
+      if (dim == kOpenDim || static_cast<double>(dim) > kHalfLargestInteger) return true;
+    }
+    return false;
+  }
+
+  // Of what reads a Shape: whether it takes a size that may be large.
+  bool TakesOpenSize(NodeId node) const {
+    const NodeId shape = context_.Producer(context_.Input(node, 0));
+    if (context_.Op(shape) != "Shape") return false;
+    if (FindAttribute(*context_.graph().node(shape).proto, "start") != nullptr) return false;
+    const ValueId value = context_.Input(shape, 0);
+    if (context_.Op(node) == "ReduceProd") return HasOpenSize(value);
+    const auto first = context_.Scalar(context_.Input(node, 1));
+    if (!first || !context_.IsOneOf(node, {"Gather", "Slice"})) return false;
+    const auto end = context_.Scalar(context_.Input(node, 2));
+    if (context_.Op(node) == "Slice" && end) return HasOpenSize(value, *first, *end);
+    return HasOpenSize(value, *first, *first == -1 ? kHalfLargest : *first + 1);
   }
 
   Knowledge OfNode(NodeId node) const {
@@ -126,6 +161,7 @@ class IntegerFinder {
     if (op == "Constant") return {Kind::kConstant, false, kNone};
     if (context_.IsOneOf(node, kSources)) return OfSource(node);
     Knowledge inputs = Inputs(node);
+    inputs.open = inputs.open || TakesOpenSize(node);
     if (inputs.kind == Kind::kConstant || context_.IsMover(node)) return inputs;
     if (!context_.IsOneOf(node, kArithmetic)) return {};
     if (context_.IsOneOf(node, kMakesWhole)) {
@@ -137,6 +173,7 @@ class IntegerFinder {
     if (op == "ReduceSum" && inputs.kind == Kind::kInteger &&
         IsWideInteger(context_.TypeOf(context_.Output(node)))) {
       inputs.kind = Kind::kCount;
+      inputs.open = HasOpenSize(context_.Input(node, 0));
     }
     return inputs;
   }
@@ -151,7 +188,7 @@ class IntegerFinder {
     }
     if (context_.Op(node) == "TopK" && context_.graph().node(node).outputs.size() > 1) {
       const ValueId indices = context_.graph().node(node).outputs[1];
-      if (indices != kNone) Of(indices) = {Kind::kCount, true, indices};
+      if (indices != kNone) Of(indices) = {Kind::kCount, true, indices, true};
     }
   }
 
@@ -228,6 +265,22 @@ class IntegerFinder {
                     });
   }
 
+  // Data divided by a count that is beyond 65504 where float16 has it, or taken the root of.
+  bool DividesByCount(NodeId node) const {
+    const bool divides = context_.Op(node) == "Div";
+    if (!divides && !context_.IsOneOf(node, {"Reciprocal", "Sqrt", "Log"})) return false;
+    const ValueId count = context_.Input(node, divides ? 1 : 0);
+    return IsTainted(count) && Of(count).kind == Kind::kCount && Of(count).open;
+  }
+
+  // 1 / n has as few digits where it is multiplied by.
+  void MarkProducts(NodeId inverse, const std::string& why) {
+    const ValueId output = context_.Output(inverse);
+    for (const Use& use : context_.graph().value(output).uses) {
+      if (context_.Op(use.node) == "Mul") context_.Report(use.node, why);
+    }
+  }
+
   void Check(NodeId node) {
     const ValueId output = context_.Output(node);
     if (output == kNone) return;
@@ -241,6 +294,14 @@ class IntegerFinder {
                                      [this](ValueId value) { return IsTainted(value); });
     if (!tainted) return;
     const Knowledge numbers = Inputs(node);
+    if (DividesByCount(node)) {
+      const ValueId count = context_.Input(node, context_.Op(node) == "Div" ? 1 : 0);
+      const std::string why = Why(node, Of(count));
+      Mark(node, why);
+      const bool inverts =
+          context_.Op(node) == "Reciprocal" || context_.IsConstant(context_.Input(node, 0));
+      if (inverts) MarkProducts(node, why);
+    }
     if (numbers.kind == Kind::kData) return;
     // A constant that is no integer scales: the operands may have been whole before.
     Knowledge operands = numbers;

@@ -48,7 +48,7 @@ struct Squares {
 bool FindSquares(const HazardContext& context, ValueId value, int depth, Squares& found) {
   const NodeId node = context.Producer(value);
   if (node == kNone || depth == 0) return false;
-  const bool square = context.IsSquare(node);
+  const bool square = context.IsSquare(node) || context.IsProductWithItself(node);
   bool any = square;
   if (!square) {
     for (const ValueId input : PowersOf(context, node)) {

@@ -46,7 +46,8 @@ class NormFinder {
 
   void Run() {
     rooted_ = context_.Op(reduction_) == "ReduceL2";
-    const bool squares = rooted_ || context_.Op(reduction_) == "ReduceSumSquare";
+    const bool squares = rooted_ || context_.Op(reduction_) == "ReduceSumSquare" ||
+                         context_.IsProductWithItself(reduction_);
     if (!squares) {
       square_ = SquareOf(context_, context_.Input(reduction_, 0));
       if (square_ == kNone) return;
@@ -82,9 +83,20 @@ class NormFinder {
     // Clip, and the variance as mean(x²) - mean(x)².
     if (context_.IsOneOf(node, {"Clip", "Sub"})) return use.input == 0;
     if (context_.Op(node) == "Div") return use.input == 0 && context_.OtherScalar(use).has_value();
-    if (!context_.IsOneOf(node, {"Add", "Max", "Mul"})) return false;
+    if (use.input > 1) return false;
     const ValueId other = context_.Input(node, 1 - use.input);
-    return context_.IsConstant(other) || (context_.Op(node) == "Mul" && IsLength(other));
+    if (MultipliesLengths(node)) return IsLength(other) || IsScale(use);
+    return context_.IsOneOf(node, {"Add", "Max"}) && context_.IsConstant(other);
+  }
+
+  // By each other; all of one list by all of another, too.
+  bool MultipliesLengths(NodeId node) const {
+    return context_.IsOneOf(node, {"Mul", "MatMul", "Gemm", "Einsum"});
+  }
+
+  bool IsScale(const Use& use) const {
+    return context_.Op(use.node) == "Mul" &&
+           context_.IsConstant(context_.Input(use.node, 1 - use.input));
   }
 
   // Whether the value is the length of a vector as well, or its square: a cosine is divided by the
@@ -93,7 +105,8 @@ class NormFinder {
     constexpr int kFewSteps = 6;
     for (int i = 0; i < kFewSteps && value != kNone; ++i) {
       const NodeId node = context_.Producer(value);
-      if (context_.IsOneOf(node, {"ReduceL2", "ReduceSumSquare"}) || IsRoot(context_, node)) {
+      if (context_.IsOneOf(node, {"ReduceL2", "ReduceSumSquare"}) || IsRoot(context_, node) ||
+          context_.IsProductWithItself(node)) {
         return true;
       }
       const bool sums = context_.IsOneOf(node, {"ReduceSum", "ReduceMean"});
@@ -113,7 +126,9 @@ class NormFinder {
                      "; the squares overflow float16 beyond 256 and vanish below 0.0002");
     context_.Report({first, reduction_, end}, why);
     context_.Report(path, why);
-    ReportDot(context_.Input(end, 0), why);
+    const NodeId divisor = context_.Producer(context_.Input(end, 1));
+    const bool second = context_.Op(end) == "Mul" && divisor != path.back();
+    ReportDot(context_.Input(end, second ? 1 : 0), path, why);
     for (const NodeId node : path) {
       if (context_.Op(node) != "Sub") continue;
       const NodeId square = SquareOf(context_, context_.Input(node, 1));
@@ -125,12 +140,36 @@ class NormFinder {
     ReportCentering(context_.Input(end, 1), why);
   }
 
-  // x · y, which outgrows float16 as x · x does, where it is divided by both lengths.
-  void ReportDot(ValueId value, const std::string& why) {
-    const NodeId sum = context_.Producer(context_.Origin(value));
-    if (context_.Op(sum) != "ReduceSum") return;
-    const NodeId product = context_.Producer(context_.Origin(context_.Input(sum, 0)));
-    if (context_.Op(product) == "Mul") context_.Report({sum, product}, why);
+  // x · y, which outgrows float16 as x · x does, where it is divided by both lengths, at once or
+  // one after the other. What a product with one length alone divides is a layer's.
+  void ReportDot(ValueId value, const HazardContext::Path& path, const std::string& why) {
+    constexpr int kFewSteps = 4;
+    std::vector<NodeId> way;
+    bool both = std::any_of(path.begin(), path.end(), [this](NodeId node) {
+      return MultipliesLengths(node) && !context_.IsConstant(context_.Input(node, 0)) &&
+             !context_.IsConstant(context_.Input(node, 1));
+    });
+    for (int i = 0; i < kFewSteps; ++i) {
+      const NodeId node = context_.Producer(value);
+      const bool divides = context_.Op(node) == "Div" && IsLength(context_.Input(node, 1));
+      const bool scales =
+          context_.Op(node) == "Mul" && context_.IsConstant(context_.Input(node, 1));
+      if (!divides && !scales && (node == kNone || !context_.IsMover(node))) break;
+      both = both || divides;
+      way.push_back(node);
+      value = context_.Input(node, 0);
+    }
+    const NodeId sum = context_.Producer(value);
+    const NodeId product = context_.Op(sum) == "ReduceSum"
+                               ? context_.Producer(context_.Origin(context_.Input(sum, 0)))
+                               : kNone;
+    const bool matrices = both && context_.IsOneOf(sum, {"MatMul", "Gemm", "Einsum"}) &&
+                          !context_.IsConstant(context_.Input(sum, 0)) &&
+                          !context_.IsConstant(context_.Input(sum, 1));
+    if (!matrices && context_.Op(product) != "Mul") return;
+    if (!matrices) context_.Report(product, why);
+    context_.Report(sum, why);
+    context_.Report(way, why);
   }
 
   void ReportCentering(ValueId value, const std::string& why) {
@@ -193,7 +232,8 @@ void FindScaledDifferences(HazardContext& context, const std::vector<Scaled>& sc
 void FindDecomposedNorms(HazardContext& context) {
   std::vector<Scaled> scaled;
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
-    if (context.IsOneOf(node, {"ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2"})) {
+    if (context.IsOneOf(node, {"ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2"}) ||
+        context.IsProductWithItself(node)) {
       NormFinder(context, node, scaled).Run();
     }
   }

@@ -83,8 +83,8 @@ bool HasFeaturesFirst(const HazardContext& context, ValueId value) {
 }
 
 // Whether the model leaves open how long one of the axes is that the node reduces: a sequence, or
-// time. The batch is none. Where shapes are not declared, the axis before the features is taken for
-// one.
+// time. The batch is none, if two more axes follow it. Where shapes are not declared, the axis
+// before the features is taken for one.
 bool ReducesSequence(const HazardContext& context, NodeId node) {
   std::optional<std::vector<std::int64_t>> axes = AxesOf(context, node);
   if (!axes) return false;
@@ -99,67 +99,12 @@ bool ReducesSequence(const HazardContext& context, NodeId node) {
   return std::any_of(axes->begin(), axes->end(), [&](std::int64_t axis) {
     if (!shape && rank < 0) return axis == -2;
     if (axis < 0) axis += rank;
-    if (axis <= 0 || axis >= rank) return false;
+    const std::int64_t least = rank < 3 ? 0 : 1;
+    if (axis < least || axis >= rank) return false;
     const std::int64_t dim = shape ? (*shape)[static_cast<std::size_t>(axis)] : kUnknownDim;
     if (dim != kUnknownDim || rank != 3) return dim == kOpenDim;
     return axis == (HasFeaturesFirst(context, value) ? 2 : 1);
   });
-}
-
-// Whether the value is what a Softmax made, possibly dropped, masked or moved: its rows sum to 1.
-bool AreShares(const HazardContext& context, ValueId value) {
-  constexpr int kFewSteps = 8;
-  for (int i = 0; i < kFewSteps && value != kNone; ++i) {
-    const NodeId node = context.Producer(value);
-    if (context.IsOneOf(node, {"Softmax", "OneHot"})) return true;
-    // One that is spelt out: exponentials by their sum.
-    const NodeId sum = context.Op(node) == "Div"
-                           ? context.Producer(context.Origin(context.Input(node, 1)))
-                           : kNone;
-    if (context.Op(sum) == "ReduceSum" &&
-        context.Origin(context.Input(sum, 0)) == context.Origin(context.Input(node, 0))) {
-      return true;
-    }
-    const bool selects = context.Op(node) == "Where";
-    if (!selects && !context.IsMover(node) && !context.IsOneOf(node, {"Dropout", "Mul", "Div"})) {
-      return false;
-    }
-    const int first = selects ? 1 : 0;
-    value = context.Input(node, context.IsConstant(context.Input(node, first)) ? first + 1 : first);
-  }
-  return false;
-}
-
-// A product of two computed matrices along an axis of open length: linear attention's sums.
-bool MultipliesSequence(const HazardContext& context, NodeId node) {
-  const ValueId a = context.Input(node, 0);
-  const ValueId b = context.Input(node, 1);
-  if (context.IsConstant(a) || context.IsConstant(b)) return false;
-  const auto left = context.ShapeOf(a);
-  const auto right = context.ShapeOf(b);
-  const auto is_long = [](std::int64_t dim) {
-    return dim == kOpenDim || static_cast<double>(dim) > kHalfLargestInteger;
-  };
-  const bool sequence = (left && left->size() > 1 && is_long(left->back())) ||
-                        (right && right->size() > 1 && is_long((*right)[right->size() - 2]));
-  return sequence && !AreShares(context, a) && !AreShares(context, b);
-}
-
-// Such sums grow with the sequence: what is made of them until something divides.
-void ReportUntilDivided(HazardContext& context, NodeId sum, const std::string& why) {
-  constexpr int kFewSteps = 5;
-  context.Follow(
-      context.Output(sum), kFewSteps, [&](const Use& use, const HazardContext::Path& path) {
-        constexpr absl::string_view kAsLarge[] = {"Add", "Mul", "Max", "Clip", "ReduceSum"};
-        if (context.Op(use.node) == "Div") {
-          context.Report(path, why);
-          context.Report(use.node, why);
-          return false;
-        }
-        const bool product = context.Op(use.node) == "MatMul" &&
-                             !context.IsConstant(context.Input(use.node, 1 - use.input));
-        return product || context.IsMover(use.node) || context.IsOneOf(use.node, kAsLarge);
-      });
 }
 
 // The elements under an AveragePool's window.
@@ -262,16 +207,9 @@ void CheckBody(HazardContext& context, NodeId owner, ScopeId scope) {
 }  // namespace
 
 void FindLongReductions(HazardContext& context) {
+  FindLongProducts(context);
   for (NodeId node = 0; node < context.NodeCount(); ++node) {
     if (context.Op(node) == "CumSum") CheckCumSum(context, node);
-    if (context.Op(node) == "MatMul" && MultipliesSequence(context, node)) {
-      const std::string why =
-          absl::StrCat(context.Quote(node),
-                       " adds along an axis that is long, or of no known length, and no softmax "
-                       "makes shares of what it adds");
-      context.Report(node, why);
-      ReportUntilDivided(context, node, why);
-    }
     const bool sums = context.IsOneOf(node, kSums);
     if (!sums && !context.IsOneOf(node, {"GlobalAveragePool", "AveragePool"})) continue;
     const std::int64_t length = ReducedLength(context, node);
@@ -282,20 +220,22 @@ void FindLongReductions(HazardContext& context) {
                                              context.QuoteValue(context.Input(node, 0)),
                                              " of no known size to one; GPUs add in float16");
         context.Report(node, why);
-        if (context.Op(node) == "ReduceSum") ReportUntilDivided(context, node, why);
+        if (context.IsOneOf(node, {"ReduceSum", "ReduceL1"}))
+          ReportUntilDivided(context, node, why);
       } else if (sums && ReducesSequence(context, node)) {
         const std::string why = absl::StrCat(context.Quote(node), " reduces an axis of ",
                                              context.QuoteValue(context.Input(node, 0)),
                                              " that has no known length; GPUs add in float16");
         context.Report(node, why);
-        if (context.Op(node) == "ReduceSum") ReportUntilDivided(context, node, why);
+        if (context.IsOneOf(node, {"ReduceSum", "ReduceL1"}))
+          ReportUntilDivided(context, node, why);
       }
       continue;
     }
     const std::string why = absl::StrCat(context.Quote(node), " reduces ", length, " elements of ",
                                          context.QuoteValue(context.Input(node, 0)), " to one");
     context.Report(node, why);
-    if (context.Op(node) == "ReduceSum") ReportUntilDivided(context, node, why);
+    if (context.IsOneOf(node, {"ReduceSum", "ReduceL1"})) ReportUntilDivided(context, node, why);
   }
 }
 

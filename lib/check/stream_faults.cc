@@ -19,13 +19,13 @@ std::string More(std::size_t count, const char* what) {
 }
 
 // The largest number that the stream may hold where it is float16, and why.
-struct Limit {
+struct StreamLimit {
   double number = kHalfLargest;
   std::string why = "float16 ends at 65504";
 };
 
-Limit LimitOf(const Stream& stream) {
-  Limit limit;
+StreamLimit LimitOf(const Stream& stream) {
+  StreamLimit limit;
   if (stream.half_norm_width <= 0) return limit;
   const double squares = std::sqrt(kHalfLargest * static_cast<double>(stream.half_norm_width));
   if (squares >= limit.number) return limit;
@@ -111,7 +111,7 @@ std::optional<Clamp> ClampAt(const HazardContext& context, const Use& use) {
 
 absl::Status FindHalfResiduals(const CheckContext& context, const char* kind,
                                std::vector<Finding>& findings) {
-  const Limit limit = LimitOf(context.stream);
+  const StreamLimit limit = LimitOf(context.stream);
   std::vector<const StreamSum*> beyond;
   std::vector<const StreamSum*> unknown;
   for (const StreamSum& sum : context.stream.sums) {

@@ -32,7 +32,10 @@ class FloatCodec : public Codec {
       return WriteElements(context_.sink, tiling(), tile, sizeof(double), AsBytes(doubles));
     }
     if (type_ == ElementType::kFloat) {
-      return WriteElements(context_.sink, tiling(), tile, sizeof(float), AsBytes(tile.floats));
+      std::vector<float> floats(tile.floats.begin(), tile.floats.end());
+      ONNXQUANT_RETURN_IF_ERROR(
+          context_.account->Add(Limit(absl::MakeSpan(floats), context_.account->limit())));
+      return WriteElements(context_.sink, tiling(), tile, sizeof(float), AsBytes(floats));
     }
     std::vector<std::uint16_t> halves(tile.floats.size());
     ONNXQUANT_RETURN_IF_ERROR(

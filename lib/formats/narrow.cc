@@ -9,6 +9,8 @@
 namespace onnxquant {
 namespace {
 
+constexpr double kHalfLargest = 65504.0;
+
 // The largest finite number, and the smallest above zero, as messages say them.
 struct Limits {
   const char* largest;
@@ -25,10 +27,11 @@ std::string DescribeOverflow(const kernels::NarrowStats& stats, ElementType type
                              const std::string& what, double limit) {
   if (stats.overflowed == 0) return "";
   if (limit > 0) {
-    return absl::StrCat(
-        what, ": ", stats.overflowed, stats.overflowed == 1 ? " value lies" : " values lie",
-        " beyond ", limit, ", where sums of mask fills end in ", NameOf(type),
-        " (the largest magnitude is ", stats.peak, "); clamped to ±", limit, " as the policy says");
+    return absl::StrCat(what, ": ", stats.overflowed,
+                        stats.overflowed == 1 ? " value lies" : " values lie", " beyond ", limit,
+                        ", where ", limit < kHalfLargest ? "sums of mask fills" : "mask fills",
+                        " end in float16", " (the largest magnitude is ", stats.peak,
+                        "); clamped to ±", limit, " as the policy says");
   }
   const char* largest = LimitsOf(type).largest;
   const std::string found = absl::StrCat(
@@ -64,18 +67,24 @@ kernels::OverflowMode ModeOf(Overflow overflow) {
                                       : kernels::OverflowMode::kInfinity;
 }
 
+kernels::NarrowStats Limit(absl::Span<float> numbers, double limit) {
+  kernels::NarrowStats beyond;
+  if (limit <= 0) return beyond;
+  const auto most = static_cast<float>(limit);
+  for (float& number : numbers) {
+    if (!std::isfinite(number) || std::abs(number) <= most) continue;
+    ++beyond.overflowed;
+    beyond.peak = std::max(beyond.peak, static_cast<double>(std::abs(number)));
+    number = std::copysign(most, number);
+  }
+  return beyond;
+}
+
 kernels::NarrowStats Narrow(absl::Span<const float> in, ElementType type, Overflow overflow,
                             absl::Span<std::uint16_t> out, double limit) {
   if (limit > 0) {
     std::vector<float> limited(in.begin(), in.end());
-    const auto most = static_cast<float>(limit);
-    kernels::NarrowStats beyond;
-    for (float& number : limited) {
-      if (!std::isfinite(number) || std::abs(number) <= most) continue;
-      ++beyond.overflowed;
-      beyond.peak = std::max(beyond.peak, static_cast<double>(std::abs(number)));
-      number = std::copysign(most, number);
-    }
+    kernels::NarrowStats beyond = Limit(absl::MakeSpan(limited), limit);
     beyond.Merge(Narrow(limited, type, overflow, out));
     return beyond;
   }

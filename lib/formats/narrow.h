@@ -36,6 +36,9 @@ kernels::OverflowMode ModeOf(Overflow overflow);
 kernels::NarrowStats Narrow(absl::Span<const float> in, ElementType type, Overflow overflow,
                             absl::Span<std::uint16_t> out, double limit = 0);
 
+// Finite numbers beyond ±limit become that, and count as overflowed; 0 is no limit.
+kernels::NarrowStats Limit(absl::Span<float> numbers, double limit);
+
 // What narrowing one constant for one output did, over all its tiles. Thread-safe.
 class NarrowAccount {
  public:

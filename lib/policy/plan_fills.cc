@@ -1,12 +1,25 @@
 #include "lib/policy/plan_fills.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace onnxquant {
 namespace {
 
+constexpr double kHalfLargest = 65504.0;
+
 Reason ReasonFor(const MaskLimit& limit) {
   return {absl::StrCat(limit.why, ":"), absl::StrCat("constants: at most ±", limit.limit)};
+}
+
+// Whether a number of the type needs the limit: in float32, where the mask is rounded later on.
+bool Needs(const OutputPlan& plan, ElementType type, const MaskLimit& limit) {
+  if (type == ElementType::kFloat16) return limit.limit < kHalfLargest;
+  if (type != ElementType::kFloat) return false;
+  return std::any_of(limit.way.begin(), limit.way.end(), [&plan](NodeId node) {
+    return plan.nodes[node].compute == ElementType::kFloat16;
+  });
 }
 
 }  // namespace
@@ -18,15 +31,15 @@ void LimitFills(const PlanContext& context, OutputPlan& plan) {
     const auto found = limits.find(weight.weight);
     if (found == limits.end()) continue;
     for (WeightCopy& copy : weight.copies) {
-      const bool half = copy.format.IsFloat() && copy.format.type == ElementType::kFloat16;
-      if (!half || copy.overflow != Overflow::kClamp) continue;
+      const bool needs = copy.format.IsFloat() && Needs(plan, copy.format.type, found->second);
+      if (!needs || copy.overflow != Overflow::kClamp) continue;
       copy.limit = found->second.limit;
       copy.why.push_back(ReasonFor(found->second));
     }
   }
   for (const auto& [value, limit] : limits) {
     const NodeId node = context.graph().value(value).producer;
-    if (node == kNone || plan.nodes[node].compute != ElementType::kFloat16) continue;
+    if (node == kNone || !Needs(plan, plan.nodes[node].compute, limit)) continue;
     // Of a Constant node the copies above speak.
     const bool makes = context.graph().node(node).proto->op_type() == "ConstantOfShape";
     if (!makes || plan.nodes[node].overflow != Overflow::kClamp) continue;

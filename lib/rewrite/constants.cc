@@ -33,6 +33,8 @@ absl::StatusOr<onnx::TensorProto> ConvertSmallTensor(const Model& model,
   std::vector<std::uint16_t> halves(IsHalf(type) ? floats.size() : 0);
   if (IsHalf(type)) {
     stats = Narrow(floats, type, beyond.overflow, absl::MakeSpan(halves), beyond.limit);
+  } else {
+    stats.Merge(Limit(absl::MakeSpan(floats), beyond.limit));
   }
   const std::string message = DescribeOverflow(stats, type, beyond.overflow, what, beyond.limit);
   if (!message.empty() && beyond.overflow == Overflow::kError) return ModelError(message);

@@ -1,3 +1,6 @@
+#include <string>
+#include <utility>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/analysis/hazards_fixture.h"
@@ -43,6 +46,23 @@ TEST_F(HazardsTest, QuotientsAndMasksTakeNothingAlong) {
   z = Add(filled, x)
 })");
   EXPECT_THAT(With("large_constant"), UnorderedElementsAre("quotient"));
+}
+
+TEST_F(HazardsTest, AnEpsilonMayBeComputedSpreadOrAddedTo) {
+  for (const auto& [epsilon, maker] :
+       {std::pair("epsilon = Pow(ten, minus_eight)", "epsilon"),
+        std::pair("small = Mul(tiny, tiny) epsilon = Identity(small)", "small"),
+        std::pair("shape = Shape(x) epsilon = Expand(eps, shape)", "epsilon")}) {
+    Find(std::string(R"((float[3, 8] x) => (float[3, 8] y)
+<float ten = {10}, float minus_eight = {-8}, float tiny = {1e-4}, float eps = {1e-8}> {
+  )") + epsilon +
+         R"(
+  kept = Add(x, epsilon)
+  sum = ReduceSum(kept)
+  y = Div(x, sum)
+})");
+    EXPECT_THAT(With("small_eps"), testing::IsSupersetOf({maker, "kept", "sum", "y"})) << epsilon;
+  }
 }
 
 }  // namespace

@@ -39,5 +39,19 @@ TEST_F(HazardsTest, AFlowMovesPositionsAtWhichAPictureIsSampled) {
   EXPECT_THAT(With("coordinates"), UnorderedElementsAre("moved", "scaled", "positions", "y"));
 }
 
+TEST_F(HazardsTest, OperatorsOfTheRuntimeSampleAtPositionsToo) {
+  onnx::ModelProto model =
+      ParseModel(R"(<ir_version: 10, opset_import: ["" : 17, "com.microsoft" : 1]>
+g (float[1, 3, 8, 8] x, float[1, 4, 4, 2] flow, float[2, 4] boxes, int32[2] of, int32[2] size)
+=> (float[1, 3, 4, 4] y, float[2, 3, h, w] z) <float scale = {0.01}> {
+  grid = Mul(flow, scale)
+  y = com.microsoft.GridSample(x, grid)
+  rois = Mul(boxes, scale)
+  z = com.microsoft.CropAndResize(x, rois, of, size)
+})");
+  FindIn(std::move(model));
+  EXPECT_THAT(With("coordinates"), testing::UnorderedElementsAre("grid", "y", "rois", "z"));
+}
+
 }  // namespace
 }  // namespace onnxquant

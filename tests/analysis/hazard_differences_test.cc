@@ -94,5 +94,69 @@ TEST_F(HazardsTest, ADifferenceOfOtherThingsIsNoCancellation) {
   EXPECT_THAT(With("cancellation"), IsEmpty());
 }
 
+TEST_F(HazardsTest, AVarianceOfWeightedSumsIsOneHoweverItsFactorsStand) {
+  for (const char* products : {"wx = Mul(w, x) wxx = Mul(wx, x)",
+                               "xx = Mul(x, x) wx = Mul(x, w) "
+                               "wxx = Mul(w, xx)"}) {
+    Find(std::string(R"((float[3, 8] x, float[3, 8] scores) => (float[3, 1] y)
+<int64[1] last = {-1}> {
+  w = Softmax<axis = -1>(scores)
+  )") + products +
+         R"(
+  mean = ReduceSum(wx, last)
+  power = ReduceSum(wxx, last)
+  of_mean = Mul(mean, mean)
+  y = Sub(power, of_mean)
+})");
+    EXPECT_THAT(With("cancellation"),
+                testing::IsSupersetOf({"wx", "wxx", "mean", "power", "of_mean", "y"}));
+    EXPECT_THAT(With("cancellation"), testing::Not(testing::Contains("w")));
+  }
+}
+
+TEST_F(HazardsTest, MeansThatAMatrixTakesAndProductsOfMatricesAreMoments) {
+  Find(R"((float[3, 2] x) => (float[3, 1] y, float[2, 2] z)
+<float[2, 1] half = {0.5, 0.5}, float share = {0.333}> {
+  square = Mul(x, x)
+  power = MatMul(square, half)
+  mean = MatMul(x, half)
+  of_mean = Mul(mean, mean)
+  y = Sub(power, of_mean)
+  turned = Transpose<perm = [1, 0]>(x)
+  sums = MatMul(turned, x)
+  moments = Mul(sums, share)
+  centre = ReduceMean<axes = [0]>(x)
+  centres = Gemm<transA = 1>(centre, centre)
+  z = Sub(moments, centres)
+})");
+  EXPECT_THAT(With("cancellation"),
+              UnorderedElementsAre("square", "power", "mean", "of_mean", "y", "sums", "moments",
+                                   "centre", "centres", "z"));
+}
+
+TEST_F(HazardsTest, WhatMakesTheXOfAVarianceIsNoPartOfIt) {
+  Find(R"((float[3, 8] a, float[3, 8] b) => (float[3, 1] y) {
+  x = Mul(a, b)
+  mean = ReduceMean<axes = [-1]>(x)
+  square = Mul(x, x)
+  power = ReduceMean<axes = [-1]>(square)
+  of_mean = Mul(mean, mean)
+  y = Sub(power, of_mean)
+})");
+  EXPECT_THAT(With("cancellation"),
+              UnorderedElementsAre("mean", "square", "power", "of_mean", "y"));
+}
+
+TEST_F(HazardsTest, ADifferenceOfSumsOfOtherThingsIsNone) {
+  Find(R"((float[3, 8] a, float[3, 8] b) => (float[3, 1] y) {
+  square = Mul(a, a)
+  power = ReduceMean<axes = [-1]>(square)
+  mean = ReduceMean<axes = [-1]>(b)
+  of_mean = Mul(mean, mean)
+  y = Sub(power, of_mean)
+})");
+  EXPECT_THAT(With("cancellation"), IsEmpty());
+}
+
 }  // namespace
 }  // namespace onnxquant

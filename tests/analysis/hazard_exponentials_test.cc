@@ -1,3 +1,6 @@
+#include <string>
+#include <utility>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/analysis/hazards_fixture.h"
@@ -93,6 +96,42 @@ TEST_F(HazardsTest, WhatASpeltSoftmaxWeighsIsNoSumOfExponentials) {
   y = MatMul(shares, v)
 })");
   EXPECT_THAT(With("exp_sum"), UnorderedElementsAre("exp", "sum", "shares"));
+}
+
+TEST_F(HazardsTest, ExponentialsMayBeSummedByMagnitudesScattersPoolsAndOnes) {
+  for (const char* sum : {"s = ReduceL1<axes = [-1]>(e)", "s = MatMul(e, ones)",
+                          "s = Gemm(e, ones)", "s = GlobalAveragePool(e)",
+                          "s = ScatterElements<axis = 0, reduction = \"add\">(zeros, to, e)"}) {
+    Find(std::string(R"((float[4, 2] x, int64[4, 2] to, float[4, 2] zeros) => (float[n, m] y)
+<float[2, 1] ones = {1, 1}> {
+  e = Exp(x)
+  )") + sum +
+         "\n  y = Div(e, s)\n}");
+    EXPECT_THAT(With("exp_sum"), UnorderedElementsAre("e", "s", "y")) << sum;
+  }
+}
+
+TEST_F(HazardsTest, AScatterThatReplacesAndALayerSumNoExponentials) {
+  for (const char* other : {"y = ScatterElements<axis = 0>(zeros, to, e)", "y = MatMul(e, w)"}) {
+    Find(std::string(R"((float[4, 2] x, int64[4, 2] to, float[4, 2] zeros) => (float[4, 2] y)
+<float[2, 2] w = {1, 2, 3, 4}> {
+  e = Exp(x)
+  )") + other +
+         "\n}");
+    EXPECT_THAT(With("exp_sum"), IsEmpty()) << other;
+  }
+}
+
+TEST_F(HazardsTest, APowerOfAConstantIsAnExponentialAndOneOfOneIsNone) {
+  for (const auto& [base, found] : {std::pair("2", true), std::pair("1", false)}) {
+    Find(std::string("(float[4, 8] x) => (float[4, 8] y) <float base = {") + base +
+         R"(}, int64[1] last = {-1}> {
+  e = Pow(base, x)
+  s = ReduceSum(e, last)
+  y = Div(e, s)
+})");
+    EXPECT_EQ(With("exp_sum").size(), found ? 3U : 0U);
+  }
 }
 
 }  // namespace

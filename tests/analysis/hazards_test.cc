@@ -1,5 +1,9 @@
 #include "lib/analysis/hazards.h"
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/analysis/hazards_fixture.h"
@@ -321,6 +325,26 @@ TEST_F(HazardsTest, ASizeThatOnlyScalesAttentionIsNot) {
   y = Div(x, root)
 })");
   EXPECT_THAT(hazards_, IsEmpty());
+}
+
+TEST_F(HazardsTest, ASizeThatTheModelLeavesOpenDividesInFloat32) {
+  for (const auto& [axis, found] : {std::pair("1", true), std::pair("2", false)}) {
+    Find(std::string(R"((float[1, n, 64] x) => (float[1, n, 64] y, float[1, n, 64] z)
+<int64 axis = {)") +
+         axis +
+         R"(}> {
+  shape = Shape(x)
+  size = Gather(shape, axis)
+  count = Cast<to = 1>(size)
+  y = Div(x, count)
+  root = Sqrt(count)
+  z = Mul(x, root)
+})");
+    const std::vector<std::string> expected =
+        found ? std::vector<std::string>{"size", "count", "y", "root"} : std::vector<std::string>();
+    EXPECT_THAT(With("integer_arithmetic"), testing::IsSubsetOf(expected));
+    EXPECT_EQ(With("integer_arithmetic").empty(), !found);
+  }
 }
 
 TEST_F(HazardsTest, FloatRangesAndRunningSumsOfIntegersCount) {

@@ -57,7 +57,8 @@ TEST_F(MaskSumsTest, OneFillLeavesRoomForScoresAndASelectionNeedsNone) {
   masked = Where(hidden, fill, scores)
   y = Softmax<axis = -1>(masked)
 })"),
-              IsEmpty());
+              ElementsAre(Pair("fill", 65504)));
+  EXPECT_EQ(why_, "a fill of a mask reaches Softmax 'y'");
 }
 
 TEST_F(MaskSumsTest, FillsThatANodeMakesAndMasksOfKernelsCount) {
@@ -77,6 +78,20 @@ TEST_F(MaskSumsTest, WhatNoSoftmaxReadsIsNoMask) {
   y = Add(x, large)
 })"),
               IsEmpty());
+}
+
+TEST_F(MaskSumsTest, AFillThatABranchMakesMeetsOthersBehindTheIf) {
+  EXPECT_THAT(
+      Limits(R"((float[n, 2, 2] scores, float[n, 1, 2] shown, bool any) => (float[n, 2, 2] y)
+<float[2, 2] causal = {0, -1e9, 0, 0}, float hidden = {-3e38}, float zero = {0}> {
+  padding = If (any) <
+    then_branch = a () => (float[n, 1, 2] filled) { filled = Mul(shown, hidden) },
+    else_branch = b () => (float[n, 1, 2] bare) { bare = Mul(shown, zero) }>
+  first = Add(scores, causal)
+  masked = Add(first, padding)
+  y = Softmax<axis = -1>(masked)
+})"),
+      ElementsAre(Pair("causal", 28672), Pair("hidden", 28672)));
 }
 
 }  // namespace

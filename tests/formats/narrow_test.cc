@@ -46,5 +46,15 @@ TEST(NarrowTest, WithoutALimitTheTypesRangeHolds) {
               IsEmpty());
 }
 
+TEST(NarrowTest, FloatsThatAreRoundedLaterAreLimitedAsTheyAre) {
+  std::vector<float> numbers = {-1e9F, 0.5F, 65504};
+  const kernels::NarrowStats stats = Limit(absl::MakeSpan(numbers), 65504);
+  EXPECT_THAT(numbers, ElementsAre(-65504, 0.5F, 65504));
+  EXPECT_EQ(stats.overflowed, 1U);
+  EXPECT_THAT(DescribeOverflow(stats, ElementType::kFloat, Overflow::kClamp, "'mask'", 65504),
+              HasSubstr("beyond 65504, where mask fills end in float16"));
+  EXPECT_EQ(Limit(absl::MakeSpan(numbers), 0).overflowed, 0U);
+}
+
 }  // namespace
 }  // namespace onnxquant

@@ -91,6 +91,45 @@ class MatMul(OpRun):
         return (product(a, b),)
 
 
+class Gemm(OpRun):
+    """Gemm whose sums have the type of its operands."""
+
+    def _run(
+        self,
+        a: Array,
+        b: Array,
+        c: Array | None = None,
+        **attributes: Any,
+    ) -> tuple[Array]:
+        given = {"alpha": 1, "beta": 1, "transA": 0, "transB": 0}
+        given |= {name: value for name, value in attributes.items() if value is not None}
+        y = product(a.T if given["transA"] else a, b.T if given["transB"] else b)
+        y = np.asarray(y * np.asarray(given["alpha"], a.dtype), a.dtype)
+        if c is not None:
+            y = np.asarray(y + c * np.asarray(given["beta"], a.dtype), a.dtype)
+        return (y,)
+
+
+class Einsum(OpRun):
+    """Einsum whose sums have the type of its operands: of letters alone, or with an ellipsis."""
+
+    def _run(self, *operands: Array, equation: str) -> tuple[Array]:
+        if operands[0].dtype != np.float16 or "->" not in equation:
+            return (np.asarray(np.einsum(equation, *operands), operands[0].dtype),)
+        terms, result = equation.replace(" ", "").split("->")
+        axes = terms.split(",")
+        for axis, operand in zip(axes, operands, strict=True):
+            if "..." in axis:
+                spread = "ABCDEF"[: operand.ndim - len(axis) + 3]
+                terms, result = terms.replace("...", spread), result.replace("...", spread)
+                break
+        summed = "".join(sorted(set(terms) - set(result) - {","}))
+        with np.errstate(over="ignore", invalid="ignore"):
+            products = np.einsum(f"{terms}->{result}{summed}", *operands)
+            flat = products.reshape(*products.shape[: len(result)], -1)
+            return (added(flat, flat.ndim - 1),)
+
+
 class MatMulNBits(OpRun):
     """ONNX Runtime's product with a matrix of 4-bit codes."""
 
@@ -108,4 +147,12 @@ class MatMulNBits(OpRun):
         return (product(a, weight.reshape(columns, -1)[:, :rows].T.astype(a.dtype)),)
 
 
-HALF_OPS: list[type[OpRun]] = [ReduceSum, ReduceMean, ReduceL2, MatMul, MatMulNBits]
+HALF_OPS: list[type[OpRun]] = [
+    ReduceSum,
+    ReduceMean,
+    ReduceL2,
+    MatMul,
+    Gemm,
+    Einsum,
+    MatMulNBits,
+]

@@ -55,5 +55,30 @@ TEST_F(PlanFillsTest, APolicyThatClampsNothingIsLeftAlone) {
   EXPECT_TRUE(plan.fill_limits.empty());
 }
 
+// A count that stays float32, and with it the mask that is made of it.
+TEST_F(PlanFillsTest, AFillInFloat32IsClampedWhereFloat16ReadsTheMask) {
+  model_ = ParseModel(R"(<ir_version: 10, opset_import: ["" : 17]>
+g (float[n, 2, 2] scores, float[n, 1, 2] shown, bool[n, 2, 2] later) => (float[n, 2, 2] y)
+<float hidden = {-3e38}, float one = {1}, float chosen = {-1e9}> {
+  inverse = Sub(one, shown)
+  padding = Mul(inverse, hidden)
+  masked = Add(scores, padding)
+  left = Where(later, chosen, masked)
+  y = Softmax<axis = -1>(left)
+})");
+  analysis_.emplace(*Analyze(model_, "m.onnx"));
+  const auto plan_of = [this](const std::string& rule) {
+    const Policy policy = *ParsePolicy(
+        "policy: 1\nname: p\noutputs:\n  fp16: {compute: float16, weights: float16, io: float16, "
+        "constants: {overflow: clamp}}\nrules:\n  - {match: " +
+            rule + ", compute: float32, weights: float32}\n",
+        "p.yaml");
+    return (*MakePlans(*analysis_, policy, {}, "m.onnx"))[0];
+  };
+  EXPECT_EQ(CopyOf(plan_of("{op: Mul}"), "hidden").limit, 57344);
+  EXPECT_EQ(CopyOf(plan_of("{op: Where}"), "chosen").limit, 57344);
+  EXPECT_EQ(CopyOf(plan_of("{op: [Sub, Mul, Add, Where, Softmax]}"), "hidden").limit, 0);
+}
+
 }  // namespace
 }  // namespace onnxquant
