@@ -63,8 +63,8 @@ std::vector<std::size_t> SummedAxes(const HazardContext& context, NodeId node, i
     return axes;
   }
   if (rank < 2) return axes;
-  const bool turned = context.Op(node) == "Gemm" &&
-                      IntAttribute(proto, input == 0 ? "transA" : "transB", 0) != 0;
+  const bool turned =
+      context.Op(node) == "Gemm" && IntAttribute(proto, input == 0 ? "transA" : "transB", 0) != 0;
   axes.push_back((input == 0) != turned ? rank - 1 : rank - 2);
   return axes;
 }
@@ -117,7 +117,8 @@ bool IsLongAxis(const HazardContext& context, ValueId value, std::size_t axis) {
     if (context.Op(node) == "Transpose") {
       const onnx::AttributeProto* perm = FindAttribute(*context.graph().node(node).proto, "perm");
       if (perm == nullptr || axis >= static_cast<std::size_t>(perm->ints_size())) return false;
-      axis = static_cast<std::size_t>(std::max<std::int64_t>(0, perm->ints(static_cast<int>(axis))));
+      axis =
+          static_cast<std::size_t>(std::max<std::int64_t>(0, perm->ints(static_cast<int>(axis))));
     } else if (!context.IsOneOf(node, kKeeps)) {
       return false;
     }

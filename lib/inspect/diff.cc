@@ -106,8 +106,8 @@ absl::StatusOr<bool> HoldTheSame(const Side& a, const onnx::TensorProto& first, 
 
 std::string Describe(const Value& value) {
   if (value.initializer != nullptr) return Describe(*value.initializer);
-  const onnx::SparseTensorProto& sparse = *value.sparse_initializer;
   // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it has one of the two
+  const onnx::SparseTensorProto& sparse = *value.sparse_initializer;
   return absl::StrCat("sparse ", NameOf(static_cast<ElementType>(sparse.values().data_type())),
                       " [", absl::StrJoin(sparse.dims(), ", "), "]");
 }

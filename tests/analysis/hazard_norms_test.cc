@@ -40,7 +40,8 @@ TEST_F(HazardsTest, WhatTwoLengthsDivideBelongsToThem) {
   na = ReduceL2<axes = [1]>(a)
   nb = ReduceL2<axes = [0]>(b)
   dots = MatMul(a, b)
-  )") + quotient + "\n}");
+  )") + quotient +
+         "\n}");
     EXPECT_THAT(With("decomposed_norm"), Contains("dots")) << quotient;
   }
 }
