@@ -49,9 +49,16 @@ fuzz_one() {
   return "$status"
 }
 
-failed=0
+# One on each core.
+started=()
 for name in "${targets[@]}"; do
-  fuzz_one "$name" || failed=$((failed + 1))
+  while [ "$(jobs -pr | wc -l)" -ge "$(nproc)" ]; do sleep 0.2; done
+  fuzz_one "$name" &
+  started+=("$!")
+done
+failed=0
+for process in "${started[@]}"; do
+  wait "$process" || failed=$((failed + 1))
 done
 [ "$failed" -eq 0 ] || die "$failed of ${#targets[@]} fuzzers found something"
 say "all ${#targets[@]} fuzzers found nothing"

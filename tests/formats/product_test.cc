@@ -153,6 +153,41 @@ TEST(Product, AnEinsumOfRowsAndAMatrixIsOne) {
   EXPECT_EQ(turned.k, 64);
 }
 
+ProductFit FitOfConv(std::vector<std::int64_t> dims, const char* attribute = "",
+                     std::vector<std::int64_t> numbers = {}) {
+  onnx::NodeProto node;
+  node.set_op_type("Conv");
+  if (numbers.size() == 1) SetInt(node, attribute, numbers[0]);
+  if (numbers.size() > 1) SetInts(node, attribute, numbers);
+  WeightReading reading;
+  reading.node = &node;
+  reading.op = "Conv";
+  reading.input = 1;
+  reading.dims = std::move(dims);
+  return FitChannelProduct(reading);
+}
+
+TEST(Product, AConvWhoseFiltersSeeOnePlaceIsOneOfChannels) {
+  for (const ProductFit& fit :
+       {FitOfConv({16, 8, 1, 1}), FitOfConv({16, 8, 1}), FitOfConv({16, 8, 1, 1}, "group", {1}),
+        FitOfConv({16, 8, 1, 1}, "strides", {1, 1}), FitOfConv({16, 8, 1}, "pads", {0, 0}),
+        FitOfConv({16, 8, 1, 1}, "dilations", {2, 2})}) {
+    EXPECT_EQ(fit.reason, "");
+    EXPECT_EQ(fit.k, 8);
+    EXPECT_EQ(fit.n, 16);
+    EXPECT_TRUE(fit.transposed);
+  }
+}
+
+TEST(Product, AConvOfMoreThanThatIsNone) {
+  for (const ProductFit& fit :
+       {FitOfConv({16, 8, 1, 2}), FitOfConv({16, 8, 2}), FitOfConv({16, 8}),
+        FitOfConv({16, 0, 1, 1}), FitOfConv({16, 8, 1, 1}, "group", {2}),
+        FitOfConv({16, 8, 1, 1}, "strides", {1, 2}), FitOfConv({16, 8, 1}, "pads", {0, 1})}) {
+    EXPECT_NE(fit.reason, "");
+  }
+}
+
 TEST(Product, AnEinsumOfAnythingElseIsNone) {
   for (const char* equation :
        {"bki,kn->bin", "bik,kn->bni", "bik,kn->bi", "bik,kn->bikn", "bik,bn->bin", "bik,kk->bik",

@@ -70,6 +70,26 @@ TEST(Lattice, IsFoundWhereAFloat16ScaleTimesAnIntegerIsExact) {
   }
 }
 
+TEST(Lattice, IsFoundWhateverTheOrderOfItsMultiples) {
+  struct Case {
+    std::vector<int> integers;
+    int least;
+    int most;
+  };
+  const std::vector<Case> cases = {{{7, 3, 5, 6}, 0, 7},
+                                   {{3, 7, 5, 6}, 0, 7},
+                                   {{-7, 3, 7, 3}, -7, 7},
+                                   {{120, -72, 48, 100}, -18, 30}};  // all are fours
+  for (const float scale : {0.01171875F, 0.0117F}) {
+    for (const Case& one : cases) {
+      const auto found = Find(Times(one.integers, scale));
+      ASSERT_TRUE(found);
+      EXPECT_EQ(found->least, one.least);
+      EXPECT_EQ(found->most, one.most);
+    }
+  }
+}
+
 TEST(Lattice, IsFoundWhereTheProductWasRoundedToFloat32) {
   std::mt19937 random(2);
   for (int i = 0; i < 100; ++i) {
