@@ -23,6 +23,7 @@ ELSEWHERE = {
 OTHERS = {
     "text": "no command of ours, one's usage, which tests/cli/test_cli_reference.py holds, or what "
     "a cluster's scheduler reads, around a command that tests/cli/test_parts.py runs",
+    "mermaid": "a chart of the table above it, which scripts/performance.sh writes with it",
     "js": "tests/web runs the same call in a browser",
     "cmake": "tests/package builds projects that say it",
 }
