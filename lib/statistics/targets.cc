@@ -21,6 +21,8 @@ namespace onnxquant {
 namespace {
 
 constexpr absl::string_view kMixture = "com.microsoft::MoE";
+constexpr int kFirstTable = 2;  // its inputs
+constexpr int kSecondTable = 4;
 
 bool IsProduct(absl::string_view op) {
   return op == "Conv" || op == kMixture ||
@@ -30,13 +32,9 @@ bool IsProduct(absl::string_view op) {
 // Of the table [experts, N, K] that all experts' products begin with. Each row is summed for all
 // tokens, whichever experts they are sent to: a table has one set of moments, not one for each.
 ProductFit FitExperts(const WeightReading& reading) {
-  constexpr int kFirstTable = 2;
-  constexpr int kSecondTable = 4;
   ProductFit fit;
-  if (reading.input == kSecondTable) {
+  if (reading.input != kFirstTable) {
     fit.reason = "it reads what its experts compute inside, which a runtime does not give out";
-  } else if (reading.input != kFirstTable) {
-    fit.reason = "only the first table of a MoE's experts reads what it is given";
   } else if (reading.dims.size() != 3 || !reading.follows || reading.transposed) {
     fit.reason = absl::StrCat("of ", reading.dims.size(), " dimensions; a MoE's tables have 3");
   } else {
@@ -86,8 +84,11 @@ class TargetFinder {
     const ProductFit fit = filters                  ? FitChannelProduct(reading)
                            : reading.op == kMixture ? FitExperts(reading)
                                                     : FitProduct(reading);
-    // Most filters see more than one place, and none of those is stored in blocks.
+    // Most filters see more than one place, and none of those is stored in blocks; neither are
+    // biases.
     if (filters && !fit.reason.empty()) return;
+    const bool table = reading.input == kFirstTable || reading.input == kSecondTable;
+    if (reading.op == kMixture && !table) return;
     const RowsAlong along = AlongOf(reading);
     const std::string reason = WhyNot(use, reading, fit, along);
     if (!reason.empty()) {

@@ -80,8 +80,8 @@ TEST(Targets, KnowTheChannelsOfConvsThatSeeOnePlaceAndTheFirstAxisOfTransposedOp
 
 TEST(Targets, AreWhatTheFirstTableOfAMixtureOfExpertsReads) {
   const auto targets = Find(R"(g (float[n, 64] x, float[n, 4] r) => (float[n, 64] y)
-      <float[4, 32, 64] a, float[4, 64, 32] b> {
-        y = com.microsoft.MoE<k = 1, activation_type = "relu">(x, r, a, "", b) })");
+      <float[4, 32, 64] a, float[4, 32] c, float[4, 64, 32] b, float[4, 64] d> {
+        y = com.microsoft.MoE<k = 1, activation_type = "relu">(x, r, a, c, b, d) })");
   ASSERT_TRUE(targets.ok()) << targets.status();
   EXPECT_THAT(Names(*targets), ElementsAre("x:64"));
   EXPECT_THAT(targets->values[0].readers, ElementsAre(Use{0, 2}));
