@@ -49,5 +49,20 @@ TEST_F(PlanCastsTest, WhatIsLeftOutIsReadInPlace) {
   EXPECT_EQ(TypesOfValues(*context_, io, plan_)[ValueOf("c")], ElementType::kFloat16);
 }
 
+TEST_F(PlanCastsTest, OfTwoOutputsThatAreOneValueOneStaysACast) {
+  Load(R"(g (float[2] x) => (float[2] y, float[2] z) {
+    a = Exp(x)
+    y = Cast<to = 1>(a)
+    z = Cast<to = 1>(a)
+  })");
+  const ResolvedNodes resolved = ResolveNodes(*context_, *resolver_, plan_);
+  const IoTypes io = TypesWith(*context_, PlanIo(*context_, *resolver_));
+  const SeenThrough casts = FindOpenCasts(*context_, resolved, plan_);
+  DecideOutputCasts(*context_, resolved, io, plan_);
+  SettleCasts(*context_, casts, io, NamesOfValues(analysis_->graph), plan_);
+  EXPECT_TRUE(plan_.nodes[NodeOf("y")].passes);
+  EXPECT_FALSE(plan_.nodes[NodeOf("z")].passes);
+}
+
 }  // namespace
 }  // namespace onnxquant
